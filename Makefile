@@ -1,0 +1,65 @@
+# `make` lists the targets. Each makes what it needs: the first run builds .venv, a later one only after
+# pyproject.toml has changed. Nothing is installed outside this folder, except by test-slurm and slurm-up, which
+# need root and install Debian's Slurm.
+
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet
+# Passed on to the command: make demo ARGS="--seconds 20", make test ARGS="-k windows"
+ARGS ?=
+SLURM_VERSIONS ?= 22.05
+VERSION ?= 22.05
+
+.DEFAULT_GOAL = help
+.PHONY: help demo test lint test-slurm slurm-up slurm-down bench clean
+# A stamp left by an install that failed half-way would be believed.
+.DELETE_ON_ERROR:
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.runtime  ## watch a simulated cluster: no Slurm, no root (ARGS="--seconds 20")
+	$(BIN)/slurmwatchd demo $(ARGS)
+
+test: $(VENV)/.development  ## every test that needs neither Slurm nor root (ARGS="-k windows")
+	$(BIN)/python -m pytest -m "not real_slurm" --ignore=tests/bench $(ARGS)
+
+lint: $(VENV)/.development  ## ruff, mypy, import-linter, and what is in packaging/
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	packaging/lint.sh
+
+test-slurm: $(VENV)/.development  ## the tests on a real Slurm; root (SLURM_VERSIONS="22.05 24.11 26.05")
+	$(BIN)/python -m pytest -m real_slurm $(addprefix --slurm-version=,$(SLURM_VERSIONS)) \
+		tests/contract tests/acceptance $(ARGS)
+
+slurm-up: $(VENV)/.development  ## bring up a real Slurm to play with; root (VERSION=24.11)
+	$(BIN)/python -m tests.real_slurm up $(VERSION)
+
+slurm-down: $(VENV)/.development  ## take it down again; root (VERSION=24.11)
+	$(BIN)/python -m tests.real_slurm down $(VERSION)
+
+bench: $(VENV)/.development  ## measure how fast, and how flat in memory
+	$(BIN)/python -m pytest tests/bench $(ARGS)
+
+clean:  ## remove .venv and everything built
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "slurmwatchd needs Python 3.11 or newer; \"$(PYTHON)\" is not." \
+			"Name one: make PYTHON=/usr/bin/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "No virtual environment could be made. On Debian: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.runtime: pyproject.toml | $(BIN)/python
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.development: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[dev,dataframe]'
+	@touch $@ $(VENV)/.runtime
