@@ -1,0 +1,99 @@
+"""Time: where it comes from, and how it is written.
+
+Inside the program a moment is an integer: seconds since 1970-01-01 UTC, as sacct prints it under
+`SLURM_TIME_FORMAT=%s`. Text exists at the edges only, and is RFC 3339 with `Z`.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Protocol
+
+import anyio
+
+
+class Clock(Protocol):
+    """What a part of the program that waits or dates things is given instead of `time`."""
+
+    def now(self) -> float:
+        """Return seconds since the epoch, as the wall clock has it (it may jump)."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow, for deadlines and durations."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> float:
+        """Return `time.time()`."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return `time.monotonic()`."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait without holding up the event loop."""
+        await anyio.sleep(seconds)
+
+
+# Four times stand in each record: the parts of a time are put together from tables, not formatted.
+_MINUTES = tuple(f"T{hour:02d}:{minute:02d}:" for hour in range(24) for minute in range(60))
+_SECONDS = tuple(f"{second:02d}Z" for second in range(60))
+
+
+@lru_cache(maxsize=4096)
+def _date(day: int) -> str:
+    """Return `YYYY-MM-DD` of a day number; the same few days come again and again."""
+    return time.strftime("%Y-%m-%d", time.gmtime(day * 86400))
+
+
+def rfc3339(epoch: int) -> str:
+    """Write a moment as `2026-11-20T08:15:00Z`.
+
+    Args:
+        epoch: Whole seconds since 1970-01-01 UTC.
+
+    Returns:
+        20 characters for the years 1000 to 9999.
+    """
+    minute, second = divmod(epoch, 60)
+    return _date(minute // 1440) + _MINUTES[minute % 1440] + _SECONDS[second]
+
+
+class Backoff:
+    """How long to wait after one failure more: twice as long each time, up to a ceiling, with jitter."""
+
+    def __init__(
+        self, *, first_seconds: float, ceiling_seconds: float, jitter: Callable[[], float] = random.random
+    ) -> None:
+        """Begin with no failure.
+
+        Args:
+            first_seconds: After the first failure.
+            ceiling_seconds: Never longer than this.
+            jitter: Gives 0..1; a wait is cut by up to a quarter, so that many daemons do not knock together.
+        """
+        self._first = first_seconds
+        self._ceiling = ceiling_seconds
+        self._jitter = jitter
+        self.failures = 0
+
+    def reset(self) -> None:
+        """Note a success."""
+        self.failures = 0
+
+    def next(self) -> float:
+        """Note a failure and return how many seconds to wait now."""
+        # The exponent is bounded: a receiver may be dead for months.
+        wait = min(self._ceiling, self._first * 2.0 ** min(self.failures, 32))
+        self.failures += 1
+        return wait * (1 - 0.25 * self._jitter())

@@ -1,0 +1,144 @@
+"""Every error this program raises on purpose, and the two marks that decide what happens next.
+
+::
+
+    SlurmwatchError
+    ├── TransientError              retry with backoff, nothing is lost meanwhile
+    │   ├── SacctError              sacct failed: not running, exit status, stderr, timeout
+    │   │   ├── SacctTimeoutError       no answer within slurm.timeout
+    │   │   ├── SacctTooWideError       slurmdbd refuses so wide a stretch: ask for less
+    │   │   └── SacctOutputError        header or framing is not what was asked for
+    │   ├── ScontrolError           scontrol failed for a whole batch
+    │   ├── StoreBusyError          the database is locked or its disk is full
+    │   └── SinkError               a receiver cannot take events now
+    └── FatalError                  stop, with an exit code
+        ├── ConfigError             exit 78 (EX_CONFIG)
+        ├── StoreError              the store cannot be used: exit 1
+        ├── ListenError             the web address cannot be bound: exit 1
+        └── SlurmNotFoundError      a Slurm command is not where the config says: exit 1
+    NodelistError                   one node list is no node list (costs that list only)
+
+Raise; the supervisor logs, once.
+"""
+
+from collections.abc import Sequence
+
+EX_CONFIG = 78
+"""sysexits.h: something was found in an unconfigured or misconfigured state."""
+
+
+class SlurmwatchError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class TransientError(SlurmwatchError):
+    """Something outside failed that may heal: retry with backoff."""
+
+
+class FatalError(SlurmwatchError):
+    """Nothing here can go on: stop with `exit_code`."""
+
+    exit_code = 1
+
+
+class ConfigError(FatalError):
+    """The configuration cannot be used.
+
+    Attributes:
+        faults: One line a fault; each names the key and where it came from.
+    """
+
+    exit_code = EX_CONFIG
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        """Keep the faults; `str()` shows one a line."""
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class StoreError(FatalError):
+    """The store cannot be used: not ours, newer than this program, or unreadable."""
+
+
+class ListenError(FatalError):
+    """The web address cannot be bound, for instance because another program has the port."""
+
+
+class SlurmNotFoundError(FatalError):
+    """A Slurm command is not on PATH, or not in `slurm.bin_dir`."""
+
+
+class CommandError(TransientError):
+    """A child process did not do what it was asked.
+
+    Attributes:
+        argv: The command line.
+        returncode: Exit status; negative is a signal; None where it never ended by itself.
+        stderr: The tail of what it said.
+    """
+
+    def __init__(
+        self, reason: str, *, argv: Sequence[str] = (), returncode: int | None = None, stderr: str = ""
+    ) -> None:
+        """Build one line that tells a person what ran, how it ended and what it said."""
+        self.reason = reason
+        self.argv = tuple(argv)
+        self.returncode = returncode
+        self.stderr = stderr
+        text = reason
+        if returncode is not None:
+            text += f" (exit status {returncode})"
+        tail = " / ".join(line.strip() for line in stderr.splitlines() if line.strip())
+        if tail:
+            text += f": {tail}"
+        super().__init__(text)
+
+
+class SacctError(CommandError):
+    """Sacct failed: its exit status or its stderr says so."""
+
+
+class SacctTimeoutError(SacctError):
+    """Sacct gave no complete answer within `slurm.timeout`."""
+
+
+class SacctTooWideError(SacctError):
+    """Slurmdbd refuses the stretch: wider than MaxQueryTimeRange, or the answer is too large."""
+
+
+class SacctOutputError(SacctError):
+    """Sacct's header or framing is not what was asked for: the answer proves nothing."""
+
+
+class ScontrolError(CommandError):
+    """Scontrol failed for a whole batch."""
+
+
+class StoreBusyError(TransientError):
+    """The database is locked by another program or its disk is full."""
+
+
+class SinkError(TransientError):
+    """A receiver cannot take events now."""
+
+
+class NodelistError(SlurmwatchError):
+    """One node list is no node list.
+
+    Attributes:
+        nodelist: The text.
+        reason: Why.
+    """
+
+    def __init__(self, nodelist: str, reason: str) -> None:
+        """Keep the list and the reason."""
+        self.nodelist = nodelist
+        self.reason = reason
+        super().__init__(f"node list {nodelist!r}: {reason}")
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Return the first error inside a task group's exception group, or the error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

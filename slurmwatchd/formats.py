@@ -1,0 +1,100 @@
+"""Events as lines: what stands on the wire, byte for byte the same every time an event is written.
+
+`body` makes the part of a line that depends on the record alone, once, when it is stored; `flat` puts the
+event's own head before it and the node names behind it when a sink writes it. Everything in a line comes
+from the store, so a line that was cut off by a crash can be completed.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import orjson
+
+from slurmwatchd.clock import rfc3339
+from slurmwatchd.records import SCHEMA, Event, JobRecord
+
+TIME_FIELDS = ("submit", "eligible", "start", "end")
+
+_FIELDS = JobRecord._fields
+_TIMES = tuple((name, _FIELDS.index(name)) for name in TIME_FIELDS)
+_NEVER_CUT = frozenset({
+    "id", "event", "schema", "seq", "revision", "time", "observed", "found_by",
+    "job_id_raw", "submit", "truncated",
+})  # fmt: skip
+_MARK = 60
+"""Room left in a shortened line for the names of the fields that were cut."""
+
+
+def wire(record: JobRecord) -> dict[str, Any]:
+    """Return the record as it stands on the wire: absent is absent, times are RFC 3339.
+
+    Only `start` may be null: an attempt that never started.
+    """
+    fields: dict[str, Any] = {
+        name: value for name, value in zip(_FIELDS, record, strict=True) if value is not None
+    }
+    for name, index in _TIMES:
+        moment = record[index]
+        if moment is not None:
+            fields[name] = rfc3339(cast("int", moment))
+    if record.start is None:
+        fields["start"] = None
+    return fields
+
+
+def body(fields: Mapping[str, Any]) -> bytes:
+    """Write the fields of `wire` as the JSON object that the store keeps."""
+    return orjson.dumps(fields)
+
+
+def flat(event: Event, *, max_line_bytes: int) -> bytes:
+    """Write an event as one line of the `flat` format, with its newline.
+
+    A line that would be longer than `max_line_bytes` loses its node names first (`nodes_omitted: true`);
+    if it is still too long its longest texts are cut and named under `truncated`. The store keeps all of it.
+
+    Args:
+        event: What to write.
+        max_line_bytes: Limit, the newline included; at least 4096.
+    """
+    when = f'"time":"{rfc3339(event.time)}",' if event.time is not None else ""
+    head = (
+        f'{{"id":"{event.id}","event":"{event.kind}","schema":{SCHEMA},"seq":{event.seq},'
+        f'"revision":{event.revision},{when}"observed":"{rfc3339(event.observed)}",'
+        f'"found_by":"{event.found_by}",'
+    ).encode()
+    line = head + event.body[1:-1]
+    if event.changed is not None:
+        line += b',"changed":' + event.changed
+    if event.nodes is None:
+        whole = line + b"}\n"
+    else:
+        whole = line + b',"nodes":' + event.nodes + b"}\n"
+        if len(whole) > max_line_bytes:
+            whole = line + b',"nodes_omitted":true}\n'
+    return whole if len(whole) <= max_line_bytes else _shortened(whole, max_line_bytes)
+
+
+def _shortened(line: bytes, limit: int) -> bytes:
+    """Cut the longest values until the line fits; names, numbers and the head always stay."""
+    fields: dict[str, Any] = orjson.loads(line)
+    truncated: list[str] = []
+    while len(line) > limit:
+        name = max((key for key in fields if key not in _NEVER_CUT), key=lambda key: _length(fields[key]))
+        excess = len(line) - limit + _MARK + len(name)
+        value = fields[name]
+        if isinstance(value, str):
+            # A character takes one to six bytes on the wire: cut by the average, at least one, and look again.
+            fields[name] = value[: -(1 + excess * len(value) // _length(value))]
+        else:
+            fields[name] = None
+        if name not in truncated:
+            truncated.append(name)
+        fields["truncated"] = truncated
+        line = orjson.dumps(fields) + b"\n"
+    return line
+
+
+def _length(value: Any) -> int:  # noqa: ANN401 - any JSON value
+    """Return how many bytes of a line a value takes."""
+    return len(orjson.dumps(value))

@@ -1,0 +1,66 @@
+"""Rows that slurmdbd has not finished writing: held back for a moment, never forgotten.
+
+When the messages of a short job overtake each other, slurmdbd makes its row from the step's or the
+completion's message alone: named `allocation`, on one node, without a partition; a second later the start
+message fills in the rest. Measured on 22.05.8: such a row, already COMPLETED, 2 s after the job's end. No whole
+row lacks its partition, so that is the sign. A row whose start message was lost stays so for ever, and is taken
+as it is once it had its time.
+"""
+
+from collections.abc import Iterable
+
+from slurmwatchd.records import JobRecord
+from slurmwatchd.windows import Ledger
+
+SETTLE_SECONDS = 60
+"""How long after it was first seen a half-written row is waited for."""
+
+FORGET_SECONDS = 3600
+"""After this a row that was seen half-written and never again is no longer looked for."""
+
+Key = tuple[str, int, int]
+
+
+class Settling:
+    """The half-written rows of one cluster."""
+
+    def __init__(self, *, patient: bool = True) -> None:
+        """Begin with none.
+
+        Args:
+            patient: Whether there will be another look soon; without it a row is waited for until its end is
+                `SETTLE_SECONDS` old.
+        """
+        self._patient = patient
+        self._seen: dict[Key, tuple[int, int]] = {}
+
+    def __len__(self) -> int:
+        """Return how many rows are waited for."""
+        return len(self._seen)
+
+    def ripe(self, readings: Iterable[tuple[JobRecord, int]], now: int) -> tuple[tuple[JobRecord, int], ...]:
+        """Return the rows to take now; the others are remembered."""
+        if not self._seen and all(record.partition is not None for record, _ in readings):
+            return tuple(readings)
+        return tuple(reading for reading in readings if self._is_ripe(reading[0], now))
+
+    def withhold(self, ledger: Ledger) -> Ledger:
+        """Return a ledger in which the ends of the rows waited for were not read, so that they are read again."""
+        for end, _ in self._seen.values():
+            ledger = ledger.forget(end, end + 1)
+        return ledger
+
+    def tidy(self, now: int) -> None:
+        """Stop looking for rows that never came again."""
+        self._seen = {key: seen for key, seen in self._seen.items() if now - seen[1] < FORGET_SECONDS}
+
+    def _is_ripe(self, record: JobRecord, now: int) -> bool:
+        key = (record.cluster, record.job_id_raw, record.submit)
+        if record.partition is not None or record.end is None:
+            self._seen.pop(key, None)
+            return True
+        _, first = self._seen.setdefault(key, (record.end, now if self._patient else record.end))
+        if now - first < SETTLE_SECONDS:
+            return False
+        del self._seen[key]
+        return True

@@ -1,0 +1,94 @@
+"""Durations and addresses as people write them in the configuration."""
+
+import ipaddress
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+MINUTE, HOUR, DAY = 60, 3600, 86400
+"""In seconds."""
+
+_MAX_PORT = 65535
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def parse_duration(value: Any) -> float:  # noqa: ANN401 - whatever stands in the file
+    """Read `"30s"`, `"15m"`, `"1.5h"` as seconds.
+
+    Raises:
+        ValueError: It is no text, or has no unit.
+    """
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f'{value!r} is not a duration such as "30s", "15m", "2h" or "400d"')
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def parse_whole_duration(value: Any) -> int:  # noqa: ANN401 - whatever stands in the file
+    """Read a duration of whole seconds.
+
+    Raises:
+        ValueError: It is no duration, or not whole seconds.
+    """
+    seconds = parse_duration(value)
+    if seconds != int(seconds):
+        raise ValueError(f"{value!r} is not a whole number of seconds")
+    return int(seconds)
+
+
+def format_duration(seconds: float) -> str:
+    """Write seconds in the largest unit that divides them, as they would stand in the file."""
+    for unit in ("d", "h", "m", "s"):
+        if seconds >= _SECONDS[unit] and seconds % _SECONDS[unit] == 0:
+            return f"{int(seconds / _SECONDS[unit])}{unit}"
+    return f"{round(seconds * 1000, 6):.15g}ms"
+
+
+def split_texts(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
+    """Read `a,b` from an environment variable as a list; a list stays one."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(split_texts)]
+"""A list of texts."""
+
+Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
+"""Seconds, perhaps a part of one."""
+
+WholeDuration = Annotated[int, BeforeValidator(parse_whole_duration), PlainSerializer(format_duration)]
+"""Whole seconds."""
+
+
+def split_address(value: str) -> tuple[str, int]:
+    """Cut `host:port` or `[v6]:port`.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > _MAX_PORT:
+        raise ValueError(f"{value!r} is not an address with a port, such as 127.0.0.1:10025")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"{value!r}: write an IPv6 address in brackets, such as [::1]:10025")
+    if host != "localhost":
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise ValueError(f"{value!r}: {host!r} is not an IP address") from None
+    return host, int(port)
+
+
+def spoken_duration(seconds: float) -> str:
+    """Write seconds for people, in the two largest units: `2d3h`, `1h02m`, `45s`."""
+    whole = int(seconds)
+    if whole >= DAY:
+        return f"{whole // DAY}d{whole % DAY // HOUR}h"
+    if whole >= HOUR:
+        return f"{whole // HOUR}h{whole % HOUR // MINUTE:02d}m"
+    if whole >= MINUTE:
+        return f"{whole // MINUTE}m{whole % MINUTE:02d}s"
+    return f"{whole}s"

@@ -1,0 +1,233 @@
+"""What to read next: one pure function over what has been read so far. No input or output.
+
+Head poll, overlap, catch-up after downtime, re-reads, the repair after an outage and backfill are the same act:
+reading a stretch of end times. The `Ledger` knows for every second since the horizon when it was last read
+completely; `due` names the most urgent stretch to read now, and nothing else decides what to ask Slurm.
+
+All stretches are half-open, `[start, end)`, in epoch seconds of the attempts' ends.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from slurmwatchd.records import FoundBy
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of end times that one sacct call asks for.
+
+    Attributes:
+        found_by: What the records only this reading finds will say.
+        head: Whether it reaches the present: such a call also asks for ends a little in the future, since
+            slurmctld's clock may be ahead of ours.
+    """
+
+    start: int
+    end: int
+    found_by: FoundBy = FoundBy.POLL
+    head: bool = False
+
+    @property
+    def seconds(self) -> int:
+        """Length of the stretch."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Seconds of end time that were last read completely at one moment."""
+
+    start: int
+    end: int
+    read_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """When to read what; durations in seconds.
+
+    Attributes:
+        interval: Time between two head polls.
+        overlap: How far a head poll reaches behind what was read already.
+        slice_seconds: The longest stretch of one call.
+        reread: Ages at which each stretch is read again, ascending.
+    """
+
+    interval: float
+    overlap: int
+    slice_seconds: int
+    reread: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What has been read, of all end times from the horizon on.
+
+    Attributes:
+        horizon: Nothing that ended earlier is asked for.
+        stretches: Ascending, without overlap; what lies between them was never read.
+    """
+
+    horizon: int
+    stretches: tuple[Stretch, ...] = ()
+
+    @property
+    def watermark(self) -> int:
+        """Everything that ended before it, and was visible when it was read, is in the store."""
+        reached = self.horizon
+        for stretch in self.stretches:
+            if stretch.start > reached:
+                break
+            reached = max(reached, stretch.end)
+        return reached
+
+    @property
+    def newest(self) -> int:
+        """The end of the newest stretch read; the horizon when there is none."""
+        return max(self.horizon, self.stretches[-1].end) if self.stretches else self.horizon
+
+    def holes(self) -> list[tuple[int, int]]:
+        """Return the stretches between horizon and `newest` that were never read."""
+        edges = [self.horizon]
+        for stretch in self.stretches:
+            edges += [stretch.start, stretch.end]
+        gaps = zip(edges[::2], edges[1::2], strict=False)
+        return [(max(start, self.horizon), end) for start, end in gaps if end > max(start, self.horizon)]
+
+    def read(self, start: int, end: int, at: int) -> "Ledger":
+        """Return the ledger after `[start, end)` was read completely by a call that began `at`."""
+        kept = self._without(start, end)
+        return replace(self, stretches=_joined([*kept, Stretch(start, end, at)]))
+
+    def forget(self, start: int, end: int) -> "Ledger":
+        """Return the ledger in which `[start, end)` was never read, as after an outage."""
+        return replace(self, stretches=_joined(self._without(start, end)))
+
+    def until(self, now: int) -> "Ledger":
+        """Return the ledger without what a clock that has since gone back claims to have read ahead of now."""
+        if all(stretch.end <= now and stretch.read_at <= now for stretch in self.stretches):
+            return self
+        kept = [
+            Stretch(stretch.start, min(stretch.end, now), min(stretch.read_at, now))
+            for stretch in self.stretches
+            if stretch.start < now
+        ]
+        return replace(self, stretches=_joined(kept))
+
+    def settled(self, policy: Policy) -> "Ledger":
+        """Return the ledger with neighbours joined that will never be read again by the schedule."""
+        last = policy.reread[-1] if policy.reread else 0
+        joined: list[Stretch] = []
+        for stretch in self.stretches:
+            previous = joined[-1] if joined else None
+            if (
+                previous is not None
+                and previous.end == stretch.start
+                and _rested(previous, last)
+                and _rested(stretch, last)
+            ):
+                joined[-1] = Stretch(previous.start, stretch.end, max(previous.read_at, stretch.read_at))
+            else:
+                joined.append(stretch)
+        return replace(self, stretches=tuple(joined))
+
+    def _without(self, start: int, end: int) -> list[Stretch]:
+        kept = []
+        for stretch in self.stretches:
+            if stretch.end <= start or stretch.start >= end:
+                kept.append(stretch)
+                continue
+            if stretch.start < start:
+                kept.append(Stretch(stretch.start, start, stretch.read_at))
+            if stretch.end > end:
+                kept.append(Stretch(end, stretch.end, stretch.read_at))
+        return kept
+
+
+def due(ledger: Ledger, now: float, policy: Policy) -> Window | None:
+    """Name the most urgent window, or None where all is read as the policy wants it.
+
+    The present comes first, so that a long catch-up does not hold up what ends now; then what was never
+    read, oldest first; then the re-reads, the most overdue first.
+
+    Args:
+        ledger: What was read, with nothing ahead of `now` in it (`Ledger.until`).
+        now: Epoch seconds.
+        policy: The rules.
+    """
+    return _head(ledger, now, policy) or _hole(ledger, policy) or _reread(ledger, now, policy)
+
+
+def next_head(ledger: Ledger, policy: Policy) -> float:
+    """Return the moment at which the next head poll is due."""
+    return ledger.newest + policy.interval if ledger.stretches else 0.0
+
+
+def _head(ledger: Ledger, now: float, policy: Policy) -> Window | None:
+    end = int(now)
+    if now < next_head(ledger, policy) or end <= ledger.horizon:
+        return None
+    start = ledger.newest - policy.overlap
+    if end - start > policy.slice_seconds:
+        # Behind by more than a slice, or the very first poll: read the present now, the gap is a hole.
+        start = end - min(policy.slice_seconds, policy.overlap + int(policy.interval))
+        if not ledger.stretches and end - ledger.horizon <= policy.slice_seconds:
+            start = ledger.horizon
+    return Window(max(start, ledger.horizon), end, FoundBy.POLL, head=True)
+
+
+def _hole(ledger: Ledger, policy: Policy) -> Window | None:
+    for start, end in ledger.holes():
+        # A hole begins where an earlier reading stopped: look behind its edge as a head poll does.
+        begin = max(start - policy.overlap, ledger.horizon)
+        return Window(begin, min(end, begin + policy.slice_seconds), FoundBy.POLL)
+    return None
+
+
+def _reread(ledger: Ledger, now: float, policy: Policy) -> Window | None:
+    best: tuple[float, Window] | None = None
+    for age in policy.reread:
+        patience = max(1, min(age // 2, policy.slice_seconds))
+        for start, end in _unread_at(ledger.stretches, age, int(now)):
+            waited = now - age - start
+            if waited >= patience and (best is None or waited / patience > best[0]):
+                window = Window(start, min(end, start + policy.slice_seconds), FoundBy.REREAD)
+                best = (waited / patience, window)
+    return best[1] if best else None
+
+
+def _unread_at(stretches: Iterable[Stretch], age: int, now: int) -> list[tuple[int, int]]:
+    """Return what is at least `age` old now but was last read when it was younger, in runs."""
+    runs: list[tuple[int, int]] = []
+    for stretch in stretches:
+        start = max(stretch.start, stretch.read_at - age + 1)
+        end = min(stretch.end, now - age + 1)
+        if start >= end:
+            continue
+        if runs and runs[-1][1] == start:
+            runs[-1] = (runs[-1][0], end)
+        else:
+            runs.append((start, end))
+    return runs
+
+
+def _rested(stretch: Stretch, last_age: int) -> bool:
+    return stretch.read_at - stretch.end >= last_age
+
+
+def _joined(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
+    """Sort, and join neighbours that were read at the same moment."""
+    result: list[Stretch] = []
+    for stretch in sorted((s for s in stretches if s.end > s.start), key=lambda s: s.start):
+        if result and result[-1].end == stretch.start and result[-1].read_at == stretch.read_at:
+            result[-1] = Stretch(result[-1].start, stretch.end, stretch.read_at)
+        else:
+            result.append(stretch)
+    return tuple(result)
+
+
+def overlapping(stretches: Iterable[Stretch]) -> bool:
+    """Tell whether any two stretches overlap or stand out of order: such a ledger is not to be trusted."""
+    return any(before.end > after.start for before, after in pairwise(stretches))
