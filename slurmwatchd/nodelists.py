@@ -1,0 +1,101 @@
+"""Which nodes a node list names: known ones cost nothing, the rest go to scontrol, many at a time.
+
+Where there is no scontrol, ClusterShell knows the grammar. Known lists are the store's business; this module
+is given only the others.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+import anyio.to_thread
+from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
+
+from slurmwatchd.errors import NodelistError, ScontrolError, SlurmNotFoundError
+
+MAX_PROCESSES = 4
+
+_ONE_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""A list without brackets and commas names itself; nothing needs to be asked."""
+
+Nodes = tuple[str, ...]
+
+
+class ExpandsBatches(Protocol):
+    """What the expander asks: `sources.scontrol.Scontrol`, or a test's own."""
+
+    def batches(self, nodelists: Sequence[str]) -> list[list[str]]:
+        """Cut many lists into batches of a size that one call of `expand` takes."""
+        ...
+
+    async def expand(self, nodelists: Sequence[str]) -> dict[str, Nodes | NodelistError]:
+        """Expand one batch; a list that is none costs only itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """What came of some node lists.
+
+    Attributes:
+        nodes: The nodes of each list, in Slurm's order.
+        failed: Why the others have none.
+        fallbacks: How many batches ClusterShell had to expand because scontrol could not be run.
+    """
+
+    nodes: Mapping[str, Nodes]
+    failed: Mapping[str, NodelistError]
+    fallbacks: int = 0
+
+
+class Expander:
+    """Expands node lists, several processes at once."""
+
+    def __init__(self, scontrol: ExpandsBatches, *, max_processes: int = MAX_PROCESSES) -> None:
+        """Prepare; nothing is run."""
+        self._scontrol = scontrol
+        self._limiter = anyio.CapacityLimiter(max_processes)
+
+    async def expand(self, nodelists: Iterable[str]) -> Expanded:
+        """Expand distinct lists; a scontrol that is missing, hangs or fails holds nothing up."""
+        nodes: dict[str, Nodes] = {}
+        failed: dict[str, NodelistError] = {}
+        fallbacks = 0
+        asked = []
+        for text in nodelists:
+            if _ONE_HOST.fullmatch(text):
+                nodes[text] = (text,)
+            else:
+                asked.append(text)
+
+        async def one(batch: list[str]) -> None:
+            nonlocal fallbacks
+            async with self._limiter:
+                try:
+                    answer = await self._scontrol.expand(batch)
+                except (SlurmNotFoundError, ScontrolError):
+                    fallbacks += 1
+                    answer = await anyio.to_thread.run_sync(_with_clustershell, batch)
+            for text, result in answer.items():
+                if isinstance(result, NodelistError):
+                    failed[text] = result
+                else:
+                    nodes[text] = result
+
+        async with anyio.create_task_group() as group:
+            for batch in self._scontrol.batches(asked):
+                group.start_soon(one, batch)
+        return Expanded(nodes, failed, fallbacks)
+
+
+def _with_clustershell(batch: Iterable[str]) -> dict[str, Nodes | NodelistError]:
+    result: dict[str, Nodes | NodelistError] = {}
+    for text in batch:
+        try:
+            # No group resolver: `@` in a name must not make ClusterShell read its configuration or run programs.
+            result[text] = tuple(NodeSet(text, resolver=RESOLVER_NOGROUP, autostep=None))
+        except NodeSetException as error:
+            result[text] = NodelistError(text, str(error))
+    return result

@@ -1,0 +1,165 @@
+"""Sacct's spellings of numbers, times and lists, each read by one small function.
+
+A reader takes the bytes of one field, never empty, and returns the value, None where Slurm says that there
+is none, or raises ValueError for anything else; the caller keeps the text then.
+"""
+
+import re
+from functools import lru_cache
+
+from slurmwatchd.records import Tres, TresValue
+
+_SUFFIXES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50, "E": 1 << 60}
+# Bounded, and plain ASCII digits: int() alone would take `1_000`, ` 7` and numbers that neither SQLite nor JSON
+# can hold, and one such value would then stop a whole batch.
+_INTEGER = re.compile(rb"-?\d{1,18}")
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)([KMGTPE]?)", re.ASCII)
+_DURATION = re.compile(rb"(?:(\d{1,9})-)?(\d{1,9}):(\d\d):(\d\d)")
+_JOB_ID = re.compile(
+    r"(?P<base>\d{1,18})(?:_(?P<task>\d{1,18})|_\[(?P<tasks>.*)\]|\+(?P<offset>\d{1,18}))?", re.ASCII | re.DOTALL
+)
+_NATURAL_DIGITS = 11
+"""Enough for 32-bit ids, and for times until the year 5138."""
+_LARGEST = (1 << 63) - 1
+_AMOUNT = re.compile(r"-?\d{1,18}", re.ASCII)
+
+UNSET_IDS = frozenset({4294967294, 4294967295})
+"""NO_VAL and INFINITE: how 32-bit fields say that they are not set."""
+
+
+def text(value: bytes) -> str:
+    r"""Decode without failing: bytes that are no UTF-8 become `\xff` in writing, so no surrogate survives."""
+    return value.decode(errors="backslashreplace")
+
+
+@lru_cache(maxsize=8192)
+def integer(value: bytes) -> int | None:
+    """Read a decimal number; NO_VAL and INFINITE are None."""
+    number = _whole(value)
+    return None if number in UNSET_IDS else number
+
+
+def digits(value: bytes) -> str:
+    """Read a number of any size as text (DBIndex exceeds 2**63 on about half of the clusters from 24.11 on)."""
+    if not value.isdigit():
+        raise ValueError(value)
+    return value.decode()
+
+
+def reason(value: bytes) -> str | None:
+    """Read why a job waited; Slurm's word for no reason is `None`."""
+    return None if value == b"None" else text(value)
+
+
+def epoch(value: bytes) -> int | None:
+    """Read a time under `SLURM_TIME_FORMAT=%s`; `Unknown` (0) and `None` (never) are None."""
+    if value in (b"Unknown", b"None"):
+        return None
+    return natural(value)
+
+
+def natural(value: bytes) -> int:
+    """Read an id or a time that must be there; what is longer than any real one is none."""
+    if not value.isdigit() or len(value) > _NATURAL_DIGITS:
+        raise ValueError(value)
+    return int(value)
+
+
+@lru_cache(maxsize=8192)
+def duration(value: bytes) -> int | None:
+    """Read `[D-]HH:MM:SS` as seconds."""
+    match = _DURATION.fullmatch(value)
+    if match is None:
+        raise ValueError(value)
+    days, hours, minutes, seconds = match.groups(default=b"0")
+    return int(days) * 86400 + int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+
+
+def minutes(value: bytes) -> int:
+    """Read whole minutes as seconds. `UNLIMITED` and `Partition_Limit` are kept as text by the caller."""
+    return _whole(value) * 60
+
+
+@lru_cache(maxsize=1024)
+def exit_code(value: bytes) -> tuple[int, int]:
+    """Read `code:signal`."""
+    code, _, signal = value.partition(b":")
+    return _whole(code), _whole(signal)
+
+
+@lru_cache(maxsize=1024)
+def state(value: bytes) -> tuple[str, int | None]:
+    """Read a state: one word, and who cancelled (`CANCELLED by 1000`; -2 and NO_VAL mean nobody knows)."""
+    word, _, by = value.partition(b" by ")
+    canceller = _whole(by) if by else None
+    if canceller is not None and (canceller < 0 or canceller in UNSET_IDS):
+        canceller = None
+    return text(word).strip().upper() or "UNKNOWN", canceller
+
+
+def job_id(value: str) -> tuple[int | None, int | None, str | None, int | None, int | None]:
+    """Read what a job id says of arrays and heterogeneous jobs.
+
+    Args:
+        value: `12`, `12_3`, `12_[0-9%2]` or `12+1`.
+
+    Returns:
+        array_job_id, array_task_id, array_tasks, het_job_id, het_job_offset; all None for a plain job.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    match = _JOB_ID.fullmatch(value)
+    if match is None:
+        raise ValueError(value)
+    base, task, tasks, offset = match.groups()
+    if task is not None:
+        return int(base), int(task), None, None, None
+    if tasks is not None:
+        return int(base), None, tasks, None, None
+    if offset is not None:
+        return None, None, None, int(base), int(offset)
+    return None, None, None, None, None
+
+
+@lru_cache(maxsize=16384)
+def tres(value: bytes) -> Tres:
+    """Read a TRES list such as `billing=4,cpu=4,gres/gpu:a100=2,mem=1500M,node=1`.
+
+    Memory becomes `mem_bytes`; other names are kept. The result is shared between equal texts: it must not
+    be changed.
+    """
+    result: dict[str, TresValue] = {}
+    for item in text(value).split(","):
+        name, equals, amount = item.rpartition("=")
+        if not equals or not name:
+            raise ValueError(value)
+        if name == "mem":
+            result["mem_bytes"] = size(amount)
+        else:
+            result[name] = _amount(amount)
+    return result
+
+
+def size(value: str) -> int:
+    """Read a size with an optional binary suffix (`4000M`) as bytes."""
+    match = _SIZE.fullmatch(value)
+    if match is None:
+        raise ValueError(value)
+    number, suffix = match.groups()
+    factor = _SUFFIXES.get(suffix, 1)
+    result = int(number) * factor if "." not in number else round(float(number) * factor)
+    if result > _LARGEST:
+        raise ValueError(value)
+    return result
+
+
+def _amount(value: str) -> TresValue:
+    """Read a TRES amount; sizes of gpumem and burst buffers keep their suffix as text."""
+    return int(value) if _AMOUNT.fullmatch(value) else value
+
+
+def _whole(value: bytes) -> int:
+    if not _INTEGER.fullmatch(value):
+        raise ValueError(value)
+    return int(value)

@@ -1,0 +1,253 @@
+"""Ask slurmdbd, through sacct, which attempts ended in a window.
+
+One call answers one window. Its output goes to a spool first and is read only once the call is proved
+complete: exit 0, no `error:` or `fatal:` on stderr; header and framing are proved while the spool is read.
+Exit status alone proves nothing (releases up to 23.11.3 exit with errno modulo 256, which may be 0), and
+neither does an answer with a header (it is printed before the query).
+"""
+
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+import anyio
+import anyio.to_thread
+
+from slurmwatchd.errors import (
+    SacctError,
+    SacctOutputError,
+    SacctTimeoutError,
+    SacctTooWideError,
+    StoreBusyError,
+)
+from slurmwatchd.process import Completed, TimedOutError
+from slurmwatchd.records import JobRecord, Rejected
+from slurmwatchd.sources.commands import Commands
+from slurmwatchd.sources.fields import Layout
+from slurmwatchd.sources.framing import RowReader
+from slurmwatchd.windows import Window
+
+TERMINAL_STATES = "CA,CD,F,NF,PR,TO,BF,DL,OOM,RQ,RS,RV"
+"""With these, and only these, sacct asks for `time_end BETWEEN start AND end`, both ends included, in every
+release from 20.11 to 26.05; one of R, PD or S among them would cost the index."""
+
+FUTURE_SECONDS = 3600
+"""How far ahead of our clock a head poll asks: slurmctld dates the ends, and its clock may be ahead."""
+
+PROBE_TIMEOUT_SECONDS = 60.0
+
+_SPOOL_MEMORY = 1 << 20
+_READ_BYTES = 1 << 18
+_TOO_WIDE = ("Too wide of a date range", "exceeds size limit", "Result too large", "range in query")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows of an answer.
+
+    Attributes:
+        readings: (record, digest) of each row that can be keyed.
+        rejected: The others.
+    """
+
+    readings: tuple[tuple[JobRecord, int], ...]
+    rejected: tuple[Rejected, ...]
+
+    @property
+    def count(self) -> int:
+        """How many rows sacct printed."""
+        return len(self.readings) + len(self.rejected)
+
+
+class Answer(Protocol):
+    """What a complete call brought."""
+
+    @property
+    def seconds(self) -> float:
+        """How long the call took."""
+        ...
+
+    @property
+    def slots(self) -> frozenset[str]:
+        """The fields of `JobRecord` that were asked for."""
+        ...
+
+    def rows(self, size: int) -> AsyncIterator[Rows]:
+        """Give the rows, about `size` at a time; each answer can be read once."""
+        ...
+
+
+def window_arguments(window: Window, fields: Sequence[str], *, delimiter: str, cluster: str = "") -> list[str]:
+    """Return sacct's arguments for the attempts that ended in a window.
+
+    `-D`: without it only the newest attempt of a requeued job is shown. `-X`: no steps, which the same window
+    would cut. `-S`/`-E` as `uts`, which no zone or daylight saving can bend.
+
+    Args:
+        window: Half-open; sacct's own window includes its last second, so that is one less.
+        fields: The names to print, in order.
+        delimiter: Printed after each value.
+        cluster: Another than the local one.
+    """
+    end = window.end + FUTURE_SECONDS if window.head else max(window.end - 1, window.start)
+    return [
+        *(["-M", cluster] if cluster else []),
+        "-a", "-X", "-D", "--local", "--noconvert", "-p", f"--delimiter={delimiter}",
+        "-s", TERMINAL_STATES, "-S", f"uts{window.start}", "-E", f"uts{end}", "-o", ",".join(fields),
+    ]  # fmt: skip
+
+
+class Sacct:
+    """One cluster's accounting, as sacct shows it."""
+
+    def __init__(self, commands: Commands, *, timeout_seconds: float, spool_dir: Path, cluster: str = "") -> None:
+        """Prepare; nothing is run.
+
+        Args:
+            commands: Where sacct is.
+            timeout_seconds: For one window. slurmdbd goes on with a query whose sacct was killed, so this is
+                minutes, and failures are to be followed by a pause.
+            spool_dir: Where answers of over a megabyte are put while they are read; nothing stays there.
+            cluster: Which one; empty: the local one.
+        """
+        self._commands = commands
+        self._timeout_seconds = timeout_seconds
+        self._spool_dir = spool_dir
+        self._cluster = cluster
+
+    async def version(self) -> str:
+        """Return what `sacct -V` says, such as `slurm 24.11.5`; it asks nobody.
+
+        Raises:
+            SacctError: It fails.
+        """
+        done = await self._run(["-V"], PROBE_TIMEOUT_SECONDS)
+        return done.stdout.decode(errors="backslashreplace").strip()
+
+    async def available_fields(self) -> list[str]:
+        """Return the fields this sacct prints; up to 24.11 this needs slurmdbd.
+
+        Raises:
+            SacctError: It fails.
+        """
+        done = await self._run(["--helpformat"], PROBE_TIMEOUT_SECONDS)
+        names = done.stdout.decode(errors="backslashreplace").split()
+        if not names:
+            raise SacctOutputError("sacct --helpformat printed nothing", argv=done.argv)
+        return names
+
+    async def answers(self) -> None:
+        """Check that slurmdbd answers a query, with a window in which nothing can have ended.
+
+        Raises:
+            SacctError: It does not.
+        """
+        delimiter = _delimiter()
+        window = Window(1_000_000, 1_000_001)
+        arguments = window_arguments(window, ["JobIDRaw"], delimiter=delimiter, cluster=self._cluster)
+        done = await self._run(arguments, PROBE_TIMEOUT_SECONDS)
+        reader = RowReader(delimiter.encode(), ["JobIDRaw"])
+        reader.feed(done.stdout)
+        reader.close()
+
+    @asynccontextmanager
+    async def ended_in(self, window: Window, layout: Layout) -> AsyncIterator[Answer]:
+        """Ask for the attempts that ended in a window.
+
+        Raises:
+            SacctTimeoutError: No complete answer within the timeout; the process group was killed.
+            SacctTooWideError: slurmdbd refuses so wide a stretch.
+            SacctError: Its exit status or its stderr says that it failed.
+            StoreBusyError: The spool's disk is full.
+        """
+        delimiter = _delimiter()
+        spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY, dir=str(self._spool_dir))  # noqa: SIM115 - closed below
+        try:
+
+            async def receive(chunk: bytes) -> None:
+                await anyio.to_thread.run_sync(spool.write, chunk)
+
+            arguments = window_arguments(window, layout.fields, delimiter=delimiter, cluster=self._cluster)
+            try:
+                done = await self._run(arguments, self._timeout_seconds, receive)
+            except OSError as error:
+                raise StoreBusyError(f"{self._spool_dir}: cannot keep sacct's answer: {error.strerror}") from error
+            spool.seek(0)
+            yield _Spooled(spool, RowReader(delimiter.encode(), layout.fields), layout, done.seconds)
+        finally:
+            spool.close()
+
+    async def _run(self, arguments: Sequence[str], timeout_seconds: float, receiver: object = None) -> Completed:
+        argv = [self._commands.path("sacct"), *arguments]
+        try:
+            done = await self._commands.runner.run(
+                argv,
+                env=self._commands.env,
+                timeout_seconds=timeout_seconds,
+                receiver=receiver,  # type: ignore[arg-type]
+            )
+        except TimedOutError as error:
+            raise SacctTimeoutError(error.reason, argv=argv, stderr=error.stderr) from error
+        if done.returncode != 0 or done.complained:
+            refused = any(words in done.stderr for words in _TOO_WIDE)
+            kind = SacctTooWideError if refused else SacctError
+            raise kind("sacct failed", argv=argv, returncode=done.returncode, stderr=done.stderr[-2000:])
+        return done
+
+
+class _Spooled:
+    """An answer in a spool."""
+
+    def __init__(self, spool: IO[bytes], reader: RowReader, layout: Layout, seconds: float) -> None:
+        self._spool = spool
+        self._reader = reader
+        self._layout = layout
+        self.seconds = seconds
+        self.slots = layout.slots
+
+    async def rows(self, size: int) -> AsyncIterator[Rows]:
+        """See `Answer.rows`.
+
+        Raises:
+            SacctOutputError: Header or framing is not what was asked for; rows given before are true, but the
+                answer is not complete.
+        """
+        waiting: list[tuple[JobRecord, int]] = []
+        rejected: list[Rejected] = []
+        while True:
+            more = await anyio.to_thread.run_sync(self._parse, waiting, rejected)
+            while len(waiting) >= size:
+                yield Rows(tuple(waiting[:size]), tuple(rejected))
+                del waiting[:size]
+                rejected.clear()
+            if not more:
+                break
+        if waiting or rejected:
+            yield Rows(tuple(waiting), tuple(rejected))
+
+    def _parse(self, waiting: list[tuple[JobRecord, int]], rejected: list[Rejected]) -> bool:
+        """Read one piece of the spool; runs in a worker thread. Returns whether there is more."""
+        chunk = self._spool.read(_READ_BYTES)
+        if not chunk:
+            self._reader.close()
+            return False
+        read = self._layout.read
+        for row in self._reader.feed(chunk):
+            reading = read(row)
+            if isinstance(reading, Rejected):
+                rejected.append(reading)
+            else:
+                waiting.append(reading)
+        return True
+
+
+def _delimiter() -> str:
+    """Return text that no user could have put into a job's name beforehand.
+
+    It stands behind every value, so it is short; 48 random bits, new for each call, are beyond guessing.
+    """
+    return f"\x1f{secrets.token_urlsafe(6)}"
