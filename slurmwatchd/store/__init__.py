@@ -1,0 +1,5 @@
+"""The store: one SQLite file between what reads Slurm and what hands events on.
+
+`database.py` opens it and runs transactions; `jobs.py` takes attempts in, `outbox.py` gives events out,
+`ledger.py` remembers what was read, `nodelists.py` which nodes a list names. No other room writes SQL.
+"""

@@ -1,0 +1,299 @@
+"""Attempts going in: each written once, an event made only for a new one or a real change.
+
+Reading a stretch of end times again is free because of this module: rows are matched on their key, and a row
+whose digest is the stored one costs a comparison.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiosqlite
+import anyio.to_thread
+import orjson
+
+from slurmwatchd import formats
+from slurmwatchd.records import EventKind, FoundBy, JobRecord, Rejected, event_id
+from slurmwatchd.store import ledger, nodelists
+from slurmwatchd.store.database import Database
+
+REVISING = (
+    "state", "cancelled_by_uid", "start", "end", "elapsed_seconds",
+    "exit_code", "exit_signal", "derived_exit_code", "derived_exit_signal",
+    "alloc_tres", "comment", "admin_comment", "system_comment", "extra",
+    "name", "partition", "eligible", "node_list", "node_count", "cpus",
+)  # fmt: skip
+"""The fields whose later change is told by a `job_revised`."""
+
+
+Key = tuple[int, int]
+"""job_id_raw and submit, within one cluster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one transaction writes.
+
+    Attributes:
+        readings: (record, digest) of each row; see `sources.fields.Reading`.
+        rejected: Rows for the quarantine.
+        slots: The record's fields that this reading could fill.
+        observed: Epoch seconds, now.
+        expanded: Nodes of the node lists that were not in the store.
+    """
+
+    cluster: str
+    readings: tuple[tuple[JobRecord, int], ...]
+    rejected: tuple[Rejected, ...] = ()
+    slots: frozenset[str]
+    observed: int
+    found_by: FoundBy
+    expanded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """What a transaction did: counts of attempts, and the newest event's position."""
+
+    new: int = 0
+    revised: int = 0
+    rejected: int = 0
+    seq: int = 0
+
+    def __add__(self, other: "Committed") -> "Committed":
+        """Sum two."""
+        return Committed(
+            new=self.new + other.new,
+            revised=self.revised + other.revised,
+            rejected=self.rejected + other.rejected,
+            seq=max(self.seq, other.seq),
+        )
+
+
+@dataclass(slots=True)
+class _Plan:
+    """The rows to write."""
+
+    jobs: list[tuple[Any, ...]] = field(default_factory=list)
+    events: list[tuple[Any, ...]] = field(default_factory=list)
+    updates: list[tuple[Any, ...]] = field(default_factory=list)
+    digests: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Intake:
+    """Writes batches. There is one to a store, since it hands out positions and row ids."""
+
+    def __init__(self, database: Database, *, next_job: int, next_seq: int) -> None:
+        """Go on from where the store stands; see `Intake.load`."""
+        self._database = database
+        self._next_job = next_job
+        self._next_seq = next_seq
+
+    @classmethod
+    async def load(cls, database: Database) -> "Intake":
+        """Read where the store stands. Positions are never used twice, also after the newest were pruned."""
+        rows = await database.read(
+            "SELECT (SELECT coalesce(max(id), 0) FROM jobs) AS job, "
+            "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last seq'), 0) AS seq"
+        )
+        return cls(database, next_job=rows[0]["job"] + 1, next_seq=rows[0]["seq"] + 1)
+
+    @property
+    def last_seq(self) -> int:
+        """The position of the newest event committed; 0 before the first."""
+        return self._next_seq - 1
+
+    async def commit(self, batch: Batch, completed: ledger.Completed | None = None) -> Committed:
+        """Write a batch, and with the last one of a reading its place in the ledger, in one transaction.
+
+        Raises:
+            StoreBusyError: Nothing was written.
+        """
+
+        async def work(connection: aiosqlite.Connection) -> Committed:
+            done = await self._write(connection, batch)
+            if completed is not None:
+                await ledger.save(connection, completed.plus(done.new, done.revised, done.rejected))
+            return done
+
+        committed = await self._database.write(work)
+        self._next_job += committed.new
+        self._next_seq += committed.new + committed.revised
+        return committed
+
+    async def _write(self, connection: aiosqlite.Connection, batch: Batch) -> Committed:
+        if batch.rejected:
+            await _quarantine(connection, batch)
+        if not batch.readings:
+            return Committed(rejected=len(batch.rejected), seq=self.last_seq)
+        layout = await _layout_id(connection, batch.slots)
+        lists = {record.node_list for record, _ in batch.readings if record.node_list is not None}
+        ids = await nodelists.keep(connection, lists, batch.expanded)
+        existing = await _existing(connection, batch)
+        earlier = await _earlier(connection, batch, existing)
+        plan = await anyio.to_thread.run_sync(self._plan, batch, existing, earlier, ids, layout)
+        await connection.executemany(
+            'INSERT INTO jobs (id, cluster, job_id_raw, submit, job_id, state, "user", account, "partition", '
+            'start, "end", nodelist, digest, revision, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+            plan.jobs,
+        )
+        await connection.executemany(
+            "INSERT INTO events (seq, id, job, kind, revision, time, observed, found_by, layout, nodelist, "
+            "changed, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            plan.events,
+        )
+        await connection.executemany(
+            'UPDATE jobs SET state = ?, "user" = ?, account = ?, "partition" = ?, start = ?, "end" = ?, '
+            "nodelist = ?, digest = ?, revision = ?, seq = ? WHERE id = ?",
+            plan.updates,
+        )
+        await connection.executemany("UPDATE jobs SET digest = ? WHERE id = ?", plan.digests)
+        if plan.events:
+            await connection.execute(
+                "INSERT INTO meta VALUES ('last seq', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (str(plan.events[-1][0]),),
+            )
+        return Committed(
+            new=len(plan.jobs),
+            revised=len(plan.updates),
+            rejected=len(batch.rejected),
+            seq=self._next_seq + len(plan.events) - 1,
+        )
+
+    def _plan(
+        self,
+        batch: Batch,
+        existing: Mapping[Key, sqlite3.Row],
+        earlier: Mapping[int, tuple[bytes, str]],
+        ids: Mapping[str, int],
+        layout: int,
+    ) -> _Plan:
+        """Decide what each reading means; runs in a worker thread."""
+        plan = _Plan()
+        job, seq = self._next_job, self._next_seq
+        met: set[Key] = set()
+        for record, digest in batch.readings:
+            key = (record.job_id_raw, record.submit)
+            if key in met:
+                continue  # sacct repeats a row when its reservation has several revisions (Bug 7745)
+            met.add(key)
+            nodelist = ids.get(record.node_list) if record.node_list is not None else None
+            stored = existing.get(key)
+            if stored is None:
+                fields = formats.wire(record)
+                plan.jobs.append(
+                    (
+                        job, record.cluster, record.job_id_raw, record.submit, record.job_id, record.state,
+                        record.user, record.account, record.partition, record.start, record.end,
+                        nodelist, digest, 1, seq,
+                    )
+                )  # fmt: skip
+                plan.events.append(
+                    _event(batch, record, seq, job, EventKind.JOB_ENDED, 1, layout, nodelist, None, fields)
+                )
+                job += 1
+                seq += 1
+                continue
+            if stored["digest"] == digest:
+                continue
+            fields = formats.wire(record)
+            changed = _changes(*earlier.get(stored["seq"], (b"{}", "")), fields, batch.slots)
+            if not changed:
+                plan.digests.append((digest, stored["id"]))
+                continue
+            revision = stored["revision"] + 1
+            plan.events.append(
+                _event(
+                    batch, record, seq, stored["id"], EventKind.JOB_REVISED, revision, layout, nodelist,
+                    orjson.dumps(changed), fields,
+                )
+            )  # fmt: skip
+            plan.updates.append(
+                (
+                    record.state, record.user, record.account, record.partition, record.start, record.end,
+                    nodelist, digest, revision, seq, stored["id"],
+                )
+            )  # fmt: skip
+            seq += 1
+        return plan
+
+
+def _event(  # noqa: PLR0913, PLR0917 - one argument a column
+    batch: Batch,
+    record: JobRecord,
+    seq: int,
+    job: int,
+    kind: EventKind,
+    revision: int,
+    layout: int,
+    nodelist: int | None,
+    changed: bytes | None,
+    fields: Mapping[str, Any],
+) -> tuple[Any, ...]:
+    identity = event_id(record.cluster, record.job_id_raw, record.submit, kind, revision)
+    return (
+        seq, identity, job, kind, revision, record.end, batch.observed, batch.found_by,
+        layout, nodelist, changed, formats.body(fields),
+    )  # fmt: skip
+
+
+def _changes(
+    body: bytes, slots_then: str, fields: Mapping[str, Any], slots: frozenset[str]
+) -> dict[str, list[Any]]:
+    """Return field to [old, new] for what differs, among the fields that both readings asked for."""
+    before: dict[str, Any] = orjson.loads(body)
+    asked = frozenset(slots_then.split())
+    return {
+        name: [before.get(name), fields.get(name)]
+        for name in REVISING
+        if name in asked and name in slots and before.get(name) != fields.get(name)
+    }
+
+
+async def _existing(connection: aiosqlite.Connection, batch: Batch) -> dict[Key, sqlite3.Row]:
+    """Return what the store has of the batch's keys."""
+    numbers = orjson.dumps(list({record.job_id_raw for record, _ in batch.readings})).decode()
+    found = await connection.execute_fetchall(
+        "SELECT job_id_raw, submit, id, digest, revision, seq FROM jobs "
+        "WHERE cluster = ? AND job_id_raw IN (SELECT value FROM json_each(?))",
+        (batch.readings[0][0].cluster, numbers),
+    )
+    return {(row[0], row[1]): row for row in found}
+
+
+async def _earlier(
+    connection: aiosqlite.Connection, batch: Batch, existing: Mapping[Key, sqlite3.Row]
+) -> dict[int, tuple[bytes, str]]:
+    """Return seq to (body, slots) of the stored attempts whose digest is another now."""
+    wanted = [
+        stored["seq"]
+        for record, digest in batch.readings
+        if (stored := existing.get((record.job_id_raw, record.submit))) is not None and stored["digest"] != digest
+    ]
+    if not wanted:
+        return {}
+    rows = await connection.execute_fetchall(
+        "SELECT events.seq, events.body, layouts.slots FROM events JOIN layouts ON layouts.id = events.layout "
+        "WHERE events.seq IN (SELECT value FROM json_each(?))",
+        (orjson.dumps(wanted).decode(),),
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def _layout_id(connection: aiosqlite.Connection, slots: frozenset[str]) -> int:
+    text = " ".join(sorted(slots))
+    await connection.execute("INSERT OR IGNORE INTO layouts (slots) VALUES (?)", (text,))
+    rows = list(await connection.execute_fetchall("SELECT id FROM layouts WHERE slots = ?", (text,)))
+    return int(rows[0][0])
+
+
+async def _quarantine(connection: aiosqlite.Connection, batch: Batch) -> None:
+    """Keep rows that have no key; the same row read again stands there once."""
+    await connection.executemany(
+        "INSERT OR IGNORE INTO quarantine (cluster, observed, reason, fields, row) VALUES (?, ?, ?, ?, ?)",
+        [
+            (batch.cluster, batch.observed, row.reason, " ".join(row.fields), b"\x00".join(row.row))
+            for row in batch.rejected
+        ],
+    )

@@ -1,0 +1,91 @@
+"""Coverage and ledger in the store: which end times were read completely, when, and what they held."""
+
+from dataclasses import dataclass, replace
+
+import aiosqlite
+
+from slurmwatchd.store.database import Database
+from slurmwatchd.windows import Ledger, Stretch, Window, overlapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """One complete reading, and the ledger as it stands after it.
+
+    Attributes:
+        cluster: Whose.
+        window: What was asked for.
+        read_at: Epoch seconds at which the call began: what became visible later was not seen.
+        ledger: What is read now, this window included.
+        rows: How many rows sacct printed.
+        seconds: How long sacct took.
+    """
+
+    cluster: str
+    window: Window
+    read_at: int
+    ledger: Ledger
+    rows: int
+    new: int
+    revised: int
+    rejected: int
+    seconds: float
+
+    def plus(self, new: int, revised: int, rejected: int) -> "Completed":
+        """Add what the last batch held."""
+        return replace(self, new=self.new + new, revised=self.revised + revised, rejected=self.rejected + rejected)
+
+
+async def load(database: Database, cluster: str, *, horizon: int) -> Ledger:
+    """Return what was read of a cluster; for one never seen before, an empty ledger from `horizon` on."""
+    rows = await database.read("SELECT horizon FROM horizons WHERE cluster = ?", (cluster,))
+    if not rows:
+        return Ledger(horizon)
+    stretches = await database.read(
+        'SELECT start, "end", read_at FROM coverage WHERE cluster = ? ORDER BY start', (cluster,)
+    )
+    ledger = Ledger(rows[0]["horizon"], tuple(Stretch(*row) for row in stretches))
+    return Ledger(ledger.horizon) if overlapping(ledger.stretches) else ledger
+
+
+async def save(connection: aiosqlite.Connection, completed: Completed) -> None:
+    """Write one complete reading; called inside the transaction of its last rows."""
+    cluster, window, ledger = completed.cluster, completed.window, completed.ledger
+    await connection.execute(
+        "INSERT INTO horizons VALUES (?, ?, ?) ON CONFLICT (cluster) DO UPDATE "
+        "SET horizon = excluded.horizon, watermark = excluded.watermark",
+        (cluster, ledger.horizon, ledger.watermark),
+    )
+    await connection.execute("DELETE FROM coverage WHERE cluster = ?", (cluster,))
+    await connection.executemany(
+        "INSERT INTO coverage VALUES (?, ?, ?, ?)",
+        [(cluster, stretch.start, stretch.end, stretch.read_at) for stretch in ledger.stretches],
+    )
+    await connection.execute(
+        'INSERT INTO ledger (cluster, start, "end", found_by, read_at, "rows", new, revised, rejected, seconds) '
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            cluster,
+            window.start,
+            window.end,
+            window.found_by,
+            completed.read_at,
+            completed.rows,
+            completed.new,
+            completed.revised,
+            completed.rejected,
+            completed.seconds,
+        ),
+    )
+
+
+async def rename(database: Database, old: str, new: str) -> None:
+    """Give a cluster's ledger the name it should have had; a ledger of the new name is kept instead."""
+
+    async def work(connection: aiosqlite.Connection) -> None:
+        if list(await connection.execute_fetchall("SELECT 1 FROM horizons WHERE cluster = ?", (new,))):
+            return
+        for table in ("horizons", "coverage", "ledger"):
+            await connection.execute(f"UPDATE {table} SET cluster = ? WHERE cluster = ?", (new, old))  # noqa: S608 - constants
+
+    await database.write(work)

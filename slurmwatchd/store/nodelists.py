@@ -1,0 +1,66 @@
+"""Node lists in the store: each distinct one once, with its nodes."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+import aiosqlite
+import orjson
+
+from slurmwatchd.store.database import Database
+
+_IN = "IN (SELECT value FROM json_each(?))"
+
+
+async def known(database: Database, expressions: Iterable[str]) -> set[str]:
+    """Return which of these were expanded before."""
+    rows = await database.read(
+        f"SELECT expression FROM nodelists WHERE nodes IS NOT NULL AND expression {_IN}",  # noqa: S608 - a constant
+        (_array(list(expressions)),),
+    )
+    return {row[0] for row in rows}
+
+
+async def keep(
+    connection: aiosqlite.Connection,
+    expressions: Collection[str],
+    expanded: Mapping[str, tuple[str, ...]],
+) -> dict[str, int]:
+    """Write what was expanded and return the ids of all the expressions.
+
+    A list that could not be expanded is kept without nodes, and expanded when it is met again.
+
+    Args:
+        connection: Inside a transaction.
+        expressions: Every list of the batch, known or not.
+        expanded: The new ones' nodes.
+    """
+    query = f"SELECT expression, id FROM nodelists WHERE expression {_IN}"  # noqa: S608 - a constant
+    wanted = (_array(list(expressions)),)
+    ids = {row[0]: row[1] for row in await connection.execute_fetchall(query, wanted)}
+    missing = [(text,) for text in expressions if text not in ids]
+    if missing:
+        await connection.executemany("INSERT INTO nodelists (expression) VALUES (?)", missing)
+        ids = {row[0]: row[1] for row in await connection.execute_fetchall(query, wanted)}
+    if expanded:
+        await _fill(connection, [(ids[text], nodes) for text, nodes in expanded.items()])
+    return ids
+
+
+async def _fill(connection: aiosqlite.Connection, lists: list[tuple[int, tuple[str, ...]]]) -> None:
+    """Give lists their nodes, and nodes their lists; a repetition of a node in a list stands once in the index."""
+    arrays = [(identity, len(nodes), _array(nodes)) for identity, nodes in lists]
+    await connection.executemany(
+        "UPDATE nodelists SET node_count = ?2, nodes = CAST(?3 AS BLOB) WHERE id = ?1", arrays
+    )
+    pairs = [(identity, array) for identity, _, array in arrays]
+    await connection.executemany(
+        "INSERT OR IGNORE INTO nodes (name) SELECT value FROM json_each(?2) WHERE ?1 NOT NULL", pairs
+    )
+    await connection.executemany(
+        "INSERT OR IGNORE INTO nodelist_nodes "
+        "SELECT nodes.id, ?1 FROM json_each(?2) AS wanted JOIN nodes ON nodes.name = wanted.value",
+        pairs,
+    )
+
+
+def _array(texts: object) -> str:
+    return orjson.dumps(texts).decode()

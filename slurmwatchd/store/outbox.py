@@ -1,0 +1,83 @@
+"""Events going out: read in order after a sink's cursor; the cursor moves with what the sink remembers."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import aiosqlite
+
+from slurmwatchd.records import Event, EventKind, FoundBy
+from slurmwatchd.store.database import Database
+
+_KINDS = {str(kind): kind for kind in EventKind}
+_FOUND_BY = {str(found_by): found_by for found_by in FoundBy}
+
+_EVENTS = (
+    "SELECT events.seq, events.id, events.kind, events.revision, events.time, events.observed, "
+    "events.found_by, events.body, nodelists.nodes, events.changed "
+    "FROM events LEFT JOIN nodelists ON nodelists.id = events.nodelist "
+    "WHERE events.seq > ? ORDER BY events.seq LIMIT ?"
+)
+
+
+MAX_BYTES = 4 << 20
+"""How much of the outbox is read at a time: a list of ten thousand nodes weighs a tenth of a megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a sink has got.
+
+    Attributes:
+        seq: The newest event it has; 0 for none.
+        state: What it asked to have kept with that.
+    """
+
+    seq: int
+    state: Mapping[str, bytes] = field(default_factory=dict)
+
+
+async def position(database: Database, sink: str, *, now: int) -> Position:
+    """Return a sink's position, making one for a sink never seen before.
+
+    A new sink begins with what comes after it: it does not get the whole past of an old store.
+    """
+
+    async def enter(connection: aiosqlite.Connection) -> None:
+        await connection.execute(
+            "INSERT OR IGNORE INTO cursors "
+            "SELECT ?, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last seq'), 0), ?",
+            (sink, now),
+        )
+
+    await database.write(enter)
+    rows = await database.read("SELECT seq FROM cursors WHERE sink = ?", (sink,))
+    state = await database.read("SELECT key, value FROM sink_state WHERE sink = ?", (sink,))
+    return Position(rows[0]["seq"], {row["key"]: row["value"] for row in state})
+
+
+async def after(database: Database, seq: int, limit: int) -> list[Event]:
+    """Return events behind a position, in order: at most `limit`, and no more than a few megabytes of them."""
+    rows = await database.read_until(_EVENTS, (seq, limit), size=_weight, max_bytes=MAX_BYTES)
+    # The columns stand in the order of the fields.
+    return [
+        Event(row[0], row[1], _KINDS[row[2]], row[3], row[4], row[5], _FOUND_BY[row[6]], row[7], row[8], row[9])
+        for row in rows
+    ]
+
+
+async def advance(database: Database, sink: str, seq: int, state: Mapping[str, bytes], *, now: int) -> None:
+    """Move a sink's cursor and write what changed of its state, in one transaction."""
+
+    async def work(connection: aiosqlite.Connection) -> None:
+        await connection.execute("UPDATE cursors SET seq = ?, moved = ? WHERE sink = ?", (seq, now, sink))
+        await connection.executemany(
+            "INSERT INTO sink_state VALUES (?, ?, ?) ON CONFLICT (sink, key) DO UPDATE SET value = excluded.value",
+            [(sink, key, value) for key, value in state.items()],
+        )
+
+    await database.write(work)
+
+
+def _weight(row: sqlite3.Row) -> int:
+    return len(row[7]) + len(row[8] or b"") + len(row[9] or b"") + 500
