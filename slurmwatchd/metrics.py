@@ -1,0 +1,114 @@
+"""What the daemon tells of itself. The ended-job counters are the prometheus sink's, not these.
+
+One `Metrics` is made at start-up and handed down; nothing registers itself anywhere at import.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from slurmwatchd._version import __version__
+
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+_LAG_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+
+class Metrics:
+    """The daemon's own instruments, in a registry of their own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        """Register everything; `slurm_cluster` labels the cluster a series is about, `sink` the sink."""
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry or CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.registry.register(_BuildInfo())
+        cluster = ["slurm_cluster"]
+        sink = ["sink"]
+
+        def counter(name: str, text: str, labels: list[str]) -> Counter:
+            return Counter(f"slurmwatchd_{name}", text, labels, registry=self.registry)
+
+        def gauge(name: str, text: str, labels: list[str]) -> Gauge:
+            return Gauge(f"slurmwatchd_{name}", text, labels, registry=self.registry)
+
+        def histogram(name: str, text: str, labels: list[str], buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"slurmwatchd_{name}", text, labels, registry=self.registry, buckets=buckets)
+
+        self.polls = counter("polls_total", "Readings of sacct, complete or not.", cluster)
+        self.poll_failures = counter(
+            "poll_failures_total", "Readings of sacct that were not proved complete.", [*cluster, "reason"]
+        )
+        self.poll_seconds = histogram(
+            "poll_duration_seconds", "Time sacct took for one window.", cluster, _SECONDS
+        )
+        self.sacct_seconds = counter(
+            "sacct_seconds_total", "Time spent in sacct: what the daemon costs slurmdbd.", cluster
+        )
+        self.rows = counter("sacct_rows_total", "Rows sacct printed, repeats included.", cluster)
+        self.records = counter(
+            "records_total", "Attempts seen for the first time, by what found them.", [*cluster, "found_by"]
+        )
+        self.revisions = counter("revisions_total", "Attempts that changed after they were sent.", cluster)
+        self.quarantined = counter("quarantined_rows_total", "Rows that cannot be keyed.", cluster)
+        self.unsettled = gauge("unsettled_rows", "Rows slurmdbd has not finished writing, waited for.", cluster)
+        self.unparsed = counter(
+            "unparsed_values_total", "Values of new records that were kept as raw text.", cluster
+        )
+        self.last_poll = gauge(
+            "last_successful_poll_timestamp_seconds", "When a reading was last proved complete.", cluster
+        )
+        self.watermark = gauge(
+            "watermark_timestamp_seconds",
+            "Everything that ended before this, and was visible then, is in the store.",
+            cluster,
+        )
+        self.up = gauge("slurmdbd_up", "Whether the last reading of sacct was complete.", cluster)
+        self.scontrol_failures = counter(
+            "scontrol_failures_total", "Batches that scontrol could not expand and ClusterShell did.", cluster
+        )
+        self.nodelist_failures = counter(
+            "nodelist_failures_total", "Node lists that could not be expanded.", cluster
+        )
+        self.nodelist_mismatches = counter(
+            "nodelist_mismatches_total",
+            "Attempts whose node list has another count than Slurm gave.",
+            cluster,
+        )
+        self.delivered = counter("sink_events_total", "Events delivered since the start.", sink)
+        self.sink_failures = counter("sink_failures_total", "Deliveries that failed and are tried again.", sink)
+        self.sink_up = gauge("sink_up", "Whether the last delivery succeeded.", sink)
+        self.sink_seq = gauge("sink_cursor_events", "Position of the newest event delivered.", sink)
+        self.store_seq = gauge("store_newest_events", "Position of the newest event in the store.", [])
+        self.oldest_undelivered = gauge(
+            "sink_oldest_undelivered_timestamp_seconds",
+            "When the oldest event a sink has not got was first seen; 0 where it has all.",
+            sink,
+        )
+        self.jsonl_torn = counter(
+            "jsonl_torn_lines_total", "Last lines found cut off and ended, or completed after a crash.", sink
+        )
+        self.loop_lag = histogram(
+            "event_loop_lag_seconds", "How late the event loop ran a timer.", [], _LAG_SECONDS
+        )
+        self.reload_success = gauge(
+            "config_last_reload_successful", "Whether the last reload of the configuration worked.", []
+        )
+        self.reload_time = gauge(
+            "config_last_reload_success_timestamp_seconds", "When the configuration was last read.", []
+        )
+
+
+class _BuildInfo:
+    """Which version this is."""
+
+    def describe(self) -> list[InfoMetricFamily | GaugeMetricFamily]:
+        return []
+
+    def collect(self) -> list[InfoMetricFamily | GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "slurmwatchd_build_info", "The version of slurmwatchd; always 1.", labels=["version"]
+        )
+        family.add_metric([__version__], 1)
+        return [family]
