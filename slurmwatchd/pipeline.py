@@ -1,0 +1,324 @@
+"""One cluster: name the window, ask sacct, expand the node lists, commit.
+
+While one answer is being stored the next is already being fetched; sacct never runs twice at once for a
+cluster. What was planned but not stored is forgotten when anything fails: the next round starts from the
+ledger in the store, which moved only with the rows it covers.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+
+import anyio
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
+
+from slurmwatchd.clock import Backoff, Clock, rfc3339
+from slurmwatchd.errors import CommandError, SlurmNotFoundError, TransientError, first_cause
+from slurmwatchd.health import ClusterHealth, Health
+from slurmwatchd.log import get_logger
+from slurmwatchd.metrics import Metrics
+from slurmwatchd.nodelists import Expanded, Expander
+from slurmwatchd.records import FoundBy, JobRecord
+from slurmwatchd.settling import Settling
+from slurmwatchd.sources.layouts import Layouts
+from slurmwatchd.sources.sacct import Answer, Rows, Sacct
+from slurmwatchd.store import ledger as ledger_store
+from slurmwatchd.store import nodelists as nodelist_store
+from slurmwatchd.store.database import Database
+from slurmwatchd.store.jobs import Batch, Committed, Intake
+from slurmwatchd.windows import Ledger, Policy, Window, due, next_head
+
+BATCH_ROWS = 2000
+
+JITTER = 0.1
+"""Polls are spread by up to this share of the interval, so that daemons started together drift apart."""
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """A complete answer on its way to the store."""
+
+    window: Window
+    answer: Answer
+    read_at: int
+    ledger: Ledger
+    resources: AsyncExitStack = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatcherParts:
+    """What a watcher works with."""
+
+    sacct: Sacct
+    layouts: Layouts
+    expander: Expander
+    database: Database
+    intake: Intake
+    clock: Clock
+    metrics: Metrics
+    health: Health
+    committed: Callable[[], None]
+    """Called after each transaction that made events: wakes the sinks."""
+
+
+class Watcher:
+    """Reads one cluster's accounting into the store."""
+
+    def __init__(
+        self, cluster: str, parts: WatcherParts, policy: Policy, *, since_seconds: int, timeout_seconds: float
+    ) -> None:
+        """Prepare; nothing is run.
+
+        Args:
+            cluster: Its name in the ledger and in labels.
+            parts: What it works with.
+            policy: When to read what; `reconfigure` changes it.
+            since_seconds: How far back the very first start begins.
+            timeout_seconds: Of one sacct call, for the watchdog's patience.
+        """
+        self.cluster = cluster
+        self._parts = parts
+        self._policy = policy
+        self._since_seconds = since_seconds
+        self._patience = 2 * timeout_seconds + 60
+        self._backoff = Backoff(first_seconds=min(policy.interval, 5.0), ceiling_seconds=300.0)
+        self._settling = Settling()
+        self._health = parts.health.clusters.setdefault(cluster, ClusterHealth())
+        parts.metrics.up.labels(cluster).set(0)
+
+    def reconfigure(self, policy: Policy) -> None:
+        """Read by other rules from the next window on."""
+        self._policy = policy
+
+    async def run(self) -> None:
+        """Read for ever; what fails is tried again, later each time."""
+        while True:
+            error: BaseException | None = None
+            try:
+                await self._read_all(forever=True)
+            except* (TransientError, SlurmNotFoundError) as group:
+                # A sacct that is gone for a while is being upgraded.
+                error = first_cause(group)
+            if error is not None:
+                self._failed(error)
+            wait = self._backoff.next()
+            self._tick(wait)
+            await self._parts.clock.sleep(wait)
+
+    async def once(self) -> None:
+        """Read until nothing is due.
+
+        Raises:
+            TransientError: A reading failed.
+        """
+        self._settling = Settling(patient=False)
+        error: BaseException | None = None
+        try:
+            await self._read_all(forever=False)
+        except* (TransientError, SlurmNotFoundError) as group:
+            error = first_cause(group)
+        if error is not None:
+            self._failed(error)
+            raise error
+
+    async def _read_all(self, *, forever: bool) -> None:
+        send, receive = anyio.create_memory_object_stream[_Fetched](0)
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._store_all, receive)
+            group.start_soon(self._fetch_all, send, forever)
+
+    async def _fetch_all(self, send: ObjectSendStream[_Fetched], forever: bool) -> None:  # noqa: FBT001 - start_soon passes by position
+        clock = self._parts.clock
+        started = int(clock.now())
+        horizon = started - self._since_seconds
+        ledger = await ledger_store.load(self._parts.database, self.cluster, horizon=horizon)
+        async with send:
+            while True:
+                self._tick(0)
+                now = clock.now()
+                ledger = ledger.until(int(now))
+                window = due(ledger, now, self._policy)
+                if window is None or (not forever and window.head and ledger.newest >= started):
+                    if not forever:
+                        return
+                    await self._wait(next_head(ledger, self._policy) - now)
+                    continue
+                fetched = await self._fetch(window, ledger)
+                ledger = fetched.ledger
+                if window.head and forever:
+                    self._settling.tidy(int(now))
+                    ledger = self._settling.withhold(ledger)
+                try:
+                    await send.send(fetched)
+                except BaseException:
+                    await fetched.resources.aclose()
+                    raise
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait for the next head poll, but look again before long: a clock may jump."""
+        interval = self._policy.interval
+        wait = min(max(seconds, 0.05), interval)
+        self._tick(wait)
+        await self._parts.clock.sleep(wait + random.random() * JITTER * min(wait, interval))  # noqa: S311 - jitter
+
+    async def _fetch(self, window: Window, ledger: Ledger) -> _Fetched:
+        """Ask sacct; the answer is complete when this returns, and open until its resources are closed."""
+        metrics = self._parts.metrics
+        metrics.polls.labels(self.cluster).inc()
+        began = self._parts.clock.monotonic()
+        read_at = int(self._parts.clock.now())
+        async with AsyncExitStack() as stack:
+            try:
+                layout = await self._parts.layouts.current(check=window.head)
+                answer = await stack.enter_async_context(self._parts.sacct.ended_in(window, layout))
+            except CommandError as error:
+                self._parts.layouts.doubt(error)
+                raise
+            finally:
+                seconds = self._parts.clock.monotonic() - began
+                metrics.sacct_seconds.labels(self.cluster).inc(seconds)
+                metrics.poll_seconds.labels(self.cluster).observe(seconds)
+            done = ledger.read(window.start, window.end, read_at).settled(self._policy)
+            return _Fetched(window, answer, read_at, done, stack.pop_all())
+        raise AssertionError("unreachable: the stack swallows nothing")
+
+    async def _store_all(self, receive: ObjectReceiveStream[_Fetched]) -> None:
+        async with receive:
+            async for fetched in receive:
+                async with fetched.resources:
+                    await self._store(fetched)
+
+    async def _store(self, fetched: _Fetched) -> None:
+        """Commit an answer batch by batch; the ledger moves with the last, when framing is proved to the end."""
+        total = Committed()
+        rows = 0
+        last: Rows | None = None
+        async for batch in fetched.answer.rows(BATCH_ROWS):
+            if last is not None:
+                total += await self._commit(fetched, last, None)
+            last = batch
+            rows += batch.count
+            self._tick(0)
+        last = last or Rows((), ())
+        completed = ledger_store.Completed(
+            cluster=self.cluster,
+            window=fetched.window,
+            read_at=fetched.read_at,
+            ledger=fetched.ledger,
+            rows=rows,
+            new=total.new,
+            revised=total.revised,
+            rejected=total.rejected,
+            seconds=fetched.answer.seconds,
+        )
+        total += await self._commit(fetched, last, completed)
+        self._succeeded(fetched, rows, total)
+
+    async def _commit(self, fetched: _Fetched, rows: Rows, completed: ledger_store.Completed | None) -> Committed:
+        parts = self._parts
+        observed = int(parts.clock.now())
+        readings = self._settling.ripe(rows.readings, observed)
+        parts.metrics.unsettled.labels(self.cluster).set(len(self._settling))
+        if completed is not None:
+            completed = replace(completed, ledger=self._settling.withhold(completed.ledger))
+        records = [record for record, _ in readings]
+        expanded = await self._expand(records)
+        batch = Batch(
+            cluster=self.cluster,
+            readings=readings,
+            rejected=rows.rejected,
+            slots=fetched.answer.slots,
+            observed=observed,
+            found_by=fetched.window.found_by,
+            expanded=expanded.nodes,
+        )
+        committed = await parts.intake.commit(batch, completed)
+        self._count(committed, records, expanded, fetched.window.found_by)
+        if committed.new or committed.revised:
+            parts.metrics.store_seq.set(committed.seq)
+            parts.committed()
+        return committed
+
+    async def _expand(self, records: Sequence[JobRecord]) -> Expanded:
+        """Return the nodes of the lists that are not in the store."""
+        met = {record.node_list for record in records if record.node_list is not None}
+        if not met:
+            return Expanded({}, {})
+        fresh = met - await nodelist_store.known(self._parts.database, met)
+        return await self._parts.expander.expand(fresh) if fresh else Expanded({}, {})
+
+    def _count(
+        self,
+        committed: Committed,
+        records: Sequence[JobRecord],
+        expanded: Expanded,
+        found_by: FoundBy,
+    ) -> None:
+        """Tell the metrics what a transaction did."""
+        metrics, name = self._parts.metrics, self.cluster
+        metrics.rows.labels(name).inc(len(records) + committed.rejected)
+        metrics.records.labels(name, found_by).inc(committed.new)
+        metrics.revisions.labels(name).inc(committed.revised)
+        metrics.quarantined.labels(name).inc(committed.rejected)
+        metrics.scontrol_failures.labels(name).inc(expanded.fallbacks)
+        metrics.nodelist_failures.labels(name).inc(len(expanded.failed))
+        for error in expanded.failed.values():
+            _log.warning("node list not expanded", cluster=name, error=str(error))
+        wrong = [record for record in records if _miscounted(record, expanded)]
+        metrics.nodelist_mismatches.labels(name).inc(len(wrong))
+        for record in wrong:
+            _log.warning(
+                "node list and node count disagree",
+                cluster=name,
+                job_id=record.job_id,
+                node_list=record.node_list,
+                node_count=record.node_count,
+            )
+
+    def _succeeded(self, fetched: _Fetched, rows: int, total: Committed) -> None:
+        metrics, health, window = self._parts.metrics, self._health, fetched.window
+        if health.error:
+            _log.info("sacct answers again", cluster=self.cluster, failures=health.failures)
+        self._backoff.reset()
+        now = int(self._parts.clock.now())
+        health.error, health.failures, health.attempted, health.last_ok = "", 0, True, now
+        watermark = self._settling.withhold(fetched.ledger).watermark
+        health.watermark = watermark
+        health.new += total.new
+        metrics.up.labels(self.cluster).set(1)
+        metrics.last_poll.labels(self.cluster).set(now)
+        metrics.watermark.labels(self.cluster).set(watermark)
+        log = _log.info if total.new or total.revised else _log.debug
+        log(
+            "window read",
+            cluster=self.cluster,
+            found_by=window.found_by,
+            start=rfc3339(window.start),
+            end=rfc3339(window.end),
+            rows=rows,
+            new=total.new,
+            revised=total.revised,
+            rejected=total.rejected,
+            sacct_seconds=round(fetched.answer.seconds, 3),
+        )
+
+    def _failed(self, error: BaseException) -> None:
+        metrics, health = self._parts.metrics, self._health
+        health.error, health.attempted = str(error), True
+        health.failures += 1
+        metrics.up.labels(self.cluster).set(0)
+        metrics.poll_failures.labels(self.cluster, type(error).__name__).inc()
+        _log.warning("reading failed", cluster=self.cluster, failures=health.failures, error=str(error))
+
+    def _tick(self, seconds: float) -> None:
+        """Promise a sign of life: after a wait, or after the longest that one sacct call may take."""
+        self._parts.health.tick(f"watcher {self.cluster}", within_seconds=seconds + self._patience)
+
+
+def _miscounted(record: JobRecord, expanded: Expanded) -> bool:
+    """Tell whether a list just expanded has another number of nodes than Slurm says the attempt had."""
+    nodes = expanded.nodes.get(record.node_list or "")
+    return nodes is not None and record.node_count is not None and len(nodes) != record.node_count

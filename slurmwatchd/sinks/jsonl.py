@@ -1,0 +1,242 @@
+"""Events appended to a file as JSON lines, for log shippers to tail; each line once, whatever dies.
+
+The file is only ever appended to, and bytes a shipper may have read are never changed. Lines are made from
+the store alone, so after a crash the bytes behind the remembered offset are a prefix of what is due next:
+lines found there are not written again, and one that was cut off is completed. See `tail.py` for that.
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import anyio.to_thread
+from pydantic import Field
+
+from slurmwatchd import formats
+from slurmwatchd.errors import SinkError
+from slurmwatchd.log import get_logger
+from slurmwatchd.metrics import Metrics
+from slurmwatchd.records import Event
+from slurmwatchd.sinks.base import SinkKind, SinkOptions
+from slurmwatchd.sinks.tail import Mark, Residue, find_by_mark, find_line
+
+MODE = 0o640
+
+_STATE_KEY = "file"
+
+_log = get_logger(__name__)
+
+
+class JsonlOptions(SinkOptions):
+    """A file of JSON lines."""
+
+    type: Literal["jsonl"]
+    path: Path
+    """The file. Its folder is made if it is missing; a rotated or removed file is made anew."""
+    format: Literal["flat"] = "flat"
+    """How an event is written."""
+    max_line_bytes: int = Field(30_000, ge=4096, le=16_777_216)
+    """A longer line loses its node names (`nodes_omitted`), then the ends of its longest texts (`truncated`)."""
+
+    def files(self) -> tuple[str, ...]:
+        """Return the path."""
+        return (os.path.realpath(self.path),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A line that must be in the file once."""
+
+    id: str
+    line: bytes
+
+
+class JsonlSink:
+    """One file."""
+
+    def __init__(self, name: str, options: JsonlOptions, metrics: Metrics) -> None:
+        """Prepare; nothing is opened."""
+        self._name = name
+        self._path = options.path
+        self._limit = options.max_line_bytes
+        self._torn = metrics.jsonl_torn.labels(name)
+        self._descriptor = -1
+        self._mark: Mark | None = None
+        self._written: Mark | None = None
+
+    async def open(self, state: Mapping[str, bytes]) -> None:
+        """Remember where the file ended when the cursor last moved."""
+        self._mark = Mark.decode(state[_STATE_KEY]) if _STATE_KEY in state else None
+
+    async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
+        """Append what is not there yet, and wait for the disk."""
+        try:
+            self._written = await anyio.to_thread.run_sync(self._append, events)
+        except OSError as error:
+            self._close()
+            hint = ": it goes on when there is room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            raise SinkError(f"{self._path}: {error.strerror}{hint}") from error
+        return {_STATE_KEY: self._written.encode()}
+
+    def committed(self) -> None:
+        """Take what is in the file as behind the cursor."""
+        self._mark = self._written
+
+    async def reopen(self) -> None:
+        """Close the file; the next write opens it by its name."""
+        self._close()
+
+    async def close(self) -> None:
+        """Close the file."""
+        self._close()
+
+    def _append(self, events: Sequence[Event]) -> Mark:
+        """Bring the file up to the last of some events; runs in a worker thread.
+
+        Whatever fails half-way is found again at the next call, by comparing with the file.
+        """
+        due = [_Due(event.id, formats.flat(event, max_line_bytes=self._limit)) for event in events]
+        if self._mark is not None and not self._mark.is_at(self._path):
+            due, mark = self._finish_rotated(self._mark, due)
+            if not due and mark is not None:
+                return mark
+        self._open()
+        due, offset = self._settle(self._descriptor, self._start(due), due)
+        if due:
+            _write_all(self._descriptor, b"".join([item.line for item in due]))
+            offset = os.fstat(self._descriptor).st_size
+        os.fdatasync(self._descriptor)
+        return Mark.at(self._descriptor, offset)
+
+    def _finish_rotated(self, mark: Mark, due: list[_Due]) -> tuple[list[_Due], Mark | None]:
+        """Look into the file written last, renamed since, for lines that the cursor does not know of."""
+        self._close()
+        rotated = find_by_mark(self._path, mark)
+        if rotated is None:
+            _log.warning("the file written last is gone", sink=self._name, path=str(self._path))
+            return due, None
+        _log.info("file was rotated", sink=self._name, path=str(self._path), rotated=str(rotated))
+        descriptor = os.open(rotated, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            due, offset = self._settle(descriptor, mark.offset, due)
+            os.fdatasync(descriptor)
+            return due, Mark.at(descriptor, offset)
+        finally:
+            os.close(descriptor)
+
+    def _start(self, due: list[_Due]) -> int:
+        """Return where, in the file now open, the bytes begin that the cursor does not know of."""
+        size = os.fstat(self._descriptor).st_size
+        if self._mark is None:
+            # The cursor never moved: there may have been a crash behind the very first write.
+            begun = find_line(self._descriptor, due[0].line)
+            if begun is not None:
+                return begun
+            # A file of an earlier life: what is in it is not compared, but our first line gets a line of its own.
+            if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+                self._torn.inc()
+                _write_all(self._descriptor, b"\n")
+                size += 1
+            return size
+        if not self._mark.matches(self._descriptor):
+            return 0
+        if size < self._mark.offset:
+            _log.warning("file was truncated by another program", sink=self._name, path=str(self._path))
+            return 0
+        return self._mark.offset
+
+    def _settle(self, descriptor: int, offset: int, due: list[_Due]) -> tuple[list[_Due], int]:
+        """Compare what stands behind an offset with what is due; complete a line that was cut off.
+
+        Returns:
+            What must still be written, and the offset up to which the file is accounted for.
+        """
+        residue = Residue(descriptor, offset)
+        taken = 0
+        while taken < len(due) and residue.takes(due[taken].line):
+            taken += 1
+        due = due[taken:]
+        if residue.is_exhausted or not due:
+            return due, residue.offset
+        if residue.is_prefix_of(due[0].line):
+            self._torn.inc()
+            _log.info("torn line completed", sink=self._name, id=due[0].id)
+            _write_all(descriptor, due[0].line[residue.remaining :])
+            return due[1:], residue.offset + len(due[0].line)
+        return self._pass_foreign(descriptor, residue, due)
+
+    def _pass_foreign(self, descriptor: int, residue: Residue, due: list[_Due]) -> tuple[list[_Due], int]:
+        """Deal with bytes that are not what is due: another program's, or ours under an older configuration.
+
+        Events whose ids stand in them are not written again; a line without an end is ended.
+        """
+        ids = residue.ids()
+        fresh = [item for item in due if item.id not in ids]
+        if not fresh:
+            return [], residue.offset
+        self._torn.inc()
+        _log.warning(
+            "unexpected bytes at the end of the file",
+            sink=self._name,
+            path=str(self._path),
+            bytes=residue.remaining,
+            known_ids=len(ids),
+        )
+        end = residue.offset + residue.remaining
+        if not residue.ends_a_line:
+            _write_all(descriptor, b"\n")
+            end += 1
+        return fresh, end
+
+    def _open(self) -> None:
+        """Have the file open that is at the path now, locked for us."""
+        if self._descriptor >= 0 and not _same_file(self._descriptor, self._path):
+            self._close()
+        if self._descriptor >= 0:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise SinkError(f"{self._path}: another process writes to this file") from None
+        self._descriptor = descriptor
+        if os.fstat(descriptor).st_size == 0:
+            _sync_folder(self._path.parent)
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _same_file(descriptor: int, path: Path) -> bool:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(descriptor)
+    return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new file's name as durable as its lines will be."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+KIND = SinkKind(options=JsonlOptions, make=JsonlSink)

@@ -1,0 +1,207 @@
+"""Ended jobs as Prometheus counters and histograms that survive restarts.
+
+The totals are kept in the store and move in the same transaction as this sink's cursor, so what `/metrics`
+shows is what was delivered, exactly, also after a crash. A scrape reads memory alone.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import anyio.to_thread
+import orjson
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from pydantic import Field
+
+from slurmwatchd.metrics import Metrics
+from slurmwatchd.records import Event, EventKind, FoundBy
+from slurmwatchd.sinks.base import SinkKind, SinkOptions
+
+OTHER = "other"
+"""What the label values fold into once a family has as many label sets as it may."""
+
+_HOUR, _DAY = 3600.0, 86400.0
+_ELAPSED = (1.0, 10.0, 60.0, 300.0, 900.0, _HOUR, 4 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 7 * _DAY)
+_WAIT = (1.0, 10.0, 60.0, 300.0, 900.0, _HOUR, 4 * _HOUR, 12 * _HOUR, _DAY, 3 * _DAY, 14 * _DAY)
+_LAG = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, _HOUR, _DAY)
+
+
+class PrometheusOptions(SinkOptions):
+    """Counters and histograms on `/metrics`."""
+
+    default_backfill: ClassVar[bool] = False
+
+    type: Literal["prometheus"]
+    max_label_sets: int = Field(1000, ge=1, le=100_000)
+    """How many label sets a family may have; what comes later is counted under `other`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """One metric family; without buckets it is a counter.
+
+    Attributes:
+        name: Without the `slurmwatchd_` prefix.
+    """
+
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    buckets: tuple[float, ...] = ()
+
+
+_ENDED = _Family("jobs_ended", "Job attempts that ended.", ("slurm_cluster", "partition", "state"))
+_ELAPSED_FAMILY = _Family(
+    "job_elapsed_seconds",
+    "From start to end of the attempts that ended and had started.",
+    ("slurm_cluster", "partition"),
+    _ELAPSED,
+)
+_WAIT_FAMILY = _Family(
+    "job_wait_seconds",
+    "From eligible to start of the attempts that ended and had started.",
+    ("slurm_cluster", "partition"),
+    _WAIT,
+)
+_LAG_FAMILY = _Family(
+    "detection_lag_seconds",
+    "From the end of an attempt until it was first seen, for those a poll or a re-read found.",
+    ("slurm_cluster",),
+    _LAG,
+)
+_FOLDED = _Family("label_sets_folded", "Observations counted under other because a family was full.", ("family",))
+_FAMILIES = {family.name: family for family in (_ENDED, _ELAPSED_FAMILY, _WAIT_FAMILY, _LAG_FAMILY, _FOLDED)}
+
+Key = tuple[str, ...]
+"""A family's name and its label values."""
+
+Value = tuple[float, ...]
+"""A counter's total; for a histogram the sum, then the count in each bucket, +Inf last, not cumulated."""
+
+
+class PrometheusSink(Collector):
+    """The totals."""
+
+    def __init__(self, name: str, options: PrometheusOptions, metrics: Metrics) -> None:
+        """Register with the daemon's metrics; nothing is counted yet."""
+        self._name = name
+        self._limit = options.max_label_sets
+        self._shown: dict[Key, Value] = {}
+        self._sizes: dict[str, int] = {}
+        self._next: dict[Key, Value] = {}
+        metrics.registry.register(self)
+
+    async def open(self, state: Mapping[str, bytes]) -> None:
+        """Go on from the totals that were kept."""
+        self._shown = {tuple(orjson.loads(key)): tuple(orjson.loads(value)) for key, value in state.items()}
+        self._sizes = {}
+        for key in self._shown:
+            self._sizes[key[0]] = self._sizes.get(key[0], 0) + 1
+
+    async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
+        """Count events, for nobody to see until the cursor has moved."""
+        self._next = await anyio.to_thread.run_sync(self._count, events)
+        return {orjson.dumps(key).decode(): orjson.dumps(value) for key, value in self._next.items()}
+
+    def committed(self) -> None:
+        """Show what was counted."""
+        for key in self._next:
+            if key not in self._shown:
+                self._sizes[key[0]] = self._sizes.get(key[0], 0) + 1
+        # A new dict and one assignment: a scrape in another thread sees all of a batch or nothing.
+        self._shown = {**self._shown, **self._next}
+        self._next = {}
+
+    async def reopen(self) -> None:
+        """Do nothing: there is nothing open."""
+
+    async def close(self) -> None:
+        """Do nothing: the totals are in the store."""
+
+    def describe(self) -> list[Metric]:
+        """Return the families without their samples."""
+        return [_metric(family, {}) for family in _FAMILIES.values()]
+
+    def collect(self) -> Iterable[Metric]:
+        """Return fresh families; called by scrapes, from any thread."""
+        shown = self._shown
+        return [
+            _metric(family, {key[1:]: value for key, value in sorted(shown.items()) if key[0] == name})
+            for name, family in _FAMILIES.items()
+        ]
+
+    def _count(self, events: Sequence[Event]) -> dict[Key, Value]:
+        tally = _Tally(self._shown, dict(self._sizes), self._limit)
+        for event in events:
+            if event.kind is not EventKind.JOB_ENDED:
+                continue
+            record: dict[str, Any] = orjson.loads(event.body)
+            cluster, partition = record["cluster"], record.get("partition", "")
+            tally.add(_ENDED, (cluster, partition, record["state"]))
+            if record.get("start") is not None:
+                for family, field in ((_ELAPSED_FAMILY, "elapsed_seconds"), (_WAIT_FAMILY, "wait_seconds")):
+                    if (seconds := record.get(field)) is not None:
+                        tally.observe(family, (cluster, partition), seconds)
+            if event.time is not None and event.found_by is not FoundBy.BACKFILL:
+                tally.observe(_LAG_FAMILY, (cluster,), max(0, event.observed - event.time))
+        return tally.changed
+
+
+class _Tally:
+    """New totals over old ones that stay as they are."""
+
+    def __init__(self, shown: Mapping[Key, Value], sizes: dict[str, int], limit: int) -> None:
+        self._shown = shown
+        self._sizes = sizes
+        self._limit = limit
+        self.changed: dict[Key, Value] = {}
+
+    def add(self, family: _Family, labels: Key) -> None:
+        key = self._place(family, labels)
+        self.changed[key] = (self._value(key, 1)[0] + 1,)
+
+    def observe(self, family: _Family, labels: Key, seconds: float) -> None:
+        key = self._place(family, labels)
+        value = list(self._value(key, len(family.buckets) + 2))
+        value[0] += seconds
+        value[1 + bisect_left(family.buckets, seconds)] += 1
+        self.changed[key] = tuple(value)
+
+    def _value(self, key: Key, width: int) -> Value:
+        value = self.changed.get(key) or self._shown.get(key, ())
+        # Totals of another width are of a release with other buckets: they cannot be continued.
+        return value if len(value) == width else (0,) * width
+
+    def _place(self, family: _Family, labels: Key) -> Key:
+        """Return where to count, `other` once the family is full; the cluster is never folded."""
+        key = (family.name, *labels)
+        if key in self.changed or key in self._shown:
+            return key
+        if self._sizes.get(family.name, 0) >= self._limit and family is not _FOLDED:
+            self.add(_FOLDED, (f"slurmwatchd_{family.name}",))
+            return (family.name, labels[0], *(OTHER for _ in labels[1:]))
+        self._sizes[family.name] = self._sizes.get(family.name, 0) + 1
+        return key
+
+
+def _metric(family: _Family, samples: Mapping[Key, Value]) -> Metric:
+    if not family.buckets:
+        counter = CounterMetricFamily(f"slurmwatchd_{family.name}", family.text, labels=family.labels)
+        for labels, value in samples.items():
+            counter.add_metric(labels, value[0])
+        return counter
+    histogram = HistogramMetricFamily(f"slurmwatchd_{family.name}", family.text, labels=family.labels)
+    bounds = [*(str(bound) for bound in family.buckets), "+Inf"]
+    for labels, value in samples.items():
+        total = 0.0
+        buckets = []
+        for bound, count in zip(bounds, value[1:], strict=True):
+            total += count
+            buckets.append((bound, total))
+        histogram.add_metric(labels, buckets, value[0])
+    return histogram
+
+
+KIND = SinkKind(options=PrometheusOptions, make=PrometheusSink)

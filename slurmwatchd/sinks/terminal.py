@@ -1,0 +1,94 @@
+"""Events as one readable line each on standard output: for the demo, and for watching by eye.
+
+Names come from users: what could move the cursor or forge a line is shown escaped.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TextIO
+
+import anyio.to_thread
+import click
+import orjson
+
+from slurmwatchd.errors import SinkError
+from slurmwatchd.metrics import Metrics
+from slurmwatchd.records import Event, EventKind
+from slurmwatchd.sinks.base import SinkKind, SinkOptions
+from slurmwatchd.units import spoken_duration
+
+_GOOD = frozenset({"COMPLETED"})
+_NEUTRAL = frozenset({"CANCELLED", "PREEMPTED", "REQUEUED", "RESIZING", "REVOKED"})
+_NAME_WIDTH = 40
+
+
+class TerminalOptions(SinkOptions):
+    """Readable lines on standard output."""
+
+    type: Literal["terminal"]
+
+
+class TerminalSink:
+    """Standard output. What was shown before a crash may be shown again."""
+
+    def __init__(
+        self, name: str, options: TerminalOptions, metrics: Metrics, *, stream: TextIO | None = None
+    ) -> None:
+        """Prepare; `name`, `options` and `metrics` are every sink's and not needed here."""
+        del name, options, metrics
+        self._stream = stream or sys.stdout
+        self._colour = self._stream.isatty() and "NO_COLOR" not in os.environ
+
+    async def open(self, state: Mapping[str, bytes]) -> None:
+        """Do nothing: there is nothing to remember."""
+
+    async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
+        """Show events."""
+        lines = "".join(f"{self._line(event)}\n" for event in events)
+        try:
+            await anyio.to_thread.run_sync(self._print, lines)
+        except OSError as error:
+            raise SinkError(f"standard output: {error.strerror}") from error
+        return {}
+
+    def committed(self) -> None:
+        """Do nothing: what is shown is shown."""
+
+    async def reopen(self) -> None:
+        """Do nothing: standard output stays."""
+
+    async def close(self) -> None:
+        """Do nothing: standard output is not ours to close."""
+
+    def _print(self, lines: str) -> None:
+        self._stream.write(lines)
+        self._stream.flush()
+
+    def _line(self, event: Event) -> str:
+        record: dict[str, Any] = orjson.loads(event.body)
+        state = f"{record['state']:<13}"
+        if self._colour:
+            state = click.style(state, fg=_colour_of(record["state"]))
+        count = record.get("node_count", 0)
+        nodes = f"{count} {'node' if count == 1 else 'nodes'}" if record.get("node_list") else "never started"
+        took = spoken_duration(record["elapsed_seconds"]) if "elapsed_seconds" in record else ""
+        mark = "" if event.kind is EventKind.JOB_ENDED else f"  ({event.kind} {event.revision})"
+        return (
+            f"{record.get('end', '')[11:19]}  {shown(record['job_id'], 16):<16} {state} "
+            f"{shown(record.get('user', ''), 10):<10} {shown(record.get('partition', ''), 10):<10} "
+            f"{nodes:>13} {took:>8}  {shown(record.get('name', ''), _NAME_WIDTH)}{mark}"
+        )
+
+
+def shown(text: str, width: int) -> str:
+    """Return a text fit for a terminal: escapes for what cannot be printed, and not too long."""
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return safe if len(safe) <= width else f"{safe[: width - 1]}…"
+
+
+def _colour_of(state: str) -> str:
+    return "green" if state in _GOOD else "yellow" if state in _NEUTRAL else "red"
+
+
+KIND = SinkKind(options=TerminalOptions, make=TerminalSink)
