@@ -1,0 +1,76 @@
+"""The command line: one module a command, loaded when it is used; errors become one line and an exit code here.
+
+Exit codes: 0 done; 1 it cannot be done; 2 the command line is wrong; 75 something outside failed that may heal
+(EX_TEMPFAIL: try again later); 78 the configuration is wrong (EX_CONFIG); 130 interrupted.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from slurmwatchd._version import __version__
+from slurmwatchd.errors import FatalError, SlurmwatchError, first_cause
+
+EX_TEMPFAIL = 75
+
+_COMMANDS = {
+    "run": "The service: poll, store, deliver, until told to stop.",
+    "once": "Poll once, deliver, exit.",
+    "demo": "The whole daemon on a simulated cluster.",
+    "check": "Is the configuration valid, is Slurm there, does slurmdbd answer?",
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command's module when the command is used, so that `--help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"slurmwatchd.cli.{cmd_name}")
+        command: click.Command = module.command
+        command.short_help = _COMMANDS[cmd_name]
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="slurmwatchd", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Notice every Slurm job that ends, exactly once, and hand it on.
+
+    Example: slurmwatchd run --config /etc/slurmwatchd/slurmwatchd.toml
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a user's mistake never shows a traceback.
+
+    Args:
+        arguments: What follows the program's name; None: as the process was started.
+    """
+    try:
+        cli.main(arguments, prog_name="slurmwatchd", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has gone; give Python's own flush at exit somewhere to write to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        cause = first_cause(error)
+        if not isinstance(cause, SlurmwatchError):
+            raise
+        for line in str(cause).splitlines():
+            click.echo(f"slurmwatchd: {line}", err=True)
+        sys.exit(cause.exit_code if isinstance(cause, FatalError) else EX_TEMPFAIL)

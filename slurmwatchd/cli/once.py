@@ -1,0 +1,27 @@
+"""`slurmwatchd once`: one round, for cron and for trying out."""
+
+from pathlib import Path
+
+import anyio
+import click
+
+from slurmwatchd import supervisor
+from slurmwatchd.cli.options import config_options, load
+
+
+@click.command("once")
+@config_options
+def command(path: Path | None, **flags: str | None) -> None:
+    """Read what is due, deliver it, and exit.
+
+    Example: slurmwatchd once --config jobs.toml --since 2h
+
+    Exit codes: 0 everything due was read and delivered; 75 slurmdbd, the store or a sink failed, try again
+    later; 1 it cannot run; 78 the configuration is wrong.
+    """
+    config = load(path, flags)
+
+    async def round_trip() -> None:
+        await supervisor.once(config)
+
+    anyio.run(round_trip)

@@ -1,0 +1,29 @@
+"""`slurmwatchd run`: the service."""
+
+from pathlib import Path
+
+import anyio
+import click
+
+from slurmwatchd import supervisor
+from slurmwatchd.cli.options import config_options, load
+
+
+@click.command("run")
+@config_options
+def command(path: Path | None, **flags: str | None) -> None:
+    """Run the service: poll sacct, keep records, deliver events, until told to stop.
+
+    SIGTERM and SIGINT stop it after the sinks got what is in the store; SIGHUP reads the configuration again
+    and reopens files.
+
+    Example: slurmwatchd run --config /etc/slurmwatchd/slurmwatchd.toml
+
+    Exit codes: 0 stopped as asked; 1 it cannot run (store, address, sacct); 78 the configuration is wrong.
+    """
+    config = load(path, flags)
+
+    async def serve() -> None:
+        await supervisor.run(config, reload=lambda: load(path, flags))
+
+    anyio.run(serve)

@@ -1,0 +1,73 @@
+"""The HTTP server as a task among others: bound before anything starts, and never touching signals."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+
+from slurmwatchd.errors import ListenError
+from slurmwatchd.units import split_address
+
+_GRACE_SECONDS = 2
+
+
+def bind(address: str) -> socket.socket:
+    """Bind a listening socket.
+
+    Args:
+        address: `host:port`; port 0 takes a free one.
+
+    Raises:
+        ListenError: The address is in use, or not ours to bind.
+    """
+    host, port = split_address(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host or "0.0.0.0", port))  # noqa: S104 - ":10025" asks for every interface
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise ListenError(f"web.listen: cannot listen on {address}: {error.strerror}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def url(listener: socket.socket) -> str:
+    """Return the address a person can open, such as `http://127.0.0.1:10025`."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class WebServer(uvicorn.Server):
+    """Uvicorn without its signal handlers: SIGTERM and SIGINT are the supervisor's."""
+
+    def __init__(self, app: Starlette, listener: socket.socket) -> None:
+        """Prepare to serve on a socket that is already bound."""
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+        )
+        self._listener = listener
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+    async def run_until_stopped(self) -> None:
+        """Serve until `stop`."""
+        await self.serve(sockets=[self._listener])
+
+    def stop(self) -> None:
+        """Stop taking requests, finish those under way."""
+        self.should_exit = True
