@@ -1,0 +1,139 @@
+"""What goes wrong on request: a stand-in command that hangs, dies, lies or is cut off.
+
+The rules are in the table `faults`; `session` takes one a call, this module makes it happen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+from .session import Session, perform
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .session import Body
+
+KINDS: dict[str, str] = {
+    "hang": "sleeps until it is killed; `bytes` of the answer come first",
+    "slow": "answers after `seconds`",
+    "exit": "exit status `code` with `stderr`; `bytes` or `records` of the answer come first",
+    "stderr_exit0": "the whole answer, then `stderr`, exit status 0",
+    "header_only": "the header and no rows, exit status 0",
+    "cut": "the answer ends after `bytes` or `records` (default: half of it); exit status `code` or `signal`",
+    "kill": "half of the answer, then SIGKILL",
+    "blank_tres": "TRES and QOS columns are blank, an error on stderr, exit status 0",
+    "garbage": "`bytes` bytes that are no answer at all, exit status 0",
+}
+"""The kinds of fault, and what their arguments mean."""
+
+
+def suffer(session: Session, arguments: list[str], body: Body, fault: tuple[str, str]) -> int:
+    """Run a command with a fault and give its exit status, if it lives to have one."""
+    kind, text = fault
+    wish: dict[str, str | int | float] = json.loads(text or "{}")
+    return _EFFECTS[kind](session, arguments, body, wish)
+
+
+def _number(wish: dict[str, str | int | float], name: str, default: int) -> int:
+    return int(wish.get(name, default))
+
+
+def _held_answer(session: Session, arguments: list[str], body: Body) -> bytes:
+    session.hold()
+    perform(session, arguments, body)
+    return session.release_held()
+
+
+def _part(session: Session, answer: bytes, wish: dict[str, str | int | float], default: int) -> bytes:
+    """Cut an answer after `bytes` bytes or `records` records."""
+    if "records" in wish:
+        records = int(wish["records"])
+        ends = session.record_ends
+        if records >= len(ends):
+            return answer
+        if records > 0:
+            return answer[: ends[records - 1]]
+        newline = answer.find(b"\n") + 1
+        return answer[:newline]
+    return answer[: _number(wish, "bytes", default)]
+
+
+def _send(session: Session, data: bytes) -> None:
+    session.write(data)
+    session.flush()
+
+
+def _hang(session: Session, arguments: list[str], body: Body, wish: dict[str, str | int | float]) -> int:
+    if "bytes" in wish:
+        _send(session, _part(session, _held_answer(session, arguments, body), wish, 0))
+    while True:
+        time.sleep(3600)
+
+
+def _slow(session: Session, arguments: list[str], body: Body, wish: dict[str, str | int | float]) -> int:
+    time.sleep(float(wish.get("seconds", 1)))
+    return perform(session, arguments, body)
+
+
+def _exit(session: Session, arguments: list[str], body: Body, wish: dict[str, str | int | float]) -> int:
+    if "bytes" in wish or "records" in wish:
+        _send(session, _part(session, _held_answer(session, arguments, body), wish, 0))
+    stderr = str(wish.get("stderr", f"{session.command}: error: simulated failure"))
+    if stderr:
+        session.complain(stderr)
+    return _number(wish, "code", 1)
+
+
+def _stderr_exit0(session: Session, arguments: list[str], body: Body, wish: dict[str, str | int | float]) -> int:
+    perform(session, arguments, body)
+    session.complain(str(wish.get("stderr", f"{session.command}: error: simulated failure")))
+    return 0
+
+
+def _header_only(session: Session, arguments: list[str], body: Body, wish: dict[str, str | int | float]) -> int:
+    del wish
+    session.rows_suppressed = True
+    perform(session, arguments, body)
+    return 0
+
+
+def _cut(session: Session, arguments: list[str], body: Body, wish: dict[str, str | int | float]) -> int:
+    answer = _held_answer(session, arguments, body)
+    _send(session, _part(session, answer, wish, len(answer) // 2))
+    if "signal" in wish:
+        os.kill(os.getpid(), int(wish["signal"]))
+    return _number(wish, "code", 0)
+
+
+def _kill(session: Session, arguments: list[str], body: Body, wish: dict[str, str | int | float]) -> int:
+    return _cut(session, arguments, body, {"signal": int(signal.SIGKILL), **wish})
+
+
+def _blank_tres(session: Session, arguments: list[str], body: Body, wish: dict[str, str | int | float]) -> int:
+    session.lists_unavailable = True
+    status = perform(session, arguments, body)
+    session.complain(str(wish.get("stderr", f"{session.command}: error: slurmdbd: Unspecified error")))
+    return status
+
+
+def _garbage(session: Session, arguments: list[str], body: Body, wish: dict[str, str | int | float]) -> int:
+    del arguments, body
+    # The same bytes each time, with every value in them.
+    session.write(bytes(number * 167 % 256 for number in range(_number(wish, "bytes", 1000))))
+    return 0
+
+
+_EFFECTS = {
+    "hang": _hang,
+    "slow": _slow,
+    "exit": _exit,
+    "stderr_exit0": _stderr_exit0,
+    "header_only": _header_only,
+    "cut": _cut,
+    "kill": _kill,
+    "blank_tres": _blank_tres,
+    "garbage": _garbage,
+}
