@@ -18,6 +18,9 @@ SETTLE_SECONDS = 60
 FORGET_SECONDS = 3600
 """After this a row that was seen half-written and never again is no longer looked for."""
 
+REMEMBERED_ROWS = 10_000
+"""How many rows taken half-written are remembered, so that a re-read of their end does not wait for them again."""
+
 Key = tuple[str, int, int]
 
 
@@ -33,6 +36,7 @@ class Settling:
         """
         self._patient = patient
         self._seen: dict[Key, tuple[int, int]] = {}
+        self._taken: dict[Key, None] = {}
 
     def __len__(self) -> int:
         """Return how many rows are waited for."""
@@ -56,11 +60,14 @@ class Settling:
 
     def _is_ripe(self, record: JobRecord, now: int) -> bool:
         key = (record.cluster, record.job_id_raw, record.submit)
-        if record.partition is not None or record.end is None:
+        if record.partition is not None or record.end is None or key in self._taken:
             self._seen.pop(key, None)
             return True
         _, first = self._seen.setdefault(key, (record.end, now if self._patient else record.end))
         if now - first < SETTLE_SECONDS:
             return False
         del self._seen[key]
+        self._taken[key] = None
+        if len(self._taken) > REMEMBERED_ROWS:
+            del self._taken[next(iter(self._taken))]
         return True

@@ -98,7 +98,7 @@ class Selection:
 
     def _window(self, release: Release) -> str:
         if not self.states:
-            # Without :E inclusive since 21.08; 20.11 took -j rows submitted at the very end, too.
+            # 20.11 also took rows that were submitted in the last second (-j).
             begun = "time_submit <= :E" if release < (21, 8) else "time_submit < :E"
             if not self.jobs:
                 begun = "time_eligible != 0 AND time_eligible < :E"

@@ -22,7 +22,7 @@ from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.records import Event
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
-from slurmwatchd.sinks.tail import Mark, Residue, find_by_mark, find_line
+from slurmwatchd.sinks.tail import Mark, Residue, find_by_mark, find_line, rotated_after
 
 MODE = 0o640
 
@@ -120,9 +120,24 @@ class JsonlSink:
             _log.warning("the file written last is gone", sink=self._name, path=str(self._path))
             return due, None
         _log.info("file was rotated", sink=self._name, path=str(self._path), rotated=str(rotated))
-        descriptor = os.open(rotated, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        due, reached = self._settle_file(rotated, due, mark)
+        if due:
+            # Where writing failed half-way and the file was rotated again, more of it is in the files between.
+            for later in rotated_after(self._path, rotated):
+                due, end = self._settle_file(later, due, None)
+                reached = end or reached
+                if not due:
+                    break
+        return due, reached
+
+    def _settle_file(self, path: Path, due: list[_Due], mark: Mark | None) -> tuple[list[_Due], Mark | None]:
+        """Settle a rotated file from a mark on; without one, from where the first line due stands in it."""
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         try:
-            due, offset = self._settle(descriptor, mark.offset, due)
+            offset = mark.offset if mark is not None else find_line(descriptor, due[0].line)
+            if offset is None:
+                return due, None
+            due, offset = self._settle(descriptor, offset, due)
             os.fdatasync(descriptor)
             return due, Mark.at(descriptor, offset)
         finally:
@@ -132,7 +147,7 @@ class JsonlSink:
         """Return where, in the file now open, the bytes begin that the cursor does not know of."""
         size = os.fstat(self._descriptor).st_size
         if self._mark is None:
-            # The cursor never moved: there may have been a crash behind the very first write.
+            # The cursor never moved: there may have been a crash right after the very first write.
             begun = find_line(self._descriptor, due[0].line)
             if begun is not None:
                 return begun

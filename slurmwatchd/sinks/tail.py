@@ -74,10 +74,25 @@ def find_by_mark(path: Path, mark: Mark) -> Path | None:
     return None
 
 
+def rotated_after(path: Path, rotated: Path) -> list[Path]:
+    """Return what was written to a path and renamed after a rotated file was, oldest first.
+
+    Only names as logrotate makes them (`jobs.jsonl.1`, `jobs.jsonl-20261123`): what else begins like the path may
+    be another sink's.
+    """
+    since = rotated.stat().st_mtime_ns
+    found = [
+        (candidate.stat().st_mtime_ns, candidate)
+        for candidate in path.parent.glob(_escaped(path.name) + "[.-][0-9]*")
+        if candidate != rotated and candidate.is_file()
+    ]
+    return [candidate for modified, candidate in sorted(found) if modified >= since]
+
+
 def find_line(descriptor: int, line: bytes) -> int | None:
     """Return where a line begins in a file, by its head with the id, or where it was cut off at the file's end.
 
-    Reads the whole file: for the one case in which nothing is known of it.
+    Reads the whole file: for where nothing else is known of it.
     """
     wanted = b"\n" + line[: line.find(b",") + 1]
     offset, begin, carried = 0, 0, b"\n"

@@ -4,9 +4,10 @@ Every release prints other fields (109 in 22.05, 118 in 24.11, 123 in 26.05), an
 sacct fail, so a `Layout` holds just what the sacct at hand prints.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from slurmwatchd.records import JobRecord, Rejected
@@ -15,7 +16,8 @@ from slurmwatchd.sources.framing import Row
 
 Reader = Callable[[bytes], Any]
 
-KEY_FIELDS = ("Cluster", "JobIDRaw", "Submit", "JobID", "State")
+_KEYED = ("Cluster", "JobIDRaw", "Submit", "JobID")
+KEY_FIELDS = (*_KEYED, "State")
 """Without these a row cannot be kept; every supported release prints them."""
 
 
@@ -32,20 +34,27 @@ class _Column:
         slot: The field of `JobRecord`.
         read: See `grammar`.
         revises: Whether a later change of it is worth a `job_revised`.
+        width: How many fields of `JobRecord` it fills, from `slot` on; `read` returns as many values.
     """
 
     names: tuple[str, ...]
     slot: str
     read: Reader
     revises: bool = False
+    width: int = 1
 
 
-def _column(names: str, slot: str, read: Reader = _TEXT, *, revises: bool = False) -> _Column:
-    return _Column(tuple(names.split("|")), slot, read, revises)
+def _column(names: str, slot: str, read: Reader = _TEXT, *, revises: bool = False, width: int = 1) -> _Column:
+    return _Column(tuple(names.split("|")), slot, read, revises, width)
 
 
-# Cluster, JobIDRaw, Submit, JobID, State, Start, NodeList and the exit codes are read by Layout itself.
+# Cluster, JobIDRaw, Submit and JobID are read by Layout itself.
 _COLUMNS = (
+    _column("State", "state", grammar.state, revises=True, width=2),
+    _column("Start", "start", grammar.epoch, revises=True),
+    _column("NodeList", "node_list", grammar.node_list, revises=True),
+    _column("ExitCode", "exit_code", grammar.exit_code, revises=True, width=2),
+    _column("DerivedExitCode", "derived_exit_code", grammar.exit_code, revises=True, width=2),
     _column("DBIndex", "db_index", grammar.digits),
     _column("SLUID", "sluid"),
     _column("Restarts", "restarts", grammar.integer),
@@ -85,20 +94,11 @@ _COLUMNS = (
     _column("Container", "container"),
 )
 
-_READ_HERE = ("Start", "NodeList", "ExitCode", "DerivedExitCode")
-_FILLED_HERE = (
-    "state", "cancelled_by_uid", "start", "node_list",
-    "exit_code", "exit_signal", "derived_exit_code", "derived_exit_signal",
-)  # fmt: skip
-_REVISING_HERE = frozenset({"State", "Start", "NodeList", "ExitCode", "DerivedExitCode"})
-
-# Slurm's words for "no node was ever assigned" (as_mysql_job.c) and "nothing known" (NULL in the table).
-_NO_NODES = frozenset({b"", b"None assigned", b"(unknown)"})
-
-
 _EMPTY: list[Any] = [JobRecord._field_defaults.get(name) for name in JobRecord._fields]
 _SLOT = {name: index for index, name in enumerate(JobRecord._fields)}
-_ARRAY, _STATE, _SUBMIT, _RAW = (_SLOT[name] for name in ("array_job_id", "state", "submit", "raw"))
+_JOB_ID, _ARRAY, _STATE = _SLOT["job_id"], _SLOT["array_job_id"], _SLOT["state"]
+_SUBMIT, _START, _RAW = _SLOT["submit"], _SLOT["start"], _SLOT["raw"]
+_NODE_LIST = _SLOT["node_list"]
 
 
 class Reading(NamedTuple):
@@ -131,26 +131,31 @@ class Layout:
         missing = [name for name in KEY_FIELDS if name.lower() not in offered]
         if missing:
             raise ValueError(f"this sacct does not print {', '.join(missing)}")
-        read_here = [name for name in (*KEY_FIELDS, *_READ_HERE) if name.lower() in offered]
-        fields = [offered[name.lower()] for name in read_here]
+        fields = [offered[name.lower()] for name in _KEYED]
         plan: list[tuple[int, int, Reader]] = []
-        digested = [index for index, name in enumerate(read_here) if name in _REVISING_HERE]
-        slots = set(_FILLED_HERE)
+        wide: list[tuple[int, slice, Reader]] = []
+        digested: list[int] = []
+        slots: set[str] = set()
         for column in _COLUMNS:
             name = next((offered[n.lower()] for n in column.names if n.lower() in offered), None)
             if name is None:
                 continue
-            if column.revises:
-                digested.append(len(fields))
-            plan.append((len(fields), _SLOT[column.slot], column.read))
-            slots.add(column.slot)
+            index, slot = len(fields), _SLOT[column.slot]
             fields.append(name)
+            if column.revises:
+                digested.append(index)
+            slots.update(JobRecord._fields[slot : slot + column.width])
+            if column.width == 1:
+                plan.append((index, slot, column.read))
+            else:
+                wide.append((index, slice(slot, slot + column.width), column.read))
         self.fields: tuple[str, ...] = tuple(fields)
         self.slots: frozenset[str] = frozenset(slots)
         """The fields of `JobRecord` this layout can fill; the others are absent because nobody asked."""
         self._plan = tuple(plan)
-        self._digested = tuple(digested)
-        self._index = {name: index for index, name in enumerate(read_here)}
+        self._wide = tuple(wide)
+        # The first stands there twice, so that there are always two: of one, itemgetter makes no tuple.
+        self._digested = itemgetter(digested[0], *digested)
 
     def read(self, row: Row) -> Reading | Rejected:
         """Turn a row into a record.
@@ -164,10 +169,9 @@ class Layout:
         values = _EMPTY.copy()
         raw: dict[str, str] = {}
         try:
-            values[0], values[1], values[2] = self._key(row)
+            self._read_key(row, values)
         except _KeyFieldError as error:
             return Rejected(reason=str(error), fields=self.fields, row=tuple(row))
-        values[_SUBMIT] = grammar.natural(row[2])
         for index, slot, read in self._plan:
             value = row[index]
             if value:
@@ -178,78 +182,52 @@ class Layout:
                         values[slot] = grammar.text(value)
                     else:
                         raw[self.fields[index]] = grammar.text(value)
-        self._read_job_id(values, raw)
-        self._read_state(row[4], values, raw)
-        self._read_placement(row, values, raw)
-        self._read_exit(row, "ExitCode", _SLOT["exit_code"], values, raw)
-        self._read_exit(row, "DerivedExitCode", _SLOT["derived_exit_code"], values, raw)
+        for index, places, read in self._wide:
+            value = row[index]
+            if value:
+                try:
+                    values[places] = read(value)
+                except ValueError:
+                    raw[self.fields[index]] = grammar.text(value)
+        self._amend(values, raw)
         values[_RAW] = raw or None
         return Reading(JobRecord._make(values), self.digest(row))
 
     def digest(self, row: Row) -> int:
         """Return the `Reading.digest` of a row."""
-        data = b"\x00".join([row[index] for index in self._digested])
+        data = b"\x00".join(self._digested(row))
         return int.from_bytes(blake2b(data, digest_size=8).digest(), "big", signed=True)
 
-    def _key(self, row: Row) -> tuple[str, str, int]:
-        """Return cluster, job id and raw job id; check that submit is a time."""
-        if not row[0]:
+    def _read_key(self, row: Row, values: list[Any]) -> None:
+        """Read cluster, raw job id, submit and job id."""
+        cluster, job_id_raw, submit, job_id = row[:4]
+        if not cluster:
             raise _KeyFieldError("Cluster is empty")
         try:
-            job_id_raw = grammar.natural(row[1])
+            values[_SLOT["job_id_raw"]] = grammar.natural(job_id_raw)
         except ValueError:
-            raise _KeyFieldError(f"JobIDRaw is {row[1][:80]!r}, not a number") from None
+            raise _KeyFieldError(f"JobIDRaw is {job_id_raw[:80]!r}, not a number") from None
         try:
-            grammar.natural(row[2])
+            values[_SUBMIT] = grammar.natural(submit)
         except ValueError:
-            raise _KeyFieldError(f"Submit is {row[2][:80]!r}, not a time") from None
-        return grammar.text(row[0]), grammar.text(row[3]), job_id_raw
+            raise _KeyFieldError(f"Submit is {submit[:80]!r}, not a time") from None
+        values[0], values[_JOB_ID] = grammar.text(cluster), grammar.text(job_id)
 
-    def _read_job_id(self, values: list[Any], raw: dict[str, str]) -> None:
-        job_id = values[_SLOT["job_id"]]
-        if job_id.isdigit():
-            return
-        try:
-            values[_ARRAY : _ARRAY + 5] = grammar.job_id(job_id)
-        except ValueError:
-            raw["JobID"] = job_id
-
-    def _read_state(self, value: bytes, values: list[Any], raw: dict[str, str]) -> None:
-        try:
-            values[_STATE : _STATE + 2] = grammar.state(value)
-        except ValueError:
-            values[_STATE] = grammar.text(value).partition(" ")[0].upper() or "UNKNOWN"
-            raw["State"] = grammar.text(value)
-
-    def _read_placement(self, row: Row, values: list[Any], raw: dict[str, str]) -> None:
-        """Read start and node list; an attempt without nodes never started.
-
-        For a job cancelled while pending, Start is `None` in 24.11 and newer, but `None`, `Unknown` or equal
-        to End before, so the node list decides.
-        """
-        nodes = self._value(row, "NodeList")
-        if nodes not in _NO_NODES:
-            values[_SLOT["node_list"]] = grammar.text(nodes)
-        value = self._value(row, "Start")
-        if not value or nodes == b"None assigned":
-            return
-        try:
-            values[_SLOT["start"]] = grammar.epoch(value)
-        except ValueError:
-            raw["Start"] = grammar.text(value)
-
-    def _read_exit(self, row: Row, name: str, slot: int, values: list[Any], raw: dict[str, str]) -> None:
-        """Read `code:signal` into a slot and the one after it."""
-        value = self._value(row, name)
-        if value:
+    @staticmethod
+    def _amend(values: list[Any], raw: dict[str, str]) -> None:
+        """Read what several fields say together."""
+        job_id = values[_JOB_ID]
+        if not job_id.isdigit():
             try:
-                values[slot : slot + 2] = grammar.exit_code(value)
+                values[_ARRAY : _ARRAY + 5] = grammar.job_id(job_id)
             except ValueError:
-                raw[name] = grammar.text(value)
-
-    def _value(self, row: Sequence[bytes], name: str) -> bytes:
-        index = self._index.get(name)
-        return b"" if index is None else row[index]
+                raw["JobID"] = job_id
+        if "State" in raw:
+            values[_STATE] = raw["State"].partition(" ")[0].upper() or "UNKNOWN"
+        if values[_NODE_LIST] is grammar.NO_NODES:
+            # Such an attempt never started. Its Start is `None` in 24.11 and newer, but `None`, `Unknown` or equal
+            # to End before.
+            values[_START] = values[_NODE_LIST] = None
 
 
 class _KeyFieldError(ValueError):

@@ -27,6 +27,10 @@ UNSET_IDS = frozenset({4294967294, 4294967295})
 """NO_VAL and INFINITE: how 32-bit fields say that they are not set."""
 
 
+NO_NODES = "None assigned"
+"""What `node_list` returns, this very object, where no node was ever assigned."""
+
+
 def text(value: bytes) -> str:
     r"""Decode without failing: bytes that are no UTF-8 become `\xff` in writing, so no surrogate survives."""
     return value.decode(errors="backslashreplace")
@@ -51,6 +55,7 @@ def reason(value: bytes) -> str | None:
     return None if value == b"None" else text(value)
 
 
+@lru_cache(maxsize=16384)
 def epoch(value: bytes) -> int | None:
     """Read a time under `SLURM_TIME_FORMAT=%s`; `Unknown` (0) and `None` (never) are None."""
     if value in (b"Unknown", b"None"):
@@ -120,6 +125,18 @@ def job_id(value: str) -> tuple[int | None, int | None, str | None, int | None, 
     if offset is not None:
         return None, None, None, int(base), int(offset)
     return None, None, None, None, None
+
+
+@lru_cache(maxsize=16384)
+def node_list(value: bytes) -> str | None:
+    """Read a compact node list.
+
+    Slurm's words for "no node was ever assigned" (`None assigned`) become `NO_NODES`, those for "nothing known"
+    (`(unknown)`, a NULL in the table) None.
+    """
+    if value == b"(unknown)":
+        return None
+    return NO_NODES if value == b"None assigned" else text(value)
 
 
 @lru_cache(maxsize=16384)

@@ -41,6 +41,7 @@ FUTURE_SECONDS = 3600
 PROBE_TIMEOUT_SECONDS = 60.0
 
 _SPOOL_MEMORY = 1 << 20
+_WRITE_BYTES = 1 << 20
 _READ_BYTES = 1 << 18
 _TOO_WIDE = ("Too wide of a date range", "exceeds size limit", "Result too large", "range in query")
 
@@ -165,15 +166,24 @@ class Sacct:
             StoreBusyError: The spool's disk is full.
         """
         delimiter = _delimiter()
+        waiting: list[bytes] = []
         spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY, dir=str(self._spool_dir))  # noqa: SIM115 - closed below
         try:
 
             async def receive(chunk: bytes) -> None:
-                await anyio.to_thread.run_sync(spool.write, chunk)
+                waiting.append(chunk)
+                if sum(map(len, waiting)) >= _WRITE_BYTES:
+                    await flush()
+
+            async def flush() -> None:
+                # Few large writes: each is a trip to a worker thread and back.
+                await anyio.to_thread.run_sync(spool.write, b"".join(waiting))
+                waiting.clear()
 
             arguments = window_arguments(window, layout.fields, delimiter=delimiter, cluster=self._cluster)
             try:
                 done = await self._run(arguments, self._timeout_seconds, receive)
+                await flush()
             except OSError as error:
                 raise StoreBusyError(f"{self._spool_dir}: cannot keep sacct's answer: {error.strerror}") from error
             spool.seek(0)
