@@ -227,7 +227,8 @@ def _sinks(
     faults: list[str],
 ) -> dict[str, BaseModel]:
     """Check each sink's table against the model of its type."""
-    tables = merged.get("sinks") or DEFAULT_SINKS
+    tables = merged.get("sinks", {})
+    tables = DEFAULT_SINKS if tables == {} else tables
     result: dict[str, BaseModel] = {}
     if not isinstance(tables, Mapping):
         faults.append(f"{_source(('sinks',), layers)}: sinks: must be a table of tables")
@@ -279,8 +280,10 @@ def _faults(error: ValidationError, prefix: tuple[str, ...], layers: Mapping[str
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             message = "there is no such key"
-        elif not message.startswith(repr(fault["input"])) and not isinstance(fault["input"], Mapping | BaseModel):
-            message = f"{message}, not {fault['input']!r}"
+        elif not isinstance(fault["input"], Mapping | BaseModel):
+            # As it was written: a limit is checked on what a reader has made of it.
+            written = _written(location, layers, fault["input"])
+            message = message if message.startswith(repr(written)) else f"{message}, not {written!r}"
         lines.append(f"{_source(location, layers)}: {'.'.join(location)}: {message}")
     return lines
 
@@ -296,6 +299,17 @@ def _source(location: tuple[str, ...], layers: Mapping[str, Mapping[str, Any]]) 
             if value is not None:
                 return name
     return names[0]
+
+
+def _written(location: tuple[str, ...], layers: Mapping[str, Mapping[str, Any]], default: object) -> object:
+    """Return the value of a key as the last layer that has it gives it."""
+    for layer in reversed(list(layers.values())):
+        value: Any = layer
+        for part in location:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None:
+            return value
+    return default
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Metrics:
         self.quarantined = counter("quarantined_rows_total", "Rows that cannot be keyed.", cluster)
         self.unsettled = gauge("unsettled_rows", "Rows slurmdbd has not finished writing, waited for.", cluster)
         self.unparsed = counter(
-            "unparsed_values_total", "Values of new records that were kept as raw text.", cluster
+            "unparsed_values_total", "Values of records that were kept as raw text, repeats included.", cluster
         )
         self.last_poll = gauge(
             "last_successful_poll_timestamp_seconds", "When a reading was last proved complete.", cluster

@@ -20,6 +20,14 @@ MAX_PROCESSES = 4
 _ONE_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """A list without brackets and commas names itself; nothing needs to be asked."""
 
+MAX_HOSTS = 65536
+"""How many hosts a list may name when ClusterShell expands it: Slurm's own limit on a range (MAX_RANGE)."""
+
+_RANGE = r"\d{1,9}(?:-\d{1,9})?"
+_BRACKETS = re.compile(r"\[([^]]*)\]")
+_PART = re.compile(rf"(?!-)(?:[A-Za-z0-9_.-]|\[{_RANGE}(?:,{_RANGE})*\])+")
+_OUTER_COMMA = re.compile(r",(?![^\[]*\])")
+
 Nodes = tuple[str, ...]
 
 
@@ -93,9 +101,32 @@ class Expander:
 def _with_clustershell(batch: Iterable[str]) -> dict[str, Nodes | NodelistError]:
     result: dict[str, Nodes | NodelistError] = {}
     for text in batch:
+        counts = [_count(part) for part in _OUTER_COMMA.split(text)]
+        if 0 in counts or sum(counts) > MAX_HOSTS:
+            result[text] = NodelistError(text, "is not a node list")
+            continue
         try:
             # No group resolver: `@` in a name must not make ClusterShell read its configuration or run programs.
             result[text] = tuple(NodeSet(text, resolver=RESOLVER_NOGROUP, autostep=None))
         except NodeSetException as error:
             result[text] = NodelistError(text, str(error))
     return result
+
+
+def _count(part: str) -> int:
+    """Return how many hosts a part of a list names; 0 where Slurm would not take it.
+
+    ClusterShell has operators and groups, and expands ranges of any size.
+    """
+    if not _PART.fullmatch(part):
+        return 0
+    hosts = 1
+    for ranges in _BRACKETS.findall(part):
+        widths = [_width(span) for span in ranges.split(",")]
+        hosts *= sum(widths) if min(widths) > 0 else 0
+    return hosts
+
+
+def _width(span: str) -> int:
+    first, _, last = span.partition("-")
+    return int(last) - int(first) + 1 if last else 1

@@ -14,7 +14,15 @@ import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from slurmwatchd.clock import Backoff, Clock, rfc3339
-from slurmwatchd.errors import CommandError, SlurmNotFoundError, TransientError, first_cause
+from slurmwatchd.doubt import Doubt
+from slurmwatchd.errors import (
+    CommandError,
+    SacctTimeoutError,
+    SacctTooWideError,
+    SlurmNotFoundError,
+    TransientError,
+    first_cause,
+)
 from slurmwatchd.health import ClusterHealth, Health
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
@@ -23,6 +31,7 @@ from slurmwatchd.records import FoundBy, JobRecord
 from slurmwatchd.settling import Settling
 from slurmwatchd.sources.layouts import Layouts
 from slurmwatchd.sources.sacct import Answer, Rows, Sacct
+from slurmwatchd.sources.sdiag import Sdiag
 from slurmwatchd.store import ledger as ledger_store
 from slurmwatchd.store import nodelists as nodelist_store
 from slurmwatchd.store.database import Database
@@ -30,6 +39,9 @@ from slurmwatchd.store.jobs import Batch, Committed, Intake
 from slurmwatchd.windows import Ledger, Policy, Window, due, next_head
 
 BATCH_ROWS = 2000
+
+MIN_SLICE_SECONDS = 60
+"""Slices are halved while slurmdbd finds them too much, down to this."""
 
 JITTER = 0.1
 """Polls are spread by up to this share of the interval, so that daemons started together drift apart."""
@@ -54,6 +66,7 @@ class WatcherParts:
 
     sacct: Sacct
     layouts: Layouts
+    sdiag: Sdiag
     expander: Expander
     database: Database
     intake: Intake
@@ -82,16 +95,21 @@ class Watcher:
         self.cluster = cluster
         self._parts = parts
         self._policy = policy
+        self._reconfigured = anyio.Event()
         self._since_seconds = since_seconds
         self._patience = 2 * timeout_seconds + 60
         self._backoff = Backoff(first_seconds=min(policy.interval, 5.0), ceiling_seconds=300.0)
         self._settling = Settling()
+        self._doubt = Doubt()
+        self._reached = 0
+        self._slice_seconds = policy.slice_seconds
         self._health = parts.health.clusters.setdefault(cluster, ClusterHealth())
         parts.metrics.up.labels(cluster).set(0)
 
     def reconfigure(self, policy: Policy) -> None:
-        """Read by other rules from the next window on."""
+        """Read by other rules from now on, also where the next poll was to be waited for."""
         self._policy = policy
+        self._reconfigured.set()
 
     async def run(self) -> None:
         """Read for ever; what fails is tried again, later each time."""
@@ -135,12 +153,13 @@ class Watcher:
         started = int(clock.now())
         horizon = started - self._since_seconds
         ledger = await ledger_store.load(self._parts.database, self.cluster, horizon=horizon)
+        self._reached = ledger.watermark
         async with send:
             while True:
                 self._tick(0)
                 now = clock.now()
                 ledger = ledger.until(int(now))
-                window = due(ledger, now, self._policy)
+                window = due(ledger, now, self._rules())
                 if window is None or (not forever and window.head and ledger.newest >= started):
                     if not forever:
                         return
@@ -149,20 +168,46 @@ class Watcher:
                 fetched = await self._fetch(window, ledger)
                 ledger = fetched.ledger
                 if window.head and forever:
-                    self._settling.tidy(int(now))
-                    ledger = self._settling.withhold(ledger)
+                    ledger = await self._look_back(ledger, int(now))
                 try:
                     await send.send(fetched)
+                except anyio.BrokenResourceError:
+                    # Storing failed, which ends this round: the error is on its way out of the other task.
+                    await fetched.resources.aclose()
+                    return
                 except BaseException:
                     await fetched.resources.aclose()
                     raise
+
+    def _rules(self) -> Policy:
+        """Return the policy with slices as short as slurmdbd wants them now."""
+        slice_seconds = min(self._policy.slice_seconds, self._slice_seconds)
+        return replace(
+            self._policy, slice_seconds=slice_seconds, overlap=min(self._policy.overlap, slice_seconds // 2)
+        )
+
+    async def _look_back(self, ledger: Ledger, now: int) -> Ledger:
+        """Return the ledger without what must be read again soon: half-written rows, and what was in doubt."""
+        self._settling.tidy(now)
+        self._doubt.polled(await self._parts.sdiag.queue_size(), now)
+        ledger = self._doubt.review(ledger, now, overlap=self._policy.overlap)
+        return self._settling.withhold(ledger)
 
     async def _wait(self, seconds: float) -> None:
         """Wait for the next head poll, but look again before long: a clock may jump."""
         interval = self._policy.interval
         wait = min(max(seconds, 0.05), interval)
         self._tick(wait)
-        await self._parts.clock.sleep(wait + random.random() * JITTER * min(wait, interval))  # noqa: S311 - jitter
+        self._reconfigured = anyio.Event()
+        async with anyio.create_task_group() as group:
+
+            async def wake() -> None:
+                await self._reconfigured.wait()
+                group.cancel_scope.cancel()
+
+            group.start_soon(wake)
+            await self._parts.clock.sleep(wait + random.random() * JITTER * min(wait, interval))  # noqa: S311 - jitter
+            group.cancel_scope.cancel()
 
     async def _fetch(self, window: Window, ledger: Ledger) -> _Fetched:
         """Ask sacct; the answer is complete when this returns, and open until its resources are closed."""
@@ -174,9 +219,6 @@ class Watcher:
             try:
                 layout = await self._parts.layouts.current(check=window.head)
                 answer = await stack.enter_async_context(self._parts.sacct.ended_in(window, layout))
-            except CommandError as error:
-                self._parts.layouts.doubt(error)
-                raise
             finally:
                 seconds = self._parts.clock.monotonic() - began
                 metrics.sacct_seconds.labels(self.cluster).inc(seconds)
@@ -263,6 +305,7 @@ class Watcher:
         metrics.records.labels(name, found_by).inc(committed.new)
         metrics.revisions.labels(name).inc(committed.revised)
         metrics.quarantined.labels(name).inc(committed.rejected)
+        metrics.unparsed.labels(name).inc(sum(len(record.raw) for record in records if record.raw))
         metrics.scontrol_failures.labels(name).inc(expanded.fallbacks)
         metrics.nodelist_failures.labels(name).inc(len(expanded.failed))
         for error in expanded.failed.values():
@@ -283,10 +326,12 @@ class Watcher:
         if health.error:
             _log.info("sacct answers again", cluster=self.cluster, failures=health.failures)
         self._backoff.reset()
+        # Grown back slowly: what was too wide a minute ago is likely to be so now.
+        self._slice_seconds = min(self._policy.slice_seconds, self._slice_seconds * 2)
         now = int(self._parts.clock.now())
         health.error, health.failures, health.attempted, health.last_ok = "", 0, True, now
         watermark = self._settling.withhold(fetched.ledger).watermark
-        health.watermark = watermark
+        self._reached = health.watermark = watermark
         health.new += total.new
         metrics.up.labels(self.cluster).set(1)
         metrics.last_poll.labels(self.cluster).set(now)
@@ -307,6 +352,12 @@ class Watcher:
 
     def _failed(self, error: BaseException) -> None:
         metrics, health = self._parts.metrics, self._health
+        if isinstance(error, CommandError):
+            self._parts.layouts.doubt(error)
+        if isinstance(error, SacctTimeoutError | SacctTooWideError):
+            self._slice_seconds = max(MIN_SLICE_SECONDS, min(self._slice_seconds, self._policy.slice_seconds) // 2)
+            _log.warning("asking for shorter slices", cluster=self.cluster, seconds=self._slice_seconds)
+        self._doubt.failed(self._reached or int(self._parts.clock.now()))
         health.error, health.attempted = str(error), True
         health.failures += 1
         metrics.up.labels(self.cluster).set(0)

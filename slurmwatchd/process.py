@@ -3,25 +3,28 @@
 What a command's output means is its caller's business (`sources/`).
 """
 
+import fcntl
+import io
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import anyio
-from anyio.abc import ByteReceiveStream, Process
+import anyio.to_thread
+from anyio.abc import Process
 
 from slurmwatchd.errors import CommandError, SlurmNotFoundError
 
 STDERR_BYTES = 65536
 """How much of a child's stderr is kept, from its end."""
 
-CHUNK_BYTES = 1 << 18
+CHUNK_BYTES = 1 << 20
 
 # Slurm's commands obey many variables (SACCT_FORMAT, SLURM_CLUSTERS, SLURM_JSON, SCONTROL_*, ...); only what
 # finds the cluster and proves who we are is handed on.
@@ -35,7 +38,13 @@ _KEPT = (
     "HOME",
 )
 
-Receiver = Callable[[bytes], Awaitable[None]]
+
+class Spool(Protocol):
+    """Takes what a child prints, piece by piece, in a worker thread."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take a piece; an OSError ends the child."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +53,7 @@ class Completed:
 
     Attributes:
         returncode: Exit status; negative is the signal that ended it.
-        stdout: What it printed, unless a receiver took it.
+        stdout: What it printed, unless a spool took it.
         stderr: The last `STDERR_BYTES` of what it said, decoded without failing.
         complained: Whether stderr ever held `error:` or `fatal:`, also in a part no longer kept.
         seconds: Wall time.
@@ -71,7 +80,7 @@ class ProcessRunner(Protocol):
         *,
         env: Mapping[str, str],
         timeout_seconds: float,
-        receiver: Receiver | None = None,
+        spool: Spool | None = None,
     ) -> Completed:
         """Run to the end.
 
@@ -79,7 +88,7 @@ class ProcessRunner(Protocol):
             argv: Command and arguments; no shell is involved.
             env: The whole environment of the child.
             timeout_seconds: After this the process group is killed.
-            receiver: Takes stdout piece by piece as it comes; without it stdout is collected.
+            spool: Takes stdout piece by piece as it comes; without it stdout is collected.
 
         Raises:
             TimedOutError: It took too long.
@@ -114,7 +123,7 @@ class _Tail:
         self.kept = b""
         self.complained = False
 
-    async def take(self, chunk: bytes) -> None:
+    def take(self, chunk: bytes) -> None:
         self.kept += chunk
         self.complained = self.complained or b"error:" in self.kept or b"fatal:" in self.kept
         self.kept = self.kept[-STDERR_BYTES:]
@@ -129,31 +138,16 @@ class SystemProcessRunner:
         *,
         env: Mapping[str, str],
         timeout_seconds: float,
-        receiver: Receiver | None = None,
+        spool: Spool | None = None,
     ) -> Completed:
         """See `ProcessRunner.run`."""
         started = time.monotonic()
-        try:
-            process = await anyio.open_process(
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                env=dict(env),
-                start_new_session=True,
-            )
-        except (FileNotFoundError, PermissionError) as error:
-            raise SlurmNotFoundError(f"cannot run {argv[0]}: {error.strerror}") from error
-        except OSError as error:
-            # Too many processes or open files, no memory, an argument that is too long.
-            raise CommandError(f"cannot start {argv[0]}: {error.strerror}", argv=argv) from error
-        collected: list[bytes] = []
+        process, stdout = await _start(argv, env)
+        collected = io.BytesIO()
         tail = _Tail()
-
-        async def collect(chunk: bytes) -> None:
-            collected.append(chunk)
-
         try:
             with anyio.fail_after(timeout_seconds):
-                await _drain(process, receiver or collect, tail.take)
+                await _drain(process, stdout, spool or collected, tail)
                 returncode = await process.wait()
         except TimeoutError:
             raise TimedOutError(
@@ -166,33 +160,67 @@ class SystemProcessRunner:
         return Completed(
             argv=tuple(argv),
             returncode=returncode,
-            stdout=b"".join(collected),
+            stdout=collected.getvalue(),
             stderr=tail.kept.decode(errors="backslashreplace"),
             complained=tail.complained,
             seconds=time.monotonic() - started,
         )
 
 
-async def _drain(process: Process, out: Receiver, err: Receiver) -> None:
-    """Read both pipes to their ends; the first receiver to fail stops the reading and its error is raised."""
+async def _start(argv: Sequence[str], env: Mapping[str, str]) -> tuple[Process, BinaryIO]:
+    """Start a child and return it with our end of the pipe that is its stdout."""
+    stdout, their_end = _pipe()
+    try:
+        process = await anyio.open_process(
+            list(argv), stdin=subprocess.DEVNULL, stdout=their_end, env=dict(env), start_new_session=True
+        )
+    except OSError as error:
+        stdout.close()
+        if isinstance(error, FileNotFoundError | PermissionError):
+            raise SlurmNotFoundError(f"cannot run {argv[0]}: {error.strerror}") from error
+        # Too many processes or open files, no memory, an argument that is too long.
+        raise CommandError(f"cannot start {argv[0]}: {error.strerror}", argv=argv) from error
+    finally:
+        os.close(their_end)
+    return process, stdout
+
+
+def _pipe() -> tuple[BinaryIO, int]:
+    """Return our end of a roomy pipe, and the child's."""
+    ours, theirs = os.pipe()
+    with suppress(OSError):
+        # The default of 64 KiB makes sacct and us take turns; more than the user's limit is refused.
+        fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, CHUNK_BYTES)
+    return os.fdopen(ours, "rb", buffering=0), theirs
+
+
+async def _drain(process: Process, stdout: BinaryIO, spool: Spool, tail: _Tail) -> None:
+    """Read both pipes to their ends; a spool that fails ends the reading, and its error is raised."""
     failures: list[OSError] = []
 
-    async def pump(stream: ByteReceiveStream | None, receiver: Receiver) -> None:
-        if stream is None:
-            return
+    async def pump_stdout() -> None:
         try:
-            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
-                while True:
-                    await receiver(await stream.receive(CHUNK_BYTES))
+            # Large answers do not pass through the event loop. When this is cancelled the thread is left alone:
+            # the child is killed next, which ends the pipe and with it the thread.
+            await anyio.to_thread.run_sync(_copy, stdout, spool, abandon_on_cancel=True)
         except OSError as error:
             failures.append(error)
             group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:
-        group.start_soon(pump, process.stdout, out)
-        group.start_soon(pump, process.stderr, err)
+        group.start_soon(pump_stdout)
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            while process.stderr is not None:
+                tail.take(await process.stderr.receive())
     if failures:
         raise failures[0]
+
+
+def _copy(stdout: BinaryIO, spool: Spool) -> None:
+    """Move a pipe's contents to its end; runs in a worker thread."""
+    with stdout:
+        while chunk := stdout.read(CHUNK_BYTES):
+            spool.write(chunk)
 
 
 async def _bury(process: Process) -> None:

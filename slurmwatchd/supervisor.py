@@ -32,6 +32,7 @@ from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.layouts import Layouts
 from slurmwatchd.sources.sacct import Sacct
 from slurmwatchd.sources.scontrol import Scontrol
+from slurmwatchd.sources.sdiag import Sdiag
 from slurmwatchd.store import ledger, meta
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.jobs import Intake
@@ -323,6 +324,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
             watcher_parts = WatcherParts(
                 sacct=sacct,
                 layouts=Layouts(sacct, _Memory(database)),
+                sdiag=Sdiag(commands, cluster=asked),
                 expander=Expander(scontrol),
                 database=database,
                 intake=intake,

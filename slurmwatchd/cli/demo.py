@@ -27,7 +27,9 @@ _PREFERRED_ADDRESS = "127.0.0.1:10025"
 
 @click.command("demo")
 @click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after this long.")
-@click.option("--rate", type=click.FloatRange(0.1, 50), default=2.0, show_default=True, help="Jobs submitted a second.")
+@click.option(
+    "--rate", type=click.FloatRange(0.1, 50), default=2.0, show_default=True, help="Jobs submitted a second."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all chance: the same jobs each time.")
 @click.option("--listen", metavar="ADDRESS", help=f"Web address [default: {_PREFERRED_ADDRESS}, or a free port].")
 @click.option("--log-level", default="warning", show_default=True, help="debug, info, warning, error.")
@@ -114,4 +116,6 @@ def _greet(config: Config, url: str) -> None:
     click.echo(f"  status   {url}/")
     click.echo(f"  metrics  {url}/metrics")
     click.echo(f"  events   {store.parent / 'jobs.jsonl'}\n")
-    click.echo(f"{'ended':<9} {'job':<16} {'state':<13} {'user':<10} {'partition':<10} {'nodes':>13} {'ran':>8}  name")
+    click.echo(
+        f"{'ended':<9} {'job':<16} {'state':<13} {'user':<10} {'partition':<10} {'nodes':>13} {'ran':>8}  name"
+    )

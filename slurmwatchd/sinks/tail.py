@@ -105,7 +105,9 @@ def find_line(descriptor: int, line: bytes) -> int | None:
             begin = base + end + 1
         carried = text[1 - len(wanted) :]
         offset += len(chunk)
-    is_cut_off = begin < offset < begin + len(line) and line.startswith(os.pread(descriptor, offset - begin, begin))
+    is_cut_off = begin < offset < begin + len(line) and line.startswith(
+        os.pread(descriptor, offset - begin, begin)
+    )
     return begin if is_cut_off else None
 
 

@@ -24,7 +24,7 @@ from slurmwatchd.errors import (
     SacctTooWideError,
     StoreBusyError,
 )
-from slurmwatchd.process import Completed, TimedOutError
+from slurmwatchd.process import Completed, Spool, TimedOutError
 from slurmwatchd.records import JobRecord, Rejected
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.fields import Layout
@@ -41,7 +41,6 @@ FUTURE_SECONDS = 3600
 PROBE_TIMEOUT_SECONDS = 60.0
 
 _SPOOL_MEMORY = 1 << 20
-_WRITE_BYTES = 1 << 20
 _READ_BYTES = 1 << 18
 _TOO_WIDE = ("Too wide of a date range", "exceeds size limit", "Result too large", "range in query")
 
@@ -166,24 +165,11 @@ class Sacct:
             StoreBusyError: The spool's disk is full.
         """
         delimiter = _delimiter()
-        waiting: list[bytes] = []
         spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY, dir=str(self._spool_dir))  # noqa: SIM115 - closed below
         try:
-
-            async def receive(chunk: bytes) -> None:
-                waiting.append(chunk)
-                if sum(map(len, waiting)) >= _WRITE_BYTES:
-                    await flush()
-
-            async def flush() -> None:
-                # Few large writes: each is a trip to a worker thread and back.
-                await anyio.to_thread.run_sync(spool.write, b"".join(waiting))
-                waiting.clear()
-
             arguments = window_arguments(window, layout.fields, delimiter=delimiter, cluster=self._cluster)
             try:
-                done = await self._run(arguments, self._timeout_seconds, receive)
-                await flush()
+                done = await self._run(arguments, self._timeout_seconds, spool)
             except OSError as error:
                 raise StoreBusyError(f"{self._spool_dir}: cannot keep sacct's answer: {error.strerror}") from error
             spool.seek(0)
@@ -191,14 +177,16 @@ class Sacct:
         finally:
             spool.close()
 
-    async def _run(self, arguments: Sequence[str], timeout_seconds: float, receiver: object = None) -> Completed:
+    async def _run(
+        self, arguments: Sequence[str], timeout_seconds: float, spool: Spool | None = None
+    ) -> Completed:
         argv = [self._commands.path("sacct"), *arguments]
         try:
             done = await self._commands.runner.run(
                 argv,
                 env=self._commands.env,
                 timeout_seconds=timeout_seconds,
-                receiver=receiver,  # type: ignore[arg-type]
+                spool=spool,
             )
         except TimedOutError as error:
             raise SacctTimeoutError(error.reason, argv=argv, stderr=error.stderr) from error

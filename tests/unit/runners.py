@@ -1,0 +1,60 @@
+"""Process runners for the tests of the sources: they answer by hand, and remember what they were asked."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from slurmwatchd.errors import SlurmwatchError
+from slurmwatchd.process import Completed, Spool
+from slurmwatchd.sources.commands import Commands
+
+
+def done(stdout: bytes = b"", *, stderr: str = "", returncode: int = 0) -> Completed:
+    """A child that ended by itself."""
+    return Completed(
+        argv=(),
+        returncode=returncode,
+        stdout=stdout,
+        stderr=stderr,
+        complained="error:" in stderr or "fatal:" in stderr,
+        seconds=0.25,
+    )
+
+
+class FakeRunner:
+    """Answers each command by a function of its arguments; an error in place of an answer is raised."""
+
+    def __init__(
+        self, answer: Callable[[Sequence[str]], Completed | SlurmwatchError], *, chunk_bytes: int = 7
+    ) -> None:
+        self._answer = answer
+        self._chunk_bytes = chunk_bytes
+        self.calls: list[tuple[str, ...]] = []
+        self.timeouts: list[float] = []
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        timeout_seconds: float,
+        spool: Spool | None = None,
+    ) -> Completed:
+        assert env["TZ"] == "UTC"
+        self.calls.append(tuple(argv[1:]))
+        self.timeouts.append(timeout_seconds)
+        result = self._answer(argv[1:])
+        if isinstance(result, SlurmwatchError):
+            raise result
+        if spool is not None:
+            for begin in range(0, len(result.stdout), self._chunk_bytes):
+                spool.write(result.stdout[begin : begin + self._chunk_bytes])
+        return result
+
+
+def commands(runner: FakeRunner, folder: Path) -> Commands:
+    """Commands that are there, in a folder, and run by a fake."""
+    for name in ("sacct", "scontrol"):
+        script = folder / name
+        script.write_text("#!/bin/sh\nexit 99\n")
+        script.chmod(0o755)
+    return Commands.of(runner, bin_dir=str(folder), environ={})

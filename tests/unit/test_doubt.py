@@ -1,0 +1,68 @@
+"""What is read again after slurmdbd failed, or while slurmctld held records back."""
+
+from slurmwatchd.doubt import BLIND_SECONDS, Doubt
+from slurmwatchd.windows import Ledger, Stretch
+
+READ = Ledger(0, (Stretch(0, 10_000, 10_000),))
+
+
+def test_without_a_failure_nothing_is_read_again() -> None:
+    doubt = Doubt()
+    doubt.polled(0, 10_000)
+    assert doubt.review(READ, 10_000, overlap=120) == READ
+
+
+def test_an_outage_is_read_again_once_the_queue_is_empty_and_once_more_a_poll_later() -> None:
+    doubt = Doubt()
+    doubt.failed(9_000)
+    doubt.failed(9_030)
+    doubt.polled(15, 9_900)
+    assert doubt.review(READ, 9_900, overlap=120) == READ
+    doubt.polled(0, 9_930)
+    assert doubt.review(READ, 9_930, overlap=120).holes() == [(8_880, 9_930)]
+    doubt.polled(0, 9_960)
+    assert doubt.review(READ, 9_960, overlap=120).holes() == [(8_880, 9_930)]
+    doubt.polled(0, 9_990)
+    assert doubt.review(READ, 9_990, overlap=120) == READ
+
+
+def test_where_nobody_tells_the_queue_the_outage_is_read_again_after_a_while() -> None:
+    doubt = Doubt()
+    doubt.failed(9_000)
+    doubt.polled(None, 9_100)
+    assert doubt.review(READ, 9_100 + BLIND_SECONDS - 1, overlap=0) == READ
+    assert doubt.review(READ, 9_100 + BLIND_SECONDS, overlap=0).holes() == [(9_000, 9_100 + BLIND_SECONDS)]
+
+
+def test_messages_in_flight_for_a_moment_are_no_reason_for_doubt() -> None:
+    doubt = Doubt()
+    for now, queue in ((9_000, 0), (9_030, 12), (9_060, 7), (9_090, 0), (9_120, 3)):
+        doubt.polled(queue, now)
+    assert doubt.since is None
+    assert doubt.review(READ, 9_120, overlap=120) == READ
+
+
+def test_a_queue_that_stays_puts_in_doubt_what_ended_since_it_was_last_empty() -> None:
+    doubt = Doubt()
+    for now, queue in ((9_000, 0), (9_030, 12), (9_060, 40), (9_090, 80)):
+        doubt.polled(queue, now)
+    assert doubt.since == 9_000
+    doubt.polled(0, 9_120)
+    assert doubt.review(READ, 9_120, overlap=100).holes() == [(8_900, 9_120)]
+
+
+def test_nothing_before_the_horizon_is_asked_for() -> None:
+    doubt = Doubt()
+    ledger = Ledger(8_990, (Stretch(8_990, 10_000, 10_000),))
+    doubt.failed(9_000)
+    doubt.polled(0, 9_500)
+    assert doubt.review(ledger, 9_500, overlap=120).holes() == [(8_990, 9_500)]
+
+
+def test_a_second_outage_before_the_queue_is_empty_belongs_to_the_first() -> None:
+    doubt = Doubt()
+    doubt.failed(9_000)
+    doubt.polled(5, 9_100)
+    doubt.failed(9_100)
+    doubt.polled(0, 9_300)
+    assert doubt.review(READ, 9_300, overlap=0).holes() == [(9_000, 9_300)]
