@@ -116,7 +116,7 @@ class Deliverer:
         self._pending = await self.sink.write(events)
         for key, value in self._pending.items():
             if not isinstance(key, str) or not isinstance(value, bytes):
-                raise AssertionError(f"write must return text to bytes, not {key!r} to {value!r}")
+                raise AssertionError(f"write must return text to bytes, not {key!r} to {value!r}")  # noqa: TRY004
 
     def commit(self) -> None:
         """Move the cursor, and keep the state with it."""

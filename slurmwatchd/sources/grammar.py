@@ -80,6 +80,7 @@ def duration(value: bytes) -> int | None:
     return int(days) * 86400 + int(hours) * 3600 + int(minutes) * 60 + int(seconds)
 
 
+@lru_cache(maxsize=4096)
 def minutes(value: bytes) -> int:
     """Read whole minutes as seconds. `UNLIMITED` and `Partition_Limit` are kept as text by the caller."""
     return _whole(value) * 60

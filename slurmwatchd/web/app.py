@@ -67,16 +67,17 @@ def make_app(health: Health, registry: CollectorRegistry) -> Starlette:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         # Rendering thousands of series takes tens of milliseconds, so it is done off the event loop.
         text = await anyio.to_thread.run_sync(encode, registry)
-        return Response(text, media_type=content_type)
+        return Response(text, media_type=content_type, headers=_HEADERS)
 
     async def healthy(_: Request) -> Response:
-        return PlainTextResponse("slurmwatchd is alive.\n")
+        return PlainTextResponse("slurmwatchd is alive.\n", headers=_HEADERS)
 
     async def ready(_: Request) -> Response:
         reasons = health.not_ready()
         if reasons:
-            return PlainTextResponse("".join(f"{reason}\n" for reason in reasons), status_code=503)
-        return PlainTextResponse("slurmwatchd is ready.\n")
+            text = "".join(f"{reason}\n" for reason in reasons)
+            return PlainTextResponse(text, status_code=503, headers=_HEADERS)
+        return PlainTextResponse("slurmwatchd is ready.\n", headers=_HEADERS)
 
     return Starlette(
         routes=[
