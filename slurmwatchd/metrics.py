@@ -64,6 +64,9 @@ class Metrics:
             "Everything that ended before this, and was visible then, is in the store.",
             cluster,
         )
+        self.purged_gap = gauge(
+            "purged_gap_seconds", "End times that were never read and that slurmdbd has purged.", cluster
+        )
         self.up = gauge("slurmdbd_up", "Whether the last reading of sacct was complete.", cluster)
         self.scontrol_failures = counter(
             "scontrol_failures_total", "Batches that scontrol could not expand and ClusterShell did.", cluster

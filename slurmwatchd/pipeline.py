@@ -5,15 +5,15 @@ cluster. What was planned but not stored is forgotten when anything fails: the n
 ledger in the store, which moved only with the rows it covers.
 """
 
+import math
 import random
-from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
-from slurmwatchd.clock import Backoff, Clock, rfc3339
+from slurmwatchd.clock import Backoff, rfc3339
 from slurmwatchd.doubt import Doubt
 from slurmwatchd.errors import (
     CommandError,
@@ -23,22 +23,16 @@ from slurmwatchd.errors import (
     TransientError,
     first_cause,
 )
-from slurmwatchd.health import ClusterHealth, Health
+from slurmwatchd.health import ClusterHealth
 from slurmwatchd.log import get_logger
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.nodelists import Expanded, Expander
-from slurmwatchd.records import FoundBy, JobRecord
 from slurmwatchd.settling import Settling
-from slurmwatchd.sources.layouts import Layouts
-from slurmwatchd.sources.sacct import Answer, Rows, Sacct
-from slurmwatchd.sources.sdiag import Sdiag
+from slurmwatchd.sources.sacctmgr import Limits
 from slurmwatchd.store import ledger as ledger_store
-from slurmwatchd.store import nodelists as nodelist_store
-from slurmwatchd.store.database import Database
-from slurmwatchd.store.jobs import Batch, Committed, Intake
+from slurmwatchd.storing import Fetched, PipelineParts, Stored, Storer
 from slurmwatchd.windows import Ledger, Policy, Window, due, next_head
 
-BATCH_ROWS = 2000
+LIMITS_SECONDS = 3600.0
+"""How often slurmdbd's limits are asked for."""
 
 MIN_SLICE_SECONDS = 60
 """Slices are halved while slurmdbd finds them too much, down to this."""
@@ -49,39 +43,11 @@ JITTER = 0.1
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Fetched:
-    """A complete answer on its way to the store."""
-
-    window: Window
-    answer: Answer
-    read_at: int
-    ledger: Ledger
-    resources: AsyncExitStack = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatcherParts:
-    """What a watcher works with."""
-
-    sacct: Sacct
-    layouts: Layouts
-    sdiag: Sdiag
-    expander: Expander
-    database: Database
-    intake: Intake
-    clock: Clock
-    metrics: Metrics
-    health: Health
-    committed: Callable[[], None]
-    """Called after each transaction that made events: wakes the sinks."""
-
-
 class Watcher:
     """Reads one cluster's accounting into the store."""
 
     def __init__(
-        self, cluster: str, parts: WatcherParts, policy: Policy, *, since_seconds: int, timeout_seconds: float
+        self, cluster: str, parts: PipelineParts, policy: Policy, *, since_seconds: int, timeout_seconds: float
     ) -> None:
         """Prepare; nothing is run.
 
@@ -100,8 +66,11 @@ class Watcher:
         self._patience = 2 * timeout_seconds + 60
         self._backoff = Backoff(first_seconds=min(policy.interval, 5.0), ceiling_seconds=300.0)
         self._settling = Settling()
+        self._storer = Storer(cluster, parts, self._settling)
         self._doubt = Doubt()
         self._reached = 0
+        self._limits = Limits()
+        self._limits_asked = -math.inf
         self._slice_seconds = policy.slice_seconds
         self._health = parts.health.clusters.setdefault(cluster, ClusterHealth())
         parts.metrics.up.labels(cluster).set(0)
@@ -132,7 +101,7 @@ class Watcher:
         Raises:
             TransientError: A reading failed.
         """
-        self._settling = Settling(patient=False)
+        self._settling.patient = False
         error: BaseException | None = None
         try:
             await self._read_all(forever=False)
@@ -143,12 +112,12 @@ class Watcher:
             raise error
 
     async def _read_all(self, *, forever: bool) -> None:
-        send, receive = anyio.create_memory_object_stream[_Fetched](0)
+        send, receive = anyio.create_memory_object_stream[Fetched](0)
         async with anyio.create_task_group() as group:
             group.start_soon(self._store_all, receive)
             group.start_soon(self._fetch_all, send, forever)
 
-    async def _fetch_all(self, send: ObjectSendStream[_Fetched], forever: bool) -> None:  # noqa: FBT001 - start_soon passes by position
+    async def _fetch_all(self, send: ObjectSendStream[Fetched], forever: bool) -> None:  # noqa: FBT001 - start_soon passes by position
         clock = self._parts.clock
         started = int(clock.now())
         horizon = started - self._since_seconds
@@ -159,6 +128,7 @@ class Watcher:
                 self._tick(0)
                 now = clock.now()
                 ledger = ledger.until(int(now))
+                await self._ask_limits(ledger, int(now))
                 window = due(ledger, now, self._rules())
                 if window is None or (not forever and window.head and ledger.newest >= started):
                     if not forever:
@@ -182,9 +152,33 @@ class Watcher:
     def _rules(self) -> Policy:
         """Return the policy with slices as short as slurmdbd wants them now."""
         slice_seconds = min(self._policy.slice_seconds, self._slice_seconds)
+        if self._limits.query_seconds is not None:
+            # A poll asks for twice its window, see `window_arguments`.
+            slice_seconds = min(slice_seconds, max(MIN_SLICE_SECONDS, self._limits.query_seconds // 2))
         return replace(
             self._policy, slice_seconds=slice_seconds, overlap=min(self._policy.overlap, slice_seconds // 2)
         )
+
+    async def _ask_limits(self, ledger: Ledger, now: int) -> None:
+        """Ask now and then under which limits slurmdbd answers, and say so where they cost records."""
+        if self._parts.clock.monotonic() - self._limits_asked < LIMITS_SECONDS:
+            return
+        limits = await self._parts.sacctmgr.limits()
+        if limits is None:
+            return
+        self._limits, self._limits_asked = limits, self._parts.clock.monotonic()
+        lost = 0
+        if limits.purge_seconds is not None:
+            purged = now - limits.purge_seconds
+            lost = sum(max(0, min(end, purged) - start) for start, end in ledger.gaps(now))
+        self._parts.metrics.purged_gap.labels(self.cluster).set(lost)
+        if lost:
+            _log.error(
+                "slurmdbd has purged what was never read: it cannot be had any more",
+                cluster=self.cluster,
+                seconds=lost,
+                purge_job_after_seconds=limits.purge_seconds,
+            )
 
     async def _look_back(self, ledger: Ledger, now: int) -> Ledger:
         """Return the ledger without what must be read again soon: half-written rows, and what was in doubt."""
@@ -209,7 +203,7 @@ class Watcher:
             await self._parts.clock.sleep(wait + random.random() * JITTER * min(wait, interval))  # noqa: S311 - jitter
             group.cancel_scope.cancel()
 
-    async def _fetch(self, window: Window, ledger: Ledger) -> _Fetched:
+    async def _fetch(self, window: Window, ledger: Ledger) -> Fetched:
         """Ask sacct; the answer is complete when this returns, and open until its resources are closed."""
         metrics = self._parts.metrics
         metrics.polls.labels(self.cluster).inc()
@@ -224,104 +218,17 @@ class Watcher:
                 metrics.sacct_seconds.labels(self.cluster).inc(seconds)
                 metrics.poll_seconds.labels(self.cluster).observe(seconds)
             done = ledger.read(window.start, window.end, read_at).settled(self._policy)
-            return _Fetched(window, answer, read_at, done, stack.pop_all())
+            return Fetched(window, answer, read_at, done, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
-    async def _store_all(self, receive: ObjectReceiveStream[_Fetched]) -> None:
+    async def _store_all(self, receive: ObjectReceiveStream[Fetched]) -> None:
         async with receive:
             async for fetched in receive:
                 async with fetched.resources:
-                    await self._store(fetched)
+                    self._succeeded(fetched, await self._storer.store(fetched))
 
-    async def _store(self, fetched: _Fetched) -> None:
-        """Commit an answer batch by batch; the ledger moves with the last, when framing is proved to the end."""
-        total = Committed()
-        rows = 0
-        last: Rows | None = None
-        async for batch in fetched.answer.rows(BATCH_ROWS):
-            if last is not None:
-                total += await self._commit(fetched, last, None)
-            last = batch
-            rows += batch.count
-            self._tick(0)
-        last = last or Rows((), ())
-        completed = ledger_store.Completed(
-            cluster=self.cluster,
-            window=fetched.window,
-            read_at=fetched.read_at,
-            ledger=fetched.ledger,
-            rows=rows,
-            new=total.new,
-            revised=total.revised,
-            rejected=total.rejected,
-            seconds=fetched.answer.seconds,
-        )
-        total += await self._commit(fetched, last, completed)
-        self._succeeded(fetched, rows, total)
-
-    async def _commit(self, fetched: _Fetched, rows: Rows, completed: ledger_store.Completed | None) -> Committed:
-        parts = self._parts
-        observed = int(parts.clock.now())
-        readings = self._settling.ripe(rows.readings, observed)
-        parts.metrics.unsettled.labels(self.cluster).set(len(self._settling))
-        if completed is not None:
-            completed = replace(completed, ledger=self._settling.withhold(completed.ledger))
-        records = [record for record, _ in readings]
-        expanded = await self._expand(records)
-        batch = Batch(
-            cluster=self.cluster,
-            readings=readings,
-            rejected=rows.rejected,
-            slots=fetched.answer.slots,
-            observed=observed,
-            found_by=fetched.window.found_by,
-            expanded=expanded.nodes,
-        )
-        committed = await parts.intake.commit(batch, completed)
-        self._count(committed, records, expanded, fetched.window.found_by)
-        if committed.new or committed.revised:
-            parts.metrics.store_seq.set(committed.seq)
-            parts.committed()
-        return committed
-
-    async def _expand(self, records: Sequence[JobRecord]) -> Expanded:
-        """Return the nodes of the lists that are not in the store."""
-        met = {record.node_list for record in records if record.node_list is not None}
-        if not met:
-            return Expanded({}, {})
-        fresh = met - await nodelist_store.known(self._parts.database, met)
-        return await self._parts.expander.expand(fresh) if fresh else Expanded({}, {})
-
-    def _count(
-        self,
-        committed: Committed,
-        records: Sequence[JobRecord],
-        expanded: Expanded,
-        found_by: FoundBy,
-    ) -> None:
-        """Tell the metrics what a transaction did."""
-        metrics, name = self._parts.metrics, self.cluster
-        metrics.rows.labels(name).inc(len(records) + committed.rejected)
-        metrics.records.labels(name, found_by).inc(committed.new)
-        metrics.revisions.labels(name).inc(committed.revised)
-        metrics.quarantined.labels(name).inc(committed.rejected)
-        metrics.unparsed.labels(name).inc(sum(len(record.raw) for record in records if record.raw))
-        metrics.scontrol_failures.labels(name).inc(expanded.fallbacks)
-        metrics.nodelist_failures.labels(name).inc(len(expanded.failed))
-        for error in expanded.failed.values():
-            _log.warning("node list not expanded", cluster=name, error=str(error))
-        wrong = [record for record in records if _miscounted(record, expanded)]
-        metrics.nodelist_mismatches.labels(name).inc(len(wrong))
-        for record in wrong:
-            _log.warning(
-                "node list and node count disagree",
-                cluster=name,
-                job_id=record.job_id,
-                node_list=record.node_list,
-                node_count=record.node_count,
-            )
-
-    def _succeeded(self, fetched: _Fetched, rows: int, total: Committed) -> None:
+    def _succeeded(self, fetched: Fetched, stored: Stored) -> None:
+        total = stored.total
         metrics, health, window = self._parts.metrics, self._health, fetched.window
         if health.error:
             _log.info("sacct answers again", cluster=self.cluster, failures=health.failures)
@@ -343,7 +250,7 @@ class Watcher:
             found_by=window.found_by,
             start=rfc3339(window.start),
             end=rfc3339(window.end),
-            rows=rows,
+            rows=stored.rows,
             new=total.new,
             revised=total.revised,
             rejected=total.rejected,
@@ -367,9 +274,3 @@ class Watcher:
     def _tick(self, seconds: float) -> None:
         """Promise a sign of life: after a wait, or after the longest that one sacct call may take."""
         self._parts.health.tick(f"watcher {self.cluster}", within_seconds=seconds + self._patience)
-
-
-def _miscounted(record: JobRecord, expanded: Expanded) -> bool:
-    """Tell whether a list just expanded has another number of nodes than Slurm says the attempt had."""
-    nodes = expanded.nodes.get(record.node_list or "")
-    return nodes is not None and record.node_count is not None and len(nodes) != record.node_count

@@ -34,7 +34,7 @@ class Settling:
             patient: Whether there will be another look soon; without it a row is waited for until its end is
                 `SETTLE_SECONDS` old.
         """
-        self._patient = patient
+        self.patient = patient
         self._seen: dict[Key, tuple[int, int]] = {}
         self._taken: dict[Key, None] = {}
 
@@ -63,7 +63,7 @@ class Settling:
         if record.partition is not None or record.end is None or key in self._taken:
             self._seen.pop(key, None)
             return True
-        _, first = self._seen.setdefault(key, (record.end, now if self._patient else record.end))
+        _, first = self._seen.setdefault(key, (record.end, now if self.patient else record.end))
         if now - first < SETTLE_SECONDS:
             return False
         del self._seen[key]

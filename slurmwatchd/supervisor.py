@@ -23,7 +23,7 @@ from slurmwatchd.health import Health
 from slurmwatchd.log import configure, get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.nodelists import Expander
-from slurmwatchd.pipeline import Watcher, WatcherParts
+from slurmwatchd.pipeline import Watcher
 from slurmwatchd.process import ProcessRunner, SystemProcessRunner
 from slurmwatchd.sdnotify import Notifier
 from slurmwatchd.sinks.base import SinkOptions
@@ -31,11 +31,13 @@ from slurmwatchd.sinks.registry import sink_kinds
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.layouts import Layouts
 from slurmwatchd.sources.sacct import Sacct
+from slurmwatchd.sources.sacctmgr import Sacctmgr
 from slurmwatchd.sources.scontrol import Scontrol
 from slurmwatchd.sources.sdiag import Sdiag
 from slurmwatchd.store import ledger, meta
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.jobs import Intake
+from slurmwatchd.storing import PipelineParts
 from slurmwatchd.web.app import make_app
 from slurmwatchd.web.server import WebServer, bind, url
 from slurmwatchd.windows import Policy
@@ -321,10 +323,11 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 spool_dir=config.store.path.parent,
                 cluster=asked,
             )
-            watcher_parts = WatcherParts(
+            watcher_parts = PipelineParts(
                 sacct=sacct,
                 layouts=Layouts(sacct, _Memory(database)),
                 sdiag=Sdiag(commands, cluster=asked),
+                sacctmgr=Sacctmgr(commands),
                 expander=Expander(scontrol),
                 database=database,
                 intake=intake,

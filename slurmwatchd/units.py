@@ -41,7 +41,7 @@ def parse_whole_duration(value: Any) -> int:  # noqa: ANN401 - whatever stands i
 def format_duration(seconds: float) -> str:
     """Write seconds in the largest unit that divides them, as they would stand in the file."""
     for unit in ("d", "h", "m", "s"):
-        if seconds >= _SECONDS[unit] and seconds % _SECONDS[unit] == 0:
+        if (seconds >= _SECONDS[unit] or unit == "s") and seconds % _SECONDS[unit] == 0:
             return f"{int(seconds / _SECONDS[unit])}{unit}"
     return f"{round(seconds * 1000, 6):.15g}ms"
 

@@ -96,6 +96,10 @@ class Ledger:
         gaps = zip(edges[::2], edges[1::2], strict=False)
         return [(max(start, self.horizon), end) for start, end in gaps if end > max(start, self.horizon)]
 
+    def gaps(self, now: int) -> list[tuple[int, int]]:
+        """Return all that was never read up to now: the holes, and what comes after the newest stretch."""
+        return [*self.holes(), *([(self.newest, now)] if now > self.newest else [])]
+
     def read(self, start: int, end: int, at: int) -> "Ledger":
         """Return the ledger after `[start, end)` was read completely by a call that began `at`."""
         kept = self._without(start, end)

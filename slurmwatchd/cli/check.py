@@ -14,6 +14,8 @@ from slurmwatchd.process import SystemProcessRunner
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.sacct import Sacct
+from slurmwatchd.sources.sacctmgr import Sacctmgr
+from slurmwatchd.units import spoken_duration
 
 _MARKS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
@@ -51,11 +53,38 @@ async def _check(config: Config) -> bool:
 
         good &= await _try(f"slurmdbd{suffix}", answers)
         good &= await _try(f"fields{suffix}", fields)
+    good &= await _check_limits(commands, config)
     try:
         _say("ok", "scontrol", commands.path("scontrol"))
     except SlurmwatchError as error:
         _say("warning", "scontrol", f"{error}: node lists are expanded by ClusterShell instead")
     return good
+
+
+async def _check_limits(commands: Commands, config: Config) -> bool:
+    """Hold slurmdbd's limits against the configuration; what nobody tells is no failure."""
+    try:
+        limits = await Sacctmgr(commands).limits()
+    except SlurmwatchError as error:
+        _say("warning", "limits", f"{error}: slurmdbd's limits are not known")
+        return True
+    if limits is None:
+        _say("warning", "limits", "slurmdbd does not tell its configuration now")
+        return True
+    if "jobs" in limits.private:
+        _say(
+            "warning",
+            "limits",
+            "PrivateData has jobs: without AdminLevel=Operator sacct shows this user nothing, and does not say so",
+        )
+    if limits.purge_seconds is not None and config.poll.since > limits.purge_seconds:
+        purged = spoken_duration(limits.purge_seconds)
+        _say(
+            "warning", "limits", f"poll.since is longer ago than PurgeJobAfter ({purged}): what is purged is gone"
+        )
+    shown = "none" if limits.query_seconds is None else spoken_duration(limits.query_seconds)
+    _say("ok", "limits", f"MaxQueryTimeRange: {shown}")
+    return True
 
 
 async def _try(what: str, attempt: Callable[[], Awaitable[str]]) -> bool:

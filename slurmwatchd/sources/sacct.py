@@ -35,9 +35,6 @@ TERMINAL_STATES = "CA,CD,F,NF,PR,TO,BF,DL,OOM,RQ,RS,RV"
 """With these, and only these, sacct asks for `time_end BETWEEN start AND end`, both ends included, in every
 release from 20.11 to 26.05; one of R, PD or S among them would cost the index."""
 
-FUTURE_SECONDS = 3600
-"""How far ahead of our clock a head poll asks: slurmctld dates the ends, and its clock may be ahead."""
-
 PROBE_TIMEOUT_SECONDS = 60.0
 
 _SPOOL_MEMORY = 1 << 20
@@ -93,7 +90,9 @@ def window_arguments(window: Window, fields: Sequence[str], *, delimiter: str, c
         delimiter: Printed after each value.
         cluster: Another than the local one.
     """
-    end = window.end + FUTURE_SECONDS if window.head else max(window.end - 1, window.start)
+    # slurmctld dates the ends and its clock may be ahead of ours, so a poll asks ahead: as far as it looks back,
+    # which keeps it within MaxQueryTimeRange once the window is.
+    end = window.end + window.seconds if window.head else max(window.end - 1, window.start)
     return [
         *(["-M", cluster] if cluster else []),
         "-a", "-X", "-D", "--local", "--noconvert", "-p", f"--delimiter={delimiter}",

@@ -105,10 +105,12 @@ class Database:
         return rows
 
     async def _transaction(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
-        await self._writer.execute("BEGIN IMMEDIATE")
         try:
+            await self._writer.execute("BEGIN IMMEDIATE")
             result = await work(self._writer)
-            await self._writer.execute("COMMIT")
+            # The deadline does not hold for this: what is given up half-way here would be committed all the same.
+            with anyio.CancelScope(shield=True):
+                await self._writer.execute("COMMIT")
         except BaseException:
             # After an error such as a full disk SQLite may have rolled back by itself already.
             with anyio.CancelScope(shield=True), suppress(sqlite3.Error):

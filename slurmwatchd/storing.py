@@ -1,0 +1,171 @@
+"""One cluster's answers on their way into the store: batch by batch, node lists expanded, ledger last."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+
+from slurmwatchd.clock import Clock
+from slurmwatchd.health import Health
+from slurmwatchd.log import get_logger
+from slurmwatchd.metrics import Metrics
+from slurmwatchd.nodelists import Expanded, Expander
+from slurmwatchd.records import FoundBy, JobRecord
+from slurmwatchd.settling import Settling
+from slurmwatchd.sources.layouts import Layouts
+from slurmwatchd.sources.sacct import Answer, Rows, Sacct
+from slurmwatchd.sources.sacctmgr import Sacctmgr
+from slurmwatchd.sources.sdiag import Sdiag
+from slurmwatchd.store import ledger as ledger_store
+from slurmwatchd.store import nodelists as nodelist_store
+from slurmwatchd.store.database import Database
+from slurmwatchd.store.jobs import Batch, Committed, Intake
+from slurmwatchd.windows import Ledger, Window
+
+BATCH_ROWS = 2000
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A complete answer on its way to the store."""
+
+    window: Window
+    answer: Answer
+    read_at: int
+    ledger: Ledger
+    resources: AsyncExitStack = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineParts:
+    """What a watcher and its storer work with."""
+
+    sacct: Sacct
+    layouts: Layouts
+    sdiag: Sdiag
+    sacctmgr: Sacctmgr
+    expander: Expander
+    database: Database
+    intake: Intake
+    clock: Clock
+    metrics: Metrics
+    health: Health
+    committed: Callable[[], None]
+    """Called after each transaction that made events: wakes the sinks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What came of an answer: rows that sacct printed, and what they were."""
+
+    rows: int
+    total: Committed
+
+
+class Storer:
+    """Brings one cluster's answers into the store."""
+
+    def __init__(self, cluster: str, parts: PipelineParts, settling: Settling) -> None:
+        """Prepare; `settling` knows which rows are to be waited for."""
+        self.cluster = cluster
+        self._parts = parts
+        self._settling = settling
+
+    async def store(self, fetched: Fetched) -> Stored:
+        """Commit an answer batch by batch; the ledger moves with the last, when framing is proved to the end.
+
+        Raises:
+            SacctOutputError: Header or framing is not what was asked for: the ledger does not move.
+            StoreBusyError: The store cannot be written now.
+        """
+        total = Committed()
+        rows = 0
+        last: Rows | None = None
+        async for batch in fetched.answer.rows(BATCH_ROWS):
+            if last is not None:
+                total += await self._commit(fetched, last, None)
+            last = batch
+            rows += batch.count
+        last = last or Rows((), ())
+        completed = ledger_store.Completed(
+            cluster=self.cluster,
+            window=fetched.window,
+            read_at=fetched.read_at,
+            ledger=fetched.ledger,
+            rows=rows,
+            new=total.new,
+            revised=total.revised,
+            rejected=total.rejected,
+            seconds=fetched.answer.seconds,
+        )
+        total += await self._commit(fetched, last, completed)
+        return Stored(rows, total)
+
+    async def _commit(self, fetched: Fetched, rows: Rows, completed: ledger_store.Completed | None) -> Committed:
+        parts = self._parts
+        observed = int(parts.clock.now())
+        readings = self._settling.ripe(rows.readings, observed)
+        parts.metrics.unsettled.labels(self.cluster).set(len(self._settling))
+        if completed is not None:
+            completed = replace(completed, ledger=self._settling.withhold(completed.ledger))
+        records = [record for record, _ in readings]
+        expanded = await self._expand(records)
+        batch = Batch(
+            cluster=self.cluster,
+            readings=readings,
+            rejected=rows.rejected,
+            slots=fetched.answer.slots,
+            observed=observed,
+            found_by=fetched.window.found_by,
+            expanded=expanded.nodes,
+        )
+        committed = await parts.intake.commit(batch, completed)
+        self._count(committed, records, expanded, fetched.window.found_by)
+        if committed.new or committed.revised:
+            parts.metrics.store_seq.set(committed.seq)
+            parts.committed()
+        return committed
+
+    async def _expand(self, records: Sequence[JobRecord]) -> Expanded:
+        """Return the nodes of the lists that are not in the store."""
+        met = {record.node_list for record in records if record.node_list is not None}
+        if not met:
+            return Expanded({}, {})
+        fresh = met - await nodelist_store.known(self._parts.database, met)
+        return await self._parts.expander.expand(fresh) if fresh else Expanded({}, {})
+
+    def _count(
+        self,
+        committed: Committed,
+        records: Sequence[JobRecord],
+        expanded: Expanded,
+        found_by: FoundBy,
+    ) -> None:
+        """Tell the metrics what a transaction did."""
+        metrics, name = self._parts.metrics, self.cluster
+        metrics.rows.labels(name).inc(len(records) + committed.rejected)
+        metrics.records.labels(name, found_by).inc(committed.new)
+        metrics.revisions.labels(name).inc(committed.revised)
+        metrics.quarantined.labels(name).inc(committed.rejected)
+        metrics.unparsed.labels(name).inc(sum(len(record.raw) for record in records if record.raw))
+        metrics.scontrol_failures.labels(name).inc(expanded.fallbacks)
+        metrics.nodelist_failures.labels(name).inc(len(expanded.failed))
+        for error in expanded.failed.values():
+            _log.warning("node list not expanded", cluster=name, error=str(error))
+        wrong = [record for record in records if _miscounted(record, expanded)]
+        metrics.nodelist_mismatches.labels(name).inc(len(wrong))
+        for record in wrong:
+            _log.warning(
+                "node list and node count disagree",
+                cluster=name,
+                job_id=record.job_id,
+                node_list=record.node_list,
+                node_count=record.node_count,
+            )
+
+
+def _miscounted(record: JobRecord, expanded: Expanded) -> bool:
+    """Tell whether a list just expanded has another number of nodes than Slurm says the attempt had."""
+    nodes = expanded.nodes.get(record.node_list or "")
+    return nodes is not None and record.node_count is not None and len(nodes) != record.node_count

@@ -1,0 +1,64 @@
+"""Slurmdbd's limits, as `sacctmgr show configuration` prints them."""
+
+from pathlib import Path
+
+import pytest
+
+from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr, parse_limits
+from tests.unit.runners import FakeRunner, commands, done
+
+# Cut down from what 22.05.8 prints.
+CLIENT = """Configuration data as of 2026-11-23T12:22:35
+AccountingStorageHost  = 127.0.0.1
+PrivateData            = jobs
+SLURM_VERSION          = 22.05.8
+
+"""
+SERVER = """SlurmDBD configuration:
+ArchiveJobs            = No
+MaxQueryTimeRange      = UNLIMITED
+PrivateData            = none
+PurgeJobAfter          = NONE
+PurgeStepAfter         = 1 months
+"""
+
+
+def test_without_limits_there_are_none() -> None:
+    assert parse_limits(SERVER) == Limits()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1-00:00:00", 86_400), ("60-00:00:00", 5_184_000), ("02:30:00", 9_000), ("UNLIMITED", None), ("", None)],
+)
+def test_the_widest_query_is_read(text: str, seconds: int | None) -> None:
+    assert parse_limits(f"MaxQueryTimeRange      = {text}\n").query_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("12 months", 31_104_000),
+        ("12 months*", 31_104_000),
+        ("30 days", 2_592_000),
+        ("36 hours", 129_600),
+        ("1 hour", 3_600),
+        ("NONE", None),
+    ],
+)
+def test_the_purge_is_read(text: str, seconds: int | None) -> None:
+    assert parse_limits(f"PurgeJobAfter          = {text}\n").purge_seconds == seconds
+
+
+def test_private_data_is_read_as_a_set() -> None:
+    assert parse_limits("PrivateData            = jobs,users\n").private == {"jobs", "users"}
+
+
+async def test_only_the_servers_half_counts(tmp_path: Path) -> None:
+    runner = FakeRunner(lambda _: done((CLIENT + SERVER).encode()))
+    assert await Sacctmgr(commands(runner, tmp_path)).limits() == Limits()
+
+
+async def test_half_an_answer_with_exit_zero_tells_nothing(tmp_path: Path) -> None:
+    runner = FakeRunner(lambda _: done(CLIENT.encode()))
+    assert await Sacctmgr(commands(runner, tmp_path)).limits() is None
