@@ -42,8 +42,8 @@ slurm-up: $(VENV)/.development  ## bring up a real Slurm to play with; root (VER
 slurm-down: $(VENV)/.development  ## take it down again; root (VERSION=24.11)
 	$(BIN)/python -m tests.real_slurm down $(VERSION)
 
-bench: $(VENV)/.development  ## measure how fast, and how flat in memory
-	$(BIN)/python -m pytest tests/bench $(ARGS)
+bench: $(VENV)/.development  ## what it adds to sacct, on a real slurmdbd with 100,000 jobs; root
+	$(BIN)/python -m tests.bench.bench_ingest $(ARGS)
 
 clean:  ## remove .venv and everything built
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -45,7 +45,7 @@ class SystemClock:
         await anyio.sleep(seconds)
 
 
-# Four times stand in each record: the parts of a time are put together from tables, not formatted.
+# Four times stand in each record, so their parts are put together from tables, and the same seconds come again.
 _MINUTES = tuple(f"T{hour:02d}:{minute:02d}:" for hour in range(24) for minute in range(60))
 _SECONDS = tuple(f"{second:02d}Z" for second in range(60))
 
@@ -56,6 +56,7 @@ def _date(day: int) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(day * 86400))
 
 
+@lru_cache(maxsize=65536)
 def rfc3339(epoch: int) -> str:
     """Write a moment as `2026-11-20T08:15:00Z`.
 

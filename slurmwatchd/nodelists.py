@@ -11,7 +11,6 @@ from typing import Protocol
 
 import anyio
 import anyio.to_thread
-from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 
 from slurmwatchd.errors import NodelistError, ScontrolError, SlurmNotFoundError
 
@@ -99,6 +98,9 @@ class Expander:
 
 
 def _with_clustershell(batch: Iterable[str]) -> dict[str, Nodes | NodelistError]:
+    # Rarely needed, and not quick to import.
+    from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException  # noqa: PLC0415
+
     result: dict[str, Nodes | NodelistError] = {}
     for text in batch:
         counts = [_count(part) for part in _OUTER_COMMA.split(text)]

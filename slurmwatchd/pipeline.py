@@ -63,8 +63,9 @@ class Watcher:
         self._policy = policy
         self._reconfigured = anyio.Event()
         self._since_seconds = since_seconds
+        self._timeout_seconds = timeout_seconds
         self._patience = 2 * timeout_seconds + 60
-        self._backoff = Backoff(first_seconds=min(policy.interval, 5.0), ceiling_seconds=300.0)
+        self._backoff = Backoff(first_seconds=min(policy.interval, 5.0), ceiling_seconds=_ceiling(policy))
         self._settling = Settling()
         self._storer = Storer(cluster, parts, self._settling)
         self._doubt = Doubt()
@@ -92,6 +93,9 @@ class Watcher:
             if error is not None:
                 self._failed(error)
             wait = self._backoff.next()
+            if isinstance(error, SacctTimeoutError):
+                # slurmdbd goes on with the query of a sacct that was killed: more of them would pile up.
+                wait = max(wait, self._timeout_seconds)
             self._tick(wait)
             await self._parts.clock.sleep(wait)
 
@@ -274,3 +278,11 @@ class Watcher:
     def _tick(self, seconds: float) -> None:
         """Promise a sign of life: after a wait, or after the longest that one sacct call may take."""
         self._parts.health.tick(f"watcher {self.cluster}", within_seconds=seconds + self._patience)
+
+
+def _ceiling(policy: Policy) -> float:
+    """Return the longest pause after failures: slurmdbd's return is to be noticed within about one interval.
+
+    A refused connection costs nobody anything; what does cost slurmdbd, a timeout, waits longer anyway.
+    """
+    return max(policy.interval, 10.0)

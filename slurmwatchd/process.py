@@ -26,6 +26,8 @@ STDERR_BYTES = 65536
 
 CHUNK_BYTES = 1 << 20
 
+_GATHER_SECONDS = 0.005
+
 # Slurm's commands obey many variables (SACCT_FORMAT, SLURM_CLUSTERS, SLURM_JSON, SCONTROL_*, ...); only what
 # finds the cluster and proves who we are is handed on.
 _KEPT = (
@@ -221,6 +223,9 @@ def _copy(stdout: BinaryIO, spool: Spool) -> None:
     with stdout:
         while chunk := stdout.read(CHUNK_BYTES):
             spool.write(chunk)
+            # Sacct writes pieces of 4 KiB; waking up for each would cost more than parsing them, and would take
+            # turns with the parsing. The pipe holds what comes meanwhile.
+            time.sleep(_GATHER_SECONDS)
 
 
 async def _bury(process: Process) -> None:

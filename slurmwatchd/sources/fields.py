@@ -61,7 +61,6 @@ _COLUMNS = (
     _column("JobName", "name", revises=True),
     _column("User", "user"),
     _column("UID", "uid", grammar.integer),
-    _column("Group", "group"),
     _column("GID", "gid", grammar.integer),
     _column("Account", "account"),
     _column("Partition", "partition", revises=True),

@@ -53,7 +53,7 @@ class FakeRunner:
 
 def commands(runner: FakeRunner, folder: Path) -> Commands:
     """Commands that are there, in a folder, and run by a fake."""
-    for name in ("sacct", "scontrol"):
+    for name in ("sacct", "scontrol", "sacctmgr", "sdiag"):
         script = folder / name
         script.write_text("#!/bin/sh\nexit 99\n")
         script.chmod(0o755)

@@ -251,7 +251,7 @@ async def test_a_flood_on_stderr_is_bounded_and_its_first_complaint_remembered()
         ("no errors here", False),
     ],
 )
-async def test_error_and_fatal_are_complaints_and_other_words_are_not(words: str, complained: bool) -> None:  # noqa: FBT001
+async def test_error_and_fatal_are_complaints_and_other_words_are_not(words: str, complained: bool) -> None:
     assert (await shell(f'echo "{words}" >&2')).complained is complained
 
 

@@ -1,0 +1,132 @@
+"""All parts wired to one store, as a configuration asks for them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from slurmwatchd.config import Config
+from slurmwatchd.daemon import Daemon, Outside, rules_of
+from slurmwatchd.delivery import Delivery, DeliveryParts
+from slurmwatchd.health import Health
+from slurmwatchd.metrics import Metrics
+from slurmwatchd.nodelists import Expander
+from slurmwatchd.pipeline import Watcher
+from slurmwatchd.sinks.base import SinkOptions
+from slurmwatchd.sinks.registry import sink_kinds
+from slurmwatchd.sources.commands import Commands
+from slurmwatchd.sources.layouts import Layouts
+from slurmwatchd.sources.sacct import Sacct
+from slurmwatchd.sources.sacctmgr import Sacctmgr
+from slurmwatchd.sources.scontrol import Scontrol
+from slurmwatchd.sources.sdiag import Sdiag
+from slurmwatchd.store import ledger, meta
+from slurmwatchd.store.database import Database, open_database
+from slurmwatchd.store.jobs import Intake
+from slurmwatchd.storing import PipelineParts
+
+UNNAMED_CLUSTER = "local"
+"""The label of the local cluster as long as scontrol has never told its name."""
+
+
+class _Memory:
+    """The store's `meta` table, as the sources see it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, key: str) -> str | None:
+        return await meta.get(self._database, key)
+
+    async def put(self, key: str, value: str) -> None:
+        await meta.put(self._database, key, value)
+
+
+async def _cluster_names(config: Config, scontrol: Scontrol, database: Database) -> dict[str, str]:
+    """Return label to `-M` argument for each cluster to watch.
+
+    The local cluster's name is asked of scontrol once and kept, so that a slurmctld that is down changes no label.
+    """
+    if config.slurm.clusters:
+        return {name: name for name in config.slurm.clusters}
+    key = f"local cluster: {config.slurm.conf}"
+    name = await meta.get(database, key)
+    if name is None:
+        name = await scontrol.cluster_name()
+        if name is None:
+            return {UNNAMED_CLUSTER: ""}
+        await meta.put(database, key, name)
+        await ledger.rename(database, UNNAMED_CLUSTER, name)
+    return {name: ""}
+
+
+@asynccontextmanager
+async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
+    """Open the store and wire all parts to it.
+
+    Raises:
+        StoreError: The store cannot be used.
+        SlurmNotFoundError: There is no sacct.
+    """
+    commands = Commands.of(outside.runner, bin_dir=config.slurm.bin_dir, conf=config.slurm.conf)
+    commands.path("sacct")
+    metrics = Metrics()
+    metrics.reload_success.set(1)
+    metrics.reload_time.set(outside.clock.now())
+    health = Health(outside.clock)
+    async with open_database(config.store.path) as database:
+        intake = await Intake.load(database)
+        metrics.store_seq.set(intake.last_seq)
+        parts = DeliveryParts(database=database, clock=outside.clock, metrics=metrics, health=health)
+        kinds = sink_kinds()
+        deliveries = [
+            Delivery(
+                name,
+                kinds[options.type].make(name, options, metrics),
+                parts,
+                wants_backfill=options.wants_backfill,
+            )
+            for name, options in sinks_of(config).items()
+        ]
+        for delivery in deliveries:
+            await delivery.enter()
+        scontrol = Scontrol(commands)
+
+        def committed() -> None:
+            for delivery in deliveries:
+                delivery.wake()
+
+        watchers = []
+        for name, asked in (await _cluster_names(config, scontrol, database)).items():
+            sacct = Sacct(
+                commands,
+                timeout_seconds=config.slurm.timeout,
+                spool_dir=config.store.path.parent,
+                cluster=asked,
+            )
+            watcher_parts = PipelineParts(
+                sacct=sacct,
+                layouts=Layouts(sacct, _Memory(database)),
+                sdiag=Sdiag(commands, cluster=asked),
+                sacctmgr=Sacctmgr(commands),
+                expander=Expander(scontrol),
+                database=database,
+                intake=intake,
+                clock=outside.clock,
+                metrics=metrics,
+                health=health,
+                committed=committed,
+            )
+            watchers.append(
+                Watcher(
+                    name,
+                    watcher_parts,
+                    rules_of(config),
+                    since_seconds=config.poll.since,
+                    timeout_seconds=config.slurm.timeout,
+                )
+            )
+        yield Daemon(config, outside, database, watchers, deliveries, metrics, health)
+
+
+def sinks_of(config: Config) -> dict[str, SinkOptions]:
+    """Return the sinks' options as what they are."""
+    return {name: options for name, options in config.sinks.items() if isinstance(options, SinkOptions)}

@@ -1,0 +1,241 @@
+"""The daemon at work: the one root task group, in which order its parts start and stop, and what signals mean.
+
+Order of stopping: watchers; then sinks, once they have what is in the store or the drain's deadline is over; then
+the web server. How the parts are made is the business of `assembly.py`.
+"""
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from slurmwatchd.clock import Clock, SystemClock
+from slurmwatchd.config import Config
+from slurmwatchd.delivery import Delivery
+from slurmwatchd.errors import ConfigError, SlurmNotFoundError, TransientError
+from slurmwatchd.health import Health
+from slurmwatchd.log import configure, get_logger
+from slurmwatchd.metrics import Metrics
+from slurmwatchd.pipeline import Watcher
+from slurmwatchd.process import ProcessRunner, SystemProcessRunner
+from slurmwatchd.sdnotify import Notifier
+from slurmwatchd.store.database import Database
+from slurmwatchd.windows import Policy
+
+DRAIN_SECONDS = 20.0
+"""How long, after SIGTERM, sinks may take to get what is in the store. What they do not get they get next time."""
+
+READY_SECONDS = 30.0
+"""After this systemd is told READY even if sacct hangs: a slow slurmdbd must not stop the boot."""
+
+_TICK_SECONDS = 1.0
+_LAG_SECONDS = 0.25
+
+_log = get_logger(__name__)
+
+
+class Server(Protocol):
+    """The web server, as far as starting and stopping it goes."""
+
+    async def run_until_stopped(self) -> None:
+        """Serve until `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """Stop taking requests, finish those under way."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What the daemon touches of the world, for tests to replace."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    runner: ProcessRunner = field(default_factory=SystemProcessRunner)
+    notifier: Notifier = field(default_factory=Notifier)
+
+
+class Daemon:
+    """All parts, wired; made by `assembly.assembled`."""
+
+    def __init__(
+        self,
+        config: Config,
+        outside: Outside,
+        database: Database,
+        watchers: list[Watcher],
+        deliveries: list[Delivery],
+        metrics: Metrics,
+        health: Health,
+    ) -> None:
+        """Take the parts; nothing runs yet."""
+        self.config = config
+        self.outside = outside
+        self.database = database
+        self.watchers = watchers
+        self.deliveries = deliveries
+        self.metrics = metrics
+        self.health = health
+        self._lines = _Lines()
+
+    async def once(self) -> None:
+        """Read what is due, deliver it, and return.
+
+        Raises:
+            TransientError: Slurm, the store or a sink failed; what was read until then is in the store.
+        """
+        failures: list[Exception] = []
+        for watcher in self.watchers:
+            try:
+                await watcher.once()
+            except (TransientError, SlurmNotFoundError) as error:
+                failures.append(error)
+        for delivery in self.deliveries:
+            try:
+                await delivery.drain()
+            except TransientError as error:
+                failures.append(error)
+            finally:
+                await delivery.close()
+        if failures:
+            raise failures[0]
+
+    async def run(self, server: Server | None, reload: Callable[[], Config]) -> None:
+        """Run until a signal says stop, then drain.
+
+        Args:
+            server: The web server, its socket bound.
+            reload: Reads the configuration again.
+        """
+        stop = anyio.Event()
+        async with anyio.create_task_group() as root:
+            root.start_soon(self._obey_signals, root.cancel_scope, stop, reload)
+            root.start_soon(self._report)
+            root.start_soon(self._measure_loop_lag)
+            if server is not None:
+                root.start_soon(server.run_until_stopped)
+            async with anyio.create_task_group() as workers:
+                for delivery in self.deliveries:
+                    workers.start_soon(delivery.run)
+                for watcher in self.watchers:
+                    workers.start_soon(watcher.run)
+                await stop.wait()
+                workers.cancel_scope.cancel()
+            await self._drain()
+            if server is not None:
+                server.stop()
+                await anyio.lowlevel.checkpoint()
+            root.cancel_scope.cancel()
+        _log.info("stopped")
+
+    async def _obey_signals(
+        self, scope: anyio.CancelScope, stop: anyio.Event, reload: Callable[[], Config]
+    ) -> None:
+        """SIGTERM and SIGINT stop, a second one without the drain; SIGHUP reloads."""
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    await self._reload(reload)
+                elif stop.is_set():
+                    _log.warning("stopping at once", signal=signal.Signals(number).name)
+                    scope.cancel()
+                else:
+                    _log.info("stopping", signal=signal.Signals(number).name)
+                    self.outside.notifier.stopping("delivering what is in the store")
+                    self.outside.notifier.extend_timeout(DRAIN_SECONDS + 10)
+                    stop.set()
+
+    async def _reload(self, reload: Callable[[], Config]) -> None:
+        """Take a new configuration where it can be taken, and reopen files; a faulty one changes nothing."""
+        notifier = self.outside.notifier
+        notifier.reloading()
+        try:
+            new = await anyio.to_thread.run_sync(reload)
+        except ConfigError as error:
+            self.metrics.reload_success.set(0)
+            for fault in error.faults:
+                _log.error("configuration not reloaded", fault=fault)
+        else:
+            self._apply(new)
+        for delivery in self.deliveries:
+            delivery.reopen()
+        notifier.ready()
+
+    def _apply(self, new: Config) -> None:
+        fixed = [
+            name for name in ("slurm", "store", "sinks", "web") if getattr(new, name) != getattr(self.config, name)
+        ]
+        if fixed:
+            _log.warning("a restart is needed for the changes in some sections", sections=", ".join(fixed))
+        configure(format=new.log.format, level=new.log.level)
+        for watcher in self.watchers:
+            watcher.reconfigure(rules_of(new))
+        self.config = self.config.model_copy(update={"poll": new.poll, "log": new.log})
+        self.metrics.reload_success.set(1)
+        self.metrics.reload_time.set(self.outside.clock.now())
+        _log.info("configuration reloaded")
+
+    async def _drain(self) -> None:
+        """Give the sinks what is in the store, as far as that is possible soon."""
+        with anyio.move_on_after(DRAIN_SECONDS) as scope:
+            async with anyio.create_task_group() as group:
+                for delivery in self.deliveries:
+                    group.start_soon(_drain_one, delivery)
+        if scope.cancelled_caught:
+            _log.warning("not everything was delivered in time; it will be after the next start")
+        for delivery in self.deliveries:
+            await delivery.close()
+
+    async def _report(self) -> None:
+        """Tell systemd: ready, what is going on, and that every loop keeps its word."""
+        notifier, health = self.outside.notifier, self.health
+        watchdog = notifier.watchdog_interval()
+        began = self.outside.clock.monotonic()
+        ready, fed = False, began
+        while True:
+            now = self.outside.clock.monotonic()
+            if not ready and (health.started() or now - began >= READY_SECONDS):
+                ready = True
+                notifier.ready(health.line())
+                _log.info("ready", state=health.line())
+            if (line := health.line()) != self._lines.last:
+                self._lines.last = line
+                notifier.status(line)
+            if watchdog is not None and now - fed >= watchdog / 2:
+                if stalled := health.stalled():
+                    _log.error("not feeding the watchdog: a loop is stuck", loops=", ".join(stalled))
+                else:
+                    notifier.watchdog()
+                fed = now
+            await self.outside.clock.sleep(min(_TICK_SECONDS, watchdog / 4 if watchdog else _TICK_SECONDS))
+
+    async def _measure_loop_lag(self) -> None:
+        """Export how late timers run: the promise is that nothing holds the loop for 50 ms."""
+        while True:
+            due = self.outside.clock.monotonic() + _LAG_SECONDS
+            await anyio.sleep(_LAG_SECONDS)
+            self.metrics.loop_lag.observe(max(0.0, self.outside.clock.monotonic() - due))
+
+
+@dataclass(slots=True)
+class _Lines:
+    """The last status line sent."""
+
+    last: str = ""
+
+
+async def _drain_one(delivery: Delivery) -> None:
+    try:
+        await delivery.drain()
+    except TransientError as error:
+        _log.warning("not everything was delivered", sink=delivery.name, error=str(error))
+
+
+def rules_of(config: Config) -> Policy:
+    """Return the rules of reading that a configuration asks for."""
+    poll = config.poll
+    return Policy(interval=poll.interval, overlap=poll.overlap, slice_seconds=poll.slice, reread=poll.reread)

@@ -1,0 +1,263 @@
+"""The ledger and `due` against a model that keeps, for every single second, when it was last read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slurmwatchd.windows import Ledger, Policy, Window, due, next_head, overlapping
+
+HORIZON, LAST = 1000, 1120
+"""The model's seconds; small, so that the edges meet often."""
+
+
+@dataclass
+class Seconds:
+    """What is known of each second: when it was last read; a second that is missing was never read."""
+
+    read_at: dict[int, int] = field(default_factory=dict)
+
+    def read(self, start: int, end: int, at: int) -> None:
+        self.read_at.update(dict.fromkeys(range(start, end), at))
+
+    def forget(self, start: int, end: int) -> None:
+        for second in range(start, end):
+            self.read_at.pop(second, None)
+
+    @property
+    def watermark(self) -> int:
+        second = HORIZON
+        while second in self.read_at:
+            second += 1
+        return second
+
+    @property
+    def newest(self) -> int:
+        return max(self.read_at, default=HORIZON - 1) + 1
+
+
+def seconds_of(ledger: Ledger) -> dict[int, int]:
+    return {
+        second: stretch.read_at for stretch in ledger.stretches for second in range(stretch.start, stretch.end)
+    }
+
+
+def agree(ledger: Ledger, model: Seconds) -> None:
+    assert not overlapping(ledger.stretches)
+    assert seconds_of(ledger) == model.read_at
+    assert ledger.watermark == model.watermark
+    assert ledger.newest == model.newest
+    unread = [second for second in range(HORIZON, model.newest) if second not in model.read_at]
+    assert [second for start, end in ledger.holes() for second in range(start, end)] == unread
+    for now in (HORIZON, LAST, LAST + 60):
+        behind = [*unread, *range(model.newest, now)]
+        assert [second for start, end in ledger.gaps(now) for second in range(start, end)] == behind
+
+
+spans = st.tuples(st.integers(HORIZON, LAST), st.integers(0, 40)).map(lambda span: (span[0], span[0] + span[1]))
+steps = st.tuples(st.sampled_from(["read", "read", "forget"]), spans, st.integers(HORIZON, LAST + 40))
+
+
+@given(st.lists(steps, max_size=20))
+@settings(deadline=None, max_examples=150)
+def test_reading_and_forgetting_change_just_the_seconds_they_name(
+    changes: list[tuple[str, tuple[int, int], int]],
+) -> None:
+    ledger, model = Ledger(HORIZON), Seconds()
+    for what, (start, end), at in changes:
+        if what == "read":
+            ledger = ledger.read(start, end, at)
+            model.read(start, end, at)
+        else:
+            ledger = ledger.forget(start, end)
+            model.forget(start, end)
+        agree(ledger, model)
+
+
+@given(st.lists(steps, max_size=12), st.integers(HORIZON - 20, LAST + 60))
+@settings(deadline=None, max_examples=150)
+def test_a_clock_that_went_back_keeps_what_it_can_still_have_read(
+    changes: list[tuple[str, tuple[int, int], int]], now: int
+) -> None:
+    ledger = Ledger(HORIZON)
+    for _, (start, end), at in changes:
+        ledger = ledger.read(start, end, at)
+    before, after = seconds_of(ledger), seconds_of(ledger.until(now))
+    assert after == {second: min(at, now) for second, at in before.items() if second < now}
+    assert not overlapping(ledger.until(now).stretches)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    slice_seconds = draw(st.integers(5, 60))
+    return Policy(
+        interval=draw(st.sampled_from([1, 1.5, 3, 10, 47])),
+        overlap=draw(st.integers(0, slice_seconds - 1)),
+        slice_seconds=slice_seconds,
+        reread=tuple(sorted(draw(st.sets(st.sampled_from([2, 5, 11, 30, 80, 200]), max_size=4)))),
+    )
+
+
+waits = st.lists(st.one_of(st.floats(0.25, 12), st.floats(12, 400)), min_size=1, max_size=12)
+
+
+def may_wait(age: int, policy: Policy) -> int:
+    """How long after reaching an age a second may be unread at it: half the age, or a slice if that is less."""
+    return max(1, min(age // 2, policy.slice_seconds))
+
+
+@dataclass
+class Daemon:
+    """Reads whatever is due, as the pipeline does, and notes it second by second."""
+
+    policy: Policy
+    now: float
+    ledger: Ledger
+    model: Seconds = field(default_factory=Seconds)
+
+    def catch_up(self) -> Iterator[Window]:
+        """Read until nothing is due; every window is checked, and given to the caller."""
+        budget = 200 + int((self.now - HORIZON) * (2 + len(self.policy.reread)))
+        while (window := due(self.ledger, self.now, self.policy)) is not None:
+            budget -= 1
+            assert budget > 0, "never done"
+            self._check(window)
+            at = int(self.now)
+            self.ledger = self.ledger.read(window.start, window.end, at).settled(self.policy)
+            self.model.read(window.start, window.end, at)
+            yield window
+
+    def _check(self, window: Window) -> None:
+        assert HORIZON <= window.start < window.end <= int(self.now)
+        assert window.seconds <= self.policy.slice_seconds
+        is_head_due = self.now >= next_head(self.ledger, self.policy) and int(self.now) > HORIZON
+        assert window.head is is_head_due
+        if window.head:
+            assert window.end == int(self.now)
+            return
+        unread = set(range(HORIZON, self.model.newest)) - self.model.read_at.keys()
+        if unread:
+            assert window.found_by == "poll"
+            assert min(unread) in range(window.start, window.end)
+            assert window.start >= min(unread) - self.policy.overlap
+        else:
+            assert window.found_by == "reread"
+            assert any(
+                self.model.read_at[second] < second + age <= self.now
+                for age in self.policy.reread
+                for second in range(window.start, window.end)
+            )
+
+
+def idle(daemon: Daemon) -> None:
+    """Check what must hold whenever nothing is due."""
+    policy, model, now = daemon.policy, daemon.model, daemon.now
+    assert seconds_of(daemon.ledger).keys() == model.read_at.keys()
+    assert model.watermark == model.newest == daemon.ledger.watermark
+    assert now - daemon.ledger.newest < policy.interval + 1 or int(now) <= HORIZON
+    for age in policy.reread:
+        for second, at in model.read_at.items():
+            is_owed = at < second + age
+            assert not (is_owed and now - (second + age) >= may_wait(age, policy)), (second, age)
+
+
+@given(policies(), waits)
+@settings(deadline=None, max_examples=60)
+def test_nothing_is_left_unread_whatever_the_daemon_slept_through(policy: Policy, sleeps: list[float]) -> None:
+    daemon = Daemon(policy, float(HORIZON), Ledger(HORIZON))
+    for sleep in sleeps:
+        daemon.now += sleep
+        for _ in daemon.catch_up():
+            pass
+        idle(daemon)
+
+
+@given(policies(), waits, st.lists(st.sampled_from([0, 0.5, 3, None]), max_size=40))
+@settings(deadline=None, max_examples=50)
+def test_a_daemon_that_dies_between_any_two_readings_goes_on_where_it_was(
+    policy: Policy, sleeps: list[float], fates: list[float | None]
+) -> None:
+    """A reading takes some time, or the daemon is killed after it; what was read is in the store."""
+    daemon = Daemon(policy, float(HORIZON), Ledger(HORIZON))
+    fate = iter(fates)
+    for sleep in sleeps:
+        daemon.now += sleep
+        for _ in daemon.catch_up():
+            seconds = next(fate, 0)
+            if seconds is None:
+                break
+            daemon.now += seconds
+        assert daemon.ledger.watermark == daemon.model.watermark
+    daemon.now += policy.interval + 1
+    for _ in daemon.catch_up():
+        pass
+    idle(daemon)
+
+
+@given(policies(), waits)
+@settings(deadline=None, max_examples=50)
+def test_joining_what_is_settled_changes_nothing_that_is_due(policy: Policy, sleeps: list[float]) -> None:
+    now, plain, joined = float(HORIZON), Ledger(HORIZON), Ledger(HORIZON)
+    for sleep in sleeps:
+        now += sleep
+        while (window := due(plain, now, policy)) is not None:
+            assert due(joined, now, policy) == window
+            plain = plain.read(window.start, window.end, int(now))
+            joined = joined.read(window.start, window.end, int(now)).settled(policy)
+        assert due(joined, now, policy) is None
+        assert joined.watermark == plain.watermark
+        assert len(joined.stretches) <= len(plain.stretches)
+
+
+late_records = st.lists(
+    st.tuples(st.integers(HORIZON, HORIZON + 300), st.integers(0, 200)), min_size=1, max_size=20
+)
+
+
+@given(policies().filter(lambda policy: bool(policy.reread)), late_records, waits)
+@settings(deadline=None, max_examples=50)
+def test_a_record_that_becomes_visible_late_is_found_as_long_as_a_re_read_is_to_come(
+    policy: Policy, records: list[tuple[int, int]], sleeps: list[float]
+) -> None:
+    """(end, lateness): invisible until end + lateness, which is within the greatest age of re-reads."""
+    last = policy.reread[-1]
+    due_to_be_found = {(end, min(late, last)) for end, late in records}
+    found: set[tuple[int, int]] = set()
+    daemon = Daemon(policy, float(HORIZON), Ledger(HORIZON))
+    done_at = HORIZON + 300 + last + may_wait(last, policy) + policy.interval + 2
+    schedule = [*sleeps, *[policy.interval] * 2000]
+    for sleep in schedule:
+        daemon.now += sleep
+        for window in daemon.catch_up():
+            found |= {
+                (end, late)
+                for end, late in due_to_be_found
+                if window.start <= end < window.end and end + late <= int(daemon.now)
+            }
+        if daemon.now >= done_at:
+            break
+    assert found == due_to_be_found
+
+
+@given(policies(), waits, st.integers(1, 300))
+@settings(deadline=None, max_examples=50)
+def test_after_a_clock_that_went_back_all_is_read_again_that_it_had_not_reached(
+    policy: Policy, sleeps: list[float], back: int
+) -> None:
+    daemon = Daemon(policy, float(HORIZON), Ledger(HORIZON))
+    for sleep in sleeps:
+        daemon.now += sleep
+        for _ in daemon.catch_up():
+            pass
+    daemon.now -= back
+    now = int(daemon.now)
+    daemon.ledger = daemon.ledger.until(now)
+    daemon.model.read_at = {s: min(at, now) for s, at in daemon.model.read_at.items() if s < now}
+    assert daemon.ledger.newest <= max(now, HORIZON)
+    for sleep in sleeps:
+        daemon.now += sleep
+        for _ in daemon.catch_up():
+            pass
+        if daemon.now > HORIZON + policy.interval:
+            idle(daemon)

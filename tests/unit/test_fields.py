@@ -1,0 +1,346 @@
+"""A row of sacct becomes a record; a value that cannot be read costs itself, a row without key the row."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from slurmwatchd.formats import body, wire
+from slurmwatchd.records import JobRecord, Rejected
+from slurmwatchd.simslurm.versions import fields_of, release_of
+from slurmwatchd.sources.fields import Layout, Reading
+from slurmwatchd.store.jobs import REVISING
+from tests.unit.sacct_rows import (
+    ARRAY_TASK,
+    CANCELLED_PENDING_ARRAY,
+    FAILED,
+    FIELDS_22_05,
+    HETEROGENEOUS,
+    Row,
+    ordered,
+)
+
+LAYOUT = Layout(FIELDS_22_05)
+
+
+def record_of(row: Row, **others: bytes) -> JobRecord:
+    reading = LAYOUT.read(ordered({**row, **others}, LAYOUT.fields))
+    assert isinstance(reading, Reading)
+    return reading.record
+
+
+def digest_of(row: Row) -> int:
+    return LAYOUT.digest(ordered(row, LAYOUT.fields))
+
+
+def rejected(row: list[bytes]) -> Rejected:
+    result = LAYOUT.read(list(row))
+    assert isinstance(result, Rejected)
+    return result
+
+
+def filled(record: JobRecord) -> dict[str, Any]:
+    return {name: value for name, value in record._asdict().items() if value is not None}
+
+
+def available(version: str) -> list[str]:
+    return [field.name for field in fields_of(release_of(version))]
+
+
+def test_a_failed_job_is_read_whole() -> None:
+    assert filled(record_of(FAILED)) == {
+        "cluster": "tux",
+        "job_id": "2",
+        "job_id_raw": 2,
+        "db_index": "3",
+        "name": "plain",
+        "user": "root",
+        "uid": 0,
+        "gid": 0,
+        "account": "root",
+        "partition": "main",
+        "qos": "normal",
+        "state": "FAILED",
+        "exit_code": 3,
+        "exit_signal": 0,
+        "derived_exit_code": 0,
+        "derived_exit_signal": 0,
+        "submit": 1_795_436_431,
+        "eligible": 1_795_436_431,
+        "start": 1_795_436_432,
+        "end": 1_795_436_432,
+        "wait_seconds": 1,
+        "elapsed_seconds": 0,
+        "suspended_seconds": 0,
+        "timelimit_seconds": 31_536_000,
+        "node_count": 1,
+        "cpus": 1,
+        "node_list": "tux1",
+        "req_tres": {"billing": 1, "cpu": 1, "mem_bytes": 2_097_152_000, "node": 1},
+        "alloc_tres": {"billing": 1, "cpu": 1, "node": 1},
+        "work_dir": "/home/ann",
+        "submit_line": "/usr/bin/sbatch --parsable -J plain --wrap srun -n1 hostname; exit 3",
+        "admin_comment": "adm",
+        "flags": "SchedBackfill,StartRecieved",
+        "priority": 4_294_901_758,
+    }
+
+
+def test_an_array_cancelled_while_pending_is_one_row_that_never_started() -> None:
+    record = record_of(CANCELLED_PENDING_ARRAY)
+    assert record.job_id == "8_[0-99:3%4]"
+    assert (record.array_job_id, record.array_task_id, record.array_tasks) == (8, None, "0-99:3%4")
+    assert (record.state, record.cancelled_by_uid) == ("CANCELLED", 0)
+    assert (record.eligible, record.start, record.end) == (None, None, 1_795_436_460)
+    assert record.node_list is None
+    assert record.alloc_tres is None
+    assert record.reason == "JobHeldUser"
+
+
+def test_an_array_task_names_its_array() -> None:
+    record = record_of(ARRAY_TASK)
+    assert (record.job_id, record.job_id_raw) == ("6_0", 15)
+    assert (record.array_job_id, record.array_task_id, record.array_tasks) == (6, 0, None)
+    assert record.admin_comment == "a b"
+
+
+def test_a_component_of_a_heterogeneous_job_names_its_leader() -> None:
+    record = record_of(HETEROGENEOUS)
+    assert (record.het_job_id, record.het_job_offset) == (9, 0)
+    assert record.timelimit_seconds is None
+    assert record.raw == {"TimelimitRaw": "UNLIMITED"}
+
+
+@pytest.mark.parametrize("start", [b"None", b"Unknown", b"1795436460", b""])
+def test_a_job_without_nodes_never_started_whatever_its_start_says(start: bytes) -> None:
+    record = record_of(CANCELLED_PENDING_ARRAY, Start=start, End=b"1795436460")
+    assert record.start is None
+    assert record.node_list is None
+    assert wire(record)["start"] is None
+    assert record.raw == {"TimelimitRaw": "Partition_Limit"}
+
+
+@pytest.mark.parametrize("start", [b"None", b"Unknown"])
+def test_a_start_that_never_was_is_none_even_beside_a_node_list(start: bytes) -> None:
+    assert record_of(FAILED, Start=start).start is None
+
+
+def test_a_job_that_ended_the_second_it_started_keeps_its_start() -> None:
+    assert record_of(FAILED, Start=b"1795436432", End=b"1795436432").start == 1_795_436_432
+
+
+@pytest.mark.parametrize("nodes", [b"None assigned", b"(unknown)", b""])
+def test_slurms_words_for_no_nodes_are_no_node_list(nodes: bytes) -> None:
+    assert record_of(FAILED, NodeList=nodes).node_list is None
+
+
+def test_an_end_that_slurm_never_dated_is_absent() -> None:
+    assert record_of(FAILED, End=b"Unknown").end is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "slot", "kept"),
+    [
+        ("DBIndex", b"-3", "db_index", "-3"),
+        ("UID", b"nobody", "uid", "nobody"),
+        ("Eligible", b"2026-11-23T12:20:31", "eligible", "2026-11-23T12:20:31"),
+        ("End", b"####", "end", "####"),
+        ("Start", b"####", "start", "####"),
+        ("Reserved", b"INVALID", "wait_seconds", "INVALID"),
+        ("ElapsedRaw", b"1_0", "elapsed_seconds", "1_0"),
+        ("ElapsedRaw", b"9" * 40, "elapsed_seconds", "9" * 40),
+        ("TimelimitRaw", b"Partition_Limit", "timelimit_seconds", "Partition_Limit"),
+        ("NNodes", b"4K", "node_count", "4K"),
+        ("ReqTRES", b"NONE", "req_tres", "NONE"),
+        ("AllocTRES", b"mem=\xff", "alloc_tres", "mem=\\xff"),
+        ("ExitCode", b"3", "exit_code", "3"),
+        ("DerivedExitCode", b"x:y", "derived_exit_code", "x:y"),
+        ("Priority", b"high", "priority", "high"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_kept_as_text_and_costs_nothing_else(
+    name: str, value: bytes, slot: str, kept: str
+) -> None:
+    plain, odd = record_of(FAILED)._asdict(), record_of(FAILED, **{name: value})._asdict()
+    assert odd["raw"] == {name: kept}
+    assert odd[slot] is None
+    unequal = {field for field in plain if plain[field] != odd[field]}
+    assert unequal <= {slot, "raw", slot.replace("_code", "_signal")}
+
+
+def test_several_odd_values_are_all_kept() -> None:
+    record = record_of(FAILED, UID=b"x", GID=b"y", End=b"z")
+    assert record.raw == {"UID": "x", "GID": "y", "End": "z"}
+
+
+def test_a_job_id_of_an_unknown_form_is_kept_and_noted() -> None:
+    record = record_of(FAILED, JobID=b"2~1")
+    assert record.job_id == "2~1"
+    assert record.raw == {"JobID": "2~1"}
+
+
+def test_who_cancelled_is_not_guessed_at() -> None:
+    record = record_of(FAILED, State=b"CANCELLED by ann")
+    assert (record.state, record.cancelled_by_uid) == ("CANCELLED", None)
+    assert record.raw == {"State": "CANCELLED by ann"}
+
+
+@pytest.mark.parametrize("state", [b"", b" by ann"])
+def test_a_state_without_its_word_is_unknown(state: bytes) -> None:
+    assert record_of(FAILED, State=state).state == "UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"Cluster": b""}, "Cluster is empty"),
+        ({"JobIDRaw": b""}, "JobIDRaw is b'', not a number"),
+        ({"JobIDRaw": b"2.batch"}, "JobIDRaw is b'2.batch', not a number"),
+        ({"JobIDRaw": b"2_1"}, "JobIDRaw is b'2_1', not a number"),
+        ({"JobIDRaw": b"-2"}, "JobIDRaw is b'-2', not a number"),
+        ({"JobIDRaw": b"9" * 30}, f"JobIDRaw is b'{'9' * 30}', not a number"),
+        ({"Submit": b"Unknown"}, "Submit is b'Unknown', not a time"),
+        ({"Submit": b"None"}, "Submit is b'None', not a time"),
+        ({"Submit": b" 1"}, "Submit is b' 1', not a time"),
+        ({"Submit": b"9" * 30}, f"Submit is b'{'9' * 30}', not a time"),
+    ],
+)
+def test_a_row_without_a_key_is_handed_back_whole(values: dict[str, bytes], reason: str) -> None:
+    row = ordered({**FAILED, **values}, LAYOUT.fields)
+    result = rejected(row)
+    assert result.reason == reason
+    assert result.row == tuple(row)
+    assert result.fields == LAYOUT.fields
+
+
+def test_a_long_bad_key_is_shown_in_part_and_kept_whole() -> None:
+    row = ordered({**FAILED, "JobIDRaw": b"x" * 100_000}, LAYOUT.fields)
+    result = rejected(row)
+    assert len(result.reason) < 200
+    assert result.row == tuple(row)
+
+
+@pytest.mark.parametrize(
+    "hostile", [b"new\nline", b"a|b\x1fc", b"\xff\xfe", b"\xed\xa0\x80", b"</script>", b"\x00"]
+)
+def test_hostile_bytes_in_any_text_reach_the_wire_as_text(hostile: bytes) -> None:
+    texts = ("Cluster", "JobID", "JobName", "User", "Partition", "SubmitLine", "Comment", "WorkDir", "NodeList")
+    record = record_of(FAILED, **dict.fromkeys(texts, hostile))
+    fields = orjson.loads(body(wire(record)))
+    expected = hostile.decode(errors="backslashreplace")
+    assert [fields[name] for name in ("name", "user", "submit_line", "cluster", "node_list")] == [expected] * 5
+
+
+def test_a_digest_is_the_same_for_the_same_row() -> None:
+    assert digest_of(FAILED) == digest_of(dict(FAILED))
+    assert digest_of(FAILED) != digest_of(ARRAY_TASK)
+    assert -(1 << 63) <= digest_of(FAILED) < 1 << 63
+
+
+REVISES = {
+    "State", "Start", "NodeList", "ExitCode", "DerivedExitCode", "JobName", "Partition", "Eligible", "End",
+    "ElapsedRaw", "NNodes", "NCPUS", "AllocTRES", "Comment", "AdminComment", "SystemComment",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FIELDS_22_05)
+def test_a_digest_changes_when_and_only_when_a_revising_field_changes(name: str) -> None:
+    other = digest_of({**FAILED, name: b"something else"})
+    assert (other != digest_of(FAILED)) is (name in REVISES)
+
+
+def test_a_value_that_moves_from_one_field_to_its_neighbour_changes_the_digest() -> None:
+    one = {**FAILED, "AdminComment": b"a", "SystemComment": b""}
+    other = {**FAILED, "AdminComment": b"", "SystemComment": b"a"}
+    assert digest_of(one) != digest_of(other)
+
+
+def test_what_the_digest_covers_is_what_a_revision_can_tell() -> None:
+    """Else a change would be seen and never told, or could never be seen."""
+    layout = Layout(available("26.05.5"))
+    row = [b"1"] * len(layout.fields)
+    told = set()
+    for index in range(len(layout.fields)):
+        odd = [*row[:index], b"2", *row[index + 1 :]]
+        before, after = layout.read(row), layout.read(odd)
+        if isinstance(before, Reading) and isinstance(after, Reading) and before.digest != after.digest:
+            told |= {
+                name
+                for name in JobRecord._fields
+                if name != "raw" and getattr(before.record, name) != getattr(after.record, name)
+            }
+    # `1` is no exit code, no duration and no TRES list: those differ under `raw` only.
+    assert set(REVISING) - told == {
+        "cancelled_by_uid", "exit_code", "exit_signal", "derived_exit_code", "derived_exit_signal", "alloc_tres",
+    }  # fmt: skip
+    assert told <= set(REVISING)
+
+
+@pytest.mark.parametrize(
+    ("version", "count", "there", "not_there"),
+    [
+        ("20.11.9", 37, {"Reserved"}, {"Planned", "SubmitLine", "Container", "Extra", "Restarts"}),
+        ("22.05.8", 39, {"Reserved", "SubmitLine", "Container"}, {"Planned", "Extra", "Licenses", "SLUID"}),
+        ("23.02.7", 42, {"Planned", "Extra", "FailedNode", "Licenses"}, {"Reserved", "Restarts", "SLUID"}),
+        ("24.11.5", 44, {"Planned", "Restarts", "SLUID"}, {"Reserved"}),
+        ("26.05.5", 44, {"Planned", "Restarts", "SLUID"}, {"Reserved", "OriginalSLUID"}),
+    ],
+)
+def test_each_release_is_asked_for_just_what_it_prints(
+    version: str, count: int, there: set[str], not_there: set[str]
+) -> None:
+    fields = set(Layout(available(version)).fields)
+    assert len(fields) == count
+    assert there <= fields
+    assert not fields & not_there
+
+
+def test_22_05_is_asked_for_these_fields() -> None:
+    assert sorted(Layout(available("22.05.8")).fields) == sorted(FIELDS_22_05)
+
+
+@pytest.mark.parametrize("names", [["Reserved", "Planned"], ["Planned", "Reserved"]])
+def test_the_newer_of_two_names_for_the_wait_is_asked_for(names: list[str]) -> None:
+    layout = Layout(["Cluster", "JobIDRaw", "Submit", "JobID", "State", *names])
+    reading = layout.read(ordered({**FAILED, "Planned": b"00:01:40"}, layout.fields))
+    assert set(layout.fields) == {"Cluster", "JobIDRaw", "Submit", "JobID", "State", "Planned"}
+    assert isinstance(reading, Reading)
+    assert reading.record.wait_seconds == 100
+
+
+def test_the_wait_is_read_from_reserved_before_23_02() -> None:
+    assert record_of(FAILED, Reserved=b"1-00:00:07").wait_seconds == 86_407
+
+
+def test_the_group_is_never_asked_for_since_sacct_would_look_it_up_for_every_row() -> None:
+    assert "Group" not in Layout(available("26.05.5")).fields
+    assert "GID" in Layout(available("26.05.5")).fields
+
+
+def test_no_field_is_asked_for_by_a_prefix_of_another() -> None:
+    """Sacct takes a prefix for the first field that begins so; `Reserved` must never get `ReservationId`."""
+    for version in ("20.11.9", "23.02.7", "26.05.5"):
+        offered = available(version)
+        for name in Layout(offered).fields:
+            assert next(other for other in offered if other.lower().startswith(name.lower())) == name
+
+
+def test_the_slots_are_what_the_layout_can_fill() -> None:
+    old, new = Layout(available("22.05.8")).slots, Layout(available("24.11.5")).slots
+    assert new - old == {"extra", "failed_node", "licenses", "restarts", "sluid"}
+    assert {"state", "cancelled_by_uid", "start", "node_list", "exit_code", "wait_seconds"} <= old
+
+
+@pytest.mark.parametrize("missing", ["Cluster", "JobIDRaw", "Submit", "JobID", "State"])
+def test_a_sacct_without_a_key_field_cannot_be_used(missing: str) -> None:
+    with pytest.raises(ValueError, match=f"this sacct does not print {missing}"):
+        Layout([name for name in FIELDS_22_05 if name != missing])
+
+
+def test_the_header_is_expected_in_saccts_own_spelling() -> None:
+    layout = Layout([name.upper() for name in FIELDS_22_05])
+    assert layout.fields == tuple(name.upper() for name in LAYOUT.fields)
+    reading = layout.read(ordered(FAILED, LAYOUT.fields))
+    assert isinstance(reading, Reading)
+    assert reading.record == record_of(FAILED)
+    assert reading.digest == digest_of(FAILED)

@@ -1,0 +1,212 @@
+"""Lines of the `flat` format, byte for byte."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from slurmwatchd.formats import body, flat, wire
+from slurmwatchd.records import Event, EventKind, FoundBy, JobRecord
+
+FINISHED = JobRecord(
+    cluster="tux",
+    job_id="6_0",
+    job_id_raw=15,
+    array_job_id=6,
+    array_task_id=0,
+    db_index="7203094317895823360",
+    name="arr",
+    user="ann",
+    uid=1000,
+    state="COMPLETED",
+    exit_code=0,
+    exit_signal=0,
+    submit=1_795_436_431,
+    eligible=1_795_436_432,
+    start=1_795_436_432,
+    end=1_795_436_433,
+    elapsed_seconds=1,
+    node_count=2,
+    cpus=2,
+    node_list="tux[1-2]",
+    alloc_tres={"cpu": 2, "mem_bytes": 4_194_304_000, "gres/gpu:a100": 4},
+)
+
+FINISHED_LINE = (
+    b'{"id":"929bfcde-667f-56bd-a4fc-b11ffb267c89","event":"job_ended","schema":1,"seq":41,"revision":1,'
+    b'"time":"2026-11-23T12:20:33Z","observed":"2026-11-23T12:20:35Z","found_by":"poll",'
+    b'"cluster":"tux","job_id":"6_0","job_id_raw":15,"array_job_id":6,"array_task_id":0,'
+    b'"db_index":"7203094317895823360","name":"arr","user":"ann","uid":1000,"state":"COMPLETED",'
+    b'"exit_code":0,"exit_signal":0,"submit":"2026-11-23T12:20:31Z","eligible":"2026-11-23T12:20:32Z",'
+    b'"start":"2026-11-23T12:20:32Z","end":"2026-11-23T12:20:33Z","elapsed_seconds":1,"node_count":2,"cpus":2,'
+    b'"node_list":"tux[1-2]","alloc_tres":{"cpu":2,"mem_bytes":4194304000,"gres/gpu:a100":4},'
+    b'"nodes":["tux1","tux2"]}\n'
+)
+
+
+def event(record: JobRecord = FINISHED, **fields: Any) -> Event:  # noqa: ANN401 - of many types
+    return Event(
+        **{
+            "seq": 41,
+            "id": "929bfcde-667f-56bd-a4fc-b11ffb267c89",
+            "kind": EventKind.JOB_ENDED,
+            "revision": 1,
+            "time": record.end,
+            "observed": 1_795_436_435,
+            "found_by": FoundBy.POLL,
+            "body": body(wire(record)),
+            **fields,
+        }
+    )
+
+
+def names(count: int) -> bytes:
+    return json.dumps([f"node{number:05d}" for number in range(count)], separators=(",", ":")).encode()
+
+
+def test_a_finished_array_task_is_this_line() -> None:
+    assert flat(event(nodes=b'["tux1","tux2"]'), max_line_bytes=30_000) == FINISHED_LINE
+
+
+def test_the_dedupe_key_comes_first_and_the_nodes_last() -> None:
+    keys = list(json.loads(FINISHED_LINE))
+    assert keys[:8] == ["id", "event", "schema", "seq", "revision", "time", "observed", "found_by"]
+    assert keys[-1] == "nodes"
+
+
+def test_the_same_event_is_the_same_bytes_in_another_process() -> None:
+    program = (
+        "import sys\n"
+        "from slurmwatchd.formats import flat\n"
+        "from slurmwatchd.records import Event\n"
+        "fields = eval(sys.argv[1])\n"
+        "sys.stdout.buffer.write(flat(Event(**fields), max_line_bytes=4096))\n"
+    )
+    record = JobRecord(
+        cluster="tux", job_id="1", job_id_raw=1, name="x" * 2500, comment="y" * 2500, user="z" * 2500
+    )
+    fields = {
+        "seq": 1, "id": "i", "kind": "job_ended", "revision": 1, "time": 5, "observed": 6, "found_by": "poll",
+        "body": body(wire(record)),
+    }  # fmt: skip
+    expected = flat(Event(**fields), max_line_bytes=4096)  # type: ignore[arg-type]
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, repr(fields)],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        assert done.stdout == expected
+
+
+def test_an_attempt_that_never_started_says_so_with_null() -> None:
+    fields = wire(FINISHED._replace(start=None))
+    assert fields["start"] is None
+    assert list(fields) == [*[name for name in wire(FINISHED) if name != "start"], "start"]
+
+
+def test_absent_is_absent_and_an_undated_event_has_no_time() -> None:
+    record = JobRecord(cluster="tux", job_id="7", job_id_raw=7, submit=1_795_436_431)
+    line = json.loads(flat(event(record), max_line_bytes=30_000))
+    assert line == {
+        "id": "929bfcde-667f-56bd-a4fc-b11ffb267c89",
+        "event": "job_ended",
+        "schema": 1,
+        "seq": 41,
+        "revision": 1,
+        "observed": "2026-11-23T12:20:35Z",
+        "found_by": "poll",
+        "cluster": "tux",
+        "job_id": "7",
+        "job_id_raw": 7,
+        "state": "UNKNOWN",
+        "submit": "2026-11-23T12:20:31Z",
+        "start": None,
+    }
+
+
+def test_a_revision_tells_what_changed() -> None:
+    line = flat(
+        event(kind=EventKind.JOB_REVISED, revision=2, changed=b'{"comment":[null,"new"]}', nodes=b'["tux1"]'),
+        max_line_bytes=30_000,
+    )
+    assert line.endswith(b'"changed":{"comment":[null,"new"]},"nodes":["tux1"]}\n')
+    assert json.loads(line)["revision"] == 2
+
+
+def test_a_newline_or_a_quote_in_a_name_stays_inside_its_string() -> None:
+    hostile = 'a\n{"id":"forged"}\r\n"\\\u2028</script>\x00\x7f'
+    line = flat(event(FINISHED._replace(name=hostile)), max_line_bytes=30_000)
+    assert line.count(b"\n") == 1
+    assert json.loads(line)["name"] == hostile
+
+
+def test_a_line_that_fits_exactly_is_left_alone() -> None:
+    assert flat(event(nodes=names(500)), max_line_bytes=30_000).endswith(b'"node00499"]}\n')
+    exact = len(flat(event(nodes=names(500)), max_line_bytes=30_000))
+    assert b"nodes_omitted" not in flat(event(nodes=names(500)), max_line_bytes=exact)
+    assert b"nodes_omitted" in flat(event(nodes=names(500)), max_line_bytes=exact - 1)
+
+
+def test_a_line_that_is_too_long_loses_its_node_names_first() -> None:
+    line = json.loads(flat(event(nodes=names(1000)), max_line_bytes=4096))
+    assert "nodes" not in line
+    assert line["nodes_omitted"] is True
+    assert line["node_list"] == "tux[1-2]"
+    assert "truncated" not in line
+
+
+def test_then_its_longest_text_is_cut_and_named() -> None:
+    record = FINISHED._replace(submit_line="/usr/bin/sbatch " + "x" * 50_000, comment="short")
+    whole = flat(event(record, nodes=names(1000)), max_line_bytes=4096)
+    line = json.loads(whole)
+    assert len(whole) <= 4096
+    assert line["truncated"] == ["submit_line"]
+    assert line["submit_line"].startswith("/usr/bin/sbatch xxx")
+    assert line["comment"] == "short"
+    assert line["nodes_omitted"] is True
+
+
+def test_a_cut_text_keeps_most_of_what_there_is_room_for() -> None:
+    line = flat(event(FINISHED._replace(submit_line="x" * 50_000)), max_line_bytes=30_000)
+    assert 29_800 < len(line) <= 30_000
+
+
+@pytest.mark.parametrize("character", ["\x01", "é", "𝄞", '"', "\\", "\x7f"])
+def test_characters_that_take_several_bytes_on_the_wire_count_as_many(character: str) -> None:
+    line = flat(event(FINISHED._replace(submit_line=character * 40_000)), max_line_bytes=30_000)
+    assert 29_000 < len(line) <= 30_000
+    assert set(json.loads(line)["submit_line"]) == {character}
+
+
+def test_of_two_equally_long_texts_the_first_on_the_wire_is_cut() -> None:
+    record = FINISHED._replace(work_dir="w" * 3000, comment="c" * 3000)
+    line = json.loads(flat(event(record), max_line_bytes=6144))
+    assert line["truncated"] == ["work_dir"]
+    assert line["comment"] == "c" * 3000
+
+
+def test_a_record_long_in_every_text_still_fits_and_keeps_its_head() -> None:
+    texts: dict[str, Any] = {
+        name: "\x01" * 255
+        for name, kind in JobRecord.__annotations__.items()
+        if kind == str | None and name != "db_index"
+    }
+    record = FINISHED._replace(**texts, raw={"Elapsed": "?" * 4000})
+    whole = flat(event(record, changed=b'{"comment":["' + b"o" * 9000 + b'",null]}'), max_line_bytes=4096)
+    line = json.loads(whole)
+    assert len(whole) <= 4096
+    assert line["id"] == "929bfcde-667f-56bd-a4fc-b11ffb267c89"
+    assert line["job_id_raw"] == 15
+    assert line["submit"] == "2026-11-23T12:20:31Z"
+    assert len(texts) > 20
+
+
+def test_a_value_that_is_no_text_is_left_out_whole() -> None:
+    line = json.loads(flat(event(FINISHED._replace(raw={"Elapsed": "?" * 9000})), max_line_bytes=4096))
+    assert line["raw"] is None
+    assert line["truncated"] == ["raw"]

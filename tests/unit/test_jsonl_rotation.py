@@ -1,0 +1,162 @@
+"""The file is renamed, copied, truncated or removed by others, at the worst moments: each event is in it once."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from slurmwatchd.errors import SinkError
+from slurmwatchd.testing import make_events
+from tests.unit.subjects import Jsonl, delivery_to, disk_full
+
+
+@pytest.fixture
+def subject(tmp_path: Path) -> Jsonl:
+    return Jsonl(tmp_path / "jobs.jsonl")
+
+
+def _in(path: Path) -> list[int]:
+    return [json.loads(line)["job_id_raw"] for line in path.read_bytes().splitlines()]
+
+
+@pytest.mark.parametrize("create", [True, False], ids=["with create", "without create"])
+@pytest.mark.parametrize("told", [True, False], ids=["SIGHUP", "nobody says so"])
+async def test_after_a_rotation_lines_go_to_the_new_file(subject: Jsonl, create: bool, told: bool) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    subject.rotate(create=create)
+    if told:
+        await delivery.sink.reopen()
+    await delivery.deliver(make_events(4, 5))
+    assert _in(subject.path) == [4, 5]
+    assert _in(subject.path.with_name("jobs.jsonl.1")) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["goes on", "crashes"])
+@pytest.mark.parametrize("times", [1, 2])
+async def test_rotation_between_a_write_and_its_cursor_repeats_nothing(
+    subject: Jsonl, dies: bool, times: int
+) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    await delivery.write(make_events(4, 6))
+    for _ in range(times):
+        subject.rotate()
+    if dies:
+        await delivery.crash()
+    await delivery.deliver(make_events(4, 8))
+    await delivery.deliver(make_events(9, 9))
+    await delivery.expect(1, 9)
+    assert _in(subject.path) == [7, 8, 9]
+
+
+async def test_whole_batch_in_the_rotated_file_leaves_the_new_one_empty_until_more_comes(subject: Jsonl) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    await delivery.write(make_events(4, 6))
+    subject.rotate()
+    await delivery.crash()
+    await delivery.deliver(make_events(4, 6))
+    assert subject.path.read_bytes() == b""
+    await delivery.crash()
+    await delivery.deliver(make_events(7, 7))
+    await delivery.expect(1, 7)
+
+
+async def test_line_cut_off_in_the_rotated_file_is_completed_there(subject: Jsonl) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    with disk_full(subject.path.stat().st_size + 700), pytest.raises(SinkError):
+        await delivery.write(make_events(4, 6))
+    subject.rotate()
+    await delivery.crash()
+    await delivery.deliver(make_events(4, 6))
+    await delivery.expect(1, 6)
+    assert _in(subject.path.with_name("jobs.jsonl.1")) == [1, 2, 3, 4, 5]
+    assert _in(subject.path) == [6]
+
+
+async def test_crash_between_the_two_halves_of_a_batch_that_a_rotation_divided(subject: Jsonl) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    await delivery.write(make_events(4, 5))
+    subject.rotate()
+    await delivery.write(make_events(4, 9))
+    await delivery.crash()
+    await delivery.deliver(make_events(4, 9))
+    await delivery.expect(1, 9)
+    assert _in(subject.path) == [6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["goes on", "crashes"])
+async def test_batch_that_two_rotations_divided_on_a_full_disk_is_put_together(subject: Jsonl, dies: bool) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    with disk_full(subject.path.stat().st_size + 700), pytest.raises(SinkError):
+        await delivery.write(make_events(4, 30))
+    subject.rotate()
+    # Room enough to complete the line in the first file, and for the next few in the second.
+    with disk_full(subject.path.with_name("jobs.jsonl.1").stat().st_size + 500), pytest.raises(SinkError):
+        await delivery.write(make_events(4, 30))
+    subject.rotate()
+    assert [path.stat().st_size > 0 for path in sorted(subject.path.parent.iterdir())] == [False, True, True]
+    if dies:
+        await delivery.crash()
+    await delivery.deliver(make_events(4, 30))
+    await delivery.expect(1, 30)
+
+
+async def test_copytruncate_goes_on_at_the_beginning(subject: Jsonl) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    subject.path.with_name("jobs.jsonl.1").write_bytes(subject.path.read_bytes())
+    subject.path.open("wb").close()
+    await delivery.deliver(make_events(4, 5))
+    await delivery.expect(1, 5)
+    assert _in(subject.path) == [4, 5]
+
+
+@pytest.mark.parametrize("again", [4, 9], ids=["still shorter than before", "longer than before"])
+async def test_copytruncate_and_crash_repeat_nothing_that_is_still_there(subject: Jsonl, again: int) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    subject.path.with_name("jobs.jsonl.1").write_bytes(subject.path.read_bytes())
+    subject.path.open("wb").close()
+    await delivery.write(make_events(4, again))
+    await delivery.crash()
+    await delivery.deliver(make_events(4, again + 1))
+    await delivery.expect(1, again + 1)
+
+
+async def test_another_file_that_got_the_inode_of_ours_is_not_taken_for_it(subject: Jsonl) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    size = subject.path.stat().st_size
+    # Truncating and filling keeps the inode: what a file system does that gives the number out again.
+    subject.path.write_bytes(b'{"id":"not ours","job_id_raw":0}\n' * (size // 30))
+    assert subject.path.stat().st_size > size
+    await delivery.crash()
+    await delivery.deliver(make_events(4, 6))
+    assert _in(subject.path)[-4:] == [0, 4, 5, 6]
+    assert subject.path.read_bytes().count(b'{"id":"not ours","job_id_raw":0}\n') == size // 30
+
+
+@pytest.mark.parametrize("pending", [False, True])
+async def test_file_that_was_removed_is_made_anew(subject: Jsonl, pending: bool) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    if pending:
+        await delivery.write(make_events(4, 5))
+    subject.path.unlink()
+    await delivery.deliver(make_events(4, 6))
+    assert _in(subject.path) == [4, 5, 6]
+
+
+async def test_folder_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+    subject = Jsonl(tmp_path / "logs" / "jobs.jsonl")
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    subject.path.unlink()
+    subject.path.parent.rmdir()
+    await delivery.deliver(make_events(4, 4))
+    assert _in(subject.path) == [4]

@@ -1,0 +1,143 @@
+"""A crash may leave a batch cut off at any byte: what is missing is appended, what is there stays as it is."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from slurmwatchd.errors import SinkError
+from slurmwatchd.testing import make_event, make_events
+from tests.unit.subjects import Jsonl, delivery_to, disk_full, short_events
+
+
+@pytest.mark.parametrize(
+    ("before", "redelivered", "rotated"),
+    [
+        pytest.param(2, 3, False, id="the same batch comes again"),
+        pytest.param(2, 5, False, id="a larger batch comes again"),
+        pytest.param(0, 3, False, id="the first batch ever"),
+        pytest.param(2, 3, True, id="rotated meanwhile"),
+    ],
+)
+async def test_batch_cut_off_at_any_byte_is_completed(
+    tmp_path: Path, before: int, redelivered: int, rotated: bool
+) -> None:
+    subject = Jsonl(tmp_path / "jobs.jsonl")
+    delivery = await delivery_to(subject)
+    if before:
+        await delivery.deliver(short_events(1, before))
+    state = dict(delivery.state)
+    begin = subject.path.stat().st_size if before else 0
+    await delivery.write(short_events(before + 1, before + 3))
+    await delivery.sink.close()
+    whole = subject.path.read_bytes()
+    for cut in range(begin, len(whole) + 1):
+        # The file itself is cut, so that it is still the one that the state speaks of.
+        with subject.path.open("r+b") as file:
+            file.truncate(cut)
+        if rotated:
+            subject.rotate()
+        delivery = await delivery_to(subject)
+        delivery.state = dict(state)
+        await delivery.crash()
+        await delivery.deliver(short_events(before + 1, before + redelivered))
+        await delivery.expect(1, before + redelivered)
+        await delivery.sink.close()
+        last = subject.path.with_name("jobs.jsonl.1") if rotated else subject.path
+        assert last.read_bytes()[:cut] == whole[:cut], "bytes a shipper may have read were changed"
+        if rotated:
+            subject.path.unlink()
+            last.rename(subject.path)
+        with subject.path.open("r+b") as file:
+            file.truncate(begin)
+            file.seek(begin)
+            file.write(whole[begin:])
+
+
+FOREIGN = [
+    pytest.param(b"garbage without an end", 1, id="unterminated text"),
+    pytest.param(b"garbage\n", 1, id="a line of text"),
+    pytest.param(b"\x00" * 3000, 1, id="zeros as after a power cut"),
+    pytest.param(b'{"id":"somebody else"}\n', 0, id="a line of JSON"),
+    pytest.param(b"\n\n", 1, id="empty lines"),
+    pytest.param(b"\xff\xfe{[", 1, id="bytes that are no text"),
+    pytest.param(b'{"id":"1', 1, id="the beginning of somebody else's line"),
+]
+
+
+@pytest.mark.parametrize("when", ["idle", "pending", "half pending"])
+@pytest.mark.parametrize(("foreign", "spoilt"), FOREIGN)
+async def test_foreign_bytes_stay_and_cost_nothing_but_themselves(
+    tmp_path: Path, foreign: bytes, spoilt: int, when: str
+) -> None:
+    subject = Jsonl(tmp_path / "jobs.jsonl")
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 2))
+    if when == "pending":
+        await delivery.write(make_events(3, 5))
+    elif when == "half pending":
+        await delivery.write(make_events(3, 3))
+    with subject.path.open("ab") as file:
+        file.write(foreign)
+    await delivery.crash()
+    await delivery.deliver(make_events(3, 5))
+    await delivery.deliver(make_events(6, 7))
+    text = subject.path.read_bytes()
+    assert foreign in text
+    assert text.endswith(b"\n")
+    assert _numbers(text) == [1, 2, 3, 4, 5, 6, 7]
+    assert subject.metrics.registry.get_sample_value("slurmwatchd_jsonl_torn_lines_total", {"sink": "jobs"}) == 1
+
+
+async def test_file_of_an_earlier_life_keeps_its_bytes_and_our_first_line_begins_a_line(tmp_path: Path) -> None:
+    subject = Jsonl(tmp_path / "jobs.jsonl")
+    subject.path.write_bytes(b'{"id":"old"}\n{"id":"cut off')
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 2))
+    lines = subject.path.read_bytes().split(b"\n")
+    assert lines[:2] == [b'{"id":"old"}', b'{"id":"cut off']
+    assert [json.loads(line)["job_id_raw"] for line in lines[2:4]] == [1, 2]
+    assert lines[4:] == [b""]
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["goes on", "crashes"])
+async def test_lines_written_under_another_limit_are_not_written_again(tmp_path: Path, dies: bool) -> None:
+    wide = [make_event(number, text="x" * 6000) for number in range(3, 6)]
+    subject = Jsonl(tmp_path / "jobs.jsonl", max_line_bytes=30_000)
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 2))
+    await delivery.write(wide)
+    subject.max_line_bytes = 4096
+    if dies:
+        await delivery.crash()
+    await delivery.deliver([*wide, make_event(6, text="x" * 6000)])
+    await delivery.expect(1, 6)
+    records = subject.records()
+    assert [len(record["name"]) for record in records[2:5]] == [6000, 6000, 6000]
+
+
+async def test_line_cut_off_under_another_limit_costs_a_broken_line_but_no_event(tmp_path: Path) -> None:
+    wide = [make_event(number, text="x" * 6000) for number in range(3, 6)]
+    subject = Jsonl(tmp_path / "jobs.jsonl", max_line_bytes=30_000)
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 2))
+    with disk_full(subject.path.stat().st_size + 10_000), pytest.raises(SinkError):
+        await delivery.write(wide)
+    subject.max_line_bytes = 4096
+    await delivery.crash()
+    await delivery.deliver([*wide, make_event(6)])
+    assert _numbers(subject.path.read_bytes()) == [1, 2, 3, 4, 5, 6]
+    assert max(len(line) for line in subject.path.read_bytes().splitlines()[4:]) < 4096
+
+
+def _numbers(text: bytes) -> list[int]:
+    """The job ids of our own lines; what is no JSON, or not ours, is passed over."""
+    found = []
+    for line in text.split(b"\n"):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if "job_id_raw" in record:
+            found.append(record["job_id_raw"])
+    return found

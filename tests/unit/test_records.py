@@ -1,0 +1,43 @@
+"""Who is who: the ids of events, and the shape of a record."""
+
+import uuid
+
+from slurmwatchd.records import NAMESPACE, SCHEMA, EventKind, FoundBy, JobRecord, event_id
+
+
+def test_the_id_of_an_event_is_what_uuid5_makes_of_its_name() -> None:
+    # Made once with `uuid.uuid5` by hand; a change here breaks every consumer that dedupes.
+    assert event_id("tux", 7, 1_795_436_431, "job_ended", 1) == "929bfcde-667f-56bd-a4fc-b11ffb267c89"
+    assert str(uuid.uuid5(NAMESPACE, "tux/7/1795436431/job_ended/1")) == "929bfcde-667f-56bd-a4fc-b11ffb267c89"
+
+
+def test_the_namespace_and_the_schema_are_part_of_the_wire_format() -> None:
+    assert str(NAMESPACE) == "6f2b1c0e-5d0a-5b8e-9a43-1f7c5e2d9b60"
+    assert SCHEMA == 1
+
+
+def test_each_part_of_the_key_makes_another_id() -> None:
+    ids = {
+        event_id("tux", 7, 100, EventKind.JOB_ENDED, 1),
+        event_id("tuy", 7, 100, EventKind.JOB_ENDED, 1),
+        event_id("tux", 8, 100, EventKind.JOB_ENDED, 1),
+        event_id("tux", 7, 101, EventKind.JOB_ENDED, 1),
+        event_id("tux", 7, 100, EventKind.JOB_REVISED, 1),
+        event_id("tux", 7, 100, EventKind.JOB_ENDED, 2),
+    }
+    assert len(ids) == 6
+
+
+def test_a_kind_and_its_text_name_the_same_event() -> None:
+    assert event_id("tux", 7, 100, EventKind.JOB_REVISED, 2) == event_id("tux", 7, 100, "job_revised", 2)
+
+
+def test_the_words_on_the_wire_are_these() -> None:
+    assert [str(kind) for kind in EventKind] == ["job_ended", "job_usage", "job_revised"]
+    assert [str(found) for found in FoundBy] == ["poll", "reread", "open_set", "backfill"]
+
+
+def test_what_nobody_asked_for_is_absent_from_a_record() -> None:
+    record = JobRecord(cluster="tux", job_id="7", job_id_raw=7)
+    filled = {name: value for name, value in record._asdict().items() if value is not None}
+    assert filled == {"cluster": "tux", "job_id": "7", "job_id_raw": 7, "state": "UNKNOWN", "submit": 0}

@@ -1,0 +1,54 @@
+"""What the simulated commands change from release to release."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from slurmwatchd.simslurm import SimCluster
+from slurmwatchd.simslurm.jobids import sluid_text
+from slurmwatchd.simslurm.versions import fields_of, release_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("version", "count"),
+    [
+        ("20.11.9", 107),
+        ("21.08.8", 109),
+        ("22.05.8", 109),
+        ("23.02.7", 112),
+        ("23.11.10", 112),
+        ("24.05.4", 115),
+        ("24.11.5", 118),
+        ("25.05.1", 120),
+        ("25.11.0", 120),
+        ("26.05.5", 123),
+    ],
+)
+def test_each_release_has_as_many_fields_as_its_sacct(version: str, count: int) -> None:
+    assert len(fields_of(release_of(version))) == count
+
+
+def test_what_is_no_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a Slurm version"):
+        release_of("latest")
+
+
+def test_db_indexes_are_small_until_24_05_and_pass_2_to_the_63_since_24_11(tmp_path: Path) -> None:
+    with SimCluster.create(tmp_path / "sim.db", version="24.05.1") as cluster:
+        small = cluster.job(cluster.add_job(time_submit=1_700_000_000))
+        cluster.set_version("24.11.5")
+        large = cluster.job(cluster.add_job(time_submit=1_700_000_000))
+    assert small["job_db_inx"] == "1"
+    # cluster_id << 52 | milliseconds << 10 | sequence
+    assert large["job_db_inx"] == str(2500 << 52 | 1_700_000_000_000 << 10 | 2)
+    assert int(large["job_db_inx"]) > 1 << 63
+
+
+def test_a_sluid_is_crockfords_base_32() -> None:
+    assert sluid_text(0) == "s0000000000000"
+    assert sluid_text((1 << 64) - 1) == "sFZZZZZZZZZZZZ"

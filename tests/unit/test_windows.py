@@ -1,0 +1,198 @@
+"""What to read next, in cases small enough to work out by hand."""
+
+import pytest
+
+from slurmwatchd.records import FoundBy
+from slurmwatchd.windows import Ledger, Policy, Stretch, Window, due, next_head, overlapping
+
+POLICY = Policy(interval=30, overlap=120, slice_seconds=3600, reread=(300, 900, 7200))
+NOW = 1_000_000
+
+
+def read_until_now(since: int = NOW - 600, at: int = NOW) -> Ledger:
+    return Ledger(since).read(since, NOW, at)
+
+
+def test_the_first_poll_reads_from_the_horizon() -> None:
+    assert due(Ledger(NOW - 600), NOW, POLICY) == Window(NOW - 600, NOW, FoundBy.POLL, head=True)
+
+
+def test_a_first_poll_that_would_be_too_long_reads_the_present_and_leaves_the_past_as_a_hole() -> None:
+    ledger = Ledger(NOW - 10_000)
+    head = due(ledger, NOW, POLICY)
+    assert head == Window(NOW - 150, NOW, FoundBy.POLL, head=True)
+    ledger = ledger.read(head.start, head.end, NOW)
+    assert ledger.watermark == NOW - 10_000
+    assert ledger.holes() == [(NOW - 10_000, NOW - 150)]
+    assert due(ledger, NOW, POLICY) == Window(NOW - 10_000, NOW - 6400, FoundBy.POLL)
+
+
+def test_between_two_polls_nothing_is_due() -> None:
+    assert due(read_until_now(), NOW + 29.9, POLICY) is None
+    assert next_head(read_until_now(), POLICY) == NOW + 30
+
+
+def test_a_poll_reaches_back_behind_what_was_read_already() -> None:
+    assert due(read_until_now(), NOW + 30, POLICY) == Window(NOW - 120, NOW + 30, FoundBy.POLL, head=True)
+
+
+def test_a_poll_never_reaches_behind_the_horizon() -> None:
+    assert due(read_until_now(NOW - 60), NOW + 30, POLICY) == Window(NOW - 60, NOW + 30, FoundBy.POLL, head=True)
+
+
+def test_a_horizon_ahead_of_the_clock_is_waited_for() -> None:
+    assert due(Ledger(NOW + 50), NOW, POLICY) is None
+    assert due(Ledger(NOW), NOW, POLICY) is None
+
+
+def test_after_a_night_down_the_present_is_read_first_and_the_night_in_slices() -> None:
+    ledger, now = read_until_now(), NOW + 9000
+    head = due(ledger, now, POLICY)
+    assert head == Window(now - 150, now, FoundBy.POLL, head=True)
+    ledger = ledger.read(head.start, head.end, now)
+    windows = []
+    while (window := due(ledger, now, POLICY)) is not None and window.found_by == FoundBy.POLL:
+        windows.append((window.start, window.end))
+        ledger = ledger.read(window.start, window.end, now)
+    assert windows == [
+        (NOW - 120, NOW + 3480),
+        (NOW + 3360, NOW + 6960),
+        (NOW + 6840, NOW + 8850),
+    ]
+    assert ledger.watermark == now
+
+
+def test_the_oldest_hole_comes_first() -> None:
+    ledger = Ledger(NOW - 1000).read(NOW - 900, NOW - 500, NOW).read(NOW - 400, NOW, NOW)
+    assert due(ledger, NOW, POLICY) == Window(NOW - 1000, NOW - 900, FoundBy.POLL)
+
+
+def test_a_hole_is_read_with_the_overlap_behind_its_edge() -> None:
+    ledger = Ledger(NOW - 1000).read(NOW - 1000, NOW - 500, NOW).read(NOW - 400, NOW, NOW)
+    assert due(ledger, NOW, POLICY) == Window(NOW - 620, NOW - 400, FoundBy.POLL)
+
+
+def test_a_head_poll_comes_before_a_hole_and_a_hole_before_a_re_read() -> None:
+    ledger = Ledger(NOW - 1000).read(NOW - 1000, NOW - 500, NOW - 490).read(NOW - 400, NOW, NOW)
+    head = due(ledger, NOW + 30, POLICY)
+    assert head is not None
+    assert head.head
+    hole = due(ledger, NOW, POLICY)
+    assert hole == Window(NOW - 620, NOW - 400, FoundBy.POLL)
+    ledger = ledger.read(hole.start, hole.end, NOW)
+    # At its reading a second was 300 s old up to the one 790 s ago; those after it are due again.
+    assert due(ledger, NOW, POLICY) == Window(NOW - 789, NOW - 620, FoundBy.REREAD)
+
+
+def test_what_was_too_young_when_it_was_read_is_read_again_once_it_has_waited_for_half_its_age() -> None:
+    policy = Policy(interval=1e9, overlap=0, slice_seconds=3600, reread=(300,))
+    ledger = read_until_now()
+    # What ended 300 s before the reading was read at that age; the second after it is due 1 s later.
+    assert due(ledger, NOW + 150.9, policy) is None
+    assert due(ledger, NOW + 151, policy) == Window(NOW - 299, NOW - 148, FoundBy.REREAD)
+
+
+def test_the_most_overdue_re_read_comes_first() -> None:
+    policy = Policy(interval=1e9, overlap=0, slice_seconds=3600, reread=(10, 1000))
+    ledger = Ledger(0).read(0, 100, 110).read(100, 2000, 2000)
+    # 0 is 1010 s behind its reading at 1000 s, twice the 500 it may wait; 1991 is 9 s behind its own, of 5.
+    assert due(ledger, 2010, policy) == Window(0, 100, FoundBy.REREAD)
+
+
+def test_a_re_read_is_no_longer_than_a_slice() -> None:
+    policy = Policy(interval=1e9, overlap=0, slice_seconds=60, reread=(100,))
+    ledger = Ledger(0).read(0, 1000, 1000)
+    assert due(ledger, 2000, policy) == Window(901, 961, FoundBy.REREAD)
+
+
+def test_a_reading_at_a_great_age_counts_for_the_smaller_ones() -> None:
+    ledger = Ledger(0).read(0, 100, 7300)
+    assert due(ledger, 7300, Policy(interval=1e9, overlap=0, slice_seconds=3600, reread=(300, 900, 7200))) is None
+
+
+def test_without_re_reads_what_was_read_stays_read() -> None:
+    assert due(read_until_now(), NOW + 10_000_000, Policy(interval=1e9, overlap=0, slice_seconds=3600)) is None
+
+
+def test_the_watermark_stops_at_the_first_hole() -> None:
+    ledger = Ledger(100)
+    assert ledger.watermark == 100
+    ledger = ledger.read(200, 300, 300)
+    assert (ledger.watermark, ledger.newest) == (100, 300)
+    ledger = ledger.read(100, 150, 300)
+    assert ledger.watermark == 150
+    assert ledger.read(150, 200, 300).watermark == 300
+
+
+def test_what_was_forgotten_was_never_read() -> None:
+    ledger = Ledger(0).read(0, 100, 100).forget(40, 60)
+    assert ledger.stretches == (Stretch(0, 40, 100), Stretch(60, 100, 100))
+    assert ledger.holes() == [(40, 60)]
+    assert ledger.watermark == 40
+
+
+def test_what_was_never_read_up_to_now_is_the_holes_and_the_present() -> None:
+    ledger = Ledger(0).read(0, 100, 100).forget(40, 60)
+    assert ledger.gaps(130) == [(40, 60), (100, 130)]
+    assert ledger.gaps(100) == [(40, 60)]
+    assert Ledger(0).gaps(30) == [(0, 30)]
+
+
+def test_the_end_of_what_was_read_can_be_forgotten() -> None:
+    ledger = Ledger(0).read(0, 100, 100).forget(90, 200)
+    assert (ledger.watermark, ledger.newest, ledger.holes()) == (90, 90, [])
+
+
+def test_stretches_read_at_one_moment_become_one_and_others_stay_apart() -> None:
+    ledger = Ledger(0).read(0, 50, 100).read(50, 100, 100)
+    assert ledger.stretches == (Stretch(0, 100, 100),)
+    assert ledger.read(20, 30, 200).stretches == (Stretch(0, 20, 100), Stretch(20, 30, 200), Stretch(30, 100, 100))
+
+
+def test_a_clock_that_went_back_has_read_nothing_ahead_of_itself() -> None:
+    ledger = Ledger(0).read(0, 100, 100).read(100, 500, 500)
+    back = ledger.until(300)
+    assert back.stretches == (Stretch(0, 100, 100), Stretch(100, 300, 300))
+    assert due(back, 330, POLICY) == Window(180, 330, FoundBy.POLL, head=True)
+    assert ledger.until(500) is ledger
+    assert ledger.until(50).stretches == (Stretch(0, 50, 50),)
+
+
+def test_a_clock_that_went_back_behind_the_horizon_waits_for_it() -> None:
+    ledger = Ledger(200).read(200, 500, 500).until(100)
+    assert ledger.stretches == ()
+    assert due(ledger, 100, POLICY) is None
+    assert due(ledger, 260, POLICY) == Window(200, 260, FoundBy.POLL, head=True)
+
+
+def test_stretches_past_their_last_re_read_are_joined() -> None:
+    ledger = Ledger(0).read(0, 100, 7400).read(100, 200, 7500).read(200, 300, 7501)
+    assert ledger.settled(POLICY).stretches == (Stretch(0, 300, 7501),)
+
+
+def test_a_stretch_that_will_be_read_again_is_joined_to_none() -> None:
+    ledger = Ledger(0).read(0, 100, 7400).read(100, 200, 7399)
+    assert ledger.settled(POLICY).stretches == ledger.stretches
+
+
+def test_settled_stretches_with_a_hole_between_them_stay_apart() -> None:
+    ledger = Ledger(0).read(0, 100, 9000).read(150, 200, 9000)
+    assert ledger.settled(POLICY).holes() == [(100, 150)]
+
+
+@pytest.mark.parametrize(
+    ("stretches", "bad"),
+    [
+        ((), False),
+        ((Stretch(0, 10, 5),), False),
+        ((Stretch(0, 10, 5), Stretch(10, 20, 5)), False),
+        ((Stretch(0, 11, 5), Stretch(10, 20, 5)), True),
+        ((Stretch(10, 20, 5), Stretch(0, 10, 5)), True),
+    ],
+)
+def test_a_ledger_whose_stretches_overlap_is_not_to_be_trusted(stretches: tuple[Stretch, ...], bad: bool) -> None:
+    assert overlapping(stretches) is bad
+
+
+def test_a_window_knows_its_length() -> None:
+    assert Window(100, 160).seconds == 60
