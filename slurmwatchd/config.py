@@ -52,7 +52,7 @@ class SlurmSection(Section):
 class PollSection(Section):
     """When to read which end times."""
 
-    interval: Duration = Field(30.0, ge=0.1)
+    interval: Duration = Field(30.0, ge=1)
     """Time between two polls."""
     overlap: WholeDuration = Field(2 * MINUTE, ge=0)
     """How far each poll reaches behind what was read already."""

@@ -5,8 +5,8 @@ event's own head before it and the node names behind it when a sink writes it. E
 from the store, so a line that was cut off by a crash can be completed.
 """
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
 
@@ -16,7 +16,6 @@ from slurmwatchd.records import SCHEMA, Event, JobRecord
 TIME_FIELDS = ("submit", "eligible", "start", "end")
 
 _FIELDS = JobRecord._fields
-_TIMES = tuple((name, _FIELDS.index(name)) for name in TIME_FIELDS)
 _NEVER_CUT = frozenset({
     "id", "event", "schema", "seq", "revision", "time", "observed", "found_by",
     "job_id_raw", "submit", "truncated",
@@ -31,20 +30,40 @@ def wire(record: JobRecord) -> dict[str, Any]:
     Only `start` may be null: an attempt that never started.
     """
     fields: dict[str, Any] = {
-        name: value for name, value in zip(_FIELDS, record, strict=True) if value is not None
+        name: value for name, value in zip(_FIELDS, record, strict=True) if value is not None or name == "start"
     }
-    for name, index in _TIMES:
-        moment = record[index]
-        if moment is not None:
-            fields[name] = rfc3339(cast("int", moment))
-    if record.start is None:
-        fields["start"] = None
+    for name in TIME_FIELDS:
+        if fields.get(name) is not None:
+            fields[name] = rfc3339(fields[name])
     return fields
 
 
 def body(fields: Mapping[str, Any]) -> bytes:
     """Write the fields of `wire` as the JSON object that the store keeps."""
     return orjson.dumps(fields)
+
+
+def bodies(records: Sequence[JobRecord]) -> list[bytes]:
+    """Write the bodies of many records: the same bytes as `body(wire(record))`, at half the cost."""
+    if not records:
+        return []
+    columns: dict[str, Sequence[Any]] = {
+        name: column
+        for name, column in zip(_FIELDS, zip(*records, strict=True), strict=True)
+        if name == "start" or column[0] is not None or column.count(None) < len(records)
+    }
+    for name in TIME_FIELDS:
+        if name in columns:
+            columns[name] = [None if moment is None else rfc3339(moment) for moment in columns[name]]
+    names = tuple(columns)
+    return [
+        orjson.dumps(
+            {name: value for name, value in zip(names, row, strict=True) if value is not None or name == "start"}
+            if None in row
+            else dict(zip(names, row, strict=True))
+        )
+        for row in zip(*columns.values(), strict=True)
+    ]
 
 
 def flat(event: Event, *, max_line_bytes: int) -> bytes:

@@ -22,7 +22,7 @@ KEY_FIELDS = (*_KEYED, "State")
 
 
 # What a text column is read with: plain decoding, which costs least; broken UTF-8 is looked at afterwards.
-_TEXT: Reader = bytes.decode
+TEXT: Reader = bytes.decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class _Column:
     width: int = 1
 
 
-def _column(names: str, slot: str, read: Reader = _TEXT, *, revises: bool = False, width: int = 1) -> _Column:
+def _column(names: str, slot: str, read: Reader = TEXT, *, revises: bool = False, width: int = 1) -> _Column:
     return _Column(tuple(names.split("|")), slot, read, revises, width)
 
 
@@ -93,11 +93,11 @@ _COLUMNS = (
     _column("Container", "container"),
 )
 
-_EMPTY: list[Any] = [JobRecord._field_defaults.get(name) for name in JobRecord._fields]
-_SLOT = {name: index for index, name in enumerate(JobRecord._fields)}
-_JOB_ID, _ARRAY, _STATE = _SLOT["job_id"], _SLOT["array_job_id"], _SLOT["state"]
-_SUBMIT, _START, _RAW = _SLOT["submit"], _SLOT["start"], _SLOT["raw"]
-_NODE_LIST = _SLOT["node_list"]
+EMPTY: list[Any] = [JobRecord._field_defaults.get(name) for name in JobRecord._fields]
+SLOT = {name: index for index, name in enumerate(JobRecord._fields)}
+_JOB_ID, _ARRAY, _STATE = SLOT["job_id"], SLOT["array_job_id"], SLOT["state"]
+_SUBMIT, _START, _RAW = SLOT["submit"], SLOT["start"], SLOT["raw"]
+_NODE_LIST = SLOT["node_list"]
 
 
 class Reading(NamedTuple):
@@ -139,7 +139,7 @@ class Layout:
             name = next((offered[n.lower()] for n in column.names if n.lower() in offered), None)
             if name is None:
                 continue
-            index, slot = len(fields), _SLOT[column.slot]
+            index, slot = len(fields), SLOT[column.slot]
             fields.append(name)
             if column.revises:
                 digested.append(index)
@@ -151,10 +151,14 @@ class Layout:
         self.fields: tuple[str, ...] = tuple(fields)
         self.slots: frozenset[str] = frozenset(slots)
         """The fields of `JobRecord` this layout can fill; the others are absent because nobody asked."""
-        self._plan = tuple(plan)
-        self._wide = tuple(wide)
+        self.plan = tuple(plan)
+        """Index of the field, place in the record, reader."""
+        self.wide = tuple(wide)
+        """The same for fields that fill several places."""
         # The first stands there twice, so that there are always two: of one, itemgetter makes no tuple.
-        self._digested = itemgetter(digested[0], *digested)
+        self.digested = (digested[0], *digested)
+        """Indices of the fields whose change is worth telling."""
+        self._pick = itemgetter(*self.digested)
 
     def read(self, row: Row) -> Reading | Rejected:
         """Turn a row into a record.
@@ -165,23 +169,23 @@ class Layout:
         Args:
             row: As many values as `fields`.
         """
-        values = _EMPTY.copy()
+        values = EMPTY.copy()
         raw: dict[str, str] = {}
         try:
             self._read_key(row, values)
         except _KeyFieldError as error:
             return Rejected(reason=str(error), fields=self.fields, row=tuple(row))
-        for index, slot, read in self._plan:
+        for index, slot, read in self.plan:
             value = row[index]
             if value:
                 try:
                     values[slot] = read(value)
                 except ValueError:
-                    if read is _TEXT:
+                    if read is TEXT:
                         values[slot] = grammar.text(value)
                     else:
                         raw[self.fields[index]] = grammar.text(value)
-        for index, places, read in self._wide:
+        for index, places, read in self.wide:
             value = row[index]
             if value:
                 try:
@@ -194,8 +198,7 @@ class Layout:
 
     def digest(self, row: Row) -> int:
         """Return the `Reading.digest` of a row."""
-        data = b"\x00".join(self._digested(row))
-        return int.from_bytes(blake2b(data, digest_size=8).digest(), "big", signed=True)
+        return digest_of(self._pick(row))
 
     def _read_key(self, row: Row, values: list[Any]) -> None:
         """Read cluster, raw job id, submit and job id."""
@@ -203,7 +206,7 @@ class Layout:
         if not cluster:
             raise _KeyFieldError("Cluster is empty")
         try:
-            values[_SLOT["job_id_raw"]] = grammar.natural(job_id_raw)
+            values[SLOT["job_id_raw"]] = grammar.natural(job_id_raw)
         except ValueError:
             raise _KeyFieldError(f"JobIDRaw is {job_id_raw[:80]!r}, not a number") from None
         try:
@@ -227,6 +230,11 @@ class Layout:
             # Such an attempt never started. Its Start is `None` in 24.11 and newer, but `None`, `Unknown` or equal
             # to End before.
             values[_START] = values[_NODE_LIST] = None
+
+
+def digest_of(values: Iterable[bytes]) -> int:
+    """Return the digest of the values of `Layout.digested`."""
+    return int.from_bytes(blake2b(b"\x00".join(values), digest_size=8).digest(), "big", signed=True)
 
 
 class _KeyFieldError(ValueError):

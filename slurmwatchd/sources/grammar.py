@@ -18,7 +18,7 @@ _DURATION = re.compile(rb"(?:(\d{1,9})-)?(\d{1,9}):(\d\d):(\d\d)")
 _JOB_ID = re.compile(
     r"(?P<base>\d{1,18})(?:_(?P<task>\d{1,18})|_\[(?P<tasks>.*)\]|\+(?P<offset>\d{1,18}))?", re.ASCII | re.DOTALL
 )
-_NATURAL_DIGITS = 11
+NATURAL_DIGITS = 11
 """Enough for 32-bit ids, and for times until the year 5138."""
 _LARGEST = (1 << 63) - 1
 _AMOUNT = re.compile(r"-?\d{1,18}", re.ASCII)
@@ -65,7 +65,7 @@ def epoch(value: bytes) -> int | None:
 
 def natural(value: bytes) -> int:
     """Read an id or a time that must be there; what is longer than any real one is none."""
-    if not value.isdigit() or len(value) > _NATURAL_DIGITS:
+    if not value.isdigit() or len(value) > NATURAL_DIGITS:
         raise ValueError(value)
     return int(value)
 
@@ -81,9 +81,9 @@ def duration(value: bytes) -> int | None:
 
 
 @lru_cache(maxsize=4096)
-def minutes(value: bytes) -> int:
-    """Read whole minutes as seconds. `UNLIMITED` and `Partition_Limit` are kept as text by the caller."""
-    return _whole(value) * 60
+def minutes(value: bytes) -> int | None:
+    """Read whole minutes as seconds; no limit of the job's own (`UNLIMITED`, `Partition_Limit`) is None."""
+    return None if value in (b"UNLIMITED", b"Partition_Limit") else _whole(value) * 60
 
 
 @lru_cache(maxsize=1024)

@@ -26,6 +26,7 @@ from slurmwatchd.errors import (
 )
 from slurmwatchd.process import Completed, Spool, TimedOutError
 from slurmwatchd.records import JobRecord, Rejected
+from slurmwatchd.sources.columns import ColumnReader
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.framing import RowReader
@@ -202,7 +203,7 @@ class _Spooled:
     def __init__(self, spool: IO[bytes], reader: RowReader, layout: Layout, seconds: float) -> None:
         self._spool = spool
         self._reader = reader
-        self._layout = layout
+        self._columns = ColumnReader(layout)
         self.seconds = seconds
         self.slots = layout.slots
 
@@ -232,13 +233,9 @@ class _Spooled:
         if not chunk:
             self._reader.close()
             return False
-        read = self._layout.read
-        for row in self._reader.feed(chunk):
-            reading = read(row)
-            if isinstance(reading, Rejected):
-                rejected.append(reading)
-            else:
-                waiting.append(reading)
+        readings, refused = self._columns.read(self._reader.feed(chunk))
+        waiting += readings
+        rejected += refused
         return True
 
 

@@ -171,42 +171,43 @@ class Intake:
     ) -> _Plan:
         """Decide what each reading means; runs in a worker thread."""
         plan = _Plan()
+        fresh, changed = _sorted(batch, existing)
+        # Plain text: SQLite's module looks for an adapter for anything that is a subclass of str.
+        kind, found_by = EventKind.JOB_ENDED.value, batch.found_by.value
         job, seq = self._next_job, self._next_seq
-        met: set[Key] = set()
-        for record, digest in batch.readings:
-            key = (record.job_id_raw, record.submit)
-            if key in met:
-                continue  # sacct repeats a row when its reservation has several revisions (Bug 7745)
-            met.add(key)
-            nodelist = ids.get(record.node_list) if record.node_list is not None else None
-            stored = existing.get(key)
-            if stored is None:
-                fields = formats.wire(record)
-                plan.jobs.append(
-                    (
-                        job, record.cluster, record.job_id_raw, record.submit, record.job_id, record.state,
-                        record.user, record.account, record.partition, record.start, record.end,
-                        nodelist, digest, 1, seq,
-                    )
-                )  # fmt: skip
-                plan.events.append(
-                    _event(batch, record, seq, job, EventKind.JOB_ENDED, 1, layout, nodelist, None, fields)
+        for (record, digest), body in zip(fresh, formats.bodies([record for record, _ in fresh]), strict=True):
+            nodelist = None if record.node_list is None else ids.get(record.node_list)
+            identity = event_id(record.cluster, record.job_id_raw, record.submit, kind, 1)
+            plan.jobs.append(
+                (
+                    job, record.cluster, record.job_id_raw, record.submit, record.job_id, record.state,
+                    record.user, record.account, record.partition, record.start, record.end,
+                    nodelist, digest, 1, seq,
                 )
-                job += 1
-                seq += 1
-                continue
-            if stored["digest"] == digest:
-                continue
+            )  # fmt: skip
+            plan.events.append(
+                (
+                    seq, identity, job, kind, 1, record.end, batch.observed, found_by,
+                    layout, nodelist, None, body,
+                )
+            )  # fmt: skip
+            job += 1
+            seq += 1
+        for record, digest, stored in changed:
+            before = earlier.get(stored["seq"], (b"{}", ""))
             fields = formats.wire(record)
-            changed = _changes(*earlier.get(stored["seq"], (b"{}", "")), fields, batch.slots)
-            if not changed:
+            differences = _changes(*before, fields, batch.slots)
+            if not differences:
                 plan.digests.append((digest, stored["id"]))
                 continue
+            nodelist = None if record.node_list is None else ids.get(record.node_list)
             revision = stored["revision"] + 1
+            revised = EventKind.JOB_REVISED.value
+            identity = event_id(record.cluster, record.job_id_raw, record.submit, revised, revision)
             plan.events.append(
-                _event(
-                    batch, record, seq, stored["id"], EventKind.JOB_REVISED, revision, layout, nodelist,
-                    orjson.dumps(changed), fields,
+                (
+                    seq, identity, stored["id"], revised, revision, record.end, batch.observed, found_by,
+                    layout, nodelist, orjson.dumps(differences), formats.body(fields),
                 )
             )  # fmt: skip
             plan.updates.append(
@@ -219,23 +220,28 @@ class Intake:
         return plan
 
 
-def _event(  # noqa: PLR0913, PLR0917 - one argument a column
-    batch: Batch,
-    record: JobRecord,
-    seq: int,
-    job: int,
-    kind: EventKind,
-    revision: int,
-    layout: int,
-    nodelist: int | None,
-    changed: bytes | None,
-    fields: Mapping[str, Any],
-) -> tuple[Any, ...]:
-    identity = event_id(record.cluster, record.job_id_raw, record.submit, kind, revision)
-    return (
-        seq, identity, job, kind, revision, record.end, batch.observed, batch.found_by,
-        layout, nodelist, changed, formats.body(fields),
-    )  # fmt: skip
+def _sorted(
+    batch: Batch, existing: Mapping[Key, sqlite3.Row]
+) -> tuple[list[tuple[JobRecord, int]], list[tuple[JobRecord, int, sqlite3.Row]]]:
+    """Return the readings that are new, and those that may have changed, each key once.
+
+    Sacct repeats a row when its reservation has several revisions (Bug 7745).
+    """
+    fresh: list[tuple[JobRecord, int]] = []
+    changed: list[tuple[JobRecord, int, sqlite3.Row]] = []
+    met: set[Key] = set()
+    for reading in batch.readings:
+        record, digest = reading
+        key = (record.job_id_raw, record.submit)
+        if key in met:
+            continue
+        met.add(key)
+        stored = existing.get(key)
+        if stored is None:
+            fresh.append(reading)
+        elif stored["digest"] != digest:
+            changed.append((record, digest, stored))
+    return fresh, changed
 
 
 def _changes(

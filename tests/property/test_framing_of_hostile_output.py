@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from slurmwatchd.errors import SacctOutputError
 from slurmwatchd.sources.framing import RowReader
 from slurmwatchd.sources.sacct import _delimiter
+from tests.unit.sacct_rows import fed
 
 NONCE = b"k3J-x_9Q"
 DELIMITER = b"\x1f" + NONCE
@@ -41,7 +42,7 @@ def printed(fields: tuple[str, ...], rows: list[list[bytes]], delimiter: bytes =
 
 def read(pieces: list[bytes], fields: tuple[str, ...], delimiter: bytes = DELIMITER) -> list[list[bytes]]:
     reader = RowReader(delimiter, fields)
-    rows = [row for piece in pieces for row in reader.feed(piece)]
+    rows = [row for piece in pieces for row in fed(reader, piece)]
     reader.close()
     assert reader.rows == len(rows)
     return rows
@@ -80,7 +81,7 @@ def test_an_answer_cut_anywhere_but_between_two_rows_is_known_to_be_cut(
     for end in range(len(output)):
         reader = RowReader(DELIMITER, fields)
         if end in whole:
-            assert reader.feed(output[:end]) == rows[: whole[end]]
+            assert fed(reader, output[:end]) == rows[: whole[end]]
             reader.close()
             continue
         with pytest.raises(SacctOutputError):

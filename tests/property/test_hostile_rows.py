@@ -84,6 +84,7 @@ def test_every_value_of_a_keyed_row_is_in_the_record_or_under_raw_or_says_that_t
 ) -> None:
     nothing = {
         b"", b"None", b"Unknown", b"None assigned", b"(unknown)", b"4294967294", b"4294967295",
+        b"UNLIMITED", b"Partition_Limit",
     }  # fmt: skip
     reading = LAYOUT.read(list(row))
     assert not isinstance(reading, Rejected)
@@ -108,9 +109,7 @@ def test_every_value_of_a_keyed_row_is_in_the_record_or_under_raw_or_says_that_t
 @given(keyed_row, st.integers(4096, 6000), st.integers(0, 3000))
 @settings(deadline=None, max_examples=80)
 def test_no_line_is_longer_than_the_limit(row: list[bytes], limit: int, length: int) -> None:
-    reading = LAYOUT.read([value * (1 + length // (1 + len(value))) for value in row[:3]] + list(row[3:]))
-    if isinstance(reading, Rejected):
-        reading = LAYOUT.read(list(row))
+    reading = LAYOUT.read(row)
     assert not isinstance(reading, Rejected)
     texts = ("name", "submit_line", "work_dir", "comment", "admin_comment", "node_list", "user", "constraints")
     long: dict[str, Any] = {name: (getattr(reading.record, name) or "x") * (1 + length // 7) for name in texts}

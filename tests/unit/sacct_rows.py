@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from slurmwatchd.sources.framing import RowReader
+
 FIELDS_22_05 = (
     "Cluster", "JobIDRaw", "Submit", "JobID", "State", "Start", "NodeList", "ExitCode", "DerivedExitCode",
     "DBIndex", "JobName", "User", "UID", "GID", "Account", "Partition", "QOS", "Reservation", "WCKey",
@@ -113,3 +115,8 @@ def printed(delimiter: str, fields: Sequence[str], *rows: Row) -> bytes:
     mark = delimiter.encode()
     lines = [[name.encode() for name in fields], *(ordered(row, fields) for row in rows)]
     return b"".join(b"".join(value + mark for value in line) + b"\n" for line in lines)
+
+
+def fed(reader: RowReader, chunk: bytes) -> list[list[bytes]]:
+    """What a reader gives for a piece of output, as rows."""
+    return [list(row) for row in zip(*reader.feed(chunk), strict=True)]

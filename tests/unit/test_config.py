@@ -202,7 +202,7 @@ def test_a_file_that_is_no_text_is_an_error(file: Path) -> None:
         ("[poll]\ninterval = 10", 'poll.interval: 10 is not a duration such as "30s", "15m", "2h" or "400d"'),
         ('[poll]\nsince = "10"', 'poll.since: \'10\' is not a duration such as "30s", "15m", "2h" or "400d"'),
         ('[poll]\noverlap = "1.5s"', "poll.overlap: '1.5s' is not a whole number of seconds"),
-        ('[poll]\ninterval = "10ms"', "poll.interval: Input should be greater than or equal to 0.1, not '10ms'"),
+        ('[poll]\ninterval = "10ms"', "poll.interval: Input should be greater than or equal to 1, not '10ms'"),
         ('[slurm]\ntimeout = "0s"', "slurm.timeout: Input should be greater than 0, not '0s'"),
         ('[poll]\nslice = "1s"', "poll.slice: Input should be greater than or equal to 60, not '1s'"),
         ('[poll]\nreread = ["5m", 3]', 'poll.reread.1: 3 is not a duration such as "30s", "15m", "2h" or "400d"'),

@@ -4,6 +4,7 @@ import pytest
 
 from slurmwatchd.errors import SacctOutputError
 from slurmwatchd.sources.framing import RowReader
+from tests.unit.sacct_rows import fed
 
 D = b"\x1f0123456789abcdef\x1f"
 FIELDS = ("JobIDRaw", "JobName", "State")
@@ -16,7 +17,7 @@ def printed(*rows: tuple[bytes, ...], header: tuple[bytes, ...] = (b"JobIDRaw", 
 
 def read(output: bytes) -> list[list[bytes]]:
     reader = RowReader(D, FIELDS)
-    rows = reader.feed(output)
+    rows = fed(reader, output)
     reader.close()
     return rows
 
@@ -30,7 +31,7 @@ def test_rows_come_out_as_they_went_in() -> None:
 
 def test_a_header_alone_is_a_complete_answer_without_rows() -> None:
     reader = RowReader(D, FIELDS)
-    assert reader.feed(printed()) == []
+    assert fed(reader, printed()) == []
     reader.close()
     assert reader.rows == 0
 
@@ -62,7 +63,7 @@ def test_bytes_that_are_no_text_are_kept_as_they_are() -> None:
 def test_output_in_single_bytes_gives_the_same_rows() -> None:
     reader = RowReader(D, FIELDS)
     output = printed((b"7", b"new\nline", b"COMPLETED"), (b"8", b"\x1f", b"FAILED"))
-    rows = [row for index in range(len(output)) for row in reader.feed(output[index : index + 1])]
+    rows = [row for index in range(len(output)) for row in fed(reader, output[index : index + 1])]
     reader.close()
     assert rows == [[b"7", b"new\nline", b"COMPLETED"], [b"8", b"\x1f", b"FAILED"]]
     assert reader.rows == 2
@@ -134,5 +135,5 @@ def test_something_behind_the_last_row_is_seen() -> None:
 
 def test_a_single_field_is_framed_too() -> None:
     reader = RowReader(D, ["JobIDRaw"])
-    assert reader.feed(b"JobIDRaw" + D + b"\n7" + D + b"\n") == [[b"7"]]
+    assert fed(reader, b"JobIDRaw" + D + b"\n7" + D + b"\n") == [[b"7"]]
     reader.close()

@@ -91,8 +91,13 @@ def test_a_time_limit_in_minutes_becomes_seconds() -> None:
     assert grammar.minutes(b"1") == 60
 
 
-@pytest.mark.parametrize("value", [b"UNLIMITED", b"Partition_Limit", b"1_0", b"1-00:00:00"])
-def test_a_time_limit_in_words_is_left_to_the_caller(value: bytes) -> None:
+@pytest.mark.parametrize("value", [b"UNLIMITED", b"Partition_Limit"])
+def test_no_time_limit_of_its_own_is_none(value: bytes) -> None:
+    assert grammar.minutes(value) is None
+
+
+@pytest.mark.parametrize("value", [b"1_0", b"1-00:00:00"])
+def test_a_time_limit_that_is_no_number_is_left_to_the_caller(value: bytes) -> None:
     with pytest.raises(ValueError):
         grammar.minutes(value)
 

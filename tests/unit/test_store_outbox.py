@@ -39,17 +39,17 @@ async def test_event_carries_its_record_and_its_nodes(tmp_path: Path) -> None:
 async def test_batches_are_bounded_by_bytes_but_never_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(outbox, "MAX_BYTES", 500_000)
     async with open_database(tmp_path / "store.db") as database:
-        await _filled(database, 1000, submit_line="x" * 2000)
+        await _filled(database, 2000, submit_line="x" * 2000)
         sizes, seq = [], 0
         while events := await outbox.after(database, seq, 2000):
             sizes.append(len(events))
             assert [event.seq for event in events] == list(range(seq + 1, seq + 1 + len(events)))
             seq = events[-1].seq
-        assert sum(sizes) == 1000
-        # 2,000 bytes and some more each: fifty would do, and the store is read a hundred rows at a time.
-        assert max(sizes) <= 100
+        assert sum(sizes) == 2000
+        # Over 2,000 bytes each: 250 weigh enough, and the store is read some hundreds of rows at a time.
+        assert max(sizes) <= 500
 
 
 async def test_single_event_larger_than_the_bound_still_comes(

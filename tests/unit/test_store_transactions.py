@@ -147,7 +147,7 @@ async def test_deadline_that_passes_at_either_end_of_a_transaction_leaves_store_
         execute = database._writer.execute
 
         async def slow(sql: str, *arguments: object) -> object:
-            done = await execute(sql, *arguments)  # type: ignore[arg-type]
+            done = await execute(sql, *arguments)
             if sql == statement:
                 await anyio.sleep(0.2)
             return done

@@ -1,0 +1,55 @@
+"""Reading a column at a time against reading a row at a time: the same records, whatever stands in them."""
+
+from unittest.mock import patch
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slurmwatchd.records import Rejected
+from slurmwatchd.sources import columns
+from slurmwatchd.sources.columns import ColumnReader
+from slurmwatchd.sources.fields import Reading
+from slurmwatchd.sources.framing import Columns
+from tests.property.test_hostile_rows import LAYOUT, any_row, keyed_row
+from tests.unit.sacct_rows import (
+    ARRAY_TASK,
+    CANCELLED_PENDING_ARRAY,
+    FAILED,
+    HETEROGENEOUS,
+    ordered,
+)
+
+ORDINARY = [ordered(row, LAYOUT.fields) for row in (FAILED, CANCELLED_PENDING_ARRAY, HETEROGENEOUS, ARRAY_TASK)]
+
+
+def turned(rows: list[list[bytes]]) -> Columns:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def one_by_one(rows: list[list[bytes]]) -> tuple[list[Reading], list[Rejected]]:
+    read = [LAYOUT.read(row) for row in rows]
+    return (
+        [reading for reading in read if isinstance(reading, Reading)],
+        [row for row in read if isinstance(row, Rejected)],
+    )
+
+
+@given(st.lists(st.one_of(any_row, keyed_row, st.sampled_from(ORDINARY)), min_size=1, max_size=6))
+@settings(deadline=None, max_examples=300)
+def test_a_batch_reads_as_its_rows_do(rows: list[list[bytes]]) -> None:
+    assert ColumnReader(LAYOUT).read(turned(rows)) == one_by_one(rows)
+
+
+@given(st.lists(st.sampled_from(ORDINARY), min_size=1, max_size=30))
+@settings(deadline=None, max_examples=50)
+def test_ordinary_rows_do_not_need_the_slow_way(rows: list[list[bytes]]) -> None:
+    expected = one_by_one(rows)
+    with patch.object(LAYOUT, "read", side_effect=AssertionError("read row by row")):
+        assert ColumnReader(LAYOUT).read(turned(rows)) == expected
+
+
+def test_a_memo_that_is_full_begins_anew_and_reads_the_same() -> None:
+    rows = [ordered({**FAILED, "ElapsedRaw": str(number % 7).encode()}, LAYOUT.fields) for number in range(50)]
+    with patch.object(columns, "MEMO_VALUES", 3):
+        readings, _ = ColumnReader(LAYOUT).read(turned(rows))
+    assert [reading.record.elapsed_seconds for reading in readings] == [number % 7 for number in range(50)]
