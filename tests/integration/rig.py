@@ -29,6 +29,8 @@ class FakeClock:
     def __init__(self, now: float) -> None:
         self._now = now
         self._moved = anyio.Event()
+        self.asked: list[float] = []
+        """How long each sleeper wanted to sleep."""
 
     def now(self) -> float:
         return self._now
@@ -37,6 +39,7 @@ class FakeClock:
         return self._now
 
     async def sleep(self, seconds: float) -> None:
+        self.asked.append(seconds)
         deadline = self._now + seconds
         await anyio.lowlevel.checkpoint()
         while self._now < deadline:

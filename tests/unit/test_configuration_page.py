@@ -101,4 +101,4 @@ def test_the_variables_on_the_page_set_the_keys(tmp_path: Path) -> None:
 
 def test_a_sinks_own_limits_are_on_the_page() -> None:
     assert "Whole number, at least 4,096, at most 16,777,216." in chapter("Sinks of type `jsonl`")
-    assert 'Duration, at least "100ms".' in chapter("`[poll]`")
+    assert 'Duration, at least "1s".' in chapter("`[poll]`")
