@@ -20,7 +20,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from slurmwatchd.errors import ConfigError
 from slurmwatchd.units import DAY, HOUR, MINUTE, Duration, Texts, WholeDuration, split_address, split_texts
@@ -125,20 +124,6 @@ class Config(Section):
     log: LogSection = Field(default_factory=LogSection)
 
 
-class _Environment(BaseSettings):
-    """Only for its reading of nested `SLURMWATCHD_*` variables; `Config` validates what it read."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__")
-
-    slurm: dict[str, Any] = {}
-    poll: dict[str, Any] = {}
-    steps: dict[str, Any] = {}
-    store: dict[str, Any] = {}
-    sinks: dict[str, dict[str, Any]] = {}
-    web: dict[str, Any] = {}
-    log: dict[str, Any] = {}
-
-
 DEFAULT_SINKS: Mapping[str, Mapping[str, Any]] = {
     "jobs": {"type": "jsonl", "path": "/var/log/slurmwatchd/jobs.jsonl"}
 }
@@ -203,7 +188,8 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    known = tuple(f"{PREFIX}{name.upper()}" for name in _Environment.model_fields)
+    sections = tuple(Config.model_fields)
+    known = tuple(f"{PREFIX}{name.upper()}" for name in sections)
     ours = [name for name in environ if name.startswith(PREFIX) and name != CONFIG_VARIABLE]
     faults = [
         f"environment: {name}: is not a variable of slurmwatchd; write SLURMWATCHD_<SECTION>__<KEY>"
@@ -212,7 +198,25 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     ]
     if faults:
         raise ConfigError(faults)
-    source = EnvSettingsSource(_Environment)
+    if not ours:
+        return {}
+    # A tenth of a second to import, and seldom needed.
+    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict  # noqa: PLC0415
+
+    class Environment(BaseSettings):
+        """Only for its reading of nested variables; `Config` validates what it read."""
+
+        model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__")
+
+        slurm: dict[str, Any] = {}
+        poll: dict[str, Any] = {}
+        steps: dict[str, Any] = {}
+        store: dict[str, Any] = {}
+        sinks: dict[str, dict[str, Any]] = {}
+        web: dict[str, Any] = {}
+        log: dict[str, Any] = {}
+
+    source = EnvSettingsSource(Environment)
     source.env_vars = {name.lower(): environ[name] for name in ours}
     try:
         return source()

@@ -106,7 +106,9 @@ class Delivery:
         while events := await outbox.after(parts.database, self._seq, BATCH_EVENTS):
             self._tick(0)
             parts.metrics.oldest_undelivered.labels(self.name).set(events[0].observed)
-            wanted = [event for event in events if self._wants_backfill or event.found_by is not FoundBy.BACKFILL]
+            wanted = events
+            if not self._wants_backfill:
+                wanted = [event for event in events if event.found_by is not FoundBy.BACKFILL]
             state = await self._sink.write(wanted) if wanted else {}
             newest = events[-1].seq
             await outbox.advance(parts.database, self.name, newest, state, now=int(parts.clock.now()))

@@ -123,24 +123,25 @@ class Watcher:
 
     async def _fetch_all(self, send: ObjectSendStream[Fetched], forever: bool) -> None:  # noqa: FBT001 - start_soon passes by position
         clock = self._parts.clock
-        started = int(clock.now())
-        horizon = started - self._since_seconds
+        horizon = int(clock.now()) - self._since_seconds
         ledger = await ledger_store.load(self._parts.database, self.cluster, horizon=horizon)
         self._reached = ledger.watermark
+        polled = forever
         async with send:
             while True:
                 self._tick(0)
                 now = clock.now()
                 ledger = ledger.until(int(now))
                 await self._ask_limits(ledger, int(now))
-                window = due(ledger, now, self._rules())
-                if window is None or (not forever and window.head and ledger.newest >= started):
+                window = due(ledger, now, self._rules(), poll=not polled)
+                if window is None or (polled and not forever and window.head):
                     if not forever:
                         return
                     await self._wait(next_head(ledger, self._policy) - now)
                     continue
                 fetched = await self._fetch(window, ledger)
                 ledger = fetched.ledger
+                polled = polled or window.head
                 if window.head and forever:
                     ledger = await self._look_back(ledger, int(now))
                 try:

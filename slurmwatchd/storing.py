@@ -153,7 +153,7 @@ class Storer:
         metrics.nodelist_failures.labels(name).inc(len(expanded.failed))
         for error in expanded.failed.values():
             _log.warning("node list not expanded", cluster=name, error=str(error))
-        wrong = [record for record in records if _miscounted(record, expanded)]
+        wrong = [record for record in records if _miscounted(record, expanded)] if expanded.nodes else []
         metrics.nodelist_mismatches.labels(name).inc(len(wrong))
         for record in wrong:
             _log.warning(

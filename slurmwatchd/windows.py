@@ -150,7 +150,7 @@ class Ledger:
         return kept
 
 
-def due(ledger: Ledger, now: float, policy: Policy) -> Window | None:
+def due(ledger: Ledger, now: float, policy: Policy, *, poll: bool = False) -> Window | None:
     """Name the most urgent window, or None where all is read as the policy wants it.
 
     The present comes first, so that a long catch-up does not hold up what ends now; then what was never
@@ -160,8 +160,9 @@ def due(ledger: Ledger, now: float, policy: Policy) -> Window | None:
         ledger: What was read, with nothing ahead of `now` in it (`Ledger.until`).
         now: Epoch seconds.
         policy: The rules.
+        poll: Whether to look at the present even if the last poll was less than an interval ago.
     """
-    return _head(ledger, now, policy) or _hole(ledger, policy) or _reread(ledger, now, policy)
+    return _head(ledger, now, policy, poll=poll) or _hole(ledger, policy) or _reread(ledger, now, policy)
 
 
 def next_head(ledger: Ledger, policy: Policy) -> float:
@@ -169,9 +170,9 @@ def next_head(ledger: Ledger, policy: Policy) -> float:
     return ledger.newest + policy.interval if ledger.stretches else 0.0
 
 
-def _head(ledger: Ledger, now: float, policy: Policy) -> Window | None:
+def _head(ledger: Ledger, now: float, policy: Policy, *, poll: bool) -> Window | None:
     end = int(now)
-    if now < next_head(ledger, policy) or end <= ledger.horizon:
+    if (now < next_head(ledger, policy) and not poll) or end <= ledger.horizon:
         return None
     start = ledger.newest - policy.overlap
     if end - start > policy.slice_seconds:

@@ -7,6 +7,7 @@ import click
 
 from slurmwatchd import supervisor
 from slurmwatchd.cli.options import config_options, load
+from slurmwatchd.cli.tuning import tune
 
 
 @click.command("once")
@@ -24,4 +25,5 @@ def command(path: Path | None, **flags: str | None) -> None:
     async def round_trip() -> None:
         await supervisor.once(config)
 
+    tune()
     anyio.run(round_trip)

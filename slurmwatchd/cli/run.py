@@ -7,6 +7,7 @@ import click
 
 from slurmwatchd import supervisor
 from slurmwatchd.cli.options import config_options, load
+from slurmwatchd.cli.tuning import tune
 
 
 @click.command("run")
@@ -26,4 +27,5 @@ def command(path: Path | None, **flags: str | None) -> None:
     async def serve() -> None:
         await supervisor.run(config, reload=lambda: load(path, flags))
 
+    tune()
     anyio.run(serve)

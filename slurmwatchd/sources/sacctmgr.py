@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from slurmwatchd.errors import SlurmNotFoundError
 from slurmwatchd.process import TimedOutError
 from slurmwatchd.sources.commands import Commands
 
@@ -40,15 +41,12 @@ class Sacctmgr:
 
         While slurmdbd is down `sacctmgr show configuration` prints the client's half of its answer and exits 0
         (measured on 22.05.8), so the server's half must be there.
-
-        Raises:
-            SlurmNotFoundError: There is no sacctmgr.
         """
         try:
             done = await self._commands.run(
                 "sacctmgr", "-nP", "show", "configuration", timeout_seconds=_TIMEOUT_SECONDS
             )
-        except TimedOutError:
+        except (TimedOutError, SlurmNotFoundError):
             return None
         _, found, server = done.stdout.decode(errors="backslashreplace").partition("SlurmDBD configuration:")
         if done.returncode != 0 or not found:

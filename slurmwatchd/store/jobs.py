@@ -272,6 +272,8 @@ async def _earlier(
     connection: aiosqlite.Connection, batch: Batch, existing: Mapping[Key, sqlite3.Row]
 ) -> dict[int, tuple[bytes, str]]:
     """Return seq to (body, slots) of the stored attempts whose digest is another now."""
+    if not existing:
+        return {}
     wanted = [
         stored["seq"]
         for record, digest in batch.readings
