@@ -1,0 +1,41 @@
+"""Fixtures of the acceptance tests: a real cluster, and the daemon as a child process that watches it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.acceptance.watch import Watch
+from tests.real_slurm.plugin import (
+    cluster,
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_generate_tests,
+    pytest_terminal_summary,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.real_slurm.cluster import RealCluster
+
+__all__ = [
+    "cluster",
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_generate_tests",
+    "pytest_terminal_summary",
+]
+
+
+@pytest.fixture
+def watch(cluster: RealCluster, tmp_path: Path) -> Iterator[Watch]:
+    """A slurmwatchd of the test's own, not started yet; ended with the test, its log shown if that failed."""
+    made = Watch(cluster, tmp_path / "watch")
+    try:
+        yield made
+    finally:
+        made.kill()
+        print(made.log_tail())  # noqa: T201  (pytest shows it where the test failed)

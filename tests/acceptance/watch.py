@@ -1,0 +1,178 @@
+"""slurmwatchd as a child process, and what can be seen of it from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.real_slurm.daemons import wait_until
+from tests.real_slurm.ports import free_block
+from tests.real_slurm.truth import Key, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.real_slurm.cluster import RealCluster
+
+REPOSITORY = Path(__file__).parents[2]
+CONFIG = """
+[slurm]
+bin_dir = "{bin_dir}"
+conf = "{conf}"
+
+[poll]
+interval = "{interval}"
+overlap = "2m"
+since = "{since}"
+
+[store]
+path = "{folder}/slurmwatchd.db"
+
+[sinks.jobs]
+type = "jsonl"
+path = "{folder}/jobs.jsonl"
+
+[sinks.metrics]
+type = "prometheus"
+
+[web]
+listen = "127.0.0.1:{port}"
+"""
+
+
+class Watch:
+    """One installation of slurmwatchd: configuration, store, file, and at most one process at a time."""
+
+    def __init__(self, cluster: RealCluster, folder: Path, interval: str = "1s", since: str = "1h") -> None:
+        folder.mkdir(parents=True)
+        self.cluster = cluster
+        self.file = folder / "jobs.jsonl"
+        self.log = folder / "slurmwatchd.log"
+        self.port = free_block(1)
+        self.config = folder / "slurmwatchd.toml"
+        self.config.write_text(
+            CONFIG.format(
+                bin_dir=cluster.bin_dir,
+                conf=cluster.conf,
+                folder=folder,
+                port=self.port,
+                interval=interval,
+                since=since,
+            ),
+            encoding="utf-8",
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the service; it is not awaited."""
+        assert self.process is None
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._argv("run"),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment(),
+                start_new_session=True,
+            )
+
+    def once(self) -> subprocess.CompletedProcess[str]:
+        """Run one poll to its end."""
+        return subprocess.run(
+            self._argv("once"),
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=self._environment(),
+            timeout=120,
+        )
+
+    def kill(self) -> None:
+        """End the process with SIGKILL, and the sacct it may have running."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def stop(self) -> int:
+        """End the process as systemd does, and return its exit status."""
+        assert self.process is not None
+        self.process.terminate()
+        status = self.process.wait(timeout=60)
+        self.process = None
+        return status
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is still there."""
+        return self.process is not None and self.process.poll() is None
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask the daemon's web page; status 0 where nobody listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+    def ended_by_state(self) -> Counter[str]:
+        """`slurmwatchd_jobs_ended_total` by state, from a scrape; empty while nobody answers."""
+        counts: Counter[str] = Counter()
+        status, text = self.get("/metrics")
+        if status != 200:
+            return counts
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == "slurmwatchd_jobs_ended_total":
+                    counts[sample.labels["state"]] += int(sample.value)
+        return counts
+
+    def records(self) -> list[Mapping[str, Any]]:
+        """Every whole line of the file; one that is not JSON fails the test."""
+        if not self.file.exists():
+            return []
+        lines = self.file.read_bytes().split(b"\n")
+        return [json.loads(line) for line in lines[:-1]]
+
+    def keys(self) -> set[Key]:
+        """The attempts the file tells the end of."""
+        return {key_of(record) for record in self.records() if record["event"] == "job_ended"}
+
+    def states(self) -> Counter[str]:
+        """How many ends the file holds, by state."""
+        return Counter(record["state"] for record in self.records() if record["event"] == "job_ended")
+
+    def wait_until(self, condition: Callable[[], object], what: str, timeout_seconds: float = 60) -> None:
+        """Wait for a condition while the daemon runs."""
+
+        def come_true() -> bool:
+            assert self.is_running, f"slurmwatchd ended by itself\n{self.log_tail()}"
+            return bool(condition())
+
+        wait_until(come_true, what, timeout_seconds, self.log_tail)
+
+    def log_tail(self) -> str:
+        """The end of the daemon's log."""
+        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+        return f"--- end of {self.log}\n" + "\n".join(text.splitlines()[-40:])
+
+    def _argv(self, command: str) -> list[str]:
+        return [sys.executable, "-m", "slurmwatchd", command, "--config", str(self.config)]
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SLURMWATCHD_")}
+        return {**inherited, "PYTHONPATH": str(REPOSITORY)}

@@ -1,0 +1,137 @@
+"""A running real cluster, as the tests use it. `bringup.up` makes one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.real_slurm import volume
+from tests.real_slurm.daemons import ClusterError, Daemon, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from tests.real_slurm.database import Argument, Database
+    from tests.real_slurm.releases import Release
+    from tests.real_slurm.roots import Root
+
+COMMANDS = ("sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "sdiag", "sinfo", "squeue", "srun")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealCluster:
+    """slurmdbd, slurmctld and eight slurmd of one release, running."""
+
+    release: Release
+    root: Root = field(repr=False)
+    run_dir: Path
+    bin_dir: Path
+    conf: Path
+    config: Path
+    database: Database = field(repr=False)
+    slurmdbd: Daemon = field(repr=False)
+
+    @property
+    def version(self) -> str:
+        """The release: `24.11`."""
+        return self.release.version
+
+    @property
+    def name(self) -> str:
+        """The cluster's name, as slurmdbd knows it."""
+        return self.release.cluster
+
+    def run(
+        self,
+        *argv: str,
+        stdin: str = "",
+        check: bool = True,
+        timeout_seconds: float = 60,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one of Slurm's commands: `run("squeue", "-h")`.
+
+        Surrogates in an argument reach Slurm as the bytes they stand for.
+
+        Raises:
+            ClusterError: It failed, and `check` is true.
+        """
+        command, *rest = argv
+        done = subprocess.run(
+            [str(self.bin_dir / command), *rest],
+            check=False,
+            cwd="/",
+            env={**os.environ, **(environment or {})},
+            input=stdin.encode("utf-8", "surrogateescape"),
+            capture_output=True,
+            timeout=timeout_seconds,
+        )
+        output, errors = (data.decode("utf-8", "surrogateescape") for data in (done.stdout, done.stderr))
+        if check and done.returncode != 0:
+            raise ClusterError(f"{' '.join(argv)!r}: exit {done.returncode}: {errors.strip()}")
+        return subprocess.CompletedProcess(done.args, done.returncode, output, errors)
+
+    def sql(self, query: str, arguments: Sequence[Argument] = ()) -> list[dict[str, str | None]]:
+        """Ask slurmdbd's own tables; `{job_table}`, `{step_table}`, `{assoc_table}` stand for their names."""
+        tables = {f"{kind}_table": f"`{self.name}_{kind}_table`" for kind in ("job", "step", "assoc")}
+        return self.database.query(query.format(**tables), arguments)
+
+    def load_jobs(self, count: int, start: int, end: int) -> int:
+        """Put jobs that ended evenly over [start, end) straight into the job table.
+
+        Args:
+            count: How many.
+            start: Epoch seconds of the first end.
+            end: Epoch seconds no end reaches.
+
+        Returns:
+            The first of their job ids, which follow each other.
+        """
+        return volume.load_jobs(self.sql, self.release, count, start, end)
+
+    def remove_jobs(self, first_id: int, count: int) -> None:
+        """Take loaded jobs out again."""
+        self.sql("delete from {job_table} where id_job >= %s and id_job < %s", (first_id, first_id + count))
+
+    def stop_slurmdbd(self) -> None:
+        """Stop slurmdbd in order; slurmctld keeps what it cannot deliver."""
+        self.slurmdbd.stop()
+
+    def kill_slurmdbd(self) -> None:
+        """End slurmdbd with SIGKILL."""
+        self.slurmdbd.stop(signal.SIGKILL)
+
+    def start_slurmdbd(self) -> None:
+        """Start slurmdbd and wait until it answers."""
+        self.slurmdbd.start()
+        self.wait_until(self.slurmdbd_answers, "slurmdbd to answer", explain=self.slurmdbd.tail)
+
+    def slurmdbd_answers(self) -> bool:
+        """Whether a client gets an answer from slurmdbd."""
+        answer = self.run("sacctmgr", "-n", "list", "cluster", check=False, timeout_seconds=30)
+        return answer.returncode == 0
+
+    def undelivered(self) -> int:
+        """How many records slurmctld still holds for slurmdbd."""
+        for line in self.run("sdiag").stdout.splitlines():
+            if line.startswith("DBD Agent queue size:"):
+                return int(line.partition(":")[2])
+        raise ClusterError("sdiag did not tell the DBD agent's queue")
+
+    def wait_until(
+        self,
+        condition: Callable[[], object],
+        what: str,
+        timeout_seconds: float = 60,
+        explain: Callable[[], str] = str,
+    ) -> None:
+        """Wait for a condition.
+
+        Raises:
+            ClusterError: It did not come true in time.
+        """
+        wait_until(condition, f"{what} on Slurm {self.version}", timeout_seconds, explain)
