@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import anyio
 import anyio.to_thread
@@ -144,13 +144,17 @@ class SystemProcessRunner:
     ) -> Completed:
         """See `ProcessRunner.run`."""
         started = time.monotonic()
-        process, stdout = await _start(argv, env)
+        stdout = _Stdout()
         collected = io.BytesIO()
         tail = _Tail()
         try:
-            with anyio.fail_after(timeout_seconds):
-                await _drain(process, stdout, spool or collected, tail)
-                returncode = await process.wait()
+            process = await _start(argv, env, stdout)
+            try:
+                with anyio.fail_after(timeout_seconds):
+                    await _drain(process, stdout, spool or collected, tail)
+                    returncode = await process.wait()
+            finally:
+                await _bury(process)
         except TimeoutError:
             raise TimedOutError(
                 f"{Path(argv[0]).name} gave no complete answer in {timeout_seconds:g} s and was killed",
@@ -158,7 +162,7 @@ class SystemProcessRunner:
                 stderr=tail.kept.decode(errors="backslashreplace"),
             ) from None
         finally:
-            await _bury(process)
+            stdout.close_unread()
         return Completed(
             argv=tuple(argv),
             returncode=returncode,
@@ -169,34 +173,49 @@ class SystemProcessRunner:
         )
 
 
-async def _start(argv: Sequence[str], env: Mapping[str, str]) -> tuple[Process, BinaryIO]:
-    """Start a child and return it with our end of the pipe that is its stdout."""
-    stdout, their_end = _pipe()
+class _Stdout:
+    """Our end of the pipe that is a child's stdout; closed by the thread that reads it, else by `close_unread`."""
+
+    def __init__(self) -> None:
+        ours, self.theirs = os.pipe()
+        with suppress(OSError):
+            # The default of 64 KiB makes sacct and us take turns; more than the user's limit is refused.
+            fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, CHUNK_BYTES)
+        self._file = os.fdopen(ours, "rb", buffering=0)
+        self._begun = False
+
+    def copy_to(self, spool: Spool) -> None:
+        """Move the pipe's contents to its end; runs in a worker thread."""
+        self._begun = True
+        with self._file:
+            while chunk := self._file.read(CHUNK_BYTES):
+                spool.write(chunk)
+                # Sacct writes pieces of 4 KiB; waking up for each would cost more than parsing them and would take
+                # turns with the parsing. The pipe holds what comes meanwhile.
+                time.sleep(_GATHER_SECONDS)
+
+    def close_unread(self) -> None:
+        """Close a pipe that no thread has begun to read: a descriptor is never taken away from under a read."""
+        if not self._begun:
+            self._file.close()
+
+
+async def _start(argv: Sequence[str], env: Mapping[str, str], stdout: _Stdout) -> Process:
+    """Start a child that prints into a pipe."""
     try:
-        process = await anyio.open_process(
-            list(argv), stdin=subprocess.DEVNULL, stdout=their_end, env=dict(env), start_new_session=True
+        return await anyio.open_process(
+            list(argv), stdin=subprocess.DEVNULL, stdout=stdout.theirs, env=dict(env), start_new_session=True
         )
+    except (FileNotFoundError, PermissionError) as error:
+        raise SlurmNotFoundError(f"cannot run {argv[0]}: {error.strerror}") from error
     except OSError as error:
-        stdout.close()
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise SlurmNotFoundError(f"cannot run {argv[0]}: {error.strerror}") from error
         # Too many processes or open files, no memory, an argument that is too long.
         raise CommandError(f"cannot start {argv[0]}: {error.strerror}", argv=argv) from error
     finally:
-        os.close(their_end)
-    return process, stdout
+        os.close(stdout.theirs)
 
 
-def _pipe() -> tuple[BinaryIO, int]:
-    """Return our end of a roomy pipe, and the child's."""
-    ours, theirs = os.pipe()
-    with suppress(OSError):
-        # The default of 64 KiB makes sacct and us take turns; more than the user's limit is refused.
-        fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, CHUNK_BYTES)
-    return os.fdopen(ours, "rb", buffering=0), theirs
-
-
-async def _drain(process: Process, stdout: BinaryIO, spool: Spool, tail: _Tail) -> None:
+async def _drain(process: Process, stdout: _Stdout, spool: Spool, tail: _Tail) -> None:
     """Read both pipes to their ends; a spool that fails ends the reading, and its error is raised."""
     failures: list[OSError] = []
 
@@ -204,7 +223,7 @@ async def _drain(process: Process, stdout: BinaryIO, spool: Spool, tail: _Tail) 
         try:
             # Large answers do not pass through the event loop. When this is cancelled the thread is left alone:
             # the child is killed next, which ends the pipe and with it the thread.
-            await anyio.to_thread.run_sync(_copy, stdout, spool, abandon_on_cancel=True)
+            await anyio.to_thread.run_sync(stdout.copy_to, spool, abandon_on_cancel=True)
         except OSError as error:
             failures.append(error)
             group.cancel_scope.cancel()
@@ -216,16 +235,6 @@ async def _drain(process: Process, stdout: BinaryIO, spool: Spool, tail: _Tail) 
                 tail.take(await process.stderr.receive())
     if failures:
         raise failures[0]
-
-
-def _copy(stdout: BinaryIO, spool: Spool) -> None:
-    """Move a pipe's contents to its end; runs in a worker thread."""
-    with stdout:
-        while chunk := stdout.read(CHUNK_BYTES):
-            spool.write(chunk)
-            # Sacct writes pieces of 4 KiB; waking up for each would cost more than parsing them, and would take
-            # turns with the parsing. The pipe holds what comes meanwhile.
-            time.sleep(_GATHER_SECONDS)
 
 
 async def _bury(process: Process) -> None:

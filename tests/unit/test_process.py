@@ -1,6 +1,7 @@
 """Child processes as they really are: scripts that hang, flood, fork and die."""
 
 import errno
+import gc
 import os
 import shutil
 import time
@@ -293,3 +294,13 @@ async def test_a_child_that_cannot_be_started_now_may_be_startable_later() -> No
     with pytest.raises(CommandError, match="cannot start /bin/echo: Argument list too long") as caught:
         await SystemProcessRunner().run(["/bin/echo", "x" * 200_000], env=ENV, timeout_seconds=30)
     assert not isinstance(caught.value, SlurmNotFoundError | TimedOutError)
+
+
+async def test_a_run_cancelled_at_once_leaves_no_pipe_open() -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(20):
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await shell("echo never read")
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
