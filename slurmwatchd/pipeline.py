@@ -132,18 +132,18 @@ class Watcher:
                 self._tick(0)
                 now = clock.now()
                 ledger = ledger.until(int(now))
-                await self._ask_limits(ledger, int(now))
-                window = due(ledger, now, self._rules(), poll=not polled)
-                if window is None or (polled and not forever and window.head):
+                rules = self._rules()
+                if polled and not forever:
+                    # One poll is what was asked for, however long catching up takes.
+                    rules = replace(rules, interval=math.inf)
+                window = due(ledger, now, rules, poll=not polled)
+                if window is None:
                     if not forever:
                         return
                     await self._wait(next_head(ledger, self._policy) - now)
                     continue
                 fetched = await self._fetch(window, ledger)
                 ledger = fetched.ledger
-                polled = polled or window.head
-                if window.head and forever:
-                    ledger = await self._look_back(ledger, int(now))
                 try:
                     await send.send(fetched)
                 except anyio.BrokenResourceError:
@@ -153,6 +153,11 @@ class Watcher:
                 except BaseException:
                     await fetched.resources.aclose()
                     raise
+                if window.head:
+                    polled = True
+                    await self._ask_limits(ledger, int(now))
+                    if forever:
+                        ledger = await self._look_back(ledger, int(now))
 
     def _rules(self) -> Policy:
         """Return the policy with slices as short as slurmdbd wants them now."""
@@ -165,7 +170,7 @@ class Watcher:
         )
 
     async def _ask_limits(self, ledger: Ledger, now: int) -> None:
-        """Ask now and then under which limits slurmdbd answers, and say so where they cost records."""
+        """Ask now and then, after a poll, under which limits slurmdbd answers; say so where they cost records."""
         if self._parts.clock.monotonic() - self._limits_asked < LIMITS_SECONDS:
             return
         limits = await self._parts.sacctmgr.limits()

@@ -1,0 +1,47 @@
+"""What ended while slurmdbd was down is there as soon as slurmctld has worked off its queue, not minutes later."""
+
+from pathlib import Path
+
+import anyio
+
+from tests.integration.rig import Rig
+
+# No re-reads: what finds the record is the doubt about the outage, and nothing else.
+QUIET = {"interval": "30s", "overlap": "1m", "reread": []}
+
+
+async def _until(rig: Rig, condition: str, *, step: float = 5) -> None:
+    """Let time pass until the store answers a question with a number other than 0."""
+    with anyio.fail_after(30):
+        while not rig.ask_store(condition)[0][0]:
+            rig.move(step)
+            await anyio.sleep(0.02)
+
+
+async def test_record_of_an_outage_is_read_when_the_queue_is_empty(tmp_path: Path) -> None:
+    with Rig(tmp_path, poll=QUIET) as rig:
+        async with rig.daemon() as daemon, anyio.create_task_group() as group:
+            watcher, health = daemon.watchers[0], daemon.health.clusters["sim"]
+            group.start_soon(watcher.run)
+            await _until(rig, "SELECT count(*) FROM ledger")
+            rig.cluster.set_slurmdbd_down()
+            rig.move(31)
+            with anyio.fail_after(30):
+                while not health.error:  # noqa: ASYNC110 - nothing tells when it is set
+                    await anyio.sleep(0.02)
+            # Ends early in the outage; slurmctld holds it back until long after, further than the overlap reaches.
+            back = rig.now + 600
+            rig.ended(10, job_name="in the outage", end_visible_at=back)
+            rig.cluster.set_dbd_agent_queue(15)
+            rig.move(120)
+            rig.cluster.set_slurmdbd_down(down=False)
+            while rig.now < back + 60:
+                rig.move(10)
+                await anyio.sleep(0.02)
+            assert rig.ask_store("SELECT count(*) FROM jobs") == [(0,)]
+            rig.cluster.set_dbd_agent_queue(0)
+            emptied = rig.now
+            await _until(rig, "SELECT count(*) FROM jobs")
+            assert rig.now - emptied <= 75
+            group.cancel_scope.cancel()
+        assert rig.ask_store("SELECT count(*) FROM events") == [(1,)]
