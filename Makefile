@@ -34,7 +34,7 @@ lint: $(VENV)/.development  ## ruff, mypy, import-linter, and what is in packagi
 
 test-slurm: $(VENV)/.development  ## the tests on a real Slurm; root (SLURM_VERSIONS="22.05 24.11 26.05")
 	$(BIN)/python -m pytest -m real_slurm $(addprefix --slurm-version=,$(SLURM_VERSIONS)) \
-		tests/contract tests/acceptance $(ARGS)
+		$(wildcard tests/contract) tests/acceptance $(ARGS)
 
 slurm-up: $(VENV)/.development  ## bring up a real Slurm to play with; root (VERSION=24.11)
 	$(BIN)/python -m tests.real_slurm up $(VERSION)
