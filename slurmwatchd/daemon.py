@@ -80,7 +80,6 @@ class Daemon:
         self.deliveries = deliveries
         self.metrics = metrics
         self.health = health
-        self._lines = _Lines()
 
     async def once(self) -> None:
         """Read what is due, deliver it, and return.
@@ -195,15 +194,15 @@ class Daemon:
         notifier, health = self.outside.notifier, self.health
         watchdog = notifier.watchdog_interval()
         began = self.outside.clock.monotonic()
-        ready, fed = False, began
+        ready, fed, told = False, began, ""
         while True:
             now = self.outside.clock.monotonic()
             if not ready and (health.started() or now - began >= READY_SECONDS):
                 ready = True
                 notifier.ready(health.line())
                 _log.info("ready", state=health.line())
-            if (line := health.line()) != self._lines.last:
-                self._lines.last = line
+            if (line := health.line()) != told:
+                told = line
                 notifier.status(line)
             if watchdog is not None and now - fed >= watchdog / 2:
                 if stalled := health.stalled():
@@ -219,13 +218,6 @@ class Daemon:
             due = self.outside.clock.monotonic() + _LAG_SECONDS
             await anyio.sleep(_LAG_SECONDS)
             self.metrics.loop_lag.observe(max(0.0, self.outside.clock.monotonic() - due))
-
-
-@dataclass(slots=True)
-class _Lines:
-    """The last status line sent."""
-
-    last: str = ""
 
 
 async def _drain_one(delivery: Delivery) -> None:
