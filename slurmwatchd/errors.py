@@ -4,19 +4,21 @@
 
     SlurmwatchError
     ├── TransientError              retry with backoff, nothing is lost meanwhile
-    │   ├── SacctError              sacct failed: not running, exit status, stderr, timeout
-    │   │   ├── SacctTimeoutError       no answer within slurm.timeout
-    │   │   ├── SacctTooWideError       slurmdbd refuses so wide a stretch: ask for less
-    │   │   └── SacctOutputError        header or framing is not what was asked for
-    │   ├── ScontrolError           scontrol failed for a whole batch
+    │   ├── CommandError            a child process did not do what it was asked
+    │   │   ├── SacctError              its exit status or its stderr says so
+    │   │   │   ├── SacctTimeoutError       no answer within slurm.timeout
+    │   │   │   ├── SacctTooWideError       slurmdbd refuses so wide a stretch: ask for less
+    │   │   │   └── SacctOutputError        header or framing is not what was asked for
+    │   │   ├── ScontrolError           scontrol failed for a whole batch
+    │   │   └── process.TimedOutError   killed after its time; the sources make one of the above of it
     │   ├── StoreBusyError          the database is locked or its disk is full
     │   └── SinkError               a receiver cannot take events now
-    └── FatalError                  stop, with an exit code
-        ├── ConfigError             exit 78 (EX_CONFIG)
-        ├── StoreError              the store cannot be used: exit 1
-        ├── ListenError             the web address cannot be bound: exit 1
-        └── SlurmNotFoundError      a Slurm command is not where the config says: exit 1
-    NodelistError                   one node list is no node list (costs that list only)
+    ├── FatalError                  stop, with an exit code
+    │   ├── ConfigError             exit 78 (EX_CONFIG)
+    │   ├── StoreError              the store cannot be used: exit 1
+    │   ├── ListenError             the web address cannot be bound: exit 1
+    │   └── SlurmNotFoundError      no such Slurm command: exit 1 at the start, tried again later on
+    └── NodelistError               one node list is no node list (costs that list only)
 
 Raise; the supervisor logs, once.
 """

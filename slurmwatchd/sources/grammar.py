@@ -1,11 +1,11 @@
 """Sacct's spellings of numbers, times and lists, each read by one small function.
 
 A reader takes the bytes of one field, never empty, and returns the value, None where Slurm says that there
-is none, or raises ValueError for anything else; the caller keeps the text then.
+is none, or raises ValueError for anything else; the caller keeps the text then. Nothing is remembered here:
+`columns.py` does that, once.
 """
 
 import re
-from functools import lru_cache
 
 from slurmwatchd.records import Tres, TresValue
 
@@ -36,7 +36,6 @@ def text(value: bytes) -> str:
     return value.decode(errors="backslashreplace")
 
 
-@lru_cache(maxsize=8192)
 def integer(value: bytes) -> int | None:
     """Read a decimal number; NO_VAL and INFINITE are None."""
     number = _whole(value)
@@ -55,7 +54,6 @@ def reason(value: bytes) -> str | None:
     return None if value == b"None" else text(value)
 
 
-@lru_cache(maxsize=16384)
 def epoch(value: bytes) -> int | None:
     """Read a time under `SLURM_TIME_FORMAT=%s`; `Unknown` (0) and `None` (never) are None."""
     if value in (b"Unknown", b"None"):
@@ -70,7 +68,6 @@ def natural(value: bytes) -> int:
     return int(value)
 
 
-@lru_cache(maxsize=8192)
 def duration(value: bytes) -> int | None:
     """Read `[D-]HH:MM:SS` as seconds."""
     match = _DURATION.fullmatch(value)
@@ -80,20 +77,17 @@ def duration(value: bytes) -> int | None:
     return int(days) * 86400 + int(hours) * 3600 + int(minutes) * 60 + int(seconds)
 
 
-@lru_cache(maxsize=4096)
 def minutes(value: bytes) -> int | None:
     """Read whole minutes as seconds; no limit of the job's own (`UNLIMITED`, `Partition_Limit`) is None."""
     return None if value in (b"UNLIMITED", b"Partition_Limit") else _whole(value) * 60
 
 
-@lru_cache(maxsize=1024)
 def exit_code(value: bytes) -> tuple[int, int]:
     """Read `code:signal`."""
     code, _, signal = value.partition(b":")
     return _whole(code), _whole(signal)
 
 
-@lru_cache(maxsize=1024)
 def state(value: bytes) -> tuple[str, int | None]:
     """Read a state: one word, and who cancelled (`CANCELLED by 1000`; -2 and NO_VAL mean nobody knows)."""
     word, _, by = value.partition(b" by ")
@@ -128,7 +122,6 @@ def job_id(value: str) -> tuple[int | None, int | None, str | None, int | None, 
     return None, None, None, None, None
 
 
-@lru_cache(maxsize=16384)
 def node_list(value: bytes) -> str | None:
     """Read a compact node list.
 
@@ -140,12 +133,11 @@ def node_list(value: bytes) -> str | None:
     return NO_NODES if value == b"None assigned" else text(value)
 
 
-@lru_cache(maxsize=16384)
 def tres(value: bytes) -> Tres:
     """Read a TRES list such as `billing=4,cpu=4,gres/gpu:a100=2,mem=1500M,node=1`.
 
-    Memory becomes `mem_bytes`; other names are kept. The result is shared between equal texts: it must not
-    be changed.
+    Memory becomes `mem_bytes`; other names are kept. The result may be shared between records of equal text: it
+    must not be changed.
     """
     result: dict[str, TresValue] = {}
     for item in text(value).split(","):
