@@ -88,11 +88,16 @@ class Daemon:
             TransientError: Slurm, the store or a sink failed; what was read until then is in the store.
         """
         failures: list[Exception] = []
-        for watcher in self.watchers:
-            try:
-                await watcher.once()
-            except (TransientError, SlurmNotFoundError) as error:
-                failures.append(error)
+        async with anyio.create_task_group() as group:
+            # Sinks get events while the next ones are read; how they fared is asked at the end.
+            for delivery in self.deliveries:
+                group.start_soon(delivery.run)
+            for watcher in self.watchers:
+                try:
+                    await watcher.once()
+                except (TransientError, SlurmNotFoundError) as error:
+                    failures.append(error)
+            group.cancel_scope.cancel()
         for delivery in self.deliveries:
             try:
                 await delivery.drain()

