@@ -70,12 +70,12 @@ def _members(name: str, column: Sequence[Any]) -> list[bytes]:
     except TypeError:
         # Values that cannot be looked up, such as a TRES list: rows of equal text share one object.
         objects = dict(zip(map(id, column), column, strict=True))
-        texts = {identity: key + write(value) for identity, value in objects.items()}
+        texts = {identity: key + write(value) for identity, value in objects.items() if value is not None}
         texts[id(None)] = none
         return [texts[id(value)] for value in column]
     if len(distinct) * 2 > len(column):
         return [none if value is None else key + write(value) for value in column]
-    written = {value: key + write(value) for value in distinct}
+    written = {value: key + write(value) for value in distinct if value is not None}
     written[None] = none
     return list(map(written.__getitem__, column))
 

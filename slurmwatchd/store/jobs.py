@@ -5,8 +5,9 @@ whose digest is the stored one costs a comparison.
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import aiosqlite
@@ -26,6 +27,15 @@ REVISING = (
 )  # fmt: skip
 """The fields whose later change is told by a `job_revised`."""
 
+
+_JOB_COLUMNS = (
+    'id, cluster, job_id_raw, submit, job_id, state, "user", account, "partition", start, "end", nodelist, '
+    "digest, revision, seq"
+)
+_EVENT_COLUMNS = "seq, id, job, kind, revision, time, observed, found_by, layout, nodelist, changed, body"
+_ROWS_A_STATEMENT = 200
+"""SQLite's module takes and drops Python's lock once a statement: with a row each, it would wait for whoever else
+runs, once for every row."""
 
 Key = tuple[int, int]
 """job_id_raw and submit, within one cluster."""
@@ -133,16 +143,8 @@ class Intake:
         existing = await _existing(connection, batch)
         earlier = await _earlier(connection, batch, existing)
         plan = await anyio.to_thread.run_sync(self._plan, batch, existing, earlier, ids, layout)
-        await connection.executemany(
-            'INSERT INTO jobs (id, cluster, job_id_raw, submit, job_id, state, "user", account, "partition", '
-            'start, "end", nodelist, digest, revision, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-            plan.jobs,
-        )
-        await connection.executemany(
-            "INSERT INTO events (seq, id, job, kind, revision, time, observed, found_by, layout, nodelist, "
-            "changed, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            plan.events,
-        )
+        await _insert(connection, "jobs", _JOB_COLUMNS, plan.jobs)
+        await _insert(connection, "events", _EVENT_COLUMNS, plan.events)
         await connection.executemany(
             'UPDATE jobs SET state = ?, "user" = ?, account = ?, "partition" = ?, start = ?, "end" = ?, '
             "nodelist = ?, digest = ?, revision = ?, seq = ? WHERE id = ?",
@@ -218,6 +220,21 @@ class Intake:
             )  # fmt: skip
             seq += 1
         return plan
+
+
+async def _insert(
+    connection: aiosqlite.Connection, table: str, columns: str, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Insert rows, many to a statement."""
+    row = f"({', '.join('?' * (columns.count(',') + 1))})"
+    head = f"INSERT INTO {table} ({columns}) VALUES "  # noqa: S608 - constants
+    whole = len(rows) - len(rows) % _ROWS_A_STATEMENT
+    many = head + ", ".join([row] * _ROWS_A_STATEMENT)
+    packs = [
+        tuple(chain.from_iterable(rows[n : n + _ROWS_A_STATEMENT])) for n in range(0, whole, _ROWS_A_STATEMENT)
+    ]
+    await connection.executemany(many, packs)
+    await connection.executemany(head + row, rows[whole:])
 
 
 def _sorted(

@@ -31,6 +31,7 @@ class FakeClock:
         self._moved = anyio.Event()
         self.asked: list[float] = []
         """How long each sleeper wanted to sleep."""
+        self._asleep = 0
 
     def now(self) -> float:
         return self._now
@@ -42,8 +43,21 @@ class FakeClock:
         self.asked.append(seconds)
         deadline = self._now + seconds
         await anyio.lowlevel.checkpoint()
-        while self._now < deadline:
-            await self._moved.wait()
+        self._asleep += 1
+        try:
+            while self._now < deadline:
+                await self._moved.wait()
+        finally:
+            self._asleep -= 1
+
+    async def at_rest(self) -> None:
+        """Wait until somebody sleeps, and has seen that it is not yet time to wake."""
+        moved = self._moved
+        with anyio.fail_after(60):
+            for _ in range(3):
+                await anyio.lowlevel.checkpoint()
+            while not self._asleep and self._moved is moved:
+                await anyio.sleep(0.005)
 
     def move(self, seconds: float) -> None:
         self._now += seconds

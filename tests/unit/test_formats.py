@@ -214,5 +214,6 @@ def test_a_value_that_is_no_text_is_left_out_whole() -> None:
 
 def test_many_bodies_are_the_same_bytes_as_each_by_itself() -> None:
     never = FINISHED._replace(start=None, node_list=None, comment="held", raw={"State": "?"})
-    for records in ([], [FINISHED], [never], [FINISHED, never, FINISHED]):
+    shared = [FINISHED._replace(job_id_raw=number, alloc_tres={"cpu": number % 3}) for number in range(9)]
+    for records in ([], [FINISHED], [never], [FINISHED, never, FINISHED], [never, *shared, never, *shared]):
         assert bodies(records) == [body(wire(record)) for record in records]
