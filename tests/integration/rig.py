@@ -56,7 +56,7 @@ class FakeClock:
         with anyio.fail_after(60):
             for _ in range(3):
                 await anyio.lowlevel.checkpoint()
-            while not self._asleep and self._moved is moved:
+            while not self._asleep and self._moved is moved:  # noqa: ASYNC110 - nothing tells when
                 await anyio.sleep(0.005)
 
     def move(self, seconds: float) -> None:
