@@ -10,6 +10,7 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from .agent import DbdAgent
 from .rows import complete_job, complete_step
 from .schema import (
     CREATE,
@@ -22,7 +23,7 @@ from .schema import (
     STEP_IDS,
     STEP_TEXT,
 )
-from .settings import DEFAULTS, Call, Settings
+from .settings import DEFAULTS, Call
 from .storage import quoted
 from .versions import release_of
 
@@ -46,7 +47,7 @@ class JobKey(NamedTuple):
     time_submit: int
 
 
-class SimCluster(Settings):
+class SimCluster(DbdAgent):
     """The accounting database of a simulated Slurm: `create` or `open` one, write jobs, read the truth.
 
     Every method is a transaction of its own, or part of the one `batch()` holds open. Threads may
@@ -117,6 +118,7 @@ class SimCluster(Settings):
             if "job_db_inx" not in row:
                 row["job_db_inx"] = self._db_index(cluster, row["time_submit"])
             number = self._insert("jobs", row)
+            self._send(number, "row")
             self._remember_user(row)
             for step, used in steps.items():
                 self._insert_step(number, row, step, used)
@@ -171,6 +173,14 @@ class SimCluster(Settings):
             self.update_job(key, state="SUSPENDED", time_suspended=moment)
             self._db.execute("INSERT INTO suspensions VALUES (?, ?, 0)", (self._number(key), moment))
 
+    def kill_suspended(self, key: JobKey, **columns: Unpack[JobColumns]) -> None:
+        """Cancel a suspended job: slurmctld dates its end to the second it was suspended, so it is born old."""
+        with self.batch():
+            moment = self.job(key)["time_suspended"]
+            ended: JobColumns = {"state": "CANCELLED", "time_end": moment, "time_suspended": 0, **columns}
+            self.update_job(key, **ended)
+            self._db.execute("UPDATE suspensions SET time_end = ? WHERE job = ?", (moment, self._number(key)))
+
     def update_job(self, key: JobKey, **columns: Unpack[JobColumns]) -> None:
         """Change columns of a row, as `add_job` names them.
 
@@ -186,6 +196,8 @@ class SimCluster(Settings):
             ).rowcount
             if not changed:
                 raise KeyError(key)
+            if row.get("time_end"):
+                self._send(self._number(key), "end")
 
     def update_step(self, key: JobKey, step: int | str, **columns: Unpack[StepColumns]) -> None:
         """Change columns of a step.

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 
-from .session import Session, perform
+from .session import DB_CONNECTION, Session, Stop, perform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +21,11 @@ KINDS: dict[str, str] = {
     "slow": "answers after `seconds`",
     "exit": "exit status `code` with `stderr`; `bytes` or `records` of the answer come first",
     "stderr_exit0": "the whole answer, then `stderr`, exit status 0",
+    "errno": "the header, what slurmdbd's error `number` (7000, 7006, 7007 ...) is called, and its exit status",
     "header_only": "the header and no rows, exit status 0",
-    "cut": "the answer ends after `bytes` or `records` (default: half of it); exit status `code` or `signal`",
+    "trickle": "the answer comes `bytes` at a time, with `seconds` between",
+    "cut": "the answer ends after `bytes`, after `records`, or so many bytes behind so many records (default: half"
+    " of it); exit status `code` or `signal`",
     "kill": "half of the answer, then SIGKILL",
     "blank_tres": "TRES and QOS columns are blank, an error on stderr, exit status 0",
     "garbage": "`bytes` bytes that are no answer at all, exit status 0",
@@ -48,16 +51,14 @@ def _held_answer(session: Session, arguments: list[str], body: Body) -> bytes:
 
 
 def _part(session: Session, answer: bytes, wish: dict[str, str | int | float], default: int) -> bytes:
-    """Cut an answer after `bytes` bytes or `records` records."""
+    """Cut an answer after `bytes` bytes, or so many bytes behind `records` records."""
     if "records" in wish:
         records = int(wish["records"])
         ends = session.record_ends
         if records >= len(ends):
             return answer
-        if records > 0:
-            return answer[: ends[records - 1]]
-        newline = answer.find(b"\n") + 1
-        return answer[:newline]
+        begin = ends[records - 1] if records > 0 else answer.find(b"\n") + 1
+        return answer[: begin + _number(wish, "bytes", 0)]
     return answer[: _number(wish, "bytes", default)]
 
 
@@ -85,6 +86,25 @@ def _exit(session: Session, arguments: list[str], body: Body, wish: dict[str, st
     if stderr:
         session.complain(stderr)
     return _number(wish, "code", 1)
+
+
+def _errno(session: Session, arguments: list[str], body: Body, wish: dict[str, str | int | float]) -> int:
+    session.rows_suppressed = True
+    perform(session, arguments, body)
+    try:
+        session.fail_with_errno(_number(wish, "number", DB_CONNECTION))
+    except Stop as stop:
+        return stop.status
+
+
+def _trickle(session: Session, arguments: list[str], body: Body, wish: dict[str, str | int | float]) -> int:
+    session.hold()
+    status = perform(session, arguments, body)
+    answer, size = session.release_held(), max(1, _number(wish, "bytes", 1000))
+    for begin in range(0, len(answer), size):
+        _send(session, answer[begin : begin + size])
+        time.sleep(float(wish.get("seconds", 0.01)))
+    return status
 
 
 def _stderr_exit0(session: Session, arguments: list[str], body: Body, wish: dict[str, str | int | float]) -> int:
@@ -131,7 +151,9 @@ _EFFECTS = {
     "slow": _slow,
     "exit": _exit,
     "stderr_exit0": _stderr_exit0,
+    "errno": _errno,
     "header_only": _header_only,
+    "trickle": _trickle,
     "cut": _cut,
     "kill": _kill,
     "blank_tres": _blank_tres,

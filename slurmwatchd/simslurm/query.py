@@ -85,6 +85,8 @@ def shape_job(job: Row, session: Session, selection: Selection) -> None:
         job["time_end"] = job["exit_code"] = job["derived_ec"] = 0
         job["kill_requid"] = None
         job["state"] = _RUNNING if job["time_start"] else _PENDING
+    if job["whole_at"] > session.clock:
+        _half_write(job)
     start, end = job["time_start"], job["time_end"]
     job["ended"] = end
     if end and (not start or start > end):
@@ -103,6 +105,15 @@ def shape_job(job: Row, session: Session, selection: Selection) -> None:
     job["shown"] = True
     if not job["nodelist"] or job["nodelist"] == b"(null)":
         job["nodelist"] = b"(unknown)"
+
+
+def _half_write(job: Row) -> None:
+    """Show a row whose end overtook its start: made by the end's message, filled in by the start's."""
+    job["job_name"], job["partition"] = b"allocation", b""
+    if job["time_start"] and job["nodelist"]:
+        from .hostlists import expand  # noqa: PLC0415 - only half-written rows pay for it
+
+        job["nodelist"], job["nodes_alloc"] = expand(job["nodelist"].decode(), (99, 0))[0].encode(), 1
 
 
 def _truncated(start: int, end: int, selection: Selection) -> tuple[int, int]:

@@ -83,6 +83,7 @@ class JobColumns(TypedDict, total=False):
     visible_at: float
     end_visible_at: float
     copies: int
+    whole_at: float
 
 
 class StepColumns(TypedDict, total=False):

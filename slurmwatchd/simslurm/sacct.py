@@ -7,7 +7,7 @@ from .columns import columns
 from .getopt import Grammar, UsageError
 from .query import attach_steps, fetch_jobs
 from .sacct_options import Options, read_options
-from .session import Session, Stop, run
+from .session import QUERY_TOO_WIDE, RESULT_TOO_LARGE, Session, Stop, run
 from .times import TimePrinter
 from .versions import DATE, STR, Field, fields_of
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from .query import Row
 
     Column = Callable[[Row, Row | None], bytes]
-
-_TOO_WIDE = 95  # the errno of ESLURM_DB_QUERY_TOO_WIDE, modulo 256
 
 _GRAMMAR = Grammar(
     "aA:bB:cC:DeE:f:F:g:hi:I:j:k:K:lLM:nN:o:pPq:r:s:S:Ttu:UvVW:x:X",
@@ -120,6 +118,9 @@ def _print_table(session: Session, options: Options, fields: list[Field]) -> Non
         return
     selection = options.selection
     jobs = fetch_jobs(session, selection)
+    most = session.config.get("max_result_rows", "")
+    if most and len(jobs) > int(most):
+        session.fail_with_errno(RESULT_TOO_LARGE)
     if not selection.steps:
         for job in jobs:
             session.write_record(layout.line(job, None))
@@ -139,8 +140,7 @@ def _may_ask(session: Session, options: Options) -> bool:
     widest = session.config.get("max_query_time_range", "")
     width = (selection.end or 0) - (selection.start or 0)
     if widest and width > int(widest) and not selection.jobs:
-        session.error("slurmdbd: Too wide of a date range in query")
-        session.exit_with_errno(_TOO_WIDE)
+        session.fail_with_errno(QUERY_TOO_WIDE)
     if "jobs" in session.config.get("private_data", "").split(","):
         # Their own jobs are all they see, and nothing says so.
         if selection.users is not None and session.caller_uid not in selection.users:

@@ -114,6 +114,7 @@ _JOB: tuple[tuple[str, str, str], ...] = (
     ("visible_at", "REAL", "0"),  # before this second sacct does not see the row
     ("end_visible_at", "REAL", "0"),  # before this second sacct sees the row without its end
     ("copies", "INTEGER", "1"),  # how often one answer shows the row (joins repeat rows)
+    ("whole_at", "REAL", "0"),  # before this second its start message is missing: `allocation`, no partition
 )
 
 _USAGE = tuple(
@@ -210,6 +211,7 @@ CREATE TABLE steps ({_columns(_STEP)}, PRIMARY KEY (job, id_step, step_het_comp)
 CREATE TABLE suspensions (job INTEGER, time_start INTEGER, time_end INTEGER);
 CREATE TABLE faults (
     id INTEGER PRIMARY KEY, command TEXT, kind TEXT, remaining INTEGER, until REAL, match TEXT, args TEXT);
+CREATE TABLE agent_queue (id INTEGER PRIMARY KEY, job INTEGER, what TEXT, delivered_at REAL);
 CREATE TABLE calls (
     id INTEGER PRIMARY KEY, command TEXT, argv BLOB, pid INTEGER, started REAL, ended REAL,
     exit_status INTEGER, fault TEXT);

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
     Body = Callable[["Session", list[str]], int]
 
+DB_CONNECTION, RESULT_TOO_LARGE, QUERY_TOO_WIDE = 7000, 7006, 7007
+"""slurmdbd's error numbers that an operator meets; modulo 256 they are 88, 94 and 95."""
+
+ERRORS = {
+    DB_CONNECTION: "Unable to connect to database",
+    RESULT_TOO_LARGE: "Query result exceeds size limit",
+    QUERY_TOO_WIDE: "Too wide of a date range in query",
+}
+"""What sacct says of them."""
+
 _CHUNK = 1 << 16
 _SIGPIPE_STATUS = 141  # what a shell reports for a program that SIGPIPE killed
 
@@ -135,6 +145,11 @@ class Session:
         self.error("Sending PersistInit msg: Connection refused")
         self.error("Problem talking to the database: Connection refused")
         raise Stop(1)
+
+    def fail_with_errno(self, number: int) -> NoReturn:
+        """Say what slurmdbd's error is, and end as `exit_with_errno` does."""
+        self.error(f"slurmdbd: {ERRORS.get(number, f'error {number}')}")
+        self.exit_with_errno(number)
 
     def exit_with_errno(self, number: int) -> NoReturn:
         """End as sacct does after an error: with errno until 23.11.3, with 1 since 23.11.4."""

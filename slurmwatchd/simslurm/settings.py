@@ -19,8 +19,11 @@ DEFAULTS = {
     "private_data": "",
     "purge_job_after": "",
     "max_query_time_range": "",
+    "max_result_rows": "",
     "commit_delay": "",
     "dbd_agent_queue": "0",
+    "agent_holds": "0",
+    "agent_gap": "0",
     "slurmdbd_down": "0",
     "slurmdbd_host": "localhost",
     "slurmdbd_port": "6819",
@@ -80,8 +83,12 @@ class Settings(Storage):
         """Set MaxQueryTimeRange: ordinary users may not ask for a wider window."""
         self._set("max_query_time_range", "" if seconds is None else seconds)
 
+    def set_max_result_rows(self, rows: int | None) -> None:
+        """Set how many jobs an answer may hold before slurmdbd finds it too large; None is no limit."""
+        self._set("max_result_rows", "" if rows is None else rows)
+
     def set_dbd_agent_queue(self, length: int) -> None:
-        """Set how many records slurmctld still owes slurmdbd."""
+        """Set how many records slurmctld still owes slurmdbd, besides those `stop_slurmdbd` holds back."""
         self._set("dbd_agent_queue", length)
 
     def set_slurmdbd_down(self, *, down: bool = True) -> None:

@@ -73,6 +73,7 @@ def test_concurrent_calls_share_one_fault_fairly(cluster: SimCluster) -> None:
         ("header_only", {}, 0, HEADER, b""),
         ("cut", {"bytes": 25}, 0, (HEADER + ROWS)[:25], b""),
         ("cut", {"records": 1}, 0, HEADER + ROWS[:32], b""),
+        ("cut", {"records": 1, "bytes": 3}, 0, HEADER + ROWS[:35], b""),
         ("cut", {"records": 0}, 0, HEADER, b""),
         ("cut", {"bytes": 30, "signal": 15}, -15, (HEADER + ROWS)[:30], b""),
         ("kill", {}, -signal.SIGKILL, (HEADER + ROWS)[: len(HEADER + ROWS) // 2], b""),
@@ -84,6 +85,12 @@ def test_concurrent_calls_share_one_fault_fairly(cluster: SimCluster) -> None:
             b"sacct: error: slurmdbd: Unspecified error\n",
         ),
         ("slow", {"seconds": 0.01}, 0, HEADER + ROWS, b""),
+        ("trickle", {"bytes": 7, "seconds": 0.001}, 0, HEADER + ROWS, b""),
+        ("errno", {}, 88, HEADER, b"sacct: error: slurmdbd: Unable to connect to database\n"),
+        ("errno", {"number": 7006}, 94, HEADER, b"sacct: error: slurmdbd: Query result exceeds size limit\n"),
+        ("errno", {"number": 7007}, 95, HEADER, b"sacct: error: slurmdbd: Too wide of a date range in query\n"),
+        # MySQL's 1024 (ER_ERROR_ON_READ): modulo 256 that is success.
+        ("errno", {"number": 1024}, 0, HEADER, b"sacct: error: slurmdbd: error 1024\n"),
         ("garbage", {"bytes": 3}, 0, b"\x00\xa7\x4e", b""),
     ],
 )
