@@ -71,6 +71,8 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
         "partition": _text(row["partition"]),
         "node_list": _text(row["nodelist"]) if has_nodes else None,
         "work_dir": _text(row["work_dir"]),
+        "comment": _text(row["comment"]),
+        "admin_comment": _text(row["admin_comment"]),
     }
 
 

@@ -1,0 +1,129 @@
+"""Protections to take out of a copy of the program, one at a time, to see that the torture notices.
+
+`python -m tests.torture --without NAME` must end with a disagreement. A text that has changed since is an error,
+so this table cannot go stale unnoticed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import slurmwatchd
+
+
+class Sabotage(NamedTuple):
+    """What is replaced in one file of the program."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+
+
+SABOTAGES = {
+    "stderr": Sabotage(
+        "sacct's stderr is not looked at",
+        "sources/sacct.py",
+        "if done.returncode != 0 or done.complained:",
+        "if done.returncode != 0:",
+    ),
+    "exit-status": Sabotage(
+        "sacct's exit status is not looked at",
+        "sources/sacct.py",
+        "if done.returncode != 0 or done.complained:",
+        "if done.complained:",
+    ),
+    "framing": Sabotage(
+        "an answer that ends inside a row is believed",
+        "sources/framing.py",
+        'if self._rest != b"\\n":',
+        "if not self._seen_header:",
+    ),
+    "delimiter": Sabotage(
+        "fields end at a delimiter that users can write",
+        "sources/sacct.py",
+        'return f"\\x1f{secrets.token_urlsafe(6)}"',
+        'return "|"',
+    ),
+    "rereads": Sabotage(
+        "nothing is read again",
+        "windows.py",
+        "or _hole(ledger, policy) or _reread(ledger, now, policy)",
+        "or _hole(ledger, policy)",
+    ),
+    "doubt": Sabotage(
+        "an outage leaves no doubt",
+        "doubt.py",
+        "if self._since is not None and self._over is not None and now >= self._over:",
+        "if False:",
+    ),
+    "settling": Sabotage(
+        "half-written rows are taken at once",
+        "settling.py",
+        "if record.partition is not None or record.end is None or key in self._taken:",
+        "if True:",
+    ),
+    "revisions": Sabotage(
+        "what changed after the end is not told",
+        "store/jobs.py",
+        "if not differences:",
+        "if True:",
+    ),
+    "ledger": Sabotage(
+        "the ledger remembers what was asked, whether it was answered or not",
+        "pipeline.py",
+        "                fetched = await self._fetch(window, ledger)\n",
+        "                await self._parts.database.write(lambda connection: ledger_store.save(connection,"
+        " ledger_store.Completed(cluster=self.cluster, window=window, read_at=int(now),"
+        " ledger=ledger.read(window.start, window.end, int(now)), rows=0, new=0, revised=0, rejected=0,"
+        " seconds=0.0)))\n"
+        "                fetched = await self._fetch(window, ledger)\n",
+    ),
+    "residue": Sabotage(
+        "after a crash, lines are written without a look at what stands in the file",
+        "sinks/jsonl.py",
+        "due, offset = self._settle(self._descriptor, self._start(due), due)",
+        "offset = self._start(due)",
+    ),
+    "cursor": Sabotage(
+        "the cursor moves before the lines are written",
+        "delivery.py",
+        "            state = await self._sink.write(wanted) if wanted else {}\n"
+        "            newest = events[-1].seq\n",
+        "            newest = events[-1].seq\n"
+        "            await outbox.advance(parts.database, self.name, newest, {}, now=int(parts.clock.now()))\n"
+        "            state = await self._sink.write(wanted) if wanted else {}\n",
+    ),
+    "rotation": Sabotage(
+        "the file rotated last is not looked into",
+        "sinks/jsonl.py",
+        "due, mark = self._finish_rotated(self._mark, due)",
+        "mark = None",
+    ),
+    "totals": Sabotage(
+        "the prometheus sink's totals are not kept",
+        "sinks/prometheus.py",
+        "return {orjson.dumps(key).decode(): orjson.dumps(value) for key, value in self._next.items()}",
+        "return {}",
+    ),
+}
+"""By the name `--without` takes."""
+
+
+def copy_without(name: str, folder: Path) -> Path:
+    """Copy the program into a folder with one protection taken out; returns what PYTHONPATH must name.
+
+    Raises:
+        ValueError: The program has changed there, so this would take nothing out.
+    """
+    one = SABOTAGES[name]
+    source = Path(slurmwatchd.__file__).parent
+    shutil.copytree(source, folder / "slurmwatchd", ignore=shutil.ignore_patterns("__pycache__"))
+    file = folder / "slurmwatchd" / one.file
+    text = file.read_text(encoding="utf-8")
+    if text.count(one.old) != 1:
+        raise ValueError(f"{one.file} has changed: {one.old.strip()!r} stands in it {text.count(one.old)} times")
+    file.write_text(text.replace(one.old, one.new), encoding="utf-8")
+    return folder
