@@ -243,8 +243,10 @@ class Watcher:
         if health.error:
             _log.info("sacct answers again", cluster=self.cluster, failures=health.failures)
         self._backoff.reset()
-        # Grown back slowly: what was too wide a minute ago is likely to be so now.
-        self._slice_seconds = min(self._policy.slice_seconds, self._slice_seconds * 2)
+        # Grown back slowly: what was too wide a minute ago is likely to be so now. That a poll of some seconds was
+        # answered says nothing about slices.
+        if window.seconds >= self._slice_seconds:
+            self._slice_seconds = min(self._policy.slice_seconds, self._slice_seconds * 2)
         now = int(self._parts.clock.now())
         health.error, health.failures, health.attempted, health.last_ok = "", 0, True, now
         watermark = self._settling.withhold(fetched.ledger).watermark
@@ -274,7 +276,9 @@ class Watcher:
         if isinstance(error, SacctTimeoutError | SacctTooWideError):
             self._slice_seconds = max(MIN_SLICE_SECONDS, min(self._slice_seconds, self._policy.slice_seconds) // 2)
             _log.warning("asking for shorter slices", cluster=self.cluster, seconds=self._slice_seconds)
-        self._doubt.failed(self._reached or int(self._parts.clock.now()))
+        if not isinstance(error, SacctTooWideError):
+            # A slurmdbd that refuses a stretch is well: nothing is on its way.
+            self._doubt.failed(self._reached or int(self._parts.clock.now()))
         health.error, health.attempted = str(error), True
         health.failures += 1
         metrics.up.labels(self.cluster).set(0)
