@@ -1,7 +1,7 @@
 """Expand node lists through `scontrol show hostnames`, many to a process.
 
 Scontrol keeps the order and passes `=` through as if it were a host, so one process can expand thousands of
-lists with `=` between them: millions of hosts a second instead of one process a list. It has one trap:
+lists with `=` behind each: millions of hosts a second instead of one process a list. It has one trap:
 a single invalid list empties the whole answer, with a message on stderr and exit status 0 (all releases), so
 silence on stderr and the right number of parts are what prove an answer.
 """
@@ -91,7 +91,7 @@ class Scontrol:
         if not nodelists:
             return
         try:
-            answer = await self._show("hostnames", f",{_SEPARATOR},".join(nodelists))
+            answer = await self._show("hostnames", "".join(f"{text},{_SEPARATOR}," for text in nodelists)[:-1])
             result.update(_parts(nodelists, answer))
         except _RefusedError as error:
             if len(nodelists) == 1:
@@ -127,13 +127,19 @@ def _is_plausible(text: str) -> bool:
 
 
 def _parts(nodelists: Sequence[str], answer: str) -> dict[str, tuple[str, ...]]:
-    """Cut an answer at the separators; a wrong number of parts, or an empty one, is a refusal."""
+    """Cut an answer behind each list; a wrong number of parts, an empty one, or a rest is a refusal.
+
+    A separator stands behind the last list too: without it the answer was cut off.
+    """
     parts: list[list[str]] = [[]]
     for line in answer.rstrip("\n").split("\n"):
         if line == _SEPARATOR:
             parts.append([])
         else:
             parts[-1].append(line)
-    if len(parts) != len(nodelists) or not all(parts):
-        raise _RefusedError(f"{len(nodelists)} lists came back as {len(parts)} parts")
+    rest = parts.pop()
+    if rest or len(parts) != len(nodelists) or not all(parts):
+        raise _RefusedError(
+            f"{len(nodelists)} lists came back as {len(parts)} parts{' and a rest' if rest else ''}"
+        )
     return {text: tuple(part) for text, part in zip(nodelists, parts, strict=True)}

@@ -15,7 +15,7 @@ INVALID = "r[1-2]c[1-2]-ib0"
 def _asked(rig: Rig) -> Counter[str]:
     """How often each list was handed to scontrol."""
     calls = [call.argv[2] for call in rig.cluster.calls("scontrol") if call.argv[:2] == ("show", "hostnames")]
-    return Counter(text for argument in calls for text in argument.split(",=,"))
+    return Counter(text for argument in calls for text in argument.removesuffix(",=").split(",=,"))
 
 
 async def test_scontrol_is_asked_once_for_each_list_also_after_restarts_and_rereads(tmp_path: Path) -> None:

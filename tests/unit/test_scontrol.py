@@ -27,13 +27,14 @@ def expansion(text: str) -> list[str]:
 def hostnames(arguments: Sequence[str]) -> Completed:
     """Answer as scontrol does: one invalid list empties the answer, with exit status 0."""
     assert list(arguments[:2]) == ["show", "hostnames"]
-    lists = arguments[2].split(",=,")
+    assert arguments[2].endswith(",=")
+    lists = arguments[2].removesuffix(",=").split(",=,")
     if INVALID in lists:
         return done(
             stderr="scontrol: error: _parse_single_range: Invalid range: `3-1'\n"
             f"Invalid hostlist: {arguments[2]}\n"
         )
-    return done(("\n=\n".join("\n".join(expansion(text)) for text in lists) + "\n").encode())
+    return done("".join("\n".join(expansion(text)) + "\n=\n" for text in lists).encode())
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def answering(answer: Completed | SlurmwatchError, folder: Path) -> Scontrol:
 async def test_many_lists_are_expanded_by_one_process(scontrol: Scontrol, runner: FakeRunner) -> None:
     result = await scontrol.expand(["n[1-3]", "m1", "n[2-2]"])
     assert result == {"n[1-3]": ("n1", "n2", "n3"), "m1": ("m1",), "n[2-2]": ("n2",)}
-    assert runner.calls == [("show", "hostnames", "n[1-3],=,m1,=,n[2-2]")]
+    assert runner.calls == [("show", "hostnames", "n[1-3],=,m1,=,n[2-2],=")]
 
 
 async def test_nothing_to_expand_starts_no_process(scontrol: Scontrol, runner: FakeRunner) -> None:
@@ -62,7 +63,7 @@ async def test_nothing_to_expand_starts_no_process(scontrol: Scontrol, runner: F
 
 
 async def test_order_and_repeats_are_kept(tmp_path: Path) -> None:
-    scontrol = answering(done(b"n1\nn2\nn3\nn2\n"), tmp_path)
+    scontrol = answering(done(b"n1\nn2\nn3\nn2\n=\n"), tmp_path)
     assert await scontrol.expand(["n[1-3],n2"]) == {"n[1-3],n2": ("n1", "n2", "n3", "n2")}
 
 
@@ -101,7 +102,7 @@ async def test_what_scontrol_would_take_for_something_else_never_reaches_it(
     result = await scontrol.expand([text, "n[1-2]"])
     assert isinstance(result[text], NodelistError)
     assert result["n[1-2]"] == ("n1", "n2")
-    assert runner.calls == [("show", "hostnames", "n[1-2]")]
+    assert runner.calls == [("show", "hostnames", "n[1-2],=")]
 
 
 async def test_exit_0_with_a_message_on_stderr_is_a_refusal(tmp_path: Path) -> None:
@@ -116,19 +117,26 @@ async def test_an_empty_answer_is_a_refusal(tmp_path: Path) -> None:
 
 
 async def test_another_number_of_parts_than_lists_is_a_refusal(tmp_path: Path) -> None:
-    result = await answering(done(b"n1\n=\nn2\n"), tmp_path).expand(["n[1-1]"])
+    result = await answering(done(b"n1\n=\nn2\n=\n"), tmp_path).expand(["n[1-1]"])
     error = result["n[1-1]"]
     assert isinstance(error, NodelistError)
     assert error.reason == "1 lists came back as 2 parts"
 
 
+async def test_an_answer_that_was_cut_off_at_a_line_end_is_a_refusal(tmp_path: Path) -> None:
+    result = await answering(done(b"n1\nn2\n"), tmp_path).expand(["n[1-3]"])
+    error = result["n[1-3]"]
+    assert isinstance(error, NodelistError)
+    assert error.reason == "1 lists came back as 0 parts and a rest"
+
+
 async def test_an_empty_part_is_a_refusal(tmp_path: Path) -> None:
-    result = await answering(done(b"n1\n=\n"), tmp_path).expand(["n[1-1]", "n[2-2]"])
+    result = await answering(done(b"=\n"), tmp_path).expand(["n[1-1]", "n[2-2]"])
     assert all(isinstance(nodes, NodelistError) for nodes in result.values())
 
 
 async def test_a_strange_line_break_in_a_name_is_part_of_the_name(tmp_path: Path) -> None:
-    result = await answering(done(b"n1\x0b\x85x\nn2\n"), tmp_path).expand(["n[1-2]"])
+    result = await answering(done(b"n1\x0b\x85x\nn2\n=\n"), tmp_path).expand(["n[1-2]"])
     assert result == {"n[1-2]": ("n1\x0b\\x85x", "n2")}
 
 
