@@ -267,6 +267,10 @@ def _changes(
     """Return field to [old, new] for what differs, among the fields that both readings asked for."""
     before: dict[str, Any] = orjson.loads(body)
     asked = frozenset(slots_then.split())
+    if before.get("start") is None and fields.get("start") is None:
+        # What never started has the processors it asked for up to 22.05, and none since 23.02: an upgrade is no
+        # change.
+        slots -= {"cpus"}
     return {
         name: [before.get(name), fields.get(name)]
         for name in REVISING
