@@ -20,6 +20,14 @@ _VARIANT = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
 SCHEMA = 1
 """The version of the record on the wire. Fields are only ever added within one."""
 
+REVISING = (
+    "state", "cancelled_by_uid", "start", "end", "elapsed_seconds",
+    "exit_code", "exit_signal", "derived_exit_code", "derived_exit_signal",
+    "alloc_tres", "comment", "admin_comment", "system_comment", "extra",
+    "name", "partition", "eligible", "node_list", "node_count", "cpus",
+)  # fmt: skip
+"""The fields whose later change is told by a `job_revised`, where the configuration names no others."""
+
 TresValue = int | float | str
 Tres = Mapping[str, TresValue]
 
@@ -117,6 +125,14 @@ class JobRecord(NamedTuple):
     priority: int | None = None
     container: str | None = None
     raw: Mapping[str, str] | None = None
+
+
+REVISABLE = frozenset(JobRecord._fields) - {
+    "cluster", "job_id", "job_id_raw", "array_job_id", "array_task_id", "array_tasks", "het_job_id",
+    "het_job_offset", "db_index", "sluid", "submit", "raw",
+}  # fmt: skip
+"""The fields that may be named so: all but those that say which attempt it is. DBIndex and SLUID change for the
+same attempt when a cluster is upgraded to 24.11."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

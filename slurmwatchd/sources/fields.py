@@ -4,13 +4,13 @@ Every release prints other fields (109 in 22.05, 118 in 24.11, 123 in 26.05), an
 sacct fail, so a `Layout` holds just what the sacct at hand prints.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from slurmwatchd.records import JobRecord, Rejected
+from slurmwatchd.records import REVISING, JobRecord, Rejected
 from slurmwatchd.sources import grammar
 from slurmwatchd.sources.framing import Row
 
@@ -20,6 +20,8 @@ _KEYED = ("Cluster", "JobIDRaw", "Submit", "JobID")
 KEY_FIELDS = (*_KEYED, "State")
 """Without these a row cannot be kept; every supported release prints them."""
 
+
+SLOT = {name: index for index, name in enumerate(JobRecord._fields)}
 
 # What a text column is read with: plain decoding, which costs least; broken UTF-8 is looked at afterwards.
 TEXT: Reader = bytes.decode
@@ -33,59 +35,63 @@ class _Column:
         names: What sacct calls it, the newest name first.
         slot: The field of `JobRecord`.
         read: See `grammar`.
-        revises: Whether a later change of it is worth a `job_revised`.
         width: How many fields of `JobRecord` it fills, from `slot` on; `read` returns as many values.
     """
 
     names: tuple[str, ...]
     slot: str
     read: Reader
-    revises: bool = False
     width: int = 1
 
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The fields of `JobRecord` it fills."""
+        first = SLOT[self.slot]
+        return JobRecord._fields[first : first + self.width]
 
-def _column(names: str, slot: str, read: Reader = TEXT, *, revises: bool = False, width: int = 1) -> _Column:
-    return _Column(tuple(names.split("|")), slot, read, revises, width)
+
+def _column(names: str, slot: str, read: Reader = TEXT, *, width: int = 1) -> _Column:
+    return _Column(tuple(names.split("|")), slot, read, width)
 
 
 # Cluster, JobIDRaw, Submit and JobID are read by Layout itself.
 _COLUMNS = (
-    _column("State", "state", grammar.state, revises=True, width=2),
-    _column("Start", "start", grammar.epoch, revises=True),
-    _column("NodeList", "node_list", grammar.node_list, revises=True),
-    _column("ExitCode", "exit_code", grammar.exit_code, revises=True, width=2),
-    _column("DerivedExitCode", "derived_exit_code", grammar.exit_code, revises=True, width=2),
+    _column("State", "state", grammar.state, width=2),
+    _column("Start", "start", grammar.epoch),
+    _column("NodeList", "node_list", grammar.node_list),
+    _column("ExitCode", "exit_code", grammar.exit_code, width=2),
+    _column("DerivedExitCode", "derived_exit_code", grammar.exit_code, width=2),
     _column("DBIndex", "db_index", grammar.digits),
     _column("SLUID", "sluid"),
     _column("Restarts", "restarts", grammar.integer),
-    _column("JobName", "name", revises=True),
+    _column("JobName", "name"),
     _column("User", "user"),
     _column("UID", "uid", grammar.integer),
     _column("GID", "gid", grammar.integer),
     _column("Account", "account"),
-    _column("Partition", "partition", revises=True),
+    _column("Partition", "partition"),
     _column("QOS", "qos"),
     _column("Reservation", "reservation"),
     _column("WCKey", "wckey"),
-    _column("Eligible", "eligible", grammar.epoch, revises=True),
-    _column("End", "end", grammar.epoch, revises=True),
+    _column("Eligible", "eligible", grammar.epoch),
+    _column("End", "end", grammar.epoch),
     # "Reserved" became "Planned" in 23.02; sacct matches names by prefix, so only the exact one will do.
     _column("Planned|Reserved", "wait_seconds", grammar.duration),
-    _column("ElapsedRaw", "elapsed_seconds", grammar.integer, revises=True),
+    _column("ElapsedRaw", "elapsed_seconds", grammar.integer),
     _column("Suspended", "suspended_seconds", grammar.duration),
     _column("TimelimitRaw", "timelimit_seconds", grammar.minutes),
-    _column("NNodes", "node_count", grammar.integer, revises=True),
-    _column("NCPUS", "cpus", grammar.integer, revises=True),
+    _column("NNodes", "node_count", grammar.integer),
+    _column("NCPUS", "cpus", grammar.integer),
     _column("ReqTRES", "req_tres", grammar.tres),
-    _column("AllocTRES", "alloc_tres", grammar.tres, revises=True),
+    _column("AllocTRES", "alloc_tres", grammar.tres),
     _column("WorkDir", "work_dir"),
     _column("SubmitLine", "submit_line"),
-    _column("Comment", "comment", revises=True),
-    _column("AdminComment", "admin_comment", revises=True),
-    _column("SystemComment", "system_comment", revises=True),
+    _column("Comment", "comment"),
+    _column("AdminComment", "admin_comment"),
+    _column("SystemComment", "system_comment"),
     _column("Constraints", "constraints"),
     _column("Reason", "reason", grammar.reason),
-    _column("Extra", "extra", revises=True),
+    _column("Extra", "extra"),
     _column("FailedNode", "failed_node"),
     _column("Licenses", "licenses"),
     _column("Flags", "flags"),
@@ -94,7 +100,6 @@ _COLUMNS = (
 )
 
 EMPTY: list[Any] = [JobRecord._field_defaults.get(name) for name in JobRecord._fields]
-SLOT = {name: index for index, name in enumerate(JobRecord._fields)}
 _JOB_ID, _ARRAY, _STATE = SLOT["job_id"], SLOT["array_job_id"], SLOT["state"]
 _SUBMIT, _START, _RAW = SLOT["submit"], SLOT["start"], SLOT["raw"]
 _NODE_LIST = SLOT["node_list"]
@@ -107,7 +112,7 @@ class Reading(NamedTuple):
         record: The attempt.
         digest: 64 bits over the fields whose change is worth telling, as a signed integer. Equal digests
             mean that nothing changed; unequal ones that something may have (or that Slurm was upgraded and
-            other fields are asked for).
+            other fields are asked for, or that other fields are worth telling now).
     """
 
     record: JobRecord
@@ -117,11 +122,12 @@ class Reading(NamedTuple):
 class Layout:
     """The fields to ask one sacct for, in order, and the reader of its rows."""
 
-    def __init__(self, available: Iterable[str]) -> None:
+    def __init__(self, available: Iterable[str], revising: Collection[str] = REVISING) -> None:
         """Choose from what `sacct --helpformat` lists.
 
         Args:
             available: Field names in sacct's own spelling; upper and lower case do not matter.
+            revising: The fields of `JobRecord` whose later change is worth telling.
 
         Raises:
             ValueError: A field without which no row can be kept is not among them.
@@ -135,15 +141,16 @@ class Layout:
         wide: list[tuple[int, slice, Reader]] = []
         digested: list[int] = []
         slots: set[str] = set()
+        wanted = frozenset(revising)
         for column in _COLUMNS:
             name = next((offered[n.lower()] for n in column.names if n.lower() in offered), None)
             if name is None:
                 continue
             index, slot = len(fields), SLOT[column.slot]
             fields.append(name)
-            if column.revises:
+            if not wanted.isdisjoint(column.slots):
                 digested.append(index)
-            slots.update(JobRecord._fields[slot : slot + column.width])
+            slots.update(column.slots)
             if column.width == 1:
                 plan.append((index, slot, column.read))
             else:
@@ -155,10 +162,20 @@ class Layout:
         """Index of the field, place in the record, reader."""
         self.wide = tuple(wide)
         """The same for fields that fill several places."""
+        self.revising = wanted
+        """The fields of `JobRecord` whose later change is worth telling."""
         # The first stands there twice, so that there are always two: of one, itemgetter makes no tuple.
-        self.digested = (digested[0], *digested)
-        """Indices of the fields whose change is worth telling."""
+        self.digested = (digested[0], *digested) if digested else (0, 0)
+        """Indices of the fields whose change is worth telling; of the cluster's name where none is."""
         self._pick = itemgetter(*self.digested)
+
+    def few(self) -> "Layout":
+        """Return a layout of the key, DBIndex and the fields whose change is worth telling, and no others.
+
+        Its digests equal those of this layout, so what it reads can be compared with what is stored.
+        """
+        shown = {*KEY_FIELDS, "DBIndex", *(self.fields[index] for index in self.digested)}
+        return Layout([name for name in self.fields if name in shown], self.revising)
 
     def read(self, row: Row) -> Reading | Rejected:
         """Turn a row into a record.

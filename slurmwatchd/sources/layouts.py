@@ -4,11 +4,13 @@ Up to 24.11 `sacct --helpformat` needs slurmdbd, `sacct -V` never does; so what 
 and a daemon that starts while slurmdbd is down still knows what to ask for.
 """
 
+from collections.abc import Collection
 from typing import Protocol
 
 import orjson
 
 from slurmwatchd.errors import CommandError, SacctOutputError
+from slurmwatchd.records import REVISING
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.sacct import Sacct
 
@@ -35,6 +37,14 @@ class Layouts:
         self._version = ""
         self._layout: Layout | None = None
         self._doubted = False
+        self.revising: Collection[str] = REVISING
+        """The fields of `JobRecord` whose later change is worth telling; set by `revise`."""
+
+    def revise(self, fields: Collection[str]) -> None:
+        """Let a later change of these fields, and of no others, be worth telling from the next layout on."""
+        if set(fields) != set(self.revising):
+            self.revising = fields
+            self._layout = None
 
     @property
     def version(self) -> str:
@@ -68,10 +78,10 @@ class Layouts:
         key = f"sacct fields: {version}"
         kept = None if self._doubted else await self._memory.get(key)
         if kept is not None:
-            return Layout(orjson.loads(kept))
+            return Layout(orjson.loads(kept), self.revising)
         names = await self._sacct.available_fields()
         try:
-            layout = Layout(names)
+            layout = Layout(names, self.revising)
         except ValueError as error:
             raise SacctOutputError(f"{error} ({version})") from None
         await self._memory.put(key, orjson.dumps(names).decode())

@@ -5,7 +5,7 @@ whose digest is the stored one costs a comparison.
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -15,18 +15,9 @@ import anyio.to_thread
 import orjson
 
 from slurmwatchd import formats
-from slurmwatchd.records import EventKind, FoundBy, JobRecord, Rejected, event_id
+from slurmwatchd.records import REVISING, EventKind, FoundBy, JobRecord, Rejected, event_id
 from slurmwatchd.store import ledger, nodelists
 from slurmwatchd.store.database import Database
-
-REVISING = (
-    "state", "cancelled_by_uid", "start", "end", "elapsed_seconds",
-    "exit_code", "exit_signal", "derived_exit_code", "derived_exit_signal",
-    "alloc_tres", "comment", "admin_comment", "system_comment", "extra",
-    "name", "partition", "eligible", "node_list", "node_count", "cpus",
-)  # fmt: skip
-"""The fields whose later change is told by a `job_revised`."""
-
 
 _JOB_COLUMNS = (
     'id, cluster, job_id_raw, submit, job_id, state, "user", account, "partition", start, "end", nodelist, '
@@ -51,6 +42,7 @@ class Batch:
         slots: The record's fields that this reading could fill.
         observed: Epoch seconds, now.
         expanded: Nodes of the node lists that were not in the store.
+        revising: The fields whose later change is told by a `job_revised`.
     """
 
     cluster: str
@@ -60,6 +52,7 @@ class Batch:
     observed: int
     found_by: FoundBy
     expanded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    revising: Collection[str] = REVISING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +191,7 @@ class Intake:
         for record, digest, stored in changed:
             before = earlier.get(stored["seq"], (b"{}", ""))
             fields = formats.wire(record)
-            differences = _changes(*before, fields, batch.slots)
+            differences = _changes(*before, fields, batch)
             if not differences:
                 plan.digests.append((digest, stored["id"]))
                 continue
@@ -261,20 +254,18 @@ def _sorted(
     return fresh, changed
 
 
-def _changes(
-    body: bytes, slots_then: str, fields: Mapping[str, Any], slots: frozenset[str]
-) -> dict[str, list[Any]]:
+def _changes(body: bytes, slots_then: str, fields: Mapping[str, Any], batch: Batch) -> dict[str, list[Any]]:
     """Return field to [old, new] for what differs, among the fields that both readings asked for."""
     before: dict[str, Any] = orjson.loads(body)
-    asked = frozenset(slots_then.split())
+    asked = frozenset(slots_then.split()) & batch.slots
     if before.get("start") is None and fields.get("start") is None:
         # What never started has the processors it asked for up to 22.05, and none since 23.02: an upgrade is no
         # change.
-        slots -= {"cpus"}
+        asked -= {"cpus"}
     return {
         name: [before.get(name), fields.get(name)]
-        for name in REVISING
-        if name in asked and name in slots and before.get(name) != fields.get(name)
+        for name in batch.revising
+        if name in asked and before.get(name) != fields.get(name)
     }
 
 

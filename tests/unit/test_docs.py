@@ -6,9 +6,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import JobRecord
+from slurmwatchd.records import REVISING, JobRecord
 from slurmwatchd.sinks.prometheus import PrometheusOptions, PrometheusSink
-from slurmwatchd.store.jobs import REVISING
 
 DOCS = Path(__file__).parents[2] / "docs"
 
