@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from slurmwatchd.budget import Budget
 from slurmwatchd.config import Config
 from slurmwatchd.daemon import Daemon, Outside, rules_of
 from slurmwatchd.delivery import Delivery, DeliveryParts
@@ -101,12 +102,13 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 timeout_seconds=config.slurm.timeout,
                 spool_dir=config.store.path.parent,
                 cluster=asked,
+                spent=Budget(name, metrics).spend,
             )
             watcher_parts = PipelineParts(
                 sacct=sacct,
                 layouts=Layouts(sacct, _Memory(database)),
                 sdiag=Sdiag(commands, cluster=asked),
-                sacctmgr=Sacctmgr(commands),
+                sacctmgr=Sacctmgr(commands, cluster="" if name == UNNAMED_CLUSTER else name),
                 expander=Expander(scontrol),
                 database=database,
                 intake=intake,

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from slurmwatchd.errors import ConfigError
+from slurmwatchd.records import REVISABLE, REVISING
 from slurmwatchd.units import DAY, HOUR, MINUTE, Duration, Texts, WholeDuration, split_address, split_texts
 
 DEFAULT_PATH = Path("/etc/slurmwatchd/slurmwatchd.toml")
@@ -63,6 +64,19 @@ class PollSection(Section):
         (5 * MINUTE, 15 * MINUTE, 2 * HOUR, 12 * HOUR, 2 * DAY, 8 * DAY)
     )
     """The ages at which a stretch of end times is read again, ascending."""
+    open_set: WholeDuration = 5 * MINUTE
+    """How often the open jobs are listed; one that vanished from the list without an end is asked for by its id.
+    `"0s"`: never."""
+    revise: Texts = REVISING
+    """The fields whose change after an attempt's end makes a `job_revised`; see [events](events.md). None: no such
+    event. A re-read asks for these fields only."""
+
+    @field_validator("revise")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in value if name not in REVISABLE]:
+            raise ValueError(f"{', '.join(unknown)}: no field whose change can be told")
+        return tuple(dict.fromkeys(value))
 
     @model_validator(mode="after")
     def _consistent(self) -> "PollSection":

@@ -235,4 +235,11 @@ async def _drain_one(delivery: Delivery) -> None:
 def rules_of(config: Config) -> Policy:
     """Return the rules of reading that a configuration asks for."""
     poll = config.poll
-    return Policy(interval=poll.interval, overlap=poll.overlap, slice_seconds=poll.slice, reread=poll.reread)
+    return Policy(
+        interval=poll.interval,
+        overlap=poll.overlap,
+        slice_seconds=poll.slice,
+        reread=poll.reread,
+        open_set=poll.open_set,
+        revise=poll.revise,
+    )

@@ -11,6 +11,7 @@
     │   │   │   └── SacctOutputError        header or framing is not what was asked for
     │   │   ├── ScontrolError           scontrol failed for a whole batch
     │   │   └── process.TimedOutError   killed after its time; the sources make one of the above of it
+    │   ├── SilenceError            sacct's answer cannot be all there is
     │   ├── StoreBusyError          the database is locked or its disk is full
     │   └── SinkError               a receiver cannot take events now
     ├── FatalError                  stop, with an exit code
@@ -114,6 +115,19 @@ class SacctOutputError(SacctError):
 
 class ScontrolError(CommandError):
     """Scontrol failed for a whole batch."""
+
+
+class SilenceError(TransientError):
+    """Sacct's answer is complete in form and cannot be all there is: nothing follows from it.
+
+    Attributes:
+        reason: In one word, as the metric has it.
+    """
+
+    def __init__(self, text: str, *, reason: str) -> None:
+        """Keep the reason; `text` tells it to a person."""
+        self.reason = reason
+        super().__init__(text)
 
 
 class StoreBusyError(TransientError):

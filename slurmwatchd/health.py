@@ -18,6 +18,8 @@ class ClusterHealth:
         last_ok: Epoch seconds of the last complete reading; 0 before the first.
         answered: Whether any reading was complete since the start.
         attempted: Whether a first reading came to any end, good or bad.
+        suspicion: Why sacct's answers cannot be all there is; empty where nothing is suspected.
+        probing: Whether only a cheap probe is sent, after failures in a row.
     """
 
     error: str = ""
@@ -26,6 +28,8 @@ class ClusterHealth:
     watermark: int = 0
     new: int = 0
     attempted: bool = False
+    suspicion: str = ""
+    probing: bool = False
 
     @property
     def answered(self) -> bool:
@@ -67,11 +71,11 @@ class Health:
         return [loop for loop, deadline in self._deadlines.items() if deadline < now]
 
     def not_ready(self) -> list[str]:
-        """Return why the daemon is not ready: a line for each cluster that never answered."""
+        """Return why the daemon is not ready: a line for each cluster that never answered, or is not believed."""
         return [
-            f"{name}: {entry.error or 'the first reading is still going on'}"
+            f"{name}: {entry.suspicion or entry.error or 'the first reading is still going on'}"
             for name, entry in self.clusters.items()
-            if not entry.answered
+            if not entry.answered or entry.suspicion
         ]
 
     def started(self) -> bool:
@@ -83,7 +87,8 @@ class Health:
         parts = []
         for name, entry in self.clusters.items():
             if entry.error:
-                parts.append(f"{name}: {entry.failures} failed: {entry.error}"[:300])
+                probing = ", only probing" if entry.probing else ""
+                parts.append(f"{name}: {entry.failures} failed{probing}: {entry.error}"[:300])
             elif entry.answered:
                 parts.append(f"{name}: {entry.new} ended, all before {rfc3339(entry.watermark)} read")
             else:

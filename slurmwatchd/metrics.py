@@ -46,6 +46,21 @@ class Metrics:
         self.sacct_seconds = counter(
             "sacct_seconds_total", "Time spent in sacct: what the daemon costs slurmdbd.", cluster
         )
+        self.sacct_last_hour = gauge(
+            "sacct_last_hour_seconds", "Time spent in sacct within the last hour.", cluster
+        )
+        self.breaker_open = gauge(
+            "breaker_open", "Whether a cheap probe must be answered before the next reading.", cluster
+        )
+        self.suspicion = gauge(
+            "suspicion",
+            "Whether sacct's answers cannot be all there is, by what is suspected.",
+            [*cluster, "reason"],
+        )
+        self.open_jobs = gauge("open_jobs", "Jobs that had not ended when they were last listed.", cluster)
+        self.missing_jobs = gauge(
+            "missing_jobs", "Jobs that vanished from the list of open ones without a known end.", cluster
+        )
         self.rows = counter("sacct_rows_total", "Rows sacct printed, repeats included.", cluster)
         self.records = counter(
             "records_total", "Attempts seen for the first time, by what found them.", [*cluster, "found_by"]

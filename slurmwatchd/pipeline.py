@@ -1,4 +1,4 @@
-"""One cluster: name the window, ask sacct, expand the node lists, commit.
+"""One cluster: name the window, have it fetched, have it stored, and go on after whatever fails.
 
 While one answer is being stored the next is already being fetched; sacct never runs twice at once for a
 cluster. What was planned but not stored is forgotten when anything fails: the next round starts from the
@@ -7,35 +7,34 @@ ledger in the store, which moved only with the rows it covers.
 
 import math
 import random
-from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
+from slurmwatchd.breaker import Breaker
 from slurmwatchd.clock import Backoff, rfc3339
 from slurmwatchd.doubt import Doubt
 from slurmwatchd.errors import (
     CommandError,
     SacctTimeoutError,
     SacctTooWideError,
+    SilenceError,
     SlurmNotFoundError,
     TransientError,
     first_cause,
 )
+from slurmwatchd.fetching import Fetcher
 from slurmwatchd.health import ClusterHealth
 from slurmwatchd.log import get_logger
+from slurmwatchd.records import FoundBy
+from slurmwatchd.rollcall import RollCall
 from slurmwatchd.settling import Settling
-from slurmwatchd.sources.sacctmgr import Limits
+from slurmwatchd.slicing import Slices
 from slurmwatchd.store import ledger as ledger_store
 from slurmwatchd.storing import Fetched, PipelineParts, Stored, Storer
-from slurmwatchd.windows import Ledger, Policy, Window, due, next_head
-
-LIMITS_SECONDS = 3600.0
-"""How often slurmdbd's limits are asked for."""
-
-MIN_SLICE_SECONDS = 60
-"""Slices are halved while slurmdbd finds them too much, down to this."""
+from slurmwatchd.suspicion import Suspicion
+from slurmwatchd.windows import Ledger, Policy, due, next_head
 
 JITTER = 0.1
 """Polls are spread by up to this share of the interval, so that daemons started together drift apart."""
@@ -67,14 +66,25 @@ class Watcher:
         self._patience = 2 * timeout_seconds + 60
         self._backoff = Backoff(first_seconds=min(policy.interval, 5.0), ceiling_seconds=_ceiling(policy))
         self._settling = Settling()
-        self._storer = Storer(cluster, parts, self._settling)
         self._doubt = Doubt()
+        self._breaker = Breaker()
         self._reached = 0
-        self._limits = Limits()
-        self._limits_asked = -math.inf
-        self._slice_seconds = policy.slice_seconds
+        self._slices = Slices(cluster, parts.sacctmgr, parts.clock, parts.metrics, policy)
         self._health = parts.health.clusters.setdefault(cluster, ClusterHealth())
+        self._suspicion = Suspicion(
+            cluster,
+            sacct=parts.sacct,
+            sacctmgr=parts.sacctmgr,
+            database=parts.database,
+            clock=parts.clock,
+            metrics=parts.metrics,
+            health=self._health,
+        )
+        self._roll_call = RollCall(cluster, parts.database, parts.metrics)
+        self._fetcher = Fetcher(cluster, parts, self._roll_call)
+        self._storer = Storer(cluster, parts, self._settling, self._suspicion, self._roll_call)
         parts.metrics.up.labels(cluster).set(0)
+        self._show_breaker()
 
     def reconfigure(self, policy: Policy) -> None:
         """Read by other rules from now on, also where the next poll was to be waited for."""
@@ -86,6 +96,8 @@ class Watcher:
         while True:
             error: BaseException | None = None
             try:
+                if self._breaker.open:
+                    await self._probe()
                 await self._read_all(forever=True)
             except* (TransientError, SlurmNotFoundError) as group:
                 # A sacct that is gone for a while is being upgraded.
@@ -115,6 +127,18 @@ class Watcher:
             self._failed(error)
             raise error
 
+    async def _probe(self) -> None:
+        """Ask something small; whatever it was that failed must work again before a window is asked for.
+
+        Raises:
+            TransientError: It does not.
+        """
+        self._tick(0)
+        if self._suspicion.reason:
+            await self._suspicion.probe()
+        else:
+            await self._parts.sacct.answers()
+
     async def _read_all(self, *, forever: bool) -> None:
         send, receive = anyio.create_memory_object_stream[Fetched](0)
         async with anyio.create_task_group() as group:
@@ -126,13 +150,14 @@ class Watcher:
         horizon = int(clock.now()) - self._since_seconds
         ledger = await ledger_store.load(self._parts.database, self.cluster, horizon=horizon)
         self._reached = ledger.watermark
+        await self._roll_call.load(self._policy)
         polled = forever
         async with send:
             while True:
                 self._tick(0)
                 now = clock.now()
-                ledger = ledger.until(int(now))
-                rules = self._rules()
+                ledger = self._roll_call.mark(ledger.until(int(now)))
+                rules = self._slices.cut(self._policy)
                 if polled and not forever:
                     # One poll is what was asked for, however long catching up takes.
                     rules = replace(rules, interval=math.inf)
@@ -142,8 +167,11 @@ class Watcher:
                         return
                     await self._wait(next_head(ledger, self._policy) - now)
                     continue
-                fetched = await self._fetch(window, ledger)
-                ledger = fetched.ledger
+                fetched = await self._fetcher.fetch(window, ledger, rules)
+                if fetched is None:
+                    continue
+                ledger = fetched.ledger.settled(self._policy)
+                fetched = replace(fetched, ledger=ledger)
                 try:
                     await send.send(fetched)
                 except anyio.BrokenResourceError:
@@ -155,40 +183,10 @@ class Watcher:
                     raise
                 if window.head:
                     polled = True
-                    await self._ask_limits(ledger, int(now))
+                    await self._slices.ask_limits(ledger, int(now))
+                    self._suspicion.purge_seconds = self._slices.limits.purge_seconds
                     if forever:
                         ledger = await self._look_back(ledger, int(now))
-
-    def _rules(self) -> Policy:
-        """Return the policy with slices as short as slurmdbd wants them now."""
-        slice_seconds = min(self._policy.slice_seconds, self._slice_seconds)
-        if self._limits.query_seconds is not None:
-            # A poll asks for twice its window, see `window_arguments`.
-            slice_seconds = min(slice_seconds, max(MIN_SLICE_SECONDS, self._limits.query_seconds // 2))
-        return replace(
-            self._policy, slice_seconds=slice_seconds, overlap=min(self._policy.overlap, slice_seconds // 2)
-        )
-
-    async def _ask_limits(self, ledger: Ledger, now: int) -> None:
-        """Ask now and then, after a poll, under which limits slurmdbd answers; say so where they cost records."""
-        if self._parts.clock.monotonic() - self._limits_asked < LIMITS_SECONDS:
-            return
-        limits = await self._parts.sacctmgr.limits()
-        if limits is None:
-            return
-        self._limits, self._limits_asked = limits, self._parts.clock.monotonic()
-        lost = 0
-        if limits.purge_seconds is not None:
-            purged = now - limits.purge_seconds
-            lost = sum(max(0, min(end, purged) - start) for start, end in ledger.gaps(now))
-        self._parts.metrics.purged_gap.labels(self.cluster).set(lost)
-        if lost:
-            _log.error(
-                "slurmdbd has purged what was never read: it cannot be had any more",
-                cluster=self.cluster,
-                seconds=lost,
-                purge_job_after_seconds=limits.purge_seconds,
-            )
 
     async def _look_back(self, ledger: Ledger, now: int) -> Ledger:
         """Return the ledger without what must be read again soon: half-written rows, and what was in doubt."""
@@ -213,29 +211,11 @@ class Watcher:
             await self._parts.clock.sleep(wait + random.random() * JITTER * min(wait, interval))  # noqa: S311 - jitter
             group.cancel_scope.cancel()
 
-    async def _fetch(self, window: Window, ledger: Ledger) -> Fetched:
-        """Ask sacct; the answer is complete when this returns, and open until its resources are closed."""
-        metrics = self._parts.metrics
-        metrics.polls.labels(self.cluster).inc()
-        began = self._parts.clock.monotonic()
-        read_at = int(self._parts.clock.now())
-        async with AsyncExitStack() as stack:
-            try:
-                layout = await self._parts.layouts.current(check=window.head)
-                answer = await stack.enter_async_context(self._parts.sacct.ended_in(window, layout))
-            finally:
-                seconds = self._parts.clock.monotonic() - began
-                metrics.sacct_seconds.labels(self.cluster).inc(seconds)
-                metrics.poll_seconds.labels(self.cluster).observe(seconds)
-            done = ledger.read(window.start, window.end, read_at).settled(self._policy)
-            return Fetched(window, answer, read_at, done, stack.pop_all())
-        raise AssertionError("unreachable: the stack swallows nothing")
-
     async def _store_all(self, receive: ObjectReceiveStream[Fetched]) -> None:
         async with receive:
             async for fetched in receive:
                 async with fetched.resources:
-                    self._succeeded(fetched, await self._storer.store(fetched))
+                    self._succeeded(fetched, await self._storer.store(fetched, self._policy))
 
     def _succeeded(self, fetched: Fetched, stored: Stored) -> None:
         total = stored.total
@@ -243,15 +223,15 @@ class Watcher:
         if health.error:
             _log.info("sacct answers again", cluster=self.cluster, failures=health.failures)
         self._backoff.reset()
-        # Grown back slowly: what was too wide a minute ago is likely to be so now. That a poll of some seconds was
-        # answered says nothing about slices.
-        if window.seconds >= self._slice_seconds:
-            self._slice_seconds = min(self._policy.slice_seconds, self._slice_seconds * 2)
+        self._breaker.succeeded()
+        if window.found_by is not FoundBy.OPEN_SET:
+            self._slices.succeeded(window.seconds, self._policy)
         now = int(self._parts.clock.now())
         health.error, health.failures, health.attempted, health.last_ok = "", 0, True, now
         watermark = self._settling.withhold(fetched.ledger).watermark
         self._reached = health.watermark = watermark
         health.new += total.new
+        self._show_breaker()
         metrics.up.labels(self.cluster).set(1)
         metrics.last_poll.labels(self.cluster).set(now)
         metrics.watermark.labels(self.cluster).set(watermark)
@@ -273,17 +253,22 @@ class Watcher:
         metrics, health = self._parts.metrics, self._health
         if isinstance(error, CommandError):
             self._parts.layouts.doubt(error)
-        if isinstance(error, SacctTimeoutError | SacctTooWideError):
-            self._slice_seconds = max(MIN_SLICE_SECONDS, min(self._slice_seconds, self._policy.slice_seconds) // 2)
-            _log.warning("asking for shorter slices", cluster=self.cluster, seconds=self._slice_seconds)
+        if isinstance(error, CommandError | SilenceError | SlurmNotFoundError):
+            self._breaker.failed()
+        self._slices.failed(error, self._policy)
         if not isinstance(error, SacctTooWideError):
             # A slurmdbd that refuses a stretch is well: nothing is on its way.
             self._doubt.failed(self._reached or int(self._parts.clock.now()))
         health.error, health.attempted = str(error), True
+        self._show_breaker()
         health.failures += 1
         metrics.up.labels(self.cluster).set(0)
         metrics.poll_failures.labels(self.cluster, type(error).__name__).inc()
         _log.warning("reading failed", cluster=self.cluster, failures=health.failures, error=str(error))
+
+    def _show_breaker(self) -> None:
+        self._health.probing = self._breaker.open
+        self._parts.metrics.breaker_open.labels(self.cluster).set(self._breaker.open)
 
     def _tick(self, seconds: float) -> None:
         """Promise a sign of life: after a wait, or after the longest that one sacct call may take."""

@@ -8,12 +8,13 @@ import anyio
 from anyio.abc import ObjectReceiveStream
 
 from slurmwatchd.clock import Clock
-from slurmwatchd.errors import SacctOutputError
+from slurmwatchd.errors import SacctOutputError, SilenceError
 from slurmwatchd.health import Health
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.nodelists import Expanded, Expander
 from slurmwatchd.records import FoundBy, JobRecord
+from slurmwatchd.rollcall import RollCall
 from slurmwatchd.settling import Settling
 from slurmwatchd.sources.layouts import Layouts
 from slurmwatchd.sources.sacct import Answer, Rows, Sacct
@@ -23,7 +24,9 @@ from slurmwatchd.store import ledger as ledger_store
 from slurmwatchd.store import nodelists as nodelist_store
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.jobs import Batch, Committed, Intake
-from slurmwatchd.windows import Ledger, Window
+from slurmwatchd.store.lookups import Known
+from slurmwatchd.suspicion import Suspicion
+from slurmwatchd.windows import Ledger, Policy, Window
 
 BATCH_ROWS = 2000
 
@@ -38,7 +41,11 @@ class Fetched:
     answer: Answer
     read_at: int
     ledger: Ledger
-    resources: AsyncExitStack = field(repr=False)
+    unchanged: int = 0
+    """Rows that were compared and are as the store has them: they are not in the answer."""
+    missing: Sequence[Known] = ()
+    """The jobs that were asked for by name, where that was done."""
+    resources: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,21 +77,48 @@ class Stored:
 class Storer:
     """Brings one cluster's answers into the store."""
 
-    def __init__(self, cluster: str, parts: PipelineParts, settling: Settling) -> None:
-        """Prepare; `settling` knows which rows are to be waited for."""
+    def __init__(
+        self, cluster: str, parts: PipelineParts, settling: Settling, suspicion: Suspicion, roll_call: RollCall
+    ) -> None:
+        """Prepare.
+
+        Args:
+            cluster: Its name in the ledger and in labels.
+            parts: What it works with.
+            settling: Knows which rows are to be waited for.
+            suspicion: Judges whether an answer can be all there is.
+            roll_call: Takes the listings of open jobs.
+        """
         self.cluster = cluster
         self._parts = parts
         self._settling = settling
+        self._suspicion = suspicion
+        self._roll_call = roll_call
 
-    async def store(self, fetched: Fetched) -> Stored:
-        """Commit an answer batch by batch; the ledger moves with the last, when framing is proved to the end.
+    async def store(self, fetched: Fetched, policy: Policy) -> Stored:
+        """Take in an answer of any kind.
 
         Raises:
             SacctOutputError: Header or framing is not what was asked for: the ledger does not move.
+            SilenceError: The answer cannot be all there is: the ledger does not move.
             StoreBusyError: The store cannot be written now.
         """
+        if fetched.window.found_by is not FoundBy.OPEN_SET:
+            return await self._store_window(fetched)
+        if not fetched.window.absent:
+            count = await self._roll_call.listed(fetched.answer, fetched.read_at, policy, batch_rows=BATCH_ROWS)
+            return Stored(count, Committed())
+        total, rows = Committed(), 0
+        async for batch in fetched.answer.rows(BATCH_ROWS):
+            total += await self._commit(fetched, batch, None)
+            rows += batch.count
+        await self._roll_call.asked(fetched.missing, fetched.read_at, policy)
+        return Stored(rows, total)
+
+    async def _store_window(self, fetched: Fetched) -> Stored:
+        """Commit an answer batch by batch; the ledger moves with the last, when framing is proved to the end."""
         total = Committed()
-        rows = 0
+        rows = fetched.unchanged
         last: Rows | None = None
         async with _read_ahead(fetched.answer) as batches:
             async for batch in batches:
@@ -93,6 +127,13 @@ class Storer:
                 last = batch
                 rows += batch.count
         last = last or Rows((), ())
+        self._parts.metrics.rows.labels(self.cluster).inc(fetched.unchanged)
+        try:
+            await self._suspicion.examine(fetched.window, rows)
+        except SilenceError:
+            # What it does show is true; that it is all is not.
+            await self._commit(fetched, last, None)
+            raise
         completed = ledger_store.Completed(
             cluster=self.cluster,
             window=fetched.window,
@@ -124,6 +165,7 @@ class Storer:
             observed=observed,
             found_by=fetched.window.found_by,
             expanded=expanded.nodes,
+            revising=parts.layouts.revising,
         )
         committed = await parts.intake.commit(batch, completed)
         self._count(committed, records, expanded, fetched.window.found_by)

@@ -4,14 +4,16 @@ Head poll, overlap, catch-up after downtime, re-reads, the repair after an outag
 reading a stretch of end times. The `Ledger` knows for every second since the horizon when it was last read
 completely; `due` names the most urgent stretch to read now, and nothing else decides what to ask Slurm.
 
-All stretches are half-open, `[start, end)`, in epoch seconds of the attempts' ends.
+All stretches are half-open, `[start, end)`, in epoch seconds of the attempts' ends. The one reading that is not of
+ends is that of the open jobs, whose difference from the time before tells of ends no stretch would show.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from slurmwatchd.records import FoundBy
+from slurmwatchd.records import REVISING, FoundBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +21,18 @@ class Window:
     """A stretch of end times that one sacct call asks for.
 
     Attributes:
-        found_by: What the records only this reading finds will say.
+        found_by: What the records only this reading finds will say. A `REREAD` asks few fields first, and whole
+            records only where they tell of something new; `OPEN_SET` is about the open jobs.
         head: Whether it reaches the present: such a call also asks for ends a little in the future, since
             slurmctld's clock may be ahead of ours.
+        absent: Of `OPEN_SET`: whether those are asked for that vanished, instead of the list.
     """
 
     start: int
     end: int
     found_by: FoundBy = FoundBy.POLL
     head: bool = False
+    absent: bool = False
 
     @property
     def seconds(self) -> int:
@@ -53,12 +58,16 @@ class Policy:
         overlap: How far a head poll reaches behind what was read already.
         slice_seconds: The longest stretch of one call.
         reread: Ages at which each stretch is read again, ascending.
+        open_set: Time between two listings of the open jobs; 0: never.
+        revise: The fields whose change makes a revision.
     """
 
     interval: float
     overlap: int
     slice_seconds: int
     reread: tuple[int, ...] = ()
+    open_set: int = 0
+    revise: tuple[str, ...] = REVISING
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +77,14 @@ class Ledger:
     Attributes:
         horizon: Nothing that ended earlier is asked for.
         stretches: Ascending, without overlap; what lies between them was never read.
+        listed_at: When the open jobs were last listed.
+        ask_at: When those that vanished from the list are to be asked for.
     """
 
     horizon: int
     stretches: tuple[Stretch, ...] = ()
+    listed_at: float = -math.inf
+    ask_at: float = math.inf
 
     @property
     def watermark(self) -> int:
@@ -153,8 +166,8 @@ class Ledger:
 def due(ledger: Ledger, now: float, policy: Policy, *, poll: bool = False) -> Window | None:
     """Name the most urgent window, or None where all is read as the policy wants it.
 
-    The present comes first, so that a long catch-up does not hold up what ends now; then what was never
-    read, oldest first; then the re-reads, the most overdue first.
+    The present comes first, so that a long catch-up does not hold up what ends now; then the open jobs, which cost
+    little; then what was never read, oldest first; then the re-reads, the most overdue first.
 
     Args:
         ledger: What was read, with nothing ahead of `now` in it (`Ledger.until`).
@@ -162,7 +175,12 @@ def due(ledger: Ledger, now: float, policy: Policy, *, poll: bool = False) -> Wi
         policy: The rules.
         poll: Whether to look at the present even if the last poll was less than an interval ago.
     """
-    return _head(ledger, now, policy, poll=poll) or _hole(ledger, policy) or _reread(ledger, now, policy)
+    return (
+        _head(ledger, now, policy, poll=poll)
+        or _open_set(ledger, now, policy)
+        or _hole(ledger, policy)
+        or _reread(ledger, now, policy)
+    )
 
 
 def next_head(ledger: Ledger, policy: Policy) -> float:
@@ -181,6 +199,17 @@ def _head(ledger: Ledger, now: float, policy: Policy, *, poll: bool) -> Window |
         if not ledger.stretches and end - ledger.horizon <= policy.slice_seconds:
             start = ledger.horizon
     return Window(max(start, ledger.horizon), end, FoundBy.POLL, head=True)
+
+
+def _open_set(ledger: Ledger, now: float, policy: Policy) -> Window | None:
+    # Only after a first poll, which says that sacct answers at all; a listing dated ahead of now is none.
+    if not policy.open_set or not ledger.stretches:
+        return None
+    if not 0 <= now - ledger.listed_at < policy.open_set:
+        return Window(int(now), int(now) + 1, FoundBy.OPEN_SET)
+    if now >= ledger.ask_at:
+        return Window(int(now), int(now) + 1, FoundBy.OPEN_SET, absent=True)
+    return None
 
 
 def _hole(ledger: Ledger, policy: Policy) -> Window | None:

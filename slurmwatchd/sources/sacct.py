@@ -1,6 +1,6 @@
-"""Ask slurmdbd, through sacct, which attempts ended in a window.
+"""Ask slurmdbd, through sacct, which attempts ended in a window, which are open, and what became of some.
 
-One call answers one window. Its output goes to a spool first and is read only once the call is proved
+One call at a time. Its output goes to a spool first and is read only once the call is proved
 complete: exit 0, no `error:` or `fatal:` on stderr; header and framing are proved while the spool is read.
 Exit status alone proves nothing (releases up to 23.11.3 exit with errno modulo 256, which may be 0), and
 neither does an answer with a header (it is printed before the query).
@@ -8,7 +8,8 @@ neither does an answer with a header (it is printed before the query).
 
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,8 @@ from slurmwatchd.sources.columns import ColumnReader
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.framing import RowReader
+from slurmwatchd.sources.queries import named_arguments, open_arguments, window_arguments
 from slurmwatchd.windows import Window
-
-TERMINAL_STATES = "CA,CD,F,NF,PR,TO,BF,DL,OOM,RQ,RS,RV"
-"""With these, and only these, sacct asks for `time_end BETWEEN start AND end`, both ends included, in every
-release from 20.11 to 26.05; one of R, PD or S among them would cost the index."""
 
 PROBE_TIMEOUT_SECONDS = 60.0
 
@@ -79,32 +77,18 @@ class Answer(Protocol):
         ...
 
 
-def window_arguments(window: Window, fields: Sequence[str], *, delimiter: str, cluster: str = "") -> list[str]:
-    """Return sacct's arguments for the attempts that ended in a window.
-
-    `-D`: without it only the newest attempt of a requeued job is shown. `-X`: no steps, which the same window
-    would cut. `-S`/`-E` as `uts`, which no zone or daylight saving can bend.
-
-    Args:
-        window: Half-open; sacct's own window includes its last second, so that is one less.
-        fields: The names to print, in order.
-        delimiter: Printed after each value.
-        cluster: Another than the local one.
-    """
-    # slurmctld dates the ends and its clock may be ahead of ours, so a poll asks ahead: as far as it looks back,
-    # which keeps it within MaxQueryTimeRange once the window is.
-    end = window.end + window.seconds if window.head else max(window.end - 1, window.start)
-    return [
-        *(["-M", cluster] if cluster else []),
-        "-a", "-X", "-D", "--local", "--noconvert", "-p", f"--delimiter={delimiter}",
-        "-s", TERMINAL_STATES, "-S", f"uts{window.start}", "-E", f"uts{end}", "-o", ",".join(fields),
-    ]  # fmt: skip
-
-
 class Sacct:
     """One cluster's accounting, as sacct shows it."""
 
-    def __init__(self, commands: Commands, *, timeout_seconds: float, spool_dir: Path, cluster: str = "") -> None:
+    def __init__(
+        self,
+        commands: Commands,
+        *,
+        timeout_seconds: float,
+        spool_dir: Path,
+        cluster: str = "",
+        spent: Callable[[float], None] = lambda _: None,
+    ) -> None:
         """Prepare; nothing is run.
 
         Args:
@@ -113,11 +97,14 @@ class Sacct:
                 minutes, and failures are to be followed by a pause.
             spool_dir: Where answers of over a megabyte are put while they are read; nothing stays there.
             cluster: Which one; empty: the local one.
+            spent: Told after each call how many seconds it took, whatever came of it.
         """
         self._commands = commands
         self._timeout_seconds = timeout_seconds
         self._spool_dir = spool_dir
         self._cluster = cluster
+        self._spent = spent
+        self._turn = anyio.Lock()
 
     async def version(self) -> str:
         """Return what `sacct -V` says, such as `slurm 24.11.5`; it asks nobody.
@@ -156,7 +143,35 @@ class Sacct:
 
     @asynccontextmanager
     async def ended_in(self, window: Window, layout: Layout) -> AsyncIterator[Answer]:
-        """Ask for the attempts that ended in a window.
+        """Ask for the attempts that ended in a window; raises as `_ask` does."""
+        delimiter = _delimiter()
+        arguments = window_arguments(window, layout.fields, delimiter=delimiter, cluster=self._cluster)
+        async with self._ask(arguments, delimiter, layout) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def open_at(self, now: int, layout: Layout) -> AsyncIterator[Answer]:
+        """Ask for the jobs that are eligible and have not ended; raises as `_ask` does."""
+        delimiter = _delimiter()
+        arguments = open_arguments(now, layout.fields, delimiter=delimiter, cluster=self._cluster)
+        async with self._ask(arguments, delimiter, layout) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def named(
+        self, job_ids: Sequence[str], layout: Layout, *, since: int, now: int
+    ) -> AsyncIterator[Answer]:
+        """Ask for some jobs, see `named_arguments`; other attempts of theirs answer too. Raises as `_ask` does."""
+        delimiter = _delimiter()
+        arguments = named_arguments(
+            job_ids, layout.fields, since=since, now=now, delimiter=delimiter, cluster=self._cluster
+        )
+        async with self._ask(arguments, delimiter, layout) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def _ask(self, arguments: Sequence[str], delimiter: str, layout: Layout) -> AsyncIterator[Answer]:
+        """Run one query; its answer is proved complete when it is given, except for its framing.
 
         Raises:
             SacctTimeoutError: No complete answer within the timeout; the process group was killed.
@@ -164,10 +179,8 @@ class Sacct:
             SacctError: Its exit status or its stderr says that it failed.
             StoreBusyError: The spool's disk is full.
         """
-        delimiter = _delimiter()
         spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY, dir=str(self._spool_dir))  # noqa: SIM115 - closed below
         try:
-            arguments = window_arguments(window, layout.fields, delimiter=delimiter, cluster=self._cluster)
             try:
                 done = await self._run(arguments, self._timeout_seconds, spool)
             except OSError as error:
@@ -181,15 +194,19 @@ class Sacct:
         self, arguments: Sequence[str], timeout_seconds: float, spool: Spool | None = None
     ) -> Completed:
         argv = [self._commands.path("sacct"), *arguments]
-        try:
-            done = await self._commands.runner.run(
-                argv,
-                env=self._commands.env,
-                timeout_seconds=timeout_seconds,
-                spool=spool,
-            )
-        except TimedOutError as error:
-            raise SacctTimeoutError(error.reason, argv=argv, stderr=error.stderr) from error
+        async with self._turn:
+            began = time.monotonic()
+            try:
+                done = await self._commands.runner.run(
+                    argv,
+                    env=self._commands.env,
+                    timeout_seconds=timeout_seconds,
+                    spool=spool,
+                )
+            except TimedOutError as error:
+                raise SacctTimeoutError(error.reason, argv=argv, stderr=error.stderr) from error
+            finally:
+                self._spent(time.monotonic() - began)
         if done.returncode != 0 or done.complained:
             refused = any(words in done.stderr for words in _TOO_WIDE)
             kind = SacctTooWideError if refused else SacctError

@@ -1,5 +1,7 @@
-"""Ask slurmdbd, through sacctmgr, for the limits under which it answers."""
+"""Ask slurmdbd, through sacctmgr, for the limits under which it answers, and what this user may see."""
 
+import os
+import pwd
 import re
 from dataclasses import dataclass
 
@@ -11,6 +13,8 @@ _TIMEOUT_SECONDS = 60.0
 _SETTING = re.compile(r"^(\w+)\s*=\s*(.*?)\s*$", re.MULTILINE)
 _RANGE = re.compile(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)")
 _PURGE = re.compile(r"(\d+)\s*(hour|day|month)s?\*?", re.IGNORECASE)
+_ALL_SEEING = frozenset({"operator", "administrator"})
+UNKNOWN_CLUSTER, NO_PRIVILEGES = "cluster", "privileges"
 _PURGE_SECONDS = {"hour": 3600, "day": 86400, "month": 30 * 86400}
 
 
@@ -22,19 +26,85 @@ class Limits:
         query_seconds: The widest stretch an ordinary user may ask for (MaxQueryTimeRange).
         purge_seconds: Jobs older than this may have been purged (PurgeJobAfter; a month is 30 days).
         private: What ordinary users see only of themselves (PrivateData), such as `jobs`.
+        slurm_user: Who may see everything besides operators and administrators.
     """
 
     query_seconds: int | None = None
     purge_seconds: int | None = None
     private: frozenset[str] = frozenset()
+    slurm_user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What slurmdbd knows of the cluster and of the user who asks; None where nobody tells.
+
+    Attributes:
+        clusters: All that slurmdbd has accounts of.
+        private: What ordinary users see only of themselves.
+        sees_all: Whether this user is no ordinary one.
+        cluster: The one that is watched; empty where its name is not known.
+    """
+
+    clusters: frozenset[str] | None
+    private: frozenset[str] | None
+    sees_all: bool | None
+    cluster: str
+
+    @property
+    def fault(self) -> str:
+        """Why sacct may show nothing although there is something; empty where nothing speaks for that."""
+        if self.clusters is not None and self.cluster and self.cluster.lower() not in self.clusters:
+            return UNKNOWN_CLUSTER
+        if self.private is not None and "jobs" in self.private and self.sees_all is False:
+            return NO_PRIVILEGES
+        return ""
 
 
 class Sacctmgr:
     """Slurmdbd's own configuration, as any user may see it."""
 
-    def __init__(self, commands: Commands) -> None:
-        """Prepare; nothing is run."""
+    def __init__(self, commands: Commands, *, cluster: str = "", user: str | None = None) -> None:
+        """Prepare; nothing is run.
+
+        Args:
+            commands: Where sacctmgr is.
+            cluster: The one that is watched; empty where its name is not known.
+            user: Who asks; None: who this process runs as.
+        """
         self._commands = commands
+        self._cluster = cluster
+        self._user = _process_user() if user is None else user
+
+    async def standing(self) -> Standing:
+        """Return what slurmdbd knows of the cluster and of the user who asks."""
+        limits = await self.limits()
+        levels = await self._show("user", self._user, "format=user,adminlevel")
+        clusters = await self._show("cluster", "format=cluster")
+        sees_all = None
+        if limits is not None and levels is not None:
+            words = [line.split("|") for line in levels]
+            sees_all = self._user == limits.slurm_user or any(
+                len(word) > 1 and word[0] == self._user and word[1].lower() in _ALL_SEEING for word in words
+            )
+        return Standing(
+            clusters=frozenset(line.split("|")[0].lower() for line in clusters) if clusters else None,
+            private=limits.private if limits is not None else None,
+            sees_all=sees_all,
+            cluster=self._cluster,
+        )
+
+    async def _show(self, *arguments: str) -> list[str] | None:
+        """Return the lines of `sacctmgr show`, or None where it fails."""
+        try:
+            done = await self._commands.run(
+                "sacctmgr", "-nP", "show", *arguments, timeout_seconds=_TIMEOUT_SECONDS
+            )
+        except (TimedOutError, SlurmNotFoundError):
+            return None
+        if done.returncode != 0 or done.complained:
+            return None
+        return [line for line in done.stdout.decode(errors="backslashreplace").splitlines() if line]
 
     async def limits(self) -> Limits | None:
         """Return the limits, or None where nobody tells them now.
@@ -62,6 +132,7 @@ def parse_limits(text: str) -> Limits:
         query_seconds=_range(settings.get("MaxQueryTimeRange", "")),
         purge_seconds=_purge(settings.get("PurgeJobAfter", "")),
         private=frozenset() if private == "none" else frozenset(private.split(",")),
+        slurm_user=settings.get("SlurmUser", "").partition("(")[0],
     )
 
 
@@ -78,3 +149,11 @@ def _purge(text: str) -> int | None:
     """Read `12 months`, `36 hours*`; anything else (`NONE`) is no limit."""
     match = _PURGE.fullmatch(text)
     return int(match[1]) * _PURGE_SECONDS[match[2].lower()] if match else None
+
+
+def _process_user() -> str:
+    """Return the name of who runs this process; its number where it has no name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

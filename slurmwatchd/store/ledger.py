@@ -85,7 +85,7 @@ async def rename(database: Database, old: str, new: str) -> None:
     async def work(connection: aiosqlite.Connection) -> None:
         if list(await connection.execute_fetchall("SELECT 1 FROM horizons WHERE cluster = ?", (new,))):
             return
-        for table in ("horizons", "coverage", "ledger"):
+        for table in ("horizons", "coverage", "ledger", "open_jobs"):
             await connection.execute(f"UPDATE {table} SET cluster = ? WHERE cluster = ?", (new, old))  # noqa: S608 - constants
 
     await database.write(work)

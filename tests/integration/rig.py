@@ -19,7 +19,7 @@ from slurmwatchd.sinks.registry import sink_kinds
 START = 1_795_500_000
 """When each test begins: far from any real now."""
 
-WINDOW = "--local"
+WINDOW = "CA,CD,F,"
 """Stands in the arguments of a call that asks for a window, and in no other."""
 
 

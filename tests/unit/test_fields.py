@@ -6,10 +6,9 @@ import orjson
 import pytest
 
 from slurmwatchd.formats import body, wire
-from slurmwatchd.records import JobRecord, Rejected
+from slurmwatchd.records import REVISING, JobRecord, Rejected
 from slurmwatchd.simslurm.versions import fields_of, release_of
 from slurmwatchd.sources.fields import Layout, Reading
-from slurmwatchd.store.jobs import REVISING
 from tests.unit.sacct_rows import (
     ARRAY_TASK,
     CANCELLED_PENDING_ARRAY,

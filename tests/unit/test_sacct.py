@@ -19,7 +19,8 @@ from slurmwatchd.process import Completed, SystemProcessRunner, TimedOutError
 from slurmwatchd.records import FoundBy, JobRecord, Rejected
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.fields import Layout
-from slurmwatchd.sources.sacct import Rows, Sacct, window_arguments
+from slurmwatchd.sources.queries import window_arguments
+from slurmwatchd.sources.sacct import Rows, Sacct
 from slurmwatchd.windows import Window
 from tests.unit.runners import FakeRunner, commands, done
 from tests.unit.sacct_rows import ARRAY_TASK, FAILED, FIELDS_22_05, HETEROGENEOUS, Row, printed

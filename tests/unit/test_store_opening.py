@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+import slurmwatchd.store
 from slurmwatchd.errors import StoreError
 from slurmwatchd.store.database import open_database
 from tests.unit.attempts import rows
+
+MIGRATIONS = Path(slurmwatchd.store.__file__).parent / "migrations"
 
 HOLDER = """
 import sys, anyio
@@ -35,7 +38,8 @@ def path(tmp_path: Path) -> Path:
 async def test_fresh_store_is_made_with_its_folder_and_bears_our_mark(path: Path) -> None:
     async with open_database(path) as database:
         assert await rows(database, "PRAGMA application_id") == [(0x534C5744,)]
-        assert await rows(database, "PRAGMA user_version") == [(1,)]
+        newest = max(int(file.name[:4]) for file in MIGRATIONS.glob("*.sql"))
+            assert await rows(database, "PRAGMA user_version") == [(newest,)]
         assert await rows(database, "PRAGMA journal_mode") == [("wal",)]
         assert await rows(database, "SELECT count(*) FROM events") == [(0,)]
 

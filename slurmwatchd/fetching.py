@@ -1,0 +1,140 @@
+"""Asking sacct for what is due: a window whole or by its differences, the open jobs, those that vanished."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+from slurmwatchd.records import FoundBy, JobRecord
+from slurmwatchd.rollcall import ASK_ROWS, LAYOUT, RollCall, has_ended
+from slurmwatchd.sources.fields import Layout
+from slurmwatchd.sources.queries import job_argument
+from slurmwatchd.sources.sacct import Answer, Rows
+from slurmwatchd.store import lookups
+from slurmwatchd.storing import BATCH_ROWS, Fetched, PipelineParts
+from slurmwatchd.windows import Ledger, Policy, Window
+
+Key = tuple[int, int]
+"""job_id_raw and submit, within one cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Some rows picked out of larger answers: few enough to be kept in memory. An `Answer`."""
+
+    seconds: float
+    slots: frozenset[str]
+    readings: tuple[tuple[JobRecord, int], ...] = ()
+
+    async def rows(self, size: int) -> AsyncIterator[Rows]:
+        """See `Answer.rows`."""
+        for begin in range(0, len(self.readings), size):
+            yield Rows(self.readings[begin : begin + size], ())
+
+
+class Fetcher:
+    """Asks one cluster's sacct."""
+
+    def __init__(self, cluster: str, parts: PipelineParts, roll_call: RollCall) -> None:
+        """Prepare; nothing is run."""
+        self.cluster = cluster
+        self._parts = parts
+        self._roll_call = roll_call
+
+    async def fetch(self, window: Window, ledger: Ledger, policy: Policy) -> Fetched | None:
+        """Ask; the answer is complete when this returns, and open until its resources are closed.
+
+        Args:
+            window: What is due.
+            ledger: As it stands before.
+            policy: By which it was named.
+
+        Returns:
+            The answer, and the ledger as it will stand once that is stored; None where nobody is left to ask for.
+
+        Raises:
+            SacctError: There is no complete answer.
+        """
+        metrics, clock = self._parts.metrics, self._parts.clock
+        began, read_at = clock.monotonic(), int(clock.now())
+        self._parts.layouts.revise(policy.revise)
+        async with AsyncExitStack() as stack:
+            layout = await self._parts.layouts.current(check=window.head)
+            if window.found_by is FoundBy.OPEN_SET:
+                fetched = await self._ask_open_set(window, ledger, layout, read_at, stack)
+            else:
+                metrics.polls.labels(self.cluster).inc()
+                try:
+                    fetched = await self._ask_window(window, ledger, layout, read_at, stack)
+                finally:
+                    metrics.poll_seconds.labels(self.cluster).observe(clock.monotonic() - began)
+            return fetched and replace(fetched, resources=stack.pop_all())
+        raise AssertionError("unreachable: the stack swallows nothing")
+
+    async def _ask_window(
+        self, window: Window, ledger: Ledger, layout: Layout, read_at: int, stack: AsyncExitStack
+    ) -> Fetched:
+        done = ledger.read(window.start, window.end, read_at)
+        if window.found_by is FoundBy.REREAD:
+            compared = await self._compare(window, layout, read_at)
+            if compared is not None:
+                answer, unchanged = compared
+                return Fetched(window, answer, read_at, done, unchanged=unchanged)
+        whole = await stack.enter_async_context(self._parts.sacct.ended_in(window, layout))
+        return Fetched(window, whole, read_at, done)
+
+    async def _compare(self, window: Window, layout: Layout, now: int) -> tuple[Answer, int] | None:
+        """Ask for the fields that can tell of a change, and for whole records of what is new or changed.
+
+        Returns:
+            The whole records, and how many rows there were besides; None where asking for the whole window is
+            simpler: much has changed, a row has no key, or one does not answer to its name.
+        """
+        seconds, count = 0.0, 0
+        wanted: dict[Key, JobRecord] = {}
+        async with self._parts.sacct.ended_in(window, layout.few()) as few:
+            seconds += few.seconds
+            async for rows in few.rows(BATCH_ROWS):
+                count += rows.count
+                for record in await lookups.differing(self._parts.database, self.cluster, rows.readings):
+                    wanted[record.job_id_raw, record.submit] = record
+                if rows.rejected or len(wanted) > ASK_ROWS:
+                    return None
+        if not wanted:
+            return Gathered(seconds, layout.slots), count
+        if any("[" in record.job_id for record in wanted.values()):
+            # An array that never started answers only with all of its tasks.
+            return None
+        named = await self._ask_by_name([record.job_id for record in wanted.values()], wanted, layout, now)
+        if len(named.readings) < len(wanted):
+            return None
+        return replace(named, seconds=seconds + named.seconds), count - len(wanted)
+
+    async def _ask_open_set(
+        self, window: Window, ledger: Ledger, layout: Layout, now: int, stack: AsyncExitStack
+    ) -> Fetched | None:
+        self._roll_call.begun(now, absent=window.absent)
+        if not window.absent:
+            listing = await stack.enter_async_context(self._parts.sacct.open_at(now, LAYOUT))
+            return Fetched(window, listing, now, ledger)
+        missing = await self._roll_call.missing(now)
+        if not missing:
+            return None
+        asked = [job_argument(job.job_id, job.job_id_raw) for job in missing]
+        keys = {(job.job_id_raw, job.submit): job.submit for job in missing}
+        named = await self._ask_by_name(asked, keys, layout, now)
+        ended = tuple(reading for reading in named.readings if has_ended(reading[0]))
+        return Fetched(window, replace(named, readings=ended), now, ledger, missing=missing)
+
+    async def _ask_by_name(
+        self, job_ids: Sequence[str], keys: Collection[Key], layout: Layout, now: int
+    ) -> Gathered:
+        """Return the whole records of some attempts, as far as they answer, and of no others."""
+        found: dict[Key, tuple[JobRecord, int]] = {}
+        since = min(submit for _, submit in keys)
+        async with self._parts.sacct.named(job_ids, layout, since=since, now=now) as answer:
+            async for rows in answer.rows(BATCH_ROWS):
+                for reading in rows.readings:
+                    key = (reading[0].job_id_raw, reading[0].submit)
+                    if key in keys:
+                        found[key] = reading
+            return Gathered(answer.seconds, answer.slots, tuple(found.values()))

@@ -1,0 +1,109 @@
+"""The open jobs, listed now and then: who vanished from the list without an end is asked for by name.
+
+An end that lies far in the past when slurmdbd learns of it shows in no window that is still read: a job killed
+while suspended ends when it was suspended, a runaway job that is set right ends when it began, and an end that
+slurmdbd itself does not know is in no window at all. All of them were seen open before.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from slurmwatchd.metrics import Metrics
+from slurmwatchd.records import JobRecord
+from slurmwatchd.sources.fields import Layout
+from slurmwatchd.sources.sacct import Answer
+from slurmwatchd.store import openjobs
+from slurmwatchd.store.database import Database
+from slurmwatchd.store.lookups import Known
+from slurmwatchd.windows import Ledger, Policy
+
+LAYOUT = Layout(("Cluster", "JobIDRaw", "Submit", "JobID", "State", "End"))
+"""What a listing asks for."""
+
+ASK_ROWS = 500
+"""So many are asked for in one call."""
+
+AGAIN_SECONDS = 3600
+"""A job that is neither listed nor ended (held after it was seen, say) is asked for again after this."""
+
+GRACE_SECONDS = 5
+"""How long after a further poll a job that vanished is asked for: the poll finds all that ended as usual."""
+
+_ENDED = frozenset({
+    "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE",
+    "OUT_OF_MEMORY", "REQUEUED", "RESIZING", "REVOKED",
+})  # fmt: skip
+
+
+def has_ended(record: JobRecord) -> bool:
+    """Tell whether an attempt is over, also where slurmdbd does not know since when (`End=Unknown`)."""
+    return record.end is not None or record.state in _ENDED
+
+
+class RollCall:
+    """The open jobs of one cluster; what is known of them is in the store, so it outlives the daemon."""
+
+    def __init__(self, cluster: str, database: Database, metrics: Metrics) -> None:
+        """Prepare; `load` reads where the store stands."""
+        self.cluster = cluster
+        self._database = database
+        self._metrics = metrics
+        self._grace = GRACE_SECONDS
+        self._listed_at = -math.inf
+        self._ask_at = math.inf
+
+    async def load(self, policy: Policy) -> None:
+        """Read from the store whom to ask for, and when."""
+        self._grace = math.ceil(policy.interval) + GRACE_SECONDS
+        roll = await openjobs.stand(self._database, self.cluster, grace=self._grace, again=AGAIN_SECONDS)
+        self._ask_at = math.inf if roll.ask_at is None else roll.ask_at
+        self._metrics.open_jobs.labels(self.cluster).set(roll.open)
+        self._metrics.missing_jobs.labels(self.cluster).set(roll.missing)
+
+    def mark(self, ledger: Ledger) -> Ledger:
+        """Return the ledger with what `windows.due` must know of the open jobs."""
+        return replace(ledger, listed_at=self._listed_at, ask_at=self._ask_at)
+
+    def begun(self, now: int, *, absent: bool) -> None:
+        """Note that a listing, or the asking, is under way: if it fails, other things come first."""
+        if absent:
+            self._ask_at = math.inf
+        else:
+            self._listed_at = now
+
+    async def missing(self, now: int) -> list[Known]:
+        """Return whom to ask for now."""
+        return await openjobs.missing(
+            self._database, self.cluster, now, grace=self._grace, again=AGAIN_SECONDS, limit=ASK_ROWS
+        )
+
+    async def listed(self, answer: Answer, now: int, policy: Policy, *, batch_rows: int) -> int:
+        """Take a listing in; return how many jobs are open.
+
+        Raises:
+            SacctOutputError: It is not complete: what was listed before stands.
+            StoreBusyError: The store cannot be written now.
+        """
+        count, first = 0, True
+        async for rows in answer.rows(batch_rows):
+            # What has ended by now with a known end is the polls' business.
+            listed = [
+                openjobs.Listed(record.job_id_raw, record.submit, record.job_id, not has_ended(record))
+                for record, _ in rows.readings
+                if record.end is None
+            ]
+            await openjobs.gather(self._database, listed, first=first)
+            count, first = count + len(listed), False
+        if first:
+            await openjobs.gather(self._database, (), first=True)
+        await openjobs.conclude(self._database, self.cluster, now)
+        await self.load(policy)
+        return count
+
+    async def asked(self, jobs: Sequence[Known], now: int, policy: Policy) -> None:
+        """Note that these were asked for, and that what had ended is in the store."""
+        await openjobs.mark_asked(
+            self._database, self.cluster, [(job.job_id_raw, job.submit) for job in jobs], now
+        )
+        await self.load(policy)

@@ -1,0 +1,61 @@
+"""What the store knows of attempts that sacct shows, or should show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from slurmwatchd.records import JobRecord
+from slurmwatchd.store.database import Database
+
+WITNESS_ROWS = 1000
+"""Among so many of the newest ends witnesses are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One attempt of the store, as far as asking for it goes."""
+
+    job_id_raw: int
+    submit: int
+    job_id: str
+
+
+async def differing(
+    database: Database, cluster: str, readings: Sequence[tuple[JobRecord, int]]
+) -> list[JobRecord]:
+    """Return the attempts that are not in the store, or stand there with another digest."""
+    numbers = orjson.dumps(list({record.job_id_raw for record, _ in readings})).decode()
+    rows = await database.read(
+        "SELECT job_id_raw, submit, digest FROM jobs "
+        "WHERE cluster = ? AND job_id_raw IN (SELECT value FROM json_each(?))",
+        (cluster, numbers),
+    )
+    stored = {(row[0], row[1]): row[2] for row in rows}
+    return [record for record, digest in readings if stored.get((record.job_id_raw, record.submit)) != digest]
+
+
+async def ended_count(database: Database, cluster: str, start: int, end: int) -> int:
+    """Return how many attempts the store has that ended in `[start, end)`."""
+    rows = await database.read(
+        'SELECT count(*) FROM jobs WHERE cluster = ? AND "end" >= ? AND "end" < ?', (cluster, start, end)
+    )
+    return int(rows[0][0])
+
+
+async def witnesses(database: Database, cluster: str, *, submitted_since: int, limit: int) -> list[Known]:
+    """Return attempts that sacct showed once and should still show: the newest of as many users.
+
+    Args:
+        database: The store.
+        cluster: Whose.
+        submitted_since: slurmdbd may have purged what was submitted earlier; epoch seconds.
+        limit: At most so many.
+    """
+    rows = await database.read(
+        'SELECT job_id_raw, submit, job_id, max("end") FROM '
+        '(SELECT * FROM jobs WHERE cluster = ? AND "end" IS NOT NULL ORDER BY "end" DESC LIMIT ?) '
+        'WHERE submit >= ? GROUP BY "user" ORDER BY max("end") DESC LIMIT ?',
+        (cluster, WITNESS_ROWS, submitted_since, limit),
+    )
+    return [Known(row[0], row[1], row[2]) for row in rows]
