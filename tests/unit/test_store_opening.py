@@ -39,7 +39,7 @@ async def test_fresh_store_is_made_with_its_folder_and_bears_our_mark(path: Path
     async with open_database(path) as database:
         assert await rows(database, "PRAGMA application_id") == [(0x534C5744,)]
         newest = max(int(file.name[:4]) for file in MIGRATIONS.glob("*.sql"))
-            assert await rows(database, "PRAGMA user_version") == [(newest,)]
+        assert await rows(database, "PRAGMA user_version") == [(newest,)]
         assert await rows(database, "PRAGMA journal_mode") == [("wal",)]
         assert await rows(database, "SELECT count(*) FROM events") == [(0,)]
 
