@@ -5,6 +5,9 @@ worked off its queue (measured: a record 44 s after its end, 20 s after slurmdbd
 be too short for that, and the first scheduled re-read is minutes away; so the stretch is read again as soon as
 the queue is empty, and once more a poll later. A queue that is briefly not empty is the normal state of a busy
 cluster and no reason for doubt.
+
+A daemon that dies in the middle of that must not forget it: in the ledger that is saved, what may still be in
+doubt was not read (`withhold`), so that the next start begins there.
 """
 
 from slurmwatchd.windows import Ledger
@@ -32,6 +35,25 @@ class Doubt:
         """The earliest end in doubt, epoch seconds; None where there is no doubt."""
         return self._since
 
+    def begin(self, watermark: int, queue: int | None) -> None:
+        """Go on where an earlier life of the daemon stopped.
+
+        Args:
+            watermark: Of the ledger it saved: what ended since is in doubt if the queue stays.
+            queue: Messages waiting now, before anything is read; None where nobody tells.
+        """
+        self._calm = watermark
+        self._waiting = 1 if queue else 0
+
+    def withhold(self, ledger: Ledger, *, overlap: int) -> Ledger:
+        """Return the ledger to save: what is in doubt, or may turn out to be, was not read."""
+        begins = [] if self._since is None else [self._since - overlap]
+        if self._waiting and self._calm:
+            begins.append(self._calm - overlap)
+        if self._again is not None:
+            begins.append(self._again[0])
+        return ledger.forget(max(min(begins), ledger.horizon), ledger.newest) if begins else ledger
+
     def failed(self, last_good: int) -> None:
         """Note that a reading failed; what ended since the last good one is in doubt."""
         self._since = last_good if self._since is None else min(self._since, last_good)
@@ -44,6 +66,9 @@ class Doubt:
             queue: Messages waiting; None where nobody tells.
             now: Epoch seconds.
         """
+        if queue is None and self._since is None:
+            # Nobody tells, which is no news: neither that there is a queue nor that there is none.
+            return
         if queue:
             self._waiting += 1
             self._over = None

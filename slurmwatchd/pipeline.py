@@ -67,6 +67,7 @@ class Watcher:
         self._backoff = Backoff(first_seconds=min(policy.interval, 5.0), ceiling_seconds=_ceiling(policy))
         self._settling = Settling()
         self._doubt = Doubt()
+        self._begun = False
         self._breaker = Breaker()
         self._reached = 0
         self._slices = Slices(cluster, parts.sacctmgr, parts.clock, parts.metrics, policy)
@@ -82,7 +83,9 @@ class Watcher:
         )
         self._roll_call = RollCall(cluster, parts.database, parts.metrics)
         self._fetcher = Fetcher(cluster, parts, self._roll_call)
-        self._storer = Storer(cluster, parts, self._settling, self._suspicion, self._roll_call)
+        self._storer = Storer(
+            cluster, parts, self._settling, self._suspicion, self._roll_call, withhold=self._withhold
+        )
         parts.metrics.up.labels(cluster).set(0)
         self._show_breaker()
 
@@ -151,6 +154,8 @@ class Watcher:
         ledger = await ledger_store.load(self._parts.database, self.cluster, horizon=horizon)
         self._reached = ledger.watermark
         await self._roll_call.load(self._policy)
+        if forever:
+            await self._begin(ledger)
         polled = forever
         async with send:
             while True:
@@ -188,12 +193,22 @@ class Watcher:
                     if forever:
                         ledger = await self._look_back(ledger, int(now))
 
+    async def _begin(self, ledger: Ledger) -> None:
+        """Before the first reading of this process, look whether an outage is still going on."""
+        if not self._begun and ledger.stretches:
+            self._doubt.begin(ledger.watermark, await self._parts.sdiag.queue_size())
+        self._begun = True
+
     async def _look_back(self, ledger: Ledger, now: int) -> Ledger:
         """Return the ledger without what must be read again soon: half-written rows, and what was in doubt."""
         self._settling.tidy(now)
         self._doubt.polled(await self._parts.sdiag.queue_size(), now)
         ledger = self._doubt.review(ledger, now, overlap=self._policy.overlap)
         return self._settling.withhold(ledger)
+
+    def _withhold(self, ledger: Ledger) -> Ledger:
+        """Return the ledger to save: without half-written rows' ends, and what may be in doubt."""
+        return self._doubt.withhold(self._settling.withhold(ledger), overlap=self._policy.overlap)
 
     async def _wait(self, seconds: float) -> None:
         """Wait for the next head poll, but look again before long: a clock may jump."""

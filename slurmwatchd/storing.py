@@ -78,7 +78,14 @@ class Storer:
     """Brings one cluster's answers into the store."""
 
     def __init__(
-        self, cluster: str, parts: PipelineParts, settling: Settling, suspicion: Suspicion, roll_call: RollCall
+        self,
+        cluster: str,
+        parts: PipelineParts,
+        settling: Settling,
+        suspicion: Suspicion,
+        roll_call: RollCall,
+        *,
+        withhold: Callable[[Ledger], Ledger],
     ) -> None:
         """Prepare.
 
@@ -88,12 +95,14 @@ class Storer:
             settling: Knows which rows are to be waited for.
             suspicion: Judges whether an answer can be all there is.
             roll_call: Takes the listings of open jobs.
+            withhold: Makes of the ledger after a reading the one to save: without what must be read again.
         """
         self.cluster = cluster
         self._parts = parts
         self._settling = settling
         self._suspicion = suspicion
         self._roll_call = roll_call
+        self._withhold = withhold
 
     async def store(self, fetched: Fetched, policy: Policy) -> Stored:
         """Take in an answer of any kind.
@@ -154,7 +163,7 @@ class Storer:
         readings = self._settling.ripe(rows.readings, observed)
         parts.metrics.unsettled.labels(self.cluster).set(len(self._settling))
         if completed is not None:
-            completed = replace(completed, ledger=self._settling.withhold(completed.ledger))
+            completed = replace(completed, ledger=self._withhold(completed.ledger))
         records = [record for record, _ in readings]
         expanded = await self._expand(records)
         batch = Batch(

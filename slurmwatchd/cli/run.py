@@ -1,5 +1,6 @@
 """`slurmwatchd run`: the service."""
 
+import signal
 from pathlib import Path
 
 import anyio
@@ -22,6 +23,8 @@ def command(path: Path | None, **flags: str | None) -> None:
 
     Exit codes: 0 stopped as asked; 1 it cannot run (store, address, sacct); 78 the configuration is wrong.
     """
+    # Until the daemon obeys it, a SIGHUP would end the process; there is nothing to read again yet.
+    signal.signal(signal.SIGHUP, lambda *_: None)
     config = load(path, flags)
 
     async def serve() -> None:

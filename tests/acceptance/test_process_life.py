@@ -109,6 +109,16 @@ def test_sighup_with_a_faulty_configuration_says_so_and_changes_nothing(tmp_path
         assert daemon.stop() == 0
 
 
+def test_sighup_that_comes_while_it_starts_ends_nothing(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.cluster.add_fault("scontrol", "slow", seconds=1)
+        daemon.start()
+        daemon.wait_until(lambda: daemon.cluster.calls("scontrol"), "the first command it runs")
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_until(lambda: daemon.get("/-/ready")[0] == 200, "ready")
+        assert daemon.stop() == 0
+
+
 def test_file_that_logrotate_renamed_is_followed_without_any_signal(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.ended(job_name="old file")

@@ -46,3 +46,35 @@ async def test_record_of_an_outage_is_read_when_the_queue_is_empty(tmp_path: Pat
             assert rig.now - emptied <= 75
             group.cancel_scope.cancel()
         assert rig.ask_store("SELECT count(*) FROM events") == [(1,)]
+
+
+async def test_record_of_an_outage_is_read_also_by_a_daemon_that_was_killed_before_the_queue_was_empty(
+    tmp_path: Path,
+) -> None:
+    with Rig(tmp_path, poll=QUIET) as rig:
+        await rig.once()
+        rig.move(30)
+        rig.cluster.stop_slurmdbd()
+        rig.ended(0, job_name="in the outage")
+        rig.move(300)
+        rig.cluster.start_slurmdbd(after=400)
+        for _ in range(3):
+            # It reads, sees the queue, and is gone, again and again while the record waits.
+            async with rig.daemon() as daemon, anyio.create_task_group() as group:
+                group.start_soon(daemon.watchers[0].run)
+                before = len(rig.cluster.calls("sdiag"))
+                with anyio.fail_after(30):
+                    while (
+                        len(rig.cluster.calls("sdiag")) < before + 2
+                        or rig.cluster.calls("sdiag")[-1].ended is None
+                    ):
+                        rig.move(5)
+                        await anyio.sleep(0.05)
+                group.cancel_scope.cancel()
+        assert rig.cluster.undelivered() == 1
+        rig.move(500)
+        async with rig.daemon() as daemon, anyio.create_task_group() as group:
+            group.start_soon(daemon.watchers[0].run)
+            await _until(rig, "SELECT count(*) FROM jobs")
+            group.cancel_scope.cancel()
+        assert rig.ask_store("SELECT count(*) FROM events") == [(1,)]

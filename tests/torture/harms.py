@@ -215,8 +215,7 @@ class Harms:
         return f"{seconds:.1f} s"
 
     def _reload(self) -> str:
-        self._arena.signal(signal.SIGHUP)
-        return "SIGHUP"
+        return "SIGHUP" if self._send_hangup() else ""
 
     def _kill_children(self) -> str:
         deadline = time.monotonic() + 1.5
@@ -251,8 +250,15 @@ class Harms:
 
     def _rotate_and_reload(self) -> str:
         rotated = self._rotate()
-        self._arena.signal(signal.SIGHUP)
+        self._send_hangup()
         return rotated
+
+    def _send_hangup(self) -> bool:
+        # While Python still imports, nobody can have said what SIGHUP means; systemd does not send it then.
+        if self._arena.daemon.get("/-/healthy")[0] != 200:
+            return False
+        self._arena.signal(signal.SIGHUP)
+        return True
 
     def _full_disk(self) -> str:
         disk = self._dice.choice(self._arena.disks)

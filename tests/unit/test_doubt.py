@@ -66,3 +66,45 @@ def test_a_second_outage_before_the_queue_is_empty_belongs_to_the_first() -> Non
     doubt.failed(9_100)
     doubt.polled(0, 9_300)
     assert doubt.review(READ, 9_300, overlap=0).holes() == [(9_000, 9_300)]
+
+
+def test_the_ledger_that_is_saved_knows_nothing_of_what_is_in_doubt() -> None:
+    doubt = Doubt()
+    doubt.polled(0, 8_900)
+    assert doubt.withhold(READ, overlap=120) == READ
+    doubt.failed(9_000)
+    assert doubt.withhold(READ, overlap=120).watermark == 8_880
+    doubt.polled(0, 9_500)
+    doubt.review(READ, 9_500, overlap=120)
+    # Read again once; until it was read twice, a crash must not make us content with that.
+    assert doubt.withhold(READ, overlap=120).watermark == 8_880
+    doubt.polled(0, 9_530)
+    doubt.review(READ, 9_530, overlap=120)
+    assert doubt.withhold(READ, overlap=120) == READ
+
+
+def test_the_ledger_that_is_saved_knows_nothing_since_a_queue_was_last_seen_empty() -> None:
+    doubt = Doubt()
+    doubt.polled(0, 9_000)
+    doubt.polled(3, 9_030)
+    assert doubt.since is None
+    assert doubt.withhold(READ, overlap=120).watermark == 8_880
+    doubt.polled(0, 9_060)
+    assert doubt.withhold(READ, overlap=120) == READ
+
+
+def test_a_queue_met_at_the_start_that_stays_puts_in_doubt_what_was_not_read_by_then() -> None:
+    doubt = Doubt()
+    doubt.begin(8_000, 9)
+    doubt.polled(7, 9_000)
+    doubt.polled(None, 9_015)
+    doubt.polled(5, 9_030)
+    assert doubt.since == 8_000
+    doubt.polled(0, 9_060)
+    assert doubt.review(READ, 9_060, overlap=0).holes() == [(8_000, 9_060)]
+
+
+def test_an_empty_queue_at_the_start_is_no_reason_for_doubt() -> None:
+    doubt = Doubt()
+    doubt.begin(8_000, 0)
+    assert doubt.withhold(READ, overlap=120) == READ
