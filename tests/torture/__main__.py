@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arena = Arena(_made(folder / "run"), Random(seed), small_disks=small_disks, program=program)  # noqa: S311 - nothing secret
     agreed = False
     try:
-        agreed = _torture(arena, seed, options.seconds)
+        agreed = _torture(arena, seed, options.seconds, options.patience)
     finally:
         arena.close()
         if agreed and not options.keep:
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if agreed else 1
 
 
-def _torture(arena: Arena, seed: int, seconds: int) -> bool:
+def _torture(arena: Arena, seed: int, seconds: int, patience: int) -> bool:
     harms, endings = Harms(arena, long=seconds >= LONG_RUN), Endings(arena, seed + 1)
     began = time.monotonic()
     next_harm = next_ending = began + 1
@@ -85,17 +85,17 @@ def _torture(arena: Arena, seed: int, seconds: int) -> bool:
             time.sleep(0.02)
     harms.calm()
     arena.note("calm")
-    return _wait_for_agreement(arena)
+    return _wait_for_agreement(arena, patience)
 
 
-def _wait_for_agreement(arena: Arena) -> bool:
+def _wait_for_agreement(arena: Arena, patience: int) -> bool:
     calm = time.monotonic()
     while True:
         arena.tend()
         found, totals = arena.judge(), ""
         if not found and not (totals := arena.totals_differ()):
             break
-        if time.monotonic() > calm + PATIENCE_SECONDS:
+        if time.monotonic() > calm + patience:
             return _disagree(arena, found, totals)
         time.sleep(0.2)
     took = time.monotonic() - calm
@@ -139,6 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--seconds", type=int, default=int(os.environ.get("SECONDS_") or SECONDS))
     parser.add_argument("--seed", type=int, help="replay the jobs and harms of a run")
+    parser.add_argument(
+        "--patience", type=int, default=PATIENCE_SECONDS, help="seconds after the last harm until all must agree"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the folder also where all is well")
     parser.add_argument("--without", choices=SABOTAGES, help="take a protection out first: this must disagree")
     parser.add_argument("--list", action="store_true", help="list the protections that can be taken out")
