@@ -12,7 +12,7 @@ SLURM_VERSIONS ?= 22.05
 VERSION ?= 22.05
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test lint test-slurm slurm-up slurm-down bench clean
+.PHONY: help demo test torture lint test-slurm slurm-up slurm-down bench clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
@@ -24,6 +24,9 @@ demo: $(VENV)/.runtime  ## watch a simulated cluster: no Slurm, no root (ARGS="-
 
 test: $(VENV)/.development  ## every test that needs neither Slurm nor root (ARGS="-k windows")
 	$(BIN)/python -m pytest -m "not real_slurm" --ignore=tests/bench $(ARGS)
+
+torture: $(VENV)/.development  ## harm the daemon and its Slurm for 10 minutes (ARGS="--seconds 60 --seed 7")
+	$(BIN)/python -m tests.torture $(ARGS)
 
 lint: $(VENV)/.development  ## ruff, mypy, import-linter, and what is in packaging/
 	$(BIN)/ruff check

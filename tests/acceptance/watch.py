@@ -32,8 +32,9 @@ conf = "{conf}"
 
 [poll]
 interval = "{interval}"
-overlap = "2m"
+overlap = "{overlap}"
 since = "{since}"
+reread = [{reread}]
 
 [store]
 path = "{folder}/slurmwatchd.db"
@@ -53,7 +54,15 @@ listen = "127.0.0.1:{port}"
 class Watch:
     """One installation of slurmwatchd: configuration, store, file, and at most one process at a time."""
 
-    def __init__(self, cluster: RealCluster, folder: Path, interval: str = "1s", since: str = "1h") -> None:
+    def __init__(
+        self,
+        cluster: RealCluster,
+        folder: Path,
+        interval: str = "1s",
+        since: str = "1h",
+        overlap: str = "2m",
+        reread: tuple[str, ...] = ("5m", "15m", "2h", "12h", "2d", "8d"),
+    ) -> None:
         folder.mkdir(parents=True)
         self.cluster = cluster
         self.file = folder / "jobs.jsonl"
@@ -68,6 +77,8 @@ class Watch:
                 port=self.port,
                 interval=interval,
                 since=since,
+                overlap=overlap,
+                reread=", ".join(f'"{age}"' for age in reread),
             ),
             encoding="utf-8",
         )

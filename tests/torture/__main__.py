@@ -6,7 +6,6 @@ The seed it prints replays the same jobs and harms in the same order; the moment
 from __future__ import annotations
 
 import argparse
-import os
 import secrets
 import shutil
 import sys
@@ -137,7 +136,7 @@ def _made(folder: Path) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=int(os.environ.get("SECONDS_") or SECONDS))
+    parser.add_argument("--seconds", type=int, default=SECONDS)
     parser.add_argument("--seed", type=int, help="replay the jobs and harms of a run")
     parser.add_argument(
         "--patience", type=int, default=PATIENCE_SECONDS, help="seconds after the last harm until all must agree"

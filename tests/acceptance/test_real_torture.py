@@ -1,0 +1,226 @@
+"""slurmdbd, sacct and the daemon are stopped and killed at random while hostile jobs end on a real cluster."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.acceptance.watch import Watch
+from tests.real_slurm import jobs, truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.real_slurm.cluster import RealCluster
+
+pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(600)]
+
+SEED_VARIABLE = "TORTURE_SEED"
+SECONDS_VARIABLE = "TORTURE_SECONDS"
+SECONDS = 90
+OUTAGES, KILLS, SACCTS = 3, 4, 3
+"""At least so many of each must have happened, or the test proved nothing."""
+
+AGREE_SECONDS = 120
+STEADY_SECONDS = 3.0
+
+
+@pytest.fixture(autouse=True)
+def _slurmdbd_back(cluster: RealCluster) -> Iterator[None]:
+    """Leave slurmdbd running, whatever the test did."""
+    yield
+    cluster.start_slurmdbd()
+
+
+@pytest.fixture
+def watch(cluster: RealCluster, tmp_path: Path) -> Iterator[Watch]:
+    """A slurmwatchd whose schedule is over in a minute."""
+    made = Watch(cluster, tmp_path / "watch", overlap="5s", reread=("10s", "20s", "40s"))
+    try:
+        yield made
+    finally:
+        made.kill()
+        print(made.log_tail())  # noqa: T201 - pytest shows it where the test failed
+
+
+class _Torture:
+    """What is done, by chance, and how often it was."""
+
+    def __init__(self, cluster: RealCluster, watch: Watch, dice: random.Random) -> None:
+        self._cluster = cluster
+        self._watch = watch
+        self._dice = dice
+        self._back_at = 0.0
+        self._finish: list[tuple[float, Callable[[], object]]] = []
+        self.outages = self.kills = self.saccts = 0
+
+    def tick(self) -> None:
+        """End an outage whose time is over, and do what was put off."""
+        now = time.monotonic()
+        if self._back_at and now >= self._back_at:
+            self._cluster.start_slurmdbd()
+            self._back_at = 0.0
+        for due in [due for due in self._finish if due[0] <= now]:
+            self._finish.remove(due)
+            due[1]()
+
+    def calm(self) -> None:
+        """End everything that was begun."""
+        self._back_at = min(self._back_at, 1.0)
+        self._finish = [(0.0, action) for _, action in self._finish]
+        self.tick()
+
+    def harm(self) -> None:
+        """Do one harm that is drawn."""
+        kinds = {self._outage: 3, self._kill_daemon: 3, self._kill_sacct: 4, self._stop_daemon: 1}
+        self._dice.choices(list(kinds), list(kinds.values()))[0]()
+
+    def submit(self) -> None:
+        """Submit something that will end soon, each kind in its own way."""
+        cluster, dice = self._cluster, self._dice
+        name = f"--job-name={dice.choice(jobs.NAMES)}"
+        kind = dice.randrange(8)
+        if kind == 0:
+            jobs.batch(cluster, "--array=0-5%3", name, script="exit $((SLURM_ARRAY_TASK_ID % 3))")
+        elif kind == 1:
+            jobs.batch(cluster, name, "--nodes=2", script=f"sleep 1; exit {dice.choice(jobs.EXIT_CODES)}")
+        elif kind == 2:
+            held = jobs.batch(cluster, name, "--hold")
+            self._later(dice.uniform(0.5, 4), "scancel", held)
+        elif kind == 3:
+            job = jobs.batch(cluster, name, script=jobs.LONG)
+            self._later(dice.uniform(2, 3), "scontrol", "suspend", job)
+            self._later(dice.uniform(4, 12), "scancel", job)
+        elif kind == 4:
+            job = jobs.batch(cluster, name, "--requeue", script=f'[ -n "$SLURM_RESTART_COUNT" ] || {jobs.LONG}')
+            self._later(dice.uniform(2, 4), "scontrol", "requeue", job)
+            self._later(25, "scancel", job)
+        else:
+            jobs.batch(cluster, name, script=f"sleep {dice.choice(('0', '0.5', '2'))}")
+
+    def _later(self, seconds: float, *argv: str) -> None:
+        # A job may have ended before: then there is nothing to be done to it.
+        self._finish.append((time.monotonic() + seconds, lambda: self._cluster.run(*argv, check=False)))
+
+    def _outage(self) -> None:
+        if self._back_at:
+            return
+        if self._dice.random() < 0.5:
+            self._cluster.kill_slurmdbd()
+        else:
+            self._cluster.stop_slurmdbd()
+        self._back_at = time.monotonic() + self._dice.choice((1, 4, 8, 16))
+        self.outages += 1
+
+    def _kill_daemon(self) -> None:
+        self._watch.kill()
+        self._watch.start()
+        self.kills += 1
+
+    def _stop_daemon(self) -> None:
+        # Not while it starts: before it listens to signals SIGTERM just ends it, which is not an exit status 0.
+        if self._watch.get("/-/healthy")[0] == 200:
+            assert self._watch.stop() == 0
+            self._watch.start()
+
+    def _kill_sacct(self) -> None:
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            for pid in self._saccts():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    self.saccts += 1
+                    return
+            time.sleep(0.001)
+
+    def _saccts(self) -> list[int]:
+        """The sacct processes whose parent is our daemon."""
+        assert self._watch.process is not None
+        pid = self._watch.process.pid
+        found = []
+        with suppress(OSError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                for child in task.joinpath("children").read_text(encoding="ascii").split():
+                    with suppress(OSError):
+                        if b"/sacct\0" in Path(f"/proc/{child}/cmdline").read_bytes():
+                            found.append(int(child))
+        return found
+
+
+def test_file_agrees_with_slurmdbd_after_outages_and_kills_while_hostile_jobs_end(
+    cluster: RealCluster, watch: Watch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed = int(os.environ.get(SEED_VARIABLE) or random.SystemRandom().randrange(2**32))
+    seconds = float(os.environ.get(SECONDS_VARIABLE) or SECONDS)
+    with capsys.disabled():
+        print(f"\n{SEED_VARIABLE}={seed}", end=" ")  # noqa: T201 - to run the same again
+    dice = random.Random(seed)  # noqa: S311 - moments, not secrets
+    started = int(time.time())
+    torture = _Torture(cluster, watch, dice)
+    watch.start()
+    end = time.monotonic() + seconds
+    next_harm = time.monotonic() + 3
+    while time.monotonic() < end:
+        torture.tick()
+        torture.submit()
+        if time.monotonic() >= next_harm:
+            torture.harm()
+            next_harm = time.monotonic() + dice.uniform(0, 5)
+        assert watch.is_running, watch.log_tail()
+        time.sleep(dice.uniform(0, 0.8))
+    torture.calm()
+    assert torture.outages >= OUTAGES
+    assert torture.kills >= KILLS
+    assert torture.saccts >= SACCTS
+
+    ended = _settled(cluster, started)
+    calm = time.monotonic()
+    assert len(ended) > 50
+
+    def difference() -> truth.Difference:
+        return truth.compare(ended, watch.records(), truth.ended(cluster))
+
+    watch.wait_until(lambda: not difference(), f"file and slurmdbd to agree: {difference()}", AGREE_SECONDS)
+    took = time.monotonic() - calm
+    watch.wait_until(lambda: watch.ended_by_state() == watch.states(), "/metrics to equal the file")
+    assert watch.stop() == 0
+
+    assert watch.file.read_bytes().endswith(b"\n")
+    assert not difference()
+    with capsys.disabled():
+        print(  # noqa: T201 - what a run was worth
+            f"{len(ended)} attempts, {torture.outages} outages, {torture.kills} kills of the daemon, "
+            f"{torture.saccts} of sacct: missing 0, twice 0, wrong 0, {took:.1f} s after slurmdbd had all ends",
+            end=" ",
+        )
+
+
+def _settled(cluster: RealCluster, started: int) -> dict[truth.Key, truth.Attempt]:
+    """Wait until nothing runs, nothing waits in slurmctld, and slurmdbd's table changes no more.
+
+    Not for every row to have an end: a slurmdbd that was killed may have lost one for good, and the file tells
+    what slurmdbd says.
+    """
+    seen: list[tuple[float, dict[truth.Key, truth.Attempt]]] = []
+
+    def steady() -> bool:
+        left = cluster.run("squeue", "-h", "-t", "pending,running,suspended,completing").stdout.strip()
+        if left or cluster.undelivered():
+            seen.clear()
+            return False
+        now = truth.ended(cluster, started)
+        if not seen or seen[-1][1] != now:
+            seen.append((time.monotonic(), now))
+        return time.monotonic() - seen[-1][0] >= STEADY_SECONDS
+
+    cluster.wait_until(
+        steady, "all jobs to end in slurmdbd", jobs.SETTLE_SECONDS, lambda: cluster.run("squeue", "-a").stdout
+    )
+    return seen[-1][1]
