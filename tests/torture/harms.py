@@ -45,6 +45,13 @@ VISIBLE_FAILURES: tuple[Wish, ...] = (
     ("garbage", {"bytes": 0}),
 )
 
+# Answers that lack rows, each given away by one thing alone: the exit status, stderr, or the framing.
+NARROW_FAILURES: tuple[Wish, ...] = (
+    ("exit", {"code": 94, "records": 0, "stderr": ""}),
+    ("errno", {"number": 1024}),
+    ("cut", {"records": 0, "bytes": 4}),
+)
+
 
 class Harms:
     """Draws harms and does them."""
@@ -61,8 +68,8 @@ class Harms:
         self._cluster = arena.daemon.cluster
         kinds: dict[Callable[[], str], int] = {
             self._visible_failure: 8, self._hang: 2, self._slow: 3, self._trickle: 2, self._silent_lie: 6,
-            self._season: 1, self._scontrol: 4, self._sdiag: 2, self._sacctmgr: 1, self._upgrade: 2,
-            self._outage: 4, self._long_outage: 1,
+            self._season: 2, self._scontrol: 4, self._sdiag: 2, self._sacctmgr: 1, self._upgrade: 2,
+            self._outage: 4, self._long_outage: 2,
             self._kill: 4, self._kill_as_file_grows: 4, self._terminate: 2, self._freeze: 2, self._reload: 2,
             self._kill_children: 5, self._second_daemon: 1, self._rotate: 3, self._rotate_and_reload: 2,
         }  # fmt: skip
@@ -105,7 +112,7 @@ class Harms:
         if self._failing:
             return ""
         self._failing = True
-        kind, wish = self._dice.choice(VISIBLE_FAILURES)
+        kind, wish = self._dice.choice(NARROW_FAILURES)
         seconds = self._dice.uniform(1.0, 1.4) * LAST_REREAD
         self._arena.later(seconds, self._end_season)
         return f"{seconds:.1f} s of {self._fault(kind, wish, count=None, seconds=seconds)}"
