@@ -77,7 +77,7 @@ class Doubt:
             return
         self._waiting = 0
         self._calm = now
-        if self._since is not None and self._over is None:
+        if self._since is not None and (self._over is None or queue == 0):
             self._over = now if queue == 0 else now + BLIND_SECONDS
 
     def review(self, ledger: Ledger, now: int, *, overlap: int) -> Ledger:

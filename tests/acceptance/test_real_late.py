@@ -110,7 +110,7 @@ def test_job_that_ends_in_an_outage_of_two_minutes_is_in_the_file_once_soon_afte
 def test_job_suspended_for_longer_than_the_overlap_and_cancelled_is_found_by_the_rereads(
     cluster: RealCluster, watching: Callable[..., Watch]
 ) -> None:
-    watch = watching("10s", "20s", "40s")
+    watch = watching("10s", "20s")
     started = int(time.time())
     job = jobs.batch(cluster, "--job-name=born old", script=jobs.LONG)
     jobs.wait_for_state(cluster, job, "RUNNING")
@@ -125,8 +125,8 @@ def test_job_suspended_for_longer_than_the_overlap_and_cancelled_is_found_by_the
     ended = truth.ended(cluster, started)
     (attempt,) = ended.values()
     assert abs(int(str(attempt.values["end"])) - suspended) <= 2, "it was not born old"
-    # An age of 40 s is read with a patience of half as much.
-    watch.wait_until(watch.keys, "the job to be in the file", suspended + 60 + SLACK_SECONDS - time.time())
+    # An age of 20 s is read with a patience of half as much.
+    watch.wait_until(watch.keys, "the job to be in the file", suspended + 30 + SLACK_SECONDS - time.time())
     (record,) = watch.records()
     assert (record["state"], record["found_by"]) == ("CANCELLED", "reread")
     assert not truth.compare(ended, watch.records(), ended)
@@ -135,7 +135,7 @@ def test_job_suspended_for_longer_than_the_overlap_and_cancelled_is_found_by_the
 def test_admin_comment_set_afterwards_makes_one_revision(
     cluster: RealCluster, watching: Callable[..., Watch]
 ) -> None:
-    watch = watching("5s", "10s", "20s")
+    watch = watching("5s", "10s")
     started = int(time.time())
     job = jobs.batch(cluster, "--job-name=commented on")
     watch.wait_until(watch.keys, "the job to be in the file")
@@ -144,7 +144,7 @@ def test_admin_comment_set_afterwards_makes_one_revision(
 
     watch.wait_until(lambda: len(watch.records()) > 1, "the revision")
     # Nothing more comes of it, also when the last re-read is over.
-    time.sleep(30)
+    time.sleep(15)
     first, second = watch.records()
     assert (first["event"], first["revision"]) == ("job_ended", 1)
     assert (second["event"], second["revision"]) == ("job_revised", 2)

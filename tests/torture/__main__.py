@@ -32,6 +32,10 @@ PATIENCE_SECONDS = 3 * LAST_REREAD + 120
 minute after an outage whose queue nobody tells."""
 
 HARM_EVERY, ENDING_EVERY = 0.8, 0.9
+STORM, LULL = 20, 16
+"""Seconds. Where all fails all the time, all is read again all the time: in a lull nothing but the schedule finds what
+is late, and what it did not find by the next storm stays unfound."""
+
 LONG_RUN = 300
 LOG_LINES = 60
 
@@ -75,7 +79,7 @@ def _torture(arena: Arena, seed: int, seconds: int, patience: int) -> bool:
             arena.tend()
             arena.run_due()
             if now < began + seconds:
-                if now >= next_harm:
+                if now >= next_harm and (now - began) % (STORM + LULL) < STORM:
                     harms.one()
                     next_harm = time.monotonic() + arena.dice.expovariate(1 / HARM_EVERY)
                 if now >= next_ending:

@@ -34,6 +34,14 @@ def test_where_nobody_tells_the_queue_the_outage_is_read_again_after_a_while() -
     assert doubt.review(READ, 9_100 + BLIND_SECONDS, overlap=0).holes() == [(9_000, 9_100 + BLIND_SECONDS)]
 
 
+def test_an_empty_queue_that_is_told_of_at_last_ends_the_wait() -> None:
+    doubt = Doubt()
+    doubt.failed(9_000)
+    doubt.polled(None, 9_100)
+    doubt.polled(0, 9_110)
+    assert doubt.review(READ, 9_110, overlap=0).holes() == [(9_000, 9_110)]
+
+
 def test_messages_in_flight_for_a_moment_are_no_reason_for_doubt() -> None:
     doubt = Doubt()
     for now, queue in ((9_000, 0), (9_030, 12), (9_060, 7), (9_090, 0), (9_120, 3)):
