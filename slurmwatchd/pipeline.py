@@ -177,15 +177,8 @@ class Watcher:
                     continue
                 ledger = fetched.ledger.settled(self._policy)
                 fetched = replace(fetched, ledger=ledger)
-                try:
-                    await send.send(fetched)
-                except anyio.BrokenResourceError:
-                    # Storing failed, which ends this round: the error is on its way out of the other task.
-                    await fetched.resources.aclose()
+                if not await _hand_over(send, fetched):
                     return
-                except BaseException:
-                    await fetched.resources.aclose()
-                    raise
                 if window.head:
                     polled = True
                     await self._slices.ask_limits(ledger, int(now))
@@ -288,6 +281,22 @@ class Watcher:
     def _tick(self, seconds: float) -> None:
         """Promise a sign of life: after a wait, or after the longest that one sacct call may take."""
         self._parts.health.tick(f"watcher {self.cluster}", within_seconds=seconds + self._patience)
+
+
+async def _hand_over(send: ObjectSendStream[Fetched], fetched: Fetched) -> bool:
+    """Give an answer to the task that stores; return whether it still takes any.
+
+    If not, storing failed, which ends this round: the error is on its way out of the other task.
+    """
+    try:
+        await send.send(fetched)
+    except anyio.BrokenResourceError:
+        await fetched.resources.aclose()
+        return False
+    except BaseException:
+        await fetched.resources.aclose()
+        raise
+    return True
 
 
 def _ceiling(policy: Policy) -> float:
