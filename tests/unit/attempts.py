@@ -20,9 +20,9 @@ def attempt(number: int, **fields: Any) -> JobRecord:  # noqa: ANN401 - any fiel
     """A job of ten seconds that ended a minute ago on n1."""
     return JobRecord(
         cluster="sim",
-        job_id=str(number),
         job_id_raw=number,
         **{
+            "job_id": str(number),
             "name": f"job {number}",
             "user": "ann",
             "account": "physics",

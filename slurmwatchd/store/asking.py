@@ -1,0 +1,235 @@
+"""The store as a book to look things up in: read-only, beside a daemon that goes on writing, or without one.
+
+Everything here is plain `sqlite3` and synchronous; who must not block asks from a worker thread. A question first
+collects the ids of its answer, eight bytes a job, in one short read, and then fetches the records some hundred at
+a time. So a slow reader holds no snapshot open, which would keep the daemon's write-ahead log from being cleared,
+and the answer holds each attempt once, whatever is written meanwhile.
+"""
+
+import array
+import sqlite3
+import stat
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+
+from slurmwatchd.errors import StoreBusyError, StoreError
+from slurmwatchd.store import questions
+from slurmwatchd.store.database import APPLICATION_ID, migrations
+from slurmwatchd.store.questions import Question, Statement
+
+Record = dict[str, Any]
+"""An attempt as its newest event tells it: the fields of the wire format, times as RFC 3339 text."""
+
+BUSY_TIMEOUT_SECONDS = 10.0
+
+_PAGE = 500
+_KNOWN_LISTS = 10_000
+
+_RECORDS = (
+    "SELECT events.body, jobs.nodelist FROM json_each(?) AS wanted JOIN jobs ON jobs.id = wanted.value "
+    "JOIN events ON events.seq = jobs.seq ORDER BY wanted.key"
+)
+_NODES = "SELECT id, nodes FROM nodelists WHERE id IN (SELECT value FROM json_each(?)) AND nodes IS NOT NULL"
+# Each step looks up the next name in the index of the key: a DISTINCT would walk over all of it.
+_CLUSTERS = (
+    "WITH RECURSIVE found (name) AS (SELECT min(cluster) FROM jobs UNION ALL "
+    "SELECT (SELECT min(cluster) FROM jobs WHERE cluster > found.name) FROM found WHERE found.name IS NOT NULL) "
+    "SELECT name FROM found WHERE name IS NOT NULL"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What attempts added up to in an interval.
+
+    Attributes:
+        ran: How many were running at some moment of it.
+        ended: How many of these ended in it.
+        node_hours: Nodes times the hours for which they ran inside the interval, suspensions included.
+    """
+
+    ran: int
+    ended: int
+    node_hours: float
+
+
+class StoreReader:
+    """A store, open for reading. Threads may share one; they take turns."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Open it.
+
+        Raises:
+            StoreError: There is none, it is none of ours, it was made by a newer program, or it cannot be read.
+            StoreBusyError: It cannot be read now.
+        """
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        self._nodes: dict[int, tuple[str, ...]] = {}
+        self._connection = _connect(self.path)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close it; a second time does nothing."""
+        with self._lock:
+            self._connection.close()
+
+    def records(self, question: Question, *, nodes: bool = False) -> Iterator[Record]:
+        """Give the attempts that answer a question, each as its newest event tells it.
+
+        Args:
+            question: Which.
+            nodes: Whether to add the expanded node names under `nodes`, where they are known.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        ids = self.ids(question)
+        for begin in range(0, len(ids), _PAGE):
+            yield from self.fetch(ids[begin : begin + _PAGE], nodes=nodes)
+
+    def ids(self, question: Question) -> Sequence[int]:
+        """Return the row ids of the attempts that answer a question, in its order.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        asked = self.statement(question)
+        with self._reading() as connection:
+            return array.array("q", (row[0] for row in connection.execute(asked.sql, asked.parameters)))
+
+    def fetch(self, ids: Iterable[int], *, nodes: bool = False) -> list[Record]:
+        """Return the records of some row ids, in their order; what was pruned meanwhile is left out.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        with self._reading() as connection:
+            rows = connection.execute(_RECORDS, (questions.array(ids),)).fetchall()
+            if nodes:
+                self._learn(connection, {row[1] for row in rows} - {None})
+            records: list[Record] = [orjson.loads(row[0]) for row in rows]
+            if nodes:
+                for record, (_, nodelist) in zip(records, rows, strict=True):
+                    if nodelist in self._nodes:
+                        record["nodes"] = list(self._nodes[nodelist])
+        return records
+
+    def count(self, question: Question) -> int:
+        """Return how many attempts answer a question.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        asked = self.statement(question)
+        with self._reading() as connection:
+            sql = f"SELECT count(*) FROM ({asked.sql})"  # noqa: S608 - our own words
+            return int(connection.execute(sql, asked.parameters).fetchone()[0])
+
+    def totals(self, question: Question, *, by: str | None = None) -> dict[str | None, Totals]:
+        """Add up what ran in the interval from `running_from` until `running_until`.
+
+        Args:
+            question: Must name both; order and limit do not matter.
+            by: `cluster`, `user`, `account`, `partition` or `state`; None: everything, under None.
+
+        Raises:
+            ValueError: The interval is not given, or there is no such grouping.
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        asked = questions.adding_up(question, self.clusters(), by=by)
+        with self._reading() as connection:
+            rows = connection.execute(asked.sql, asked.parameters).fetchall()
+        return {row[0]: Totals(ran=row[1], ended=int(row[2]), node_hours=row[3] / 3600) for row in rows}
+
+    def clusters(self) -> list[str]:
+        """Return the names of the clusters that have attempts here.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        with self._reading() as connection:
+            return [row[0] for row in connection.execute(_CLUSTERS)]
+
+    def statement(self, question: Question) -> Statement:
+        """Return the SQL that finds the row ids; tests ask SQLite how it goes about it."""
+        return questions.finding(question, self.clusters())
+
+    def _learn(self, connection: sqlite3.Connection, lists: set[int]) -> None:
+        """Read the node names of lists that were not met yet."""
+        if len(self._nodes) > _KNOWN_LISTS:
+            self._nodes.clear()
+        missing = lists - self._nodes.keys()
+        if missing:
+            for identity, names in connection.execute(_NODES, (questions.array(missing),)):
+                self._nodes[identity] = tuple(orjson.loads(names))
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _errors(self.path):
+            yield self._connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise StoreError(f"{path}: is not a file")
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    with _errors(path):
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro",
+            uri=True,
+            timeout=BUSY_TIMEOUT_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            _check(path, connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> None:
+    """Make sure that it is a store, and one that this program understands."""
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise StoreError(f"{path}: is an SQLite database, but not a store of slurmwatchd")
+    have, newest = connection.execute("PRAGMA user_version").fetchone()[0], migrations()[-1][0]
+    if have > newest:
+        raise StoreError(
+            f"{path}: has schema {have}, and this slurmwatchd knows up to {newest}: use a newer slurmwatchd"
+        )
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    """Say in our words what SQLite says in its own."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise StoreBusyError(f"{path}: {error}") from error
+        raise StoreError(f"{path}: cannot be read: {error}") from error
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error
