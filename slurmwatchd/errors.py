@@ -19,11 +19,13 @@
     │   ├── StoreError              the store cannot be used: exit 1
     │   ├── ListenError             the web address cannot be bound: exit 1
     │   └── SlurmNotFoundError      no such Slurm command: exit 1 at the start, tried again later on
+    │       └── SacctNotFoundError      the same for the connector's callers, who expect an OSError
     └── NodelistError               one node list is no node list (costs that list only)
 
 Raise; the supervisor logs, once.
 """
 
+import errno
 from collections.abc import Sequence
 
 EX_CONFIG = 78
@@ -69,6 +71,15 @@ class ListenError(FatalError):
 
 class SlurmNotFoundError(FatalError):
     """A Slurm command is not on PATH, or not in `slurm.bin_dir`."""
+
+
+class SacctNotFoundError(SlurmNotFoundError, FileNotFoundError):
+    """There is no sacct for the connector; scripts may catch it as the OSError that it also is."""
+
+    def __init__(self, reason: str) -> None:
+        """Keep the reason, and what kind of OSError it is."""
+        super().__init__(reason)
+        self.errno = errno.ENOENT
 
 
 class CommandError(TransientError):

@@ -72,7 +72,7 @@ class Expander:
         fallbacks = 0
         asked = []
         for text in nodelists:
-            if _ONE_HOST.fullmatch(text):
+            if names_itself(text):
                 nodes[text] = (text,)
             else:
                 asked.append(text)
@@ -84,7 +84,7 @@ class Expander:
                     answer = await self._scontrol.expand(batch)
                 except (SlurmNotFoundError, ScontrolError):
                     fallbacks += 1
-                    answer = await anyio.to_thread.run_sync(_with_clustershell, batch)
+                    answer = await anyio.to_thread.run_sync(with_clustershell, batch)
             for text, result in answer.items():
                 if isinstance(result, NodelistError):
                     failed[text] = result
@@ -97,7 +97,27 @@ class Expander:
         return Expanded(nodes, failed, fallbacks)
 
 
-def _with_clustershell(batch: Iterable[str]) -> dict[str, Nodes | NodelistError]:
+def names_itself(text: str) -> bool:
+    """Tell whether a list is a single host's name, so that nothing needs to be asked."""
+    return _ONE_HOST.fullmatch(text) is not None
+
+
+def fold(text: str) -> str:
+    """Return the compact list of hosts with commas between them, where there is no scontrol to ask.
+
+    Raises:
+        NodelistError: They are no hosts.
+    """
+    from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException  # noqa: PLC0415 - as below
+
+    try:
+        return str(NodeSet(text, resolver=RESOLVER_NOGROUP, autostep=None))
+    except NodeSetException as error:
+        raise NodelistError(text, str(error)) from error
+
+
+def with_clustershell(batch: Iterable[str]) -> dict[str, Nodes | NodelistError]:
+    """Expand lists where there is no scontrol to ask; one that is none costs only itself."""
     # Rarely needed, and not quick to import.
     from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException  # noqa: PLC0415
 

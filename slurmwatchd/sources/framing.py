@@ -24,16 +24,21 @@ class RowReader:
     piece, or the end, arrives.
     """
 
-    def __init__(self, delimiter: bytes, fields: Sequence[str]) -> None:
+    def __init__(self, delimiter: bytes, fields: Sequence[str], *, abbreviated: bool = False) -> None:
         """Expect `fields` as the header, and rows of as many values.
 
         Args:
             delimiter: What sacct was given as `--delimiter`.
             fields: The names asked for, in order.
+            abbreviated: Whether a name may be the beginning of the one printed, in upper or lower case, as sacct
+                takes names from a person.
         """
         self._delimiter = delimiter
         self._header = [name.encode() for name in fields]
+        self._abbreviated = abbreviated
         self._width = len(fields)
+        self.header: tuple[str, ...] = tuple(fields)
+        """The names as sacct prints them, once it has."""
         self._rest = b""
         self._seen_header = False
         self.rows = 0
@@ -77,6 +82,11 @@ class RowReader:
             raise SacctOutputError(f"sacct's answer is cut off after {self.rows} rows, at {self._rest[-80:]!r}")
 
     def _check_header(self, row: Row) -> None:
+        if self._abbreviated:
+            wanted = zip(row, self._header, strict=True)
+            if all(printed.lower().startswith(name.lower()) for printed, name in wanted):
+                self.header = tuple(name.decode(errors="backslashreplace") for name in row)
+                self._header = list(row)
         if list(row) != self._header:
             wrong = next((pair for pair in zip(row, self._header, strict=True) if pair[0] != pair[1]), None)
             raise SacctOutputError(f"sacct's header is not what was asked for: {wrong!r}")

@@ -78,6 +78,21 @@ class Scontrol:
         except _RefusedError as error:
             raise ScontrolError(str(error)) from error
 
+    async def compact_each(self, texts: Sequence[str]) -> dict[str, str]:
+        """Return the node list for each of some texts of hosts with commas between them.
+
+        Scontrol joins only hosts that follow each other, and so never over a separator: they are to be sorted.
+
+        Raises:
+            ScontrolError: Scontrol does not accept them, or cannot be run.
+            SlurmNotFoundError: There is no scontrol.
+        """
+        separator = f",{_SEPARATOR},"
+        parts = (await self.compact([separator.join(texts)])).split(separator)
+        if len(parts) != len(texts):
+            raise ScontrolError(f"{len(texts)} texts of hosts came back as {len(parts)} node lists")
+        return dict(zip(texts, parts, strict=True))
+
     async def cluster_name(self) -> str | None:
         """Return the local cluster's name from `scontrol show config`, or None where nobody tells it now."""
         try:

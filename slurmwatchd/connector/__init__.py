@@ -1,0 +1,52 @@
+"""The connector: what Slurm knows of jobs, for scripts and notebooks.
+
+`Slurm` and `jobs_running_between` are dictionaries of jobs, from sacct, from texts and cache files, or from the
+daemon's store; `open` gives the store itself. docs/connector.md tells how, and what differs from
+`tokio.connectors.slurm`, whose place this takes.
+"""
+
+import os
+
+from slurmwatchd.connector.nodelists import compact_nodelist, expand_nodelist
+from slurmwatchd.connector.recast import RECAST, SlurmEncoder
+from slurmwatchd.connector.slurm import DEFAULT_KEYS, Slurm, jobs_running_between
+from slurmwatchd.connector.store import AsyncStore, Store
+from slurmwatchd.connector.text import parse_sacct
+from slurmwatchd.store.asking import Totals
+from slurmwatchd.store.questions import Order, Question
+
+__all__ = [
+    "DEFAULT_KEYS",
+    "RECAST",
+    "AsyncStore",
+    "Order",
+    "Question",
+    "Slurm",
+    "SlurmEncoder",
+    "Store",
+    "Totals",
+    "compact_nodelist",
+    "expand_nodelist",
+    "jobs_running_between",
+    "open",
+    "open_async",
+    "parse_sacct",
+]
+
+_RECAST_KEY_MAP = RECAST
+"""The name under which the original documents it."""
+
+
+def open(path: str | os.PathLike[str]) -> Store:  # noqa: A001 - read as connector.open
+    """Open the daemon's store for reading.
+
+    Raises:
+        StoreError: There is none, it is none of ours, it was made by a newer program, or it cannot be read.
+        StoreBusyError: It cannot be read now.
+    """
+    return Store(path)
+
+
+def open_async(path: str | os.PathLike[str]) -> AsyncStore:
+    """Return the same for programs with an event loop; `async with` opens it."""
+    return AsyncStore(path)

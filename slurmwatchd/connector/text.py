@@ -1,0 +1,108 @@
+r"""Sacct's own text: read without being misled, written so that it reads back.
+
+Sacct escapes nothing. `sacct -P` puts a delimiter between values and a line end behind a row, so a delimiter or
+a newline in a job's name looks like the end of something; `sacct -p` puts the delimiter behind every value too,
+and then their number alone says where a row ends. A table that needs it is written in that form, with a
+delimiter that none of its values holds.
+
+A text that somebody else wrote with `|` proves nothing by itself: a name such as `a|X\n8|b` can forge a row in
+it that nobody could tell from a real one. What can be told is told: a row that does not fit the header is put
+together again where only one way fits, and is an error otherwise. `Slurm(jobid)` asks sacct with a random
+delimiter and is exact.
+"""
+
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+
+from slurmwatchd.connector.attempts import Row, arranged
+from slurmwatchd.connector.lines import Lines
+from slurmwatchd.errors import SacctOutputError
+from slurmwatchd.sources.framing import RowReader
+
+_DELIMITER = re.compile("[^|\x1f\n]+(\x1f(?:[0-9]+\x1f)?|[|])")
+
+
+def parse_sacct(sacct_str: str) -> dict[str, Row]:
+    """Turn the output of `sacct -p` or `sacct -P` into a dictionary of texts.
+
+    Args:
+        sacct_str: What sacct printed, its header included.
+
+    Returns:
+        Task id (`jobid`, `jobid.step`, `jobid.batch`) to field, in lower case, to text. The task id is the first
+        column, or `JobIDRaw` or `JobID` where the first is neither. Of a job that was requeued the newest attempt;
+        a warning says that there are others. `Slurm(from_string=...)` keeps them.
+
+    Raises:
+        SacctOutputError: A row does not fit the header.
+    """
+    names, rows = read_rows(sacct_str)
+    current, earlier = arranged(names, rows)
+    for jobid in earlier:
+        warnings.warn(f"job {jobid} has earlier attempts, which are left out", stacklevel=2)
+    return current
+
+
+def read_rows(text: str) -> tuple[list[str], list[Row]]:
+    """Return the column names in lower case, and the rows, of a text in either of sacct's forms.
+
+    Raises:
+        SacctOutputError: A row does not fit the header.
+    """
+    head, _, body = text.partition("\n")
+    if head.endswith("\r"):
+        return read_rows(text.replace("\r\n", "\n"))
+    if not head:
+        return [], []
+    found = _DELIMITER.match(head)
+    delimiter = found[1] if found else "|"
+    printed = head.split(delimiter)
+    closed = printed[-1] == "" and len(printed) > 1
+    names = printed[:-1] if closed else printed
+    keys = [name.lower() for name in names]
+    rows = _counted(text, names, delimiter) if closed else None
+    if rows is None:
+        rows = Lines(keys, delimiter, closed=closed).read(body)
+    return keys, [dict(zip(keys, row, strict=True)) for row in rows]
+
+
+def write_rows(keys: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table as sacct does: `-P` with `|` where that reads back, else `-p` with another delimiter."""
+    table = [list(keys), *rows]
+    if not any(_splits(value) for row in table for value in row):
+        return "\n".join("|".join(row) for row in table)
+    delimiter = next(
+        candidate for candidate in _delimiters() if all(_fits(value, candidate) for row in table for value in row)
+    )
+    return "".join(f"{''.join(value + delimiter for value in row)}\n" for row in table)
+
+
+def _splits(value: str) -> bool:
+    return "|" in value or "\n" in value or "\r" in value
+
+
+def _delimiters() -> Iterable[str]:
+    yield "|"
+    yield "\x1f"
+    number = 0
+    while True:
+        yield f"\x1f{number}\x1f"
+        number += 1
+
+
+def _fits(value: str, delimiter: str) -> bool:
+    """Tell whether the delimiter behind a value is found there, and not earlier."""
+    return (value + delimiter).find(delimiter) == len(value)
+
+
+def _counted(text: str, names: Sequence[str], delimiter: str) -> list[list[str]] | None:
+    """Read rows by counting delimiters; None where the count does not come out even."""
+    reader = RowReader(delimiter.encode(), names)
+    encoded = text if text.endswith("\n") else text + "\n"
+    try:
+        columns = reader.feed(encoded.encode(errors="surrogatepass"))
+        reader.close()
+    except SacctOutputError:
+        return None
+    return [[value.decode(errors="surrogatepass") for value in row] for row in zip(*columns, strict=True)]
