@@ -76,7 +76,9 @@ def running_between(first: int, last: int, keys: Sequence[str]) -> Answer:
     return answer.where(ran)
 
 
-def tasks(answer: Answer, *, zone: tzinfo | None) -> tuple[dict[str, Fields], dict[str, list[dict[str, Fields]]]]:
+def tasks(
+    answer: Answer, *, by: str | None = None, zone: tzinfo | None
+) -> tuple[dict[str, Fields], dict[str, list[dict[str, Fields]]]]:
     """Arrange an answer by tasks, with the fields that were wanted and the task id; see `attempts.arranged`.
 
     Args:

@@ -47,7 +47,7 @@ class Lines:
             SacctOutputError: A row does not fit the header.
         """
         pending, begun = "", 0
-        for number, line in enumerate(body.split("\n"), start=2):
+        for number, line in enumerate(body.removesuffix("\n").split("\n"), start=2):
             if pending:
                 if self._stands_alone(line):
                     break

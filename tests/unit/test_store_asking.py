@@ -1,7 +1,8 @@
 """Looking things up in a store: the right attempts, in the right order, beside a daemon that writes."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -204,11 +205,13 @@ def _not_a_database(path: Path) -> None:
 
 
 def _another_database(path: Path) -> None:
-    sqlite3.connect(path).executescript("CREATE TABLE t (a);")
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE t (a)")
 
 
 def _a_newer_store(path: Path) -> None:
-    sqlite3.connect(path).executescript("PRAGMA application_id = 1397512004; PRAGMA user_version = 9999;")
+    with closing(sqlite3.connect(path)) as other:
+        other.executescript("PRAGMA application_id = 1397512004; PRAGMA user_version = 9999;")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +225,7 @@ def _a_newer_store(path: Path) -> None:
     ],
 )
 def test_what_is_no_store_of_ours_is_refused_in_one_line_that_names_it(
-    tmp_path: Path, make: Any, words: str
+    tmp_path: Path, make: Callable[[Path], object], words: str
 ) -> None:
     make(tmp_path / "s.db")
     with pytest.raises(StoreError, match=words) as caught:
@@ -235,10 +238,8 @@ def test_a_store_that_is_locked_is_busy_and_may_be_asked_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asking, "BUSY_TIMEOUT_SECONDS", 0.01)
-    with StoreReader(path) as store, sqlite3.connect(path.with_name("other.db")) as other:
-        other.execute("CREATE TABLE t (a)")
-        other.commit()
-        other.execute("BEGIN EXCLUSIVE")
+    with closing(sqlite3.connect(path.with_name("other.db"))) as other, StoreReader(path) as store:
+        other.executescript("CREATE TABLE t (a); BEGIN EXCLUSIVE;")
+        store._connection.execute(f"ATTACH '{path.with_name('other.db')}' AS other")
         with pytest.raises(StoreBusyError, match="locked"), store._reading() as connection:
-            connection.execute(f"ATTACH '{path.with_name('other.db')}' AS other")
             connection.execute("SELECT * FROM other.t")
