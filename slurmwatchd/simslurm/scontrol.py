@@ -64,14 +64,19 @@ def _show(session: Session, words: list[str]) -> int:
         value = words[1] if len(words) > 1 else ""
     given = equals or len(words) > 1
     name = entity.lower()
-    if name == "hostnames":
+    if _shortens("hostnames", name):
         return _show_hostnames(session, value if given else None)
-    if name in {"hostlist", "hostlistsorted"}:
-        return _show_hostlist(session, value if given else None, ordered=name.endswith("sorted"))
+    if _shortens("hostlistsorted", name):
+        return _show_hostlist(session, value if given else None, ordered=len(name) > len("hostlist"))
     if "config".startswith(name):
         return _show_config(session)
     session.complain(f"invalid entity:{entity} for keyword:show ")
     return 1
+
+
+def _shortens(entity: str, name: str) -> bool:
+    """Tell whether a name, in lower case, is a shortening scontrol takes: `host` alone is none."""
+    return len(name) > len("host") and entity.startswith(name)
 
 
 def _show_hostnames(session: Session, value: str | None) -> int:

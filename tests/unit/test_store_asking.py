@@ -239,7 +239,8 @@ def test_a_store_that_is_locked_is_busy_and_may_be_asked_again(
 ) -> None:
     monkeypatch.setattr(asking, "BUSY_TIMEOUT_SECONDS", 0.01)
     with closing(sqlite3.connect(path.with_name("other.db"))) as other, StoreReader(path) as store:
-        other.executescript("CREATE TABLE t (a); BEGIN EXCLUSIVE;")
+        other.execute("CREATE TABLE t (a)")
         store._connection.execute(f"ATTACH '{path.with_name('other.db')}' AS other")
+        other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StoreBusyError, match="locked"), store._reading() as connection:
             connection.execute("SELECT * FROM other.t")
