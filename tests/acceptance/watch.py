@@ -67,6 +67,7 @@ class Watch:
         self.cluster = cluster
         self.file = folder / "jobs.jsonl"
         self.log = folder / "slurmwatchd.log"
+        self.store = folder / "slurmwatchd.db"
         self.port = free_block(1)
         self.config = folder / "slurmwatchd.toml"
         self.config.write_text(
