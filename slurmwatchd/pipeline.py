@@ -153,7 +153,7 @@ class Watcher:
         horizon = int(clock.now()) - self._since_seconds
         ledger = await ledger_store.load(self._parts.database, self.cluster, horizon=horizon)
         self._reached = ledger.watermark
-        await self._roll_call.load(self._policy)
+        await self._roll_call.begin(self._policy)
         if forever:
             await self._begin(ledger)
         polled = forever

@@ -45,19 +45,26 @@ class RollCall:
     """The open jobs of one cluster; what is known of them is in the store, so it outlives the daemon."""
 
     def __init__(self, cluster: str, database: Database, metrics: Metrics) -> None:
-        """Prepare; `load` reads where the store stands."""
+        """Prepare; `begin` reads where the store stands."""
         self.cluster = cluster
         self._database = database
         self._metrics = metrics
         self._grace = GRACE_SECONDS
         self._listed_at = -math.inf
         self._ask_at = math.inf
+        self._asking = False
 
-    async def load(self, policy: Policy) -> None:
-        """Read from the store whom to ask for, and when."""
+    async def begin(self, policy: Policy) -> None:
+        """Begin a round of readings, with nothing under way."""
+        self._asking = False
+        await self._load(policy)
+
+    async def _load(self, policy: Policy) -> None:
+        """Read from the store when somebody is to be asked for."""
         self._grace = math.ceil(policy.interval) + GRACE_SECONDS
         roll = await openjobs.stand(self._database, self.cluster, grace=self._grace, again=AGAIN_SECONDS)
-        self._ask_at = math.inf if roll.ask_at is None else roll.ask_at
+        # While an answer is on its way to the store, the store still has these as not asked for.
+        self._ask_at = math.inf if roll.ask_at is None or self._asking else roll.ask_at
         self._metrics.open_jobs.labels(self.cluster).set(roll.open)
         self._metrics.missing_jobs.labels(self.cluster).set(roll.missing)
 
@@ -68,15 +75,19 @@ class RollCall:
     def begun(self, now: int, *, absent: bool) -> None:
         """Note that a listing, or the asking, is under way: if it fails, other things come first."""
         if absent:
-            self._ask_at = math.inf
+            self._ask_at, self._asking = math.inf, True
         else:
             self._listed_at = now
 
-    async def missing(self, now: int) -> list[Known]:
-        """Return whom to ask for now."""
-        return await openjobs.missing(
+    async def missing(self, now: int, policy: Policy) -> list[Known]:
+        """Return whom to ask for now; nobody, where the polls have found their ends meanwhile."""
+        jobs = await openjobs.missing(
             self._database, self.cluster, now, grace=self._grace, again=AGAIN_SECONDS, limit=ASK_ROWS
         )
+        if not jobs:
+            await self.asked((), now, policy)
+            self._ask_at = max(self._ask_at, now + GRACE_SECONDS)
+        return jobs
 
     async def listed(self, answer: Answer, now: int, policy: Policy, *, batch_rows: int) -> int:
         """Take a listing in; return how many jobs are open.
@@ -98,7 +109,7 @@ class RollCall:
         if first:
             await openjobs.gather(self._database, (), first=True)
         await openjobs.conclude(self._database, self.cluster, now)
-        await self.load(policy)
+        await self._load(policy)
         return count
 
     async def asked(self, jobs: Sequence[Known], now: int, policy: Policy) -> None:
@@ -106,4 +117,5 @@ class RollCall:
         await openjobs.mark_asked(
             self._database, self.cluster, [(job.job_id_raw, job.submit) for job in jobs], now
         )
-        await self.load(policy)
+        self._asking = False
+        await self._load(policy)

@@ -78,7 +78,7 @@ async def conclude(database: Database, cluster: str, now: int) -> None:
             (cluster,),
         )
         await connection.execute(
-            f"UPDATE open_jobs SET absent = ? WHERE cluster = ? AND absent = 0 AND NOT EXISTS ({_LISTED})",  # noqa: S608 - constants
+            f"UPDATE open_jobs SET absent = ?, asked = 0 WHERE cluster = ? AND absent = 0 AND NOT EXISTS ({_LISTED})",  # noqa: S608 - constants
             (now, cluster),
         )
         await connection.execute(
@@ -99,7 +99,7 @@ async def mark_asked(database: Database, cluster: str, keys: Sequence[tuple[int,
 
     async def work(connection: aiosqlite.Connection) -> None:
         await connection.executemany(
-            "UPDATE open_jobs SET asked = ? WHERE cluster = ? AND job_id_raw = ? AND submit = ?",
+            "UPDATE open_jobs SET asked = ? WHERE cluster = ? AND job_id_raw = ? AND submit = ? AND absent != 0",
             [(now, cluster, *key) for key in keys],
         )
         await _strike_off(connection, cluster, now)
