@@ -13,7 +13,7 @@ import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from slurmwatchd.breaker import Breaker
-from slurmwatchd.clock import Backoff, rfc3339
+from slurmwatchd.clock import Backoff
 from slurmwatchd.doubt import Doubt
 from slurmwatchd.errors import (
     CommandError,
@@ -26,8 +26,8 @@ from slurmwatchd.errors import (
 )
 from slurmwatchd.fetching import Fetcher
 from slurmwatchd.health import ClusterHealth
-from slurmwatchd.log import get_logger
 from slurmwatchd.records import FoundBy
+from slurmwatchd.reporting import Reporter
 from slurmwatchd.rollcall import RollCall
 from slurmwatchd.settling import Settling
 from slurmwatchd.slicing import Slices
@@ -38,8 +38,6 @@ from slurmwatchd.windows import Ledger, Policy, due, next_head
 
 JITTER = 0.1
 """Polls are spread by up to this share of the interval, so that daemons started together drift apart."""
-
-_log = get_logger(__name__)
 
 
 class Watcher:
@@ -71,7 +69,8 @@ class Watcher:
         self._breaker = Breaker()
         self._reached = 0
         self._slices = Slices(cluster, parts.sacctmgr, parts.clock, parts.metrics, policy)
-        self._health = parts.health.clusters.setdefault(cluster, ClusterHealth())
+        health = parts.health.clusters.setdefault(cluster, ClusterHealth())
+        self._reporter = Reporter(cluster, clock=parts.clock, metrics=parts.metrics, health=health)
         self._suspicion = Suspicion(
             cluster,
             sacct=parts.sacct,
@@ -79,15 +78,13 @@ class Watcher:
             database=parts.database,
             clock=parts.clock,
             metrics=parts.metrics,
-            health=self._health,
+            health=health,
         )
         self._roll_call = RollCall(cluster, parts.database, parts.metrics)
         self._fetcher = Fetcher(cluster, parts, self._roll_call)
         self._storer = Storer(
             cluster, parts, self._settling, self._suspicion, self._roll_call, withhold=self._withhold
         )
-        parts.metrics.up.labels(cluster).set(0)
-        self._show_breaker()
 
     def reconfigure(self, policy: Policy) -> None:
         """Read by other rules from now on, also where the next poll was to be waited for."""
@@ -182,7 +179,6 @@ class Watcher:
                 if window.head:
                     polled = True
                     await self._slices.ask_limits(ledger, int(now))
-                    self._suspicion.purge_seconds = self._slices.limits.purge_seconds
                     if forever:
                         ledger = await self._look_back(ledger, int(now))
 
@@ -226,39 +222,15 @@ class Watcher:
                     self._succeeded(fetched, await self._storer.store(fetched, self._policy))
 
     def _succeeded(self, fetched: Fetched, stored: Stored) -> None:
-        total = stored.total
-        metrics, health, window = self._parts.metrics, self._health, fetched.window
-        if health.error:
-            _log.info("sacct answers again", cluster=self.cluster, failures=health.failures)
         self._backoff.reset()
         self._breaker.succeeded()
-        if window.found_by is not FoundBy.OPEN_SET:
-            self._slices.succeeded(window.seconds, self._policy)
-        now = int(self._parts.clock.now())
-        health.error, health.failures, health.attempted, health.last_ok = "", 0, True, now
-        watermark = self._settling.withhold(fetched.ledger).watermark
-        self._reached = health.watermark = watermark
-        health.new += total.new
-        self._show_breaker()
-        metrics.up.labels(self.cluster).set(1)
-        metrics.last_poll.labels(self.cluster).set(now)
-        metrics.watermark.labels(self.cluster).set(watermark)
-        log = _log.info if total.new or total.revised else _log.debug
-        log(
-            "window read",
-            cluster=self.cluster,
-            found_by=window.found_by,
-            start=rfc3339(window.start),
-            end=rfc3339(window.end),
-            rows=stored.rows,
-            new=total.new,
-            revised=total.revised,
-            rejected=total.rejected,
-            sacct_seconds=round(fetched.answer.seconds, 3),
-        )
+        if fetched.window.found_by is not FoundBy.OPEN_SET:
+            self._slices.succeeded(fetched.window.seconds, self._policy)
+        self._reached = self._settling.withhold(fetched.ledger).watermark
+        self._reporter.probing(self._breaker.open)
+        self._reporter.read(fetched, stored, self._reached)
 
     def _failed(self, error: BaseException) -> None:
-        metrics, health = self._parts.metrics, self._health
         if isinstance(error, CommandError):
             self._parts.layouts.doubt(error)
         if isinstance(error, CommandError | SilenceError | SlurmNotFoundError):
@@ -267,16 +239,8 @@ class Watcher:
         if not isinstance(error, SacctTooWideError):
             # A slurmdbd that refuses a stretch is well: nothing is on its way.
             self._doubt.failed(self._reached or int(self._parts.clock.now()))
-        health.error, health.attempted = str(error), True
-        self._show_breaker()
-        health.failures += 1
-        metrics.up.labels(self.cluster).set(0)
-        metrics.poll_failures.labels(self.cluster, type(error).__name__).inc()
-        _log.warning("reading failed", cluster=self.cluster, failures=health.failures, error=str(error))
-
-    def _show_breaker(self) -> None:
-        self._health.probing = self._breaker.open
-        self._parts.metrics.breaker_open.labels(self.cluster).set(self._breaker.open)
+        self._reporter.probing(self._breaker.open)
+        self._reporter.failed(error)
 
     def _tick(self, seconds: float) -> None:
         """Promise a sign of life: after a wait, or after the longest that one sacct call may take."""

@@ -79,8 +79,7 @@ class Suspicion:
         self._health = health
         self._trusted_until = -math.inf
         self._since: float | None = None
-        self.purge_seconds: int | None = None
-        """Older attempts may have been purged; None: nobody tells."""
+        self._purge_seconds: int | None = None
         self._tell("")
 
     @property
@@ -114,25 +113,35 @@ class Suspicion:
             SilenceError: Most of them are not shown now.
             SacctError: They could not be asked for.
         """
-        now = int(self._clock.now())
-        oldest = 0 if self.purge_seconds is None else now - self.purge_seconds + PURGE_MARGIN_SECONDS
-        witnesses = await lookups.witnesses(self._database, self.cluster, submitted_since=oldest, limit=WITNESSES)
-        if witnesses:
-            seen = 2 * await self._count_visible(witnesses, now) >= len(witnesses)
-            reason = "" if seen else (await self._sacctmgr.standing()).fault or ROWS_GONE
-        else:
-            reason = (await self._sacctmgr.standing()).fault
+        reason = await self._suspect(int(self._clock.now()))
+        self._tell(reason)
         if not reason:
-            trust = TRUST_SECONDS if witnesses else STANDING_SECONDS
-            self._trusted_until = self._clock.monotonic() + trust
             self._since = None
-            self._tell("")
             return
         self._since = self._clock.monotonic() if self._since is None else self._since
-        self._tell(reason)
         if reason == ROWS_GONE and self._clock.monotonic() - self._since >= PATIENCE_SECONDS:
             return
         raise SilenceError(REASONS[reason], reason=reason)
+
+    async def _suspect(self, now: int) -> str:
+        """Return one of `REASONS`, or nothing where what slurmdbd shows may be all there is."""
+        witnesses = await lookups.witnesses(
+            self._database, self.cluster, submitted_since=self._kept_since(now), limit=WITNESSES
+        )
+        if witnesses and 2 * await self._count_visible(witnesses, now) >= len(witnesses):
+            self._trusted_until = self._clock.monotonic() + TRUST_SECONDS
+            return ""
+        standing = await self._sacctmgr.standing()
+        if standing.limits is not None:
+            self._purge_seconds = standing.limits.purge_seconds
+        if not standing.fault and any(known.submit >= self._kept_since(now) for known in witnesses):
+            return ROWS_GONE
+        self._trusted_until = self._clock.monotonic() + STANDING_SECONDS
+        return standing.fault
+
+    def _kept_since(self, now: int) -> int:
+        """Return since when what was submitted cannot have been purged yet."""
+        return 0 if self._purge_seconds is None else now - self._purge_seconds + PURGE_MARGIN_SECONDS
 
     async def _count_visible(self, witnesses: list[lookups.Known], now: int) -> int:
         asked = [job_argument(known.job_id, known.job_id_raw) for known in witnesses]

@@ -41,13 +41,13 @@ class Standing:
 
     Attributes:
         clusters: All that slurmdbd has accounts of.
-        private: What ordinary users see only of themselves.
+        limits: Under which slurmdbd answers.
         sees_all: Whether this user is no ordinary one.
         cluster: The one that is watched; empty where its name is not known.
     """
 
     clusters: frozenset[str] | None
-    private: frozenset[str] | None
+    limits: Limits | None
     sees_all: bool | None
     cluster: str
 
@@ -56,7 +56,7 @@ class Standing:
         """Why sacct may show nothing although there is something; empty where nothing speaks for that."""
         if self.clusters is not None and self.cluster and self.cluster.lower() not in self.clusters:
             return UNKNOWN_CLUSTER
-        if self.private is not None and "jobs" in self.private and self.sees_all is False:
+        if self.limits is not None and "jobs" in self.limits.private and self.sees_all is False:
             return NO_PRIVILEGES
         return ""
 
@@ -89,7 +89,7 @@ class Sacctmgr:
             )
         return Standing(
             clusters=frozenset(line.split("|")[0].lower() for line in clusters) if clusters else None,
-            private=limits.private if limits is not None else None,
+            limits=limits,
             sees_all=sees_all,
             cluster=self._cluster,
         )

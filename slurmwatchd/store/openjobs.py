@@ -78,7 +78,8 @@ async def conclude(database: Database, cluster: str, now: int) -> None:
             (cluster,),
         )
         await connection.execute(
-            f"UPDATE open_jobs SET absent = ?, asked = 0 WHERE cluster = ? AND absent = 0 AND NOT EXISTS ({_LISTED})",  # noqa: S608 - constants
+            "UPDATE open_jobs SET absent = ?, asked = 0 "  # noqa: S608 - a constant
+            f"WHERE cluster = ? AND absent = 0 AND NOT EXISTS ({_LISTED})",
             (now, cluster),
         )
         await connection.execute(

@@ -156,6 +156,50 @@ async def test_failures_are_followed_by_ever_longer_pauses_and_then_everything_i
         assert rig.ask_store("SELECT count(*) FROM jobs") == [(1,)]
 
 
+async def test_after_three_failures_only_a_probe_is_sent_until_it_is_answered(tmp_path: Path) -> None:
+    with _rig(tmp_path) as rig:
+        async with rig.daemon() as daemon, anyio.create_task_group() as group:
+            rig.cluster.set_slurmdbd_down()
+            watcher, health = daemon.watchers[0], daemon.health.clusters["sim"]
+
+            def breaker() -> float | None:
+                return daemon.metrics.registry.get_sample_value(
+                    "slurmwatchd_breaker_open", {"slurm_cluster": "sim"}
+                )
+
+            async def until(failures: int) -> None:
+                with anyio.fail_after(30):
+                    while health.failures < failures:
+                        rig.move(1)
+                        await anyio.sleep(0.01)
+
+            assert breaker() == 0
+            group.start_soon(watcher.run)
+            await until(3)
+            assert (health.probing, breaker()) == (True, 1)
+            assert "3 failed, only probing" in daemon.health.line()
+            rig.cluster.clear_calls()
+            await until(7)
+            asked = [call.argv for call in rig.cluster.calls("sacct") if "-S" in call.argv]
+            # A window of 1970 in which nothing ended, and one field of it: what costs slurmdbd nothing.
+            assert {argv[argv.index("-S") + 1] for argv in asked} == {"uts1000000"}
+            assert {argv[-1] for argv in asked} == {"JobIDRaw"}
+
+            # One reading is let through once that is answered; if it fails, only the probe is sent again.
+            rig.cluster.add_fault("sacct", "exit", match="JobID,State", code=1)
+            rig.cluster.set_slurmdbd_down(down=False)
+            rig.cluster.clear_calls()
+            rig.ended(30, job_name="at last")
+            with anyio.fail_after(30):
+                while not health.answered:
+                    rig.move(1)
+                    await anyio.sleep(0.02)
+            assert (health.probing, breaker()) == (False, 0)
+            first = [call.argv[-1] for call in rig.cluster.calls("sacct") if "-S" in call.argv][:4]
+            assert [argv == "JobIDRaw" for argv in first] == [True, False, True, False]
+            group.cancel_scope.cancel()
+
+
 async def test_slurm_that_was_upgraded_between_two_polls_makes_no_revisions(tmp_path: Path) -> None:
     with Rig(tmp_path, poll={"slice": "6h"}) as rig:
         for number in range(20):

@@ -151,6 +151,16 @@ async def test_purge_of_everything_that_was_there_moves_the_watermark_on(tmp_pat
             assert rig.watermark() == 26 * 3600
 
 
+async def test_purge_that_a_daemon_started_anew_has_not_heard_of_is_asked_about(tmp_path: Path) -> None:
+    with Rig(tmp_path, poll=QUIET) as rig:
+        rig.cluster.set_purge_job_after("24 hours")
+        rig.ended(20)
+        await rig.once()
+        rig.move(26 * 3600)
+        await rig.once()
+        assert rig.watermark() == 26 * 3600
+
+
 @pytest.mark.parametrize("jobs", [0, 3], ids=["new store", "old store"])
 async def test_idle_cluster_costs_one_small_call_a_minute_at_most(tmp_path: Path, jobs: int) -> None:
     with Rig(tmp_path, poll=QUIET) as rig:

@@ -332,3 +332,19 @@ def test_a_backfill_goes_to_files_and_not_to_metrics_unless_told_otherwise(file:
 def test_a_configuration_cannot_be_changed_after_it_was_checked(file: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
         setattr(read(file).poll, "interval", 1)  # noqa: B010 - mypy would refuse it too
+
+
+def test_open_set_and_revisions_are_configured(file: Path) -> None:
+    poll = read(file).poll
+    assert poll.open_set == 300
+    assert len(poll.revise) == 20
+    poll = read(file, '[poll]\nopen_set = "0s"\nrevise = ["state", "qos", "state"]').poll
+    assert (poll.open_set, poll.revise) == (0, ("state", "qos"))
+    poll = read(file, environ={"SLURMWATCHD_POLL__REVISE": "state,end"}).poll
+    assert poll.revise == ("state", "end")
+
+
+@pytest.mark.parametrize("name", ["stat", "db_index", "submit", "nodes"])
+def test_a_field_whose_change_cannot_be_told_is_named(file: Path, name: str) -> None:
+    (fault,) = faults(file, f'[poll]\nrevise = ["state", "{name}"]')
+    assert f"poll.revise: {name}: no field whose change can be told" in fault

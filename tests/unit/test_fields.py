@@ -343,3 +343,32 @@ def test_the_header_is_expected_in_saccts_own_spelling() -> None:
     assert isinstance(reading, Reading)
     assert reading.record == record_of(FAILED)
     assert reading.digest == digest_of(FAILED)
+
+
+@pytest.mark.parametrize("row", [FAILED, CANCELLED_PENDING_ARRAY, HETEROGENEOUS, ARRAY_TASK])
+def test_few_fields_have_the_digest_of_all_of_them(row: Row) -> None:
+    few = LAYOUT.few()
+    assert len(few.fields) == 21
+    assert few.few().fields == few.fields
+    assert few.digest(ordered(row, few.fields)) == digest_of(row)
+
+
+def test_fields_that_do_not_revise_are_not_among_the_few() -> None:
+    assert set(Layout(FIELDS_22_05, ("state", "admin_comment")).few().fields) == {
+        "Cluster", "JobIDRaw", "Submit", "JobID", "DBIndex", "State", "AdminComment",
+    }  # fmt: skip
+
+
+def test_digest_follows_the_fields_that_revise_and_no_others() -> None:
+    layout = Layout(FIELDS_22_05, ("admin_comment",))
+
+    def digest(**others: bytes) -> int:
+        return layout.digest(ordered({**FAILED, **others}, layout.fields))
+
+    assert digest(State=b"COMPLETED", End=b"1") == digest()
+    assert digest(AdminComment=b"other") != digest()
+
+
+def test_without_fields_that_revise_every_digest_is_the_same() -> None:
+    layout = Layout(FIELDS_22_05, ())
+    assert layout.digest(ordered(FAILED, layout.fields)) == layout.digest(ordered(ARRAY_TASK, layout.fields))

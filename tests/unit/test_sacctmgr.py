@@ -1,9 +1,11 @@
 """Slurmdbd's limits, as `sacctmgr show configuration` prints them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from slurmwatchd.process import Completed
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr, parse_limits
 from tests.unit.runners import FakeRunner, commands, done
 
@@ -62,3 +64,56 @@ async def test_only_the_servers_half_counts(tmp_path: Path) -> None:
 async def test_half_an_answer_with_exit_zero_tells_nothing(tmp_path: Path) -> None:
     runner = FakeRunner(lambda _: done(CLIENT.encode()))
     assert await Sacctmgr(commands(runner, tmp_path)).limits() is None
+
+
+class Slurmdbd:
+    """What sacctmgr prints of users and clusters."""
+
+    def __init__(self, private: str = "jobs", level: str = "None", slurm_user: str = "slurm") -> None:
+        self.private, self.level, self.slurm_user = private, level, slurm_user
+        self.down = False
+
+    def __call__(self, arguments: Sequence[str]) -> Completed:
+        if self.down:
+            return done(stderr="sacctmgr: error: Sending PersistInit msg: Connection refused\n", returncode=1)
+        if "configuration" in arguments:
+            text = f"SlurmDBD configuration:\nPrivateData = {self.private}\nSlurmUser = {self.slurm_user}(64030)\n"
+            return done(text.encode())
+        if "cluster" in arguments:
+            return done(b"larch\nTux\n")
+        return done(f"watcher|{self.level}\n".encode() if self.level else b"")
+
+
+async def fault(folder: Path, slurmdbd: Slurmdbd, cluster: str = "tux") -> str:
+    asker = Sacctmgr(commands(FakeRunner(slurmdbd), folder), cluster=cluster, user="watcher")
+    return (await asker.standing()).fault
+
+
+@pytest.mark.parametrize(
+    ("slurmdbd", "expected"),
+    [
+        (Slurmdbd(), "privileges"),
+        (Slurmdbd(level=""), "privileges"),
+        (Slurmdbd(private="accounts,jobs"), "privileges"),
+        (Slurmdbd(private="none"), ""),
+        (Slurmdbd(private="users"), ""),
+        (Slurmdbd(level="Operator"), ""),
+        (Slurmdbd(level="Administrator"), ""),
+        (Slurmdbd(level="", slurm_user="watcher"), ""),
+    ],
+)
+async def test_ordinary_user_under_private_data_is_told_apart(
+    tmp_path: Path, slurmdbd: Slurmdbd, expected: str
+) -> None:
+    assert await fault(tmp_path, slurmdbd) == expected
+
+
+@pytest.mark.parametrize(("cluster", "expected"), [("tux", ""), ("larch", ""), ("", ""), ("birch", "cluster")])
+async def test_cluster_of_another_name_is_told(tmp_path: Path, cluster: str, expected: str) -> None:
+    assert await fault(tmp_path, Slurmdbd(private="none"), cluster) == expected
+
+
+async def test_silence_of_sacctmgr_itself_speaks_against_nobody(tmp_path: Path) -> None:
+    slurmdbd = Slurmdbd()
+    slurmdbd.down = True
+    assert await fault(tmp_path, slurmdbd, "birch") == ""

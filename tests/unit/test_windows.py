@@ -1,5 +1,9 @@
 """What to read next, in cases small enough to work out by hand."""
 
+import math
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from slurmwatchd.records import FoundBy
@@ -196,3 +200,46 @@ def test_a_ledger_whose_stretches_overlap_is_not_to_be_trusted(stretches: tuple[
 
 def test_a_window_knows_its_length() -> None:
     assert Window(100, 160).seconds == 60
+
+
+OPEN = replace(POLICY, open_set=300, reread=())
+
+
+def listed(listed_at: float = NOW, ask_at: float = math.inf, **fields: Any) -> Ledger:  # noqa: ANN401 - any field
+    return replace(read_until_now(), listed_at=listed_at, ask_at=ask_at, **fields)
+
+
+def test_open_jobs_are_listed_after_the_first_poll_and_then_every_so_often() -> None:
+    assert due(Ledger(NOW - 600), NOW, OPEN) == Window(NOW - 600, NOW, FoundBy.POLL, head=True)
+    assert due(read_until_now(), NOW + 1, OPEN) == Window(NOW + 1, NOW + 2, FoundBy.OPEN_SET)
+    assert due(listed(NOW - 280), NOW + 19.9, OPEN) is None
+    assert due(listed(NOW - 280), NOW + 20, OPEN) == Window(NOW + 20, NOW + 21, FoundBy.OPEN_SET)
+
+
+def test_open_jobs_come_after_the_present_and_before_the_past() -> None:
+    assert due(listed(0), NOW + 30, OPEN) == Window(NOW - 120, NOW + 30, FoundBy.POLL, head=True)
+    holed = replace(listed(0).forget(NOW - 300, NOW - 200))
+    assert due(holed, NOW + 1, OPEN) == Window(NOW + 1, NOW + 2, FoundBy.OPEN_SET)
+    assert due(replace(holed, listed_at=NOW), NOW + 1, OPEN) == Window(NOW - 420, NOW - 200, FoundBy.POLL)
+
+
+def test_jobs_that_vanished_are_asked_for_when_it_is_time() -> None:
+    assert due(listed(ask_at=NOW + 10), NOW + 9, OPEN) is None
+    assert due(listed(ask_at=NOW + 10), NOW + 10, OPEN) == Window(
+        NOW + 10, NOW + 11, FoundBy.OPEN_SET, absent=True
+    )
+
+
+def test_a_listing_from_ahead_of_the_clock_is_none() -> None:
+    assert due(listed(NOW + 5000), NOW + 1, OPEN) == Window(NOW + 1, NOW + 2, FoundBy.OPEN_SET)
+
+
+def test_without_an_open_set_nobody_is_listed_or_asked_for() -> None:
+    off = replace(OPEN, open_set=0)
+    assert due(listed(0, ask_at=0), NOW + 1, off) is None
+
+
+def test_what_is_known_of_the_open_jobs_survives_every_change_of_the_ledger() -> None:
+    ledger = listed(NOW - 7, ask_at=NOW + 7)
+    for changed in (ledger.read(NOW, NOW + 5, NOW + 5), ledger.forget(NOW - 9, NOW), ledger.until(NOW - 1)):
+        assert (changed.listed_at, changed.ask_at) == (NOW - 7, NOW + 7)

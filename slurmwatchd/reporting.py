@@ -1,0 +1,62 @@
+"""What one cluster's readings came to, told to metrics, health and log; nothing is decided here."""
+
+from slurmwatchd.clock import Clock, rfc3339
+from slurmwatchd.health import ClusterHealth
+from slurmwatchd.log import get_logger
+from slurmwatchd.metrics import Metrics
+from slurmwatchd.storing import Fetched, Stored
+
+_log = get_logger(__name__)
+
+
+class Reporter:
+    """Tells of one cluster."""
+
+    def __init__(self, cluster: str, *, clock: Clock, metrics: Metrics, health: ClusterHealth) -> None:
+        """Begin with a cluster that has not answered."""
+        self.cluster = cluster
+        self._clock = clock
+        self._metrics = metrics
+        self._health = health
+        metrics.up.labels(cluster).set(0)
+        self.probing(False)
+
+    def read(self, fetched: Fetched, stored: Stored, watermark: int) -> None:
+        """Tell of a complete reading."""
+        metrics, health, window, total = self._metrics, self._health, fetched.window, stored.total
+        if health.error:
+            _log.info("sacct answers again", cluster=self.cluster, failures=health.failures)
+        now = int(self._clock.now())
+        health.error, health.failures, health.attempted, health.last_ok = "", 0, True, now
+        health.watermark = watermark
+        health.new += total.new
+        metrics.up.labels(self.cluster).set(1)
+        metrics.last_poll.labels(self.cluster).set(now)
+        metrics.watermark.labels(self.cluster).set(watermark)
+        log = _log.info if total.new or total.revised else _log.debug
+        log(
+            "window read",
+            cluster=self.cluster,
+            found_by=window.found_by,
+            start=rfc3339(window.start),
+            end=rfc3339(window.end),
+            rows=stored.rows,
+            new=total.new,
+            revised=total.revised,
+            rejected=total.rejected,
+            sacct_seconds=round(fetched.answer.seconds, 3),
+        )
+
+    def failed(self, error: BaseException) -> None:
+        """Tell of a reading, or a probe, that failed."""
+        health = self._health
+        health.error, health.attempted = str(error), True
+        health.failures += 1
+        self._metrics.up.labels(self.cluster).set(0)
+        self._metrics.poll_failures.labels(self.cluster, type(error).__name__).inc()
+        _log.warning("reading failed", cluster=self.cluster, failures=health.failures, error=str(error))
+
+    def probing(self, probing: bool) -> None:  # noqa: FBT001 - one value
+        """Tell whether only a cheap probe is sent from now on."""
+        self._health.probing = probing
+        self._metrics.breaker_open.labels(self.cluster).set(probing)

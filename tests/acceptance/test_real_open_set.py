@@ -1,0 +1,86 @@
+"""What no window shows in time: a job killed while suspended, a later comment, a cluster that is not there."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.real_slurm import jobs, truth
+
+if TYPE_CHECKING:
+    from tests.acceptance.watch import Watch
+    from tests.real_slurm.cluster import RealCluster
+
+pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(600)]
+
+OVERLAP_SECONDS = 10
+
+
+def configure(watch: Watch, poll: str, slurm: str = "") -> None:
+    """Write other rules into the configuration of a daemon that has not started yet."""
+    text = watch.config.read_text(encoding="utf-8")
+    text = text.replace('overlap = "2m"', poll).replace("[slurm]\n", f"[slurm]\n{slurm}\n")
+    watch.config.write_text(text, encoding="utf-8")
+
+
+def test_job_cancelled_while_suspended_for_longer_than_the_overlap_is_in_the_file(
+    cluster: RealCluster, watch: Watch
+) -> None:
+    # No re-read: only the open set can find it.
+    configure(watch, f'overlap = "{OVERLAP_SECONDS}s"\nopen_set = "5s"\nreread = []')
+    watch.start()
+    watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
+    started = int(time.time())
+    job = jobs.batch(cluster, "--job-name=killed while suspended", script=jobs.LONG)
+    jobs.wait_for_state(cluster, job, "RUNNING")
+    listed = 'slurmwatchd_open_jobs{slurm_cluster="' + cluster.name + '"} '
+    watch.wait_until(
+        lambda: listed in watch.get("/metrics")[1] and listed + "0" not in watch.get("/metrics")[1], "listed"
+    )
+    cluster.run("scontrol", "suspend", job)
+    suspended = time.time()
+    cluster.wait_until(lambda: time.time() > suspended + 3 * OVERLAP_SECONDS, "the overlap to pass")
+    cluster.run("scancel", job)
+    jobs.settle(cluster, started)
+
+    ended = truth.ended(cluster, started)
+    assert len(ended) == 1
+    watch.wait_until(lambda: set(ended) <= watch.keys(), "the job to be in the file", 45)
+    (record,) = [record for record in watch.records() if str(record["job_id_raw"]) == job]
+    assert record["found_by"] == "open_set"
+    assert not truth.compare(ended, watch.records(), truth.ended(cluster))
+
+
+def test_admin_comment_set_afterwards_gives_one_revision(cluster: RealCluster, watch: Watch) -> None:
+    configure(watch, 'overlap = "2s"\nreread = ["30s", "60s"]')
+    watch.start()
+    watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
+    job = jobs.batch(cluster, "--job-name=commented")
+    watch.wait_until(lambda: any(str(r["job_id_raw"]) == job for r in watch.records()), "the end")
+    seen = time.time()
+    cluster.wait_until(lambda: time.time() > seen + 8, "the overlap to pass")
+    time_of_change = time.time()
+    cluster.run("sacctmgr", "-i", "modify", "job", "where", f"jobid={job}", "set", "admincomment=looked at")
+
+    def revisions() -> list[object]:
+        mine = [record for record in watch.records() if str(record["job_id_raw"]) == job]
+        return [record["changed"] for record in mine if record["event"] == "job_revised"]
+
+    watch.wait_until(revisions, "the revision", 90)
+    watch.wait_until(lambda: time.time() > time_of_change + 100, "every scheduled re-read to be over", 120)
+    assert revisions() == [{"admin_comment": [None, "looked at"]}]
+    assert "found_by=reread" in watch.log.read_text(encoding="utf-8")
+
+
+def test_cluster_that_does_not_exist_is_told_and_never_taken_for_an_idle_one(
+    cluster: RealCluster, watch: Watch
+) -> None:
+    configure(watch, 'overlap = "2m"', slurm='clusters = ["nosuch"]')
+    watch.start()
+    watch.wait_until(lambda: "does not know a cluster" in watch.get("/-/ready")[1], "the suspicion")
+    assert watch.get("/-/ready")[0] == 503
+    assert 'slurmwatchd_suspicion{reason="cluster",slurm_cluster="nosuch"} 1.0' in watch.get("/metrics")[1]
+    assert 'slurmwatchd_watermark_timestamp_seconds{slurm_cluster="nosuch"}' not in watch.get("/metrics")[1]
+    assert cluster.name not in watch.log.read_text(encoding="utf-8").split("clusters=")[1].split()[0]
