@@ -36,6 +36,12 @@ class ClusterHealth:
         """Whether any reading was complete since the start."""
         return self.last_ok > 0
 
+    @property
+    def trouble(self) -> str:
+        """What is wrong, in one line; empty where nothing is."""
+        trouble = self.suspicion or self.error
+        return f"{trouble} (only probing until that is answered)" if trouble and self.probing else trouble
+
 
 @dataclass(slots=True)
 class SinkHealth:
@@ -89,6 +95,8 @@ class Health:
             if entry.error:
                 probing = ", only probing" if entry.probing else ""
                 parts.append(f"{name}: {entry.failures} failed{probing}: {entry.error}"[:300])
+            elif entry.suspicion:
+                parts.append(f"{name}: {entry.suspicion}")
             elif entry.answered:
                 parts.append(f"{name}: {entry.new} ended, all before {rfc3339(entry.watermark)} read")
             else:

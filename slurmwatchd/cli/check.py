@@ -15,6 +15,8 @@ from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.sacct import Sacct
 from slurmwatchd.sources.sacctmgr import Sacctmgr
+from slurmwatchd.sources.scontrol import Scontrol
+from slurmwatchd.suspicion import REASONS
 from slurmwatchd.units import spoken_duration
 
 _MARKS = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -53,6 +55,7 @@ async def _check(config: Config) -> bool:
 
         good &= await _try(f"slurmdbd{suffix}", answers)
         good &= await _try(f"fields{suffix}", fields)
+        good &= await _check_standing(commands, name, suffix)
     await _check_limits(commands, config)
     try:
         _say("ok", "scontrol", commands.path("scontrol"))
@@ -61,18 +64,27 @@ async def _check(config: Config) -> bool:
     return good
 
 
+async def _check_standing(commands: Commands, name: str, suffix: str) -> bool:
+    """Say whether sacct may show nothing although there is something; it would not say so itself."""
+    known = name or await Scontrol(commands).cluster_name() or ""
+    standing = await Sacctmgr(commands, cluster=known).standing()
+    if standing.clusters is None or standing.sees_all is None:
+        _say("warning", f"visibility{suffix}", "sacctmgr does not tell what slurmdbd knows of cluster and user")
+    elif standing.fault:
+        _say("failed", f"visibility{suffix}", REASONS[standing.fault])
+        return False
+    else:
+        seen = "everybody's jobs" if standing.sees_all else "everybody's jobs, as PrivateData hides none"
+        _say("ok", f"visibility{suffix}", f"slurmdbd knows {known or 'the cluster'}; this user sees {seen}")
+    return True
+
+
 async def _check_limits(commands: Commands, config: Config) -> None:
     """Hold slurmdbd's limits against the configuration; what nobody tells is no failure."""
     limits = await Sacctmgr(commands).limits()
     if limits is None:
         _say("warning", "limits", "sacctmgr does not tell slurmdbd's configuration now")
         return
-    if "jobs" in limits.private:
-        _say(
-            "warning",
-            "limits",
-            "PrivateData has jobs: without AdminLevel=Operator sacct shows this user nothing, and does not say so",
-        )
     if limits.purge_seconds is not None and config.poll.since > limits.purge_seconds:
         purged = spoken_duration(limits.purge_seconds)
         _say(

@@ -95,7 +95,7 @@ def _page(health: Health) -> str:
             name,
             entry.new,
             rfc3339(entry.watermark) if entry.answered else "",
-            error=entry.error or _waiting(entry.answered),
+            error=entry.trouble or _waiting(entry.answered),
         )
         for name, entry in health.clusters.items()
     ]

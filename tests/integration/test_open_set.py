@@ -105,8 +105,8 @@ async def test_tasks_and_components_are_asked_for_by_their_own_names_since_their
     tmp_path: Path,
 ) -> None:
     with Rig(tmp_path, poll=QUIET) as rig:
-        # The id of the plain job was used before, and that attempt ended within the same hours.
-        rig.ended(15_000, job_name="earlier", id_job=5)
+        # An attempt of the same id that ended since the earliest submission asked for: it answers too.
+        rig.ended(11_500, job_name="earlier", id_job=5)
         keys = [
             running(rig, "plain", id_job=5),
             running(rig, "task", id_array_job=70, id_array_task=3, time_submit=START - 12_000),
