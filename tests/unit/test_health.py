@@ -91,3 +91,20 @@ def test_a_long_error_does_not_fill_the_status_line(health: Health) -> None:
     health.clusters["tux"] = ClusterHealth(error="x" * 10_000, failures=1)
     health.sinks["jobs"] = SinkHealth(error="y" * 10_000)
     assert len(health.line()) < 600
+
+
+def test_cluster_whose_answers_are_not_believed_is_not_ready_and_says_why(health: Health) -> None:
+    health.clusters["tux"] = ClusterHealth(last_ok=1, attempted=True, suspicion="nothing is shown")
+    assert health.not_ready() == ["tux: nothing is shown"]
+    assert health.started()
+    assert health.line() == "tux: nothing is shown"
+
+
+def test_trouble_says_when_only_a_probe_is_sent() -> None:
+    entry = ClusterHealth(error="sacct failed")
+    assert entry.trouble == "sacct failed"
+    entry.probing = True
+    assert entry.trouble == "sacct failed (only probing until that is answered)"
+    entry.suspicion = "nothing is shown"
+    assert entry.trouble == "nothing is shown (only probing until that is answered)"
+    assert ClusterHealth(probing=True).trouble == ""
