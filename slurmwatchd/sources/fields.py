@@ -172,10 +172,13 @@ class Layout:
     def few(self) -> "Layout":
         """Return a layout of the key, DBIndex and the fields whose change is worth telling, and no others.
 
-        Its digests equal those of this layout, so what it reads can be compared with what is stored.
+        Its digests equal those of this layout, so what it reads can be compared with what is stored. Its records
+        hold the key alone: nothing else of them is needed for that, and reading it would be most of the cost.
         """
         shown = {*KEY_FIELDS, "DBIndex", *(self.fields[index] for index in self.digested)}
-        return Layout([name for name in self.fields if name in shown], self.revising)
+        few = Layout([name for name in self.fields if name in shown], self.revising)
+        few.plan, few.wide = (), ()
+        return few
 
     def read(self, row: Row) -> Reading | Rejected:
         """Turn a row into a record.

@@ -351,6 +351,16 @@ def test_few_fields_have_the_digest_of_all_of_them(row: Row) -> None:
     assert len(few.fields) == 21
     assert few.few().fields == few.fields
     assert few.digest(ordered(row, few.fields)) == digest_of(row)
+    read = few.read(ordered(row, few.fields))
+    assert isinstance(read, Reading)
+    whole = record_of(row)
+    assert (read.record.cluster, read.record.job_id_raw, read.record.submit, read.record.job_id) == (
+        whole.cluster,
+        whole.job_id_raw,
+        whole.submit,
+        whole.job_id,
+    )
+    assert read.record.node_list is None
 
 
 def test_fields_that_do_not_revise_are_not_among_the_few() -> None:

@@ -1,0 +1,113 @@
+"""The jobs last seen open: who is missing, whom to ask for and when, who is struck off."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from slurmwatchd.metrics import Metrics
+from slurmwatchd.rollcall import RollCall
+from slurmwatchd.store import openjobs
+from slurmwatchd.store.database import Database, open_database
+from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.lookups import Known
+from slurmwatchd.store.openjobs import Listed, Roll
+from slurmwatchd.windows import Ledger, Policy
+from tests.unit.attempts import NOW, batch, reading, rows
+
+SUBMIT = NOW - 100
+
+
+def known(number: int) -> Known:
+    return Known(number, SUBMIT, str(number))
+
+
+async def listing(database: Database, now: int, *numbers: int, unknown_end: int = 0) -> None:
+    """A listing of these, and perhaps of one that has ended at a time nobody knows."""
+    listed = [Listed(number, SUBMIT, str(number), open=number != unknown_end) for number in numbers]
+    await openjobs.gather(database, listed, first=True)
+    await openjobs.conclude(database, "sim", now)
+
+
+async def missing(database: Database, now: int, *, grace: int = 35, limit: int = 9) -> list[int]:
+    found = await openjobs.missing(database, "sim", now, grace=grace, again=3600, limit=limit)
+    assert found == [known(job.job_id_raw) for job in found]
+    return [job.job_id_raw for job in found]
+
+
+@asynccontextmanager
+async def store(folder: Path) -> AsyncIterator[Database]:
+    async with open_database(folder / "store.db") as database:
+        yield database
+
+
+async def test_job_that_vanished_is_asked_for_after_its_grace_and_again_an_hour_later(tmp_path: Path) -> None:
+    async with store(tmp_path) as database:
+        await listing(database, NOW, 1, 2, 3)
+        assert await openjobs.stand(database, "sim", grace=35, again=3600) == Roll(3, 0, None)
+        await listing(database, NOW + 300, 1)
+        assert await openjobs.stand(database, "sim", grace=35, again=3600) == Roll(1, 2, NOW + 335)
+        assert await missing(database, NOW + 334) == []
+        assert await missing(database, NOW + 335) == [2, 3]
+        await openjobs.mark_asked(database, "sim", [(2, SUBMIT)], NOW + 335)
+        assert await missing(database, NOW + 335) == [3]
+        await openjobs.mark_asked(database, "sim", [(3, SUBMIT)], NOW + 400)
+        assert await openjobs.stand(database, "sim", grace=35, again=3600) == Roll(1, 2, NOW + 3935)
+        assert await missing(database, NOW + 3934) == []
+        assert await missing(database, NOW + 4000, limit=1) == [2]
+
+
+async def test_job_that_is_listed_again_begins_anew(tmp_path: Path) -> None:
+    async with store(tmp_path) as database:
+        await listing(database, NOW, 1)
+        await listing(database, NOW + 300)
+        await listing(database, NOW + 600, 1)
+        # The answer to the question is in only now, while the job is listed.
+        await openjobs.mark_asked(database, "sim", [(1, SUBMIT)], NOW + 600)
+        await listing(database, NOW + 900)
+        assert await missing(database, NOW + 935) == [1]
+
+
+async def test_job_whose_end_the_store_has_is_struck_off(tmp_path: Path) -> None:
+    async with store(tmp_path) as database:
+        await listing(database, NOW, 1, 2)
+        await (await Intake.load(database)).commit(batch(reading(1)))
+        await listing(database, NOW + 300)
+        assert await rows(database, "SELECT job_id_raw FROM open_jobs") == [(2,)]
+
+
+async def test_job_that_ended_at_a_time_nobody_knows_is_missing_at_once_and_only_until_it_is_stored(
+    tmp_path: Path,
+) -> None:
+    async with store(tmp_path) as database:
+        await listing(database, NOW, 1, unknown_end=1)
+        assert await missing(database, NOW + 35) == [1]
+        await (await Intake.load(database)).commit(batch(reading(1, end=None)))
+        await listing(database, NOW + 300, 1, unknown_end=1)
+        assert await rows(database, "SELECT * FROM open_jobs") == []
+
+
+async def test_job_that_is_missing_for_over_eight_days_is_forgotten(tmp_path: Path) -> None:
+    async with store(tmp_path) as database:
+        await listing(database, NOW, 1)
+        await listing(database, NOW + 300)
+        await listing(database, NOW + 300 + 691_200)
+        assert await rows(database, "SELECT count(*) FROM open_jobs") == [(1,)]
+        await listing(database, NOW + 301 + 691_200)
+        assert await rows(database, "SELECT count(*) FROM open_jobs") == [(0,)]
+
+
+async def test_other_clusters_are_left_alone(tmp_path: Path) -> None:
+    async with store(tmp_path) as database:
+        await listing(database, NOW, 1)
+        await openjobs.gather(database, [], first=True)
+        await openjobs.conclude(database, "other", NOW + 300)
+        assert await openjobs.stand(database, "sim", grace=35, again=3600) == Roll(1, 0, None)
+
+
+async def test_grace_is_one_poll_and_five_seconds(tmp_path: Path) -> None:
+    async with store(tmp_path) as database:
+        await listing(database, NOW, 1)
+        await listing(database, NOW + 300)
+        roll_call = RollCall("sim", database, Metrics())
+        await roll_call.begin(Policy(interval=29.5, overlap=60, slice_seconds=3600, open_set=300))
+        assert roll_call.mark(Ledger(NOW)).ask_at == NOW + 335
