@@ -60,7 +60,7 @@ class Fetcher:
         async with AsyncExitStack() as stack:
             layout = await self._parts.layouts.current(check=window.head)
             if window.found_by is FoundBy.OPEN_SET:
-                fetched = await self._ask_open_set(window, ledger, policy, read_at, stack)
+                fetched = await self._ask_open_set(window, ledger, read_at, stack)
             else:
                 metrics.polls.labels(self.cluster).inc()
                 try:
@@ -110,13 +110,13 @@ class Fetcher:
         return replace(named, seconds=seconds + named.seconds), count - len(wanted)
 
     async def _ask_open_set(
-        self, window: Window, ledger: Ledger, policy: Policy, now: int, stack: AsyncExitStack
+        self, window: Window, ledger: Ledger, now: int, stack: AsyncExitStack
     ) -> Fetched | None:
         self._roll_call.begun(now, absent=window.absent)
         if not window.absent:
             listing = await stack.enter_async_context(self._parts.sacct.open_at(now, LAYOUT))
             return Fetched(window, listing, now, ledger)
-        missing = await self._roll_call.missing(now, policy)
+        missing = await self._roll_call.missing(now)
         if not missing:
             return None
         asked = [job_argument(job.job_id, job.job_id_raw) for job in missing]

@@ -219,7 +219,7 @@ class Watcher:
         async with receive:
             async for fetched in receive:
                 async with fetched.resources:
-                    self._succeeded(fetched, await self._storer.store(fetched, self._policy))
+                    self._succeeded(fetched, await self._storer.store(fetched))
 
     def _succeeded(self, fetched: Fetched, stored: Stored) -> None:
         self._backoff.reset()

@@ -55,13 +55,13 @@ class RollCall:
         self._asking = False
 
     async def begin(self, policy: Policy) -> None:
-        """Begin a round of readings, with nothing under way."""
+        """Begin a round of readings by these rules, with nothing under way."""
         self._asking = False
-        await self._load(policy)
-
-    async def _load(self, policy: Policy) -> None:
-        """Read from the store when somebody is to be asked for."""
         self._grace = math.ceil(policy.interval) + GRACE_SECONDS
+        await self._load()
+
+    async def _load(self) -> None:
+        """Read from the store when somebody is to be asked for."""
         roll = await openjobs.stand(self._database, self.cluster, grace=self._grace, again=AGAIN_SECONDS)
         # While an answer is on its way to the store, the store still has these as not asked for.
         self._ask_at = math.inf if roll.ask_at is None or self._asking else roll.ask_at
@@ -79,17 +79,17 @@ class RollCall:
         else:
             self._listed_at = now
 
-    async def missing(self, now: int, policy: Policy) -> list[Known]:
+    async def missing(self, now: int) -> list[Known]:
         """Return whom to ask for now; nobody, where the polls have found their ends meanwhile."""
         jobs = await openjobs.missing(
             self._database, self.cluster, now, grace=self._grace, again=AGAIN_SECONDS, limit=ASK_ROWS
         )
         if not jobs:
-            await self.asked((), now, policy)
+            await self.asked((), now)
             self._ask_at = max(self._ask_at, now + GRACE_SECONDS)
         return jobs
 
-    async def listed(self, answer: Answer, now: int, policy: Policy, *, batch_rows: int) -> int:
+    async def listed(self, answer: Answer, now: int, *, batch_rows: int) -> int:
         """Take a listing in; return how many jobs are open.
 
         Raises:
@@ -109,13 +109,13 @@ class RollCall:
         if first:
             await openjobs.gather(self._database, (), first=True)
         await openjobs.conclude(self._database, self.cluster, now)
-        await self._load(policy)
+        await self._load()
         return count
 
-    async def asked(self, jobs: Sequence[Known], now: int, policy: Policy) -> None:
+    async def asked(self, jobs: Sequence[Known], now: int) -> None:
         """Note that these were asked for, and that what had ended is in the store."""
         await openjobs.mark_asked(
             self._database, self.cluster, [(job.job_id_raw, job.submit) for job in jobs], now
         )
         self._asking = False
-        await self._load(policy)
+        await self._load()

@@ -26,7 +26,7 @@ from slurmwatchd.store.database import Database
 from slurmwatchd.store.jobs import Batch, Committed, Intake
 from slurmwatchd.store.lookups import Known
 from slurmwatchd.suspicion import Suspicion
-from slurmwatchd.windows import Ledger, Policy, Window
+from slurmwatchd.windows import Ledger, Window
 
 BATCH_ROWS = 2000
 
@@ -104,7 +104,7 @@ class Storer:
         self._roll_call = roll_call
         self._withhold = withhold
 
-    async def store(self, fetched: Fetched, policy: Policy) -> Stored:
+    async def store(self, fetched: Fetched) -> Stored:
         """Take in an answer of any kind.
 
         Raises:
@@ -115,13 +115,13 @@ class Storer:
         if fetched.window.found_by is not FoundBy.OPEN_SET:
             return await self._store_window(fetched)
         if not fetched.window.absent:
-            count = await self._roll_call.listed(fetched.answer, fetched.read_at, policy, batch_rows=BATCH_ROWS)
+            count = await self._roll_call.listed(fetched.answer, fetched.read_at, batch_rows=BATCH_ROWS)
             return Stored(count, Committed())
         total, rows = Committed(), 0
         async for batch in fetched.answer.rows(BATCH_ROWS):
             total += await self._commit(fetched, batch, None)
             rows += batch.count
-        await self._roll_call.asked(fetched.missing, fetched.read_at, policy)
+        await self._roll_call.asked(fetched.missing, fetched.read_at)
         return Stored(rows, total)
 
     async def _store_window(self, fetched: Fetched) -> Stored:

@@ -1,9 +1,11 @@
 """The jobs last seen open: who is missing, whom to ask for and when, who is struck off."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from slurmwatchd.fetching import Gathered
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.rollcall import RollCall
 from slurmwatchd.store import openjobs
@@ -111,3 +113,32 @@ async def test_grace_is_one_poll_and_five_seconds(tmp_path: Path) -> None:
         roll_call = RollCall("sim", database, Metrics())
         await roll_call.begin(Policy(interval=29.5, overlap=60, slice_seconds=3600, open_set=300))
         assert roll_call.mark(Ledger(NOW)).ask_at == NOW + 335
+
+
+async def test_missing_whose_ends_were_found_meanwhile_are_not_asked_for_nor_looked_at_all_the_time(
+    tmp_path: Path,
+) -> None:
+    async with store(tmp_path) as database:
+        await listing(database, NOW, 1)
+        await listing(database, NOW + 300)
+        roll_call = RollCall("sim", database, Metrics())
+        await roll_call.begin(Policy(interval=30, overlap=60, slice_seconds=3600, open_set=300))
+        await (await Intake.load(database)).commit(batch(reading(1)))
+        roll_call.begun(NOW + 335, absent=True)
+        assert await roll_call.missing(NOW + 335) == []
+        assert roll_call.mark(Ledger(NOW)).ask_at == math.inf
+        assert await rows(database, "SELECT * FROM open_jobs") == []
+
+
+async def test_who_is_being_asked_for_is_not_asked_for_again_by_a_listing_in_between(tmp_path: Path) -> None:
+    async with store(tmp_path) as database:
+        await listing(database, NOW, 1)
+        await listing(database, NOW + 300)
+        roll_call = RollCall("sim", database, Metrics())
+        await roll_call.begin(Policy(interval=30, overlap=60, slice_seconds=3600, open_set=300))
+        roll_call.begun(NOW + 335, absent=True)
+        jobs = await roll_call.missing(NOW + 335)
+        await roll_call.listed(Gathered(0.1, frozenset()), NOW + 335, batch_rows=10)
+        assert roll_call.mark(Ledger(NOW)).ask_at == math.inf
+        await roll_call.asked(jobs, NOW + 335)
+        assert roll_call.mark(Ledger(NOW)).ask_at == NOW + 3935
