@@ -12,6 +12,7 @@ import pytest
 from slurmwatchd import connector
 from slurmwatchd.connector import Slurm, jobs_running_between
 from slurmwatchd.connector.stored import FIELDS
+from slurmwatchd.errors import SacctError
 from tests.real_slurm import jobs
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ COLUMNS = ("jobidraw", "jobid", "state", "start", "end", "nodelist", "exitcode")
 
 @pytest.fixture(autouse=True)
 def _path(cluster: RealCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cluster's commands first on PATH, as a user of it has them; SLURM_* and SACCT_* as they should not be."""
+    """The cluster's commands first on PATH, and an environment that would bend what they print."""
     monkeypatch.setenv("PATH", f"{cluster.bin_dir}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("SACCT_FORMAT", "jobid")
     monkeypatch.setenv("SLURM_TIME_FORMAT", "relative")
@@ -123,9 +124,9 @@ def test_a_hostile_name_is_a_name(cluster: RealCluster, submitted: dict[str, str
 
 
 def test_what_sacct_refuses_is_an_error_with_its_words() -> None:
-    with pytest.raises(connector.slurm.CommandError, match="Bad job/step specified"):
+    with pytest.raises(SacctError, match="Bad job/step specified"):
         Slurm("nosuch")
-    with pytest.raises(connector.slurm.CommandError, match="Invalid field requested"):
+    with pytest.raises(SacctError, match="Invalid field requested"):
         Slurm(1).load_keys("nosuchfield")
     with pytest.warns(UserWarning, match="Bad job/step specified"):
         assert Slurm("nosuch", silent_errors=True) == {}

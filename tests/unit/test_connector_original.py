@@ -48,11 +48,12 @@ HOSTILE = {
 def original() -> ModuleType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return pytest.importorskip(
+        module: ModuleType = pytest.importorskip(
             "tokio.connectors.slurm",
             reason="pytokio is not here: pip install -e '.[differential]'",
             exc_type=ImportError,
         )
+    return module
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,6 +10,7 @@ from slurmwatchd.errors import (
     ListenError,
     NodelistError,
     SacctError,
+    SacctNotFoundError,
     SacctOutputError,
     SacctTimeoutError,
     SacctTooWideError,
@@ -62,7 +63,7 @@ def test_what_may_heal_is_tried_again(kind: type[SlurmwatchError]) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "exit_code"),
-    [(ConfigError, 78), (StoreError, 1), (ListenError, 1), (SlurmNotFoundError, 1)],
+    [(ConfigError, 78), (StoreError, 1), (ListenError, 1), (SlurmNotFoundError, 1), (SacctNotFoundError, 1)],
 )
 def test_what_cannot_heal_stops_with_its_exit_code(kind: type[FatalError], exit_code: int) -> None:
     assert kind.exit_code == exit_code

@@ -137,3 +137,15 @@ def test_a_single_field_is_framed_too() -> None:
     reader = RowReader(D, ["JobIDRaw"])
     assert fed(reader, b"JobIDRaw" + D + b"\n7" + D + b"\n") == [[b"7"]]
     reader.close()
+
+
+def test_names_may_be_shortened_as_sacct_takes_them_where_that_was_said() -> None:
+    output = b"JobIDRaw;NNodes;\n7;2;\n"
+    reader = RowReader(b";", ["jobidraw", "nno"], abbreviated=True)
+    assert fed(reader, output) == [[b"7", b"2"]]
+    reader.close()
+    assert reader.header == ("JobIDRaw", "NNodes")
+    with pytest.raises(SacctOutputError, match="header"):
+        fed(RowReader(b";", ["jobidraw", "nno"]), output)
+    with pytest.raises(SacctOutputError, match="header"):
+        fed(RowReader(b";", ["jobidraw", "odes"], abbreviated=True), output)
