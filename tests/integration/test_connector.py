@@ -31,7 +31,7 @@ def at(seconds: int) -> datetime:
     return datetime.fromtimestamp(NOW + seconds, UTC)
 
 
-def _job(cluster: SimCluster, start: int, end: int, **columns: Unpack[JobColumns]) -> str:
+def _job(slurm: SimCluster, start: int, end: int, **columns: Unpack[JobColumns]) -> str:
     given: JobColumns = {
         "time_submit": NOW + start - 10,
         "time_eligible": NOW + start - 10,
@@ -41,9 +41,9 @@ def _job(cluster: SimCluster, start: int, end: int, **columns: Unpack[JobColumns
         "user": "ann",
         "id_user": 1000,
         "nodelist": "n[1-2]",
-        **columns,
     }
-    return str(cluster.add_job(**given).id_job)
+    given.update(columns)
+    return str(slurm.add_job(**given).id_job)
 
 
 def test_a_job_with_its_attempts_in_one_call(slurm: SimCluster) -> None:
