@@ -109,6 +109,14 @@ def test_running_between_has_both_bounds(slurm: SimCluster) -> None:
         jobs_running_between(at(0), at(-1))
 
 
+def test_what_was_cancelled_before_it_started_never_ran(slurm: SimCluster, tmp_path: Path) -> None:
+    install_commands(tmp_path / "bin", slurm.path, version="21.08.8")
+    cancelled = _job(slurm, -450, -440, time_start=0, nodelist="None assigned", state="CANCELLED")
+    # Releases before 22.05 print its end as its start.
+    assert Slurm(cancelled, tz=UTC)[cancelled]["start"] == at(-440)
+    assert jobs_running_between(at(-500), at(-400)) == {}
+
+
 def test_what_sacct_cannot_answer_is_an_error_or_a_warning_where_that_was_asked_for(slurm: SimCluster) -> None:
     with pytest.raises(SacctError, match="Bad job/step specified: nosuch"):
         Slurm("nosuch")
