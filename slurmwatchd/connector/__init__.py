@@ -7,9 +7,10 @@ daemon's store; `open` gives the store itself. docs/connector.md tells how, and 
 
 import os
 
+from slurmwatchd.connector.intervals import jobs_running_between
 from slurmwatchd.connector.nodelists import compact_nodelist, expand_nodelist
 from slurmwatchd.connector.recast import RECAST, SlurmEncoder
-from slurmwatchd.connector.slurm import DEFAULT_KEYS, Slurm, jobs_running_between
+from slurmwatchd.connector.slurm import DEFAULT_KEYS, Slurm
 from slurmwatchd.connector.store import AsyncStore, Store
 from slurmwatchd.connector.text import parse_sacct
 from slurmwatchd.store.asking import Totals

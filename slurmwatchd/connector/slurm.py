@@ -1,16 +1,15 @@
 """Jobs as a dictionary: what sacct says of them, from sacct, a text, a cache file or the daemon's store."""
 
-import gzip
 import json
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from slurmwatchd.connector import accounting, dataframe, stored, text
+from slurmwatchd.connector import accounting, caches, dataframe, stored, text
 from slurmwatchd.connector.accounting import Answer
 from slurmwatchd.connector.attempts import ID_COLUMNS, arranged
 from slurmwatchd.connector.recast import RECAST, Fields, SlurmEncoder, recast, uncast
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from slurmwatchd.connector.store import Store
 
 DEFAULT_KEYS = ("jobidraw", "start", "end")
-
-_GZIP = b"\x1f\x8b"
 
 PathLike = str | os.PathLike[str]
 
@@ -135,10 +132,7 @@ class Slurm(dict[str, Fields]):
             self.cache_file = cache_file
         if not self.cache_file:
             raise ValueError("there is no cache_file to load")
-        data = Path(self.cache_file).read_bytes()
-        if data.startswith(_GZIP):
-            data = gzip.decompress(data)
-        self.load_str(data.decode(errors="backslashreplace"))
+        self.load_str(caches.read(Path(self.cache_file)))
 
     def load_str(self, input_str: str) -> None:
         """Load from JSON or from sacct's text; a task that is here already is replaced.
@@ -182,10 +176,9 @@ class Slurm(dict[str, Fields]):
         Raises:
             NodelistError: The list of one is no node list.
         """
-        rows = [{"nodelist": row["nodelist"]} for row in self.values() if row.get("nodelist")]
         nodes: set[str] = set()
-        for row in rows:
-            value = row["nodelist"]
+        for row in self.values():
+            value = row.get("nodelist") or ()
             nodes |= RECAST["nodelist"][0](value) if isinstance(value, str) else set(value)
         return nodes
 
@@ -237,11 +230,7 @@ class Slurm(dict[str, Fields]):
             sys.stdout.write(self.to_json(**kwargs))
             return
         path = Path(output_file)
-        name = path.name.removesuffix(".gz")
-        content = (self.to_json(**kwargs) if name.endswith(".json") else str(self)).encode(
-            errors="backslashreplace"
-        )
-        _replace(path, gzip.compress(content, mtime=0) if path.name.endswith(".gz") else content)
+        caches.write(path, self.to_json(**kwargs) if caches.is_json(path) else str(self))
 
     def __repr__(self) -> str:
         """Return sacct's own form, which `load_str` reads back.
@@ -296,41 +285,6 @@ class Slurm(dict[str, Fields]):
         return {key: uncast(rows, key) for key in dict.fromkeys([*first, *keys])}
 
 
-def jobs_running_between(
-    start: datetime,
-    end: datetime,
-    keys: Iterable[str] | None = None,
-    *,
-    tz: tzinfo | None = None,
-    store: "Store | PathLike | None" = None,
-) -> Slurm:
-    """Return the jobs, of all users, that were running at some moment between two.
-
-    Args:
-        start: They ended then or later, or are running still. Naive times are local ones.
-        end: They started then or earlier.
-        keys: The fields wanted, as `sacct --format` takes them; None: `DEFAULT_KEYS`.
-        tz: As for `Slurm`.
-        store: Ask the daemon's store and not sacct. It knows attempts that ended, and no steps.
-
-    Raises:
-        ValueError: The end is before the start.
-        SacctError: sacct failed or its answer is not whole.
-        SacctNotFoundError: There is no sacct.
-    """
-    first, last = int(start.timestamp()), int(end.timestamp())
-    if last < first:
-        raise ValueError(f"the end, {end}, is before the start, {start}")
-    wanted = tuple(DEFAULT_KEYS if keys is None else keys)
-    found = Slurm(from_string="", tz=tz)
-    if store is not None:
-        answer = stored.running_between(store, first, last, wanted)
-    else:
-        answer = accounting.running_between(first, last, wanted)
-    found._add(answer)  # noqa: SLF001 - a Slurm in the making
-    return found
-
-
 def _merge(into: dict[str, Fields], rows: Mapping[str, Fields]) -> None:
     for task, row in rows.items():
         into.setdefault(task, {}).update(row)
@@ -341,12 +295,3 @@ def _plain(key: str, value: Any) -> Any:  # noqa: ANN401 - any value
     if key in RECAST and not isinstance(value, str | int | float | list | set | frozenset | datetime | None):
         return RECAST[key][1](value)
     return value
-
-
-def _replace(path: Path, content: bytes) -> None:
-    made = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        made.write_bytes(content)
-        made.replace(path)
-    finally:
-        made.unlink(missing_ok=True)

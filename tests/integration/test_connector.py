@@ -94,7 +94,7 @@ def test_running_between_has_both_bounds(slurm: SimCluster) -> None:
     _job(slurm, -900, -501)
     ends = _job(slurm, -900, -500)
     during = _job(slurm, -480, -470)
-    starts = _job(slurm, -400, -390)
+    starts = _job(slurm, -400, -390, time_eligible=NOW - 400)
     _job(slurm, -399, -390)
     runs = _job(slurm, -450, 0)
     suspended = _job(slurm, -450, 0, state="SUSPENDED")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.connector import compact_nodelist, expand_nodelist, nodelists
+from slurmwatchd.connector import Slurm, compact_nodelist, expand_nodelist, nodelists
 from slurmwatchd.errors import NodelistError
 from slurmwatchd.simslurm import SimCluster, install_commands
 

@@ -100,6 +100,14 @@ def test_a_forged_row_in_a_counted_table_is_a_name_and_nothing_else() -> None:
     assert parse_sacct(text) == {"7": {"jobidraw": "7", "jobname": "evil\n8|x|CD\n9", "state": "FAILED"}}
 
 
+def test_counting_is_right_about_fields_that_nobody_expects_to_hold_lines() -> None:
+    text = "JobIDRaw|Odd|State|\n7|a\n8|CD|\n9|b|CD|\n"
+    assert parse_sacct(text) == {
+        "7": {"jobidraw": "7", "odd": "a\n8", "state": "CD"},
+        "9": {"jobidraw": "9", "odd": "b", "state": "CD"},
+    }
+
+
 REQUEUED = (
     "JobIDRaw|Submit|State\n7|10|REQUEUED\n7.batch|11|CANCELLED\n7.0|12|CANCELLED\n"
     "7|20|COMPLETED\n7.batch|21|COMPLETED\n"
