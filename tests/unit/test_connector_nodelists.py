@@ -94,3 +94,19 @@ def test_many_lists_are_one_process(monkeypatch: pytest.MonkeyPatch, tmp_path: P
             ("show", "hostnames"),
             ("show", "hostlist"),
         ]
+
+
+def test_the_lists_of_many_records_are_one_process_each_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with SimCluster.create(tmp_path / "slurm.db") as cluster:
+        install_commands(tmp_path, cluster.path)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin")
+        lists = "\n".join(f"{number}|n[{number}-{number + 2}]" for number in range(1, 101))
+        slurm = Slurm(from_string=f"jobidraw|nodelist\n{lists}")
+        assert slurm["100"]["nodelist"] == {"n100", "n101", "n102"}
+        assert str(slurm) == f"jobidraw|nodelist\n{lists}"
+        assert [call.argv[:2] for call in cluster.calls("scontrol")] == [
+            ("show", "hostnames"),
+            ("show", "hostlist"),
+        ]
