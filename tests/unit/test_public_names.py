@@ -1,7 +1,9 @@
 """What `import slurmwatchd` gives, and what it costs."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +65,17 @@ def test_every_name_of_the_original_is_here() -> None:
         "to_json", "from_json", "to_dataframe", "save_cache", "_recast_keys",
     )  # fmt: skip
     assert all(callable(getattr(connector.Slurm, name)) for name in methods)
+
+
+def test_the_page_of_the_connector_names_all_of_it() -> None:
+    from slurmwatchd import connector  # noqa: PLC0415 - what is tested
+
+    page = (Path(__file__).parents[2] / "docs" / "connector.md").read_text()
+    methods = [name for name in vars(connector.Slurm) if not name.startswith("_")]
+    store = [name for name in vars(connector.Store) if not name.startswith("_")]
+    names = {*connector.__all__, *methods, *store} - {"AsyncStore", "Order", "Store", "Totals", "close", "load"}
+    assert len(names) > 25
+    assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", page)] == []
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
