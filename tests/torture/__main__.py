@@ -33,8 +33,8 @@ minute after an outage whose queue nobody tells."""
 
 HARM_EVERY, ENDING_EVERY = 0.8, 0.9
 STORM, LULL = 20, 16
-"""Seconds. Where all fails all the time, all is read again all the time: in a lull nothing but the schedule finds what
-is late, and what it did not find by the next storm stays unfound."""
+"""Seconds. Where all fails all the time, all is read again all the time. In a lull nothing but the schedule finds
+what is late, and what it did not find by the next storm stays unfound."""
 
 LONG_RUN = 300
 LOG_LINES = 60
