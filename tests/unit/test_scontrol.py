@@ -106,7 +106,7 @@ async def test_what_scontrol_would_take_for_something_else_never_reaches_it(
 
 
 async def test_exit_0_with_a_message_on_stderr_is_a_refusal(tmp_path: Path) -> None:
-    scontrol = answering(done(b"n1\n", stderr="scontrol: error: something\n"), tmp_path)
+    scontrol = answering(done(b"n1\n=\n", stderr="scontrol: error: something\n"), tmp_path)
     result = await scontrol.expand(["n[1-1]"])
     assert isinstance(result["n[1-1]"], NodelistError)
 
@@ -128,6 +128,11 @@ async def test_an_answer_that_was_cut_off_at_a_line_end_is_a_refusal(tmp_path: P
     error = result["n[1-3]"]
     assert isinstance(error, NodelistError)
     assert error.reason == "1 lists came back as 0 parts and a rest"
+
+
+async def test_an_answer_with_something_behind_its_end_is_a_refusal(tmp_path: Path) -> None:
+    result = await answering(done(b"n1\n=\nn2\n"), tmp_path).expand(["n[1-1]"])
+    assert isinstance(result["n[1-1]"], NodelistError)
 
 
 async def test_an_empty_part_is_a_refusal(tmp_path: Path) -> None:
