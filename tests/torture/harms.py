@@ -184,7 +184,7 @@ class Harms:
         if self._arena.is_out:
             return ""
         self._cluster.stop_slurmdbd()
-        gap = self._dice.uniform(0, 0.05)
+        gap = self._dice.uniform(0, 0.01)
 
         def start() -> None:
             self._cluster.start_slurmdbd(after=after, gap=gap)
