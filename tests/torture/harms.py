@@ -9,6 +9,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tests.torture.arena import ANSWER_SECONDS, LAST_REREAD
+from tests.torture.failures import (
+    NARROW_FAILURES,
+    SCONTROL_FAILURES,
+    SDIAG_FAILURES,
+    SILENT_LIES,
+    VISIBLE_FAILURES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,37 +27,6 @@ WINDOW = "--local"
 
 LIE_SECONDS = 1.5
 VERSIONS = ("21.08.8", "22.05.8", "23.02.7", "23.11.3", "24.05.4", "24.11.5")
-
-Wish = tuple[str, dict[str, Any]]
-"""A kind of fault, and what it takes."""
-
-# Failures that show: any number of calls in a row may be hit by them.
-VISIBLE_FAILURES: tuple[Wish, ...] = (
-    ("exit", {"code": 1}),
-    ("exit", {"code": 88, "records": 1, "stderr": ""}),
-    ("exit", {"code": 255, "bytes": 100_000}),
-    ("errno", {"number": 7000}),
-    ("errno", {"number": 7006}),
-    ("errno", {"number": 7007}),
-    # Modulo 256 this is exit status 0, until 23.11.3.
-    ("errno", {"number": 1024}),
-    ("errno", {"number": 2048}),
-    ("stderr_exit0", {}),
-    ("blank_tres", {}),
-    ("kill", {}),
-    ("cut", {"records": 0, "bytes": 4}),
-    ("cut", {"records": 2, "bytes": 11}),
-    ("cut", {"records": 300, "bytes": 2, "code": 1}),
-    ("garbage", {}),
-    ("garbage", {"bytes": 0}),
-)
-
-# Answers that lack rows, each given away by one thing alone: the exit status, stderr, or the framing.
-NARROW_FAILURES: tuple[Wish, ...] = (
-    ("exit", {"code": 94, "records": 0, "stderr": ""}),
-    ("errno", {"number": 1024}),
-    ("cut", {"records": 0, "bytes": 4}),
-)
 
 
 class Harms:
@@ -137,19 +113,11 @@ class Harms:
         """
         if self._arena.is_out or self._failing or self._arena.judge(visible_at=time.time() - 0.5):
             return ""
-        kind, wish = self._dice.choice((("header_only", {}), ("cut", {"records": 0}), ("cut", {"records": 1})))
+        kind, wish = self._dice.choice(SILENT_LIES)
         return self._fault(kind, wish, seconds=LIE_SECONDS)
 
     def _scontrol(self) -> str:
-        wishes: tuple[Wish, ...] = (
-            ("exit", {"code": 0, "stderr": "scontrol: error: Invalid hostlist"}),
-            ("exit", {"code": 1, "stderr": "scontrol: fatal: Could not establish a configuration source"}),
-            ("stderr_exit0", {"stderr": "scontrol: error: Unable to contact slurm controller"}),
-            ("kill", {}),
-            ("garbage", {"bytes": 0}),
-            ("slow", {"seconds": 1.5}),
-        )
-        kind, wish = self._dice.choice(wishes)
+        kind, wish = self._dice.choice(SCONTROL_FAILURES)
         self._cluster.add_fault("scontrol", kind, count=self._dice.randint(1, 4), **wish)
         return f"{kind} {wish}"
 
@@ -158,8 +126,7 @@ class Harms:
         return "hang"
 
     def _sdiag(self) -> str:
-        wishes: tuple[Wish, ...] = (("exit", {}), ("garbage", {}), ("slow", {"seconds": 2}))
-        kind, wish = self._dice.choice(wishes)
+        kind, wish = self._dice.choice(SDIAG_FAILURES)
         self._cluster.add_fault("sdiag", kind, until=time.time() + 10, **wish)
         return f"{kind} {wish}"
 
