@@ -153,7 +153,7 @@ class Watcher:
         await self._roll_call.begin(self._policy)
         if forever:
             await self._begin(ledger)
-        polled = forever
+        polled, polled_last = forever, False
         async with send:
             while True:
                 self._tick(0)
@@ -163,12 +163,13 @@ class Watcher:
                 if polled and not forever:
                     # One poll is what was asked for, however long catching up takes.
                     rules = replace(rules, interval=math.inf)
-                window = due(ledger, now, rules, poll=not polled)
+                window = due(ledger, now, rules, poll=not polled, polled_last=polled_last)
                 if window is None:
                     if not forever:
                         return
                     await self._wait(next_head(ledger, self._policy) - now)
                     continue
+                polled_last = window.head
                 fetched = await self._fetcher.fetch(window, ledger, rules)
                 if fetched is None:
                     continue

@@ -163,24 +163,26 @@ class Ledger:
         return kept
 
 
-def due(ledger: Ledger, now: float, policy: Policy, *, poll: bool = False) -> Window | None:
+def due(
+    ledger: Ledger, now: float, policy: Policy, *, poll: bool = False, polled_last: bool = False
+) -> Window | None:
     """Name the most urgent window, or None where all is read as the policy wants it.
 
     The present comes first, so that a long catch-up does not hold up what ends now; then the open jobs, which cost
-    little; then what was never read, oldest first; then the re-reads, the most overdue first.
+    little; then what was never read, oldest first; then the re-reads, the most overdue first. Right after the
+    present it is the others' turn once: where a poll takes longer than the interval, there would never be one.
 
     Args:
         ledger: What was read, with nothing ahead of `now` in it (`Ledger.until`).
         now: Epoch seconds.
         policy: The rules.
         poll: Whether to look at the present even if the last poll was less than an interval ago.
+        polled_last: Whether the window read last was the present.
     """
-    return (
-        _head(ledger, now, policy, poll=poll)
-        or _open_set(ledger, now, policy)
-        or _hole(ledger, policy)
-        or _reread(ledger, now, policy)
-    )
+    head = _head(ledger, now, policy, poll=poll)
+    if head is not None and not polled_last:
+        return head
+    return _open_set(ledger, now, policy) or _hole(ledger, policy) or _reread(ledger, now, policy) or head
 
 
 def next_head(ledger: Ledger, policy: Policy) -> float:

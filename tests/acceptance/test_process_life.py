@@ -159,6 +159,18 @@ def test_sacct_that_goes_away_while_it_runs_is_waited_for(tmp_path: Path) -> Non
         assert daemon.stop() == 0
 
 
+def test_sacct_that_takes_longer_than_the_interval_does_not_keep_the_past_from_being_read(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.change_config('since = "1h"', 'since = "1h"\nslice = "15m"')
+        for minutes in range(59):
+            daemon.ended(minutes * 60, job_name=f"{minutes} minutes ago")
+        daemon.cluster.add_fault("sacct", "slow", match="--local", count=None, seconds=1.1)
+        daemon.start()
+        daemon.wait_until(lambda: len(daemon.records()) == 59, "all of the hour")
+        assert differences(daemon.cluster, daemon.records()) == []
+        assert daemon.stop() == 0
+
+
 def test_second_signal_stops_at_once(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.file.parent.mkdir()

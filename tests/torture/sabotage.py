@@ -50,8 +50,8 @@ SABOTAGES = {
     "rereads": Sabotage(
         "nothing is read again",
         "windows.py",
-        "or _hole(ledger, policy) or _reread(ledger, now, policy)",
-        "or _hole(ledger, policy)",
+        "_hole(ledger, policy) or _reread(ledger, now, policy) or head",
+        "_hole(ledger, policy) or head",
     ),
     "doubt": Sabotage(
         "an outage leaves no doubt",

@@ -36,6 +36,14 @@ def test_between_two_polls_nothing_is_due() -> None:
     assert next_head(read_until_now(), POLICY) == NOW + 30
 
 
+def test_right_after_a_poll_the_past_has_its_turn_though_the_next_poll_is_due_again() -> None:
+    ledger = Ledger(NOW - 600, (Stretch(NOW - 120, NOW, NOW),))
+    assert due(ledger, NOW + 40, POLICY, polled_last=True) == Window(NOW - 600, NOW - 120, FoundBy.POLL)
+    head = Window(NOW - 120, NOW + 40, FoundBy.POLL, head=True)
+    assert due(ledger, NOW + 40, POLICY) == head
+    assert due(read_until_now(), NOW + 40, POLICY, polled_last=True) == head
+
+
 def test_a_poll_reaches_back_behind_what_was_read_already() -> None:
     assert due(read_until_now(), NOW + 30, POLICY) == Window(NOW - 120, NOW + 30, FoundBy.POLL, head=True)
 
