@@ -79,8 +79,9 @@ def _torture(arena: Arena, seed: int, seconds: int, patience: int) -> bool:
             arena.tend()
             arena.run_due()
             if now < began + seconds:
-                if now >= next_harm and (now - began) % (STORM + LULL) < STORM:
-                    harms.one()
+                if now >= next_harm:
+                    is_storm = (now - began) % (STORM + LULL) < STORM
+                    (harms.one if is_storm else harms.lie)()
                     next_harm = time.monotonic() + arena.dice.expovariate(1 / HARM_EVERY)
                 if now >= next_ending:
                     endings.one()

@@ -119,7 +119,7 @@ class Endings:
 
     def _kill_suspended(self, key: JobKey) -> None:
         cluster = self._arena.daemon.cluster
-        if self._arena.is_out:
+        if self._is_too_late(cluster.job(key)["time_suspended"]):
             # Born old and late on top of it: older than any re-read here. It is resumed and ends as others do.
             cluster.end_job(key, time_suspended=0)
         else:
@@ -132,11 +132,15 @@ class Endings:
             self._arena.later(self._dice.uniform(0.5, 6), partial(self._amend, key, columns))
 
     def _amend(self, key: JobKey, columns: JobColumns) -> None:
-        if self._arena.is_out:
+        if self._is_too_late(self._arena.daemon.cluster.job(key)["time_end"]):
             return
         # Counted first: the daemon may see it at once.
         self._arena.amended[key] += 1
         self._update(key, **columns)
+
+    def _is_too_late(self, moment: int) -> bool:
+        """Tell whether what shows itself now would be older than the last re-read; this thread may be late too."""
+        return self._arena.is_out or self._arena.cluster_now - moment > LATEST + 1
 
     def _burst(self) -> None:
         with self._arena.daemon.cluster.batch():

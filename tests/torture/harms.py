@@ -26,6 +26,9 @@ WINDOW = "--local"
 """Stands in the arguments of the calls that ask for a window."""
 
 LIE_SECONDS = 1.5
+CAUGHT_UP_SECONDS = 3.0
+"""What sacct has shown for so long should be in the file where nothing fails."""
+
 VERSIONS = ("21.08.8", "22.05.8", "23.02.7", "23.11.3", "24.05.4", "24.11.5")
 
 
@@ -43,7 +46,7 @@ class Harms:
         self._dice = arena.dice
         self._cluster = arena.daemon.cluster
         kinds: dict[Callable[[], str], int] = {
-            self._visible_failure: 8, self._hang: 2, self._slow: 3, self._trickle: 2, self._silent_lie: 6,
+            self._visible_failure: 8, self._hang: 2, self._slow: 3, self._trickle: 2,
             self._season: 2, self._scontrol: 4, self._sdiag: 2, self._sacctmgr: 1, self._upgrade: 2,
             self._outage: 4, self._long_outage: 2,
             self._kill: 4, self._kill_as_file_grows: 4, self._terminate: 2, self._freeze: 2, self._reload: 2,
@@ -58,7 +61,13 @@ class Harms:
 
     def one(self) -> None:
         """Do one that is drawn."""
-        kind = self._dice.choices(self._kinds, self._weights)[0]
+        self._do(self._dice.choices(self._kinds, self._weights)[0])
+
+    def lie(self) -> None:
+        """Have sacct tell a silent lie: the one harm of a lull, as it takes a file that is up to date."""
+        self._do(self._silent_lie)
+
+    def _do(self, kind: Callable[[], str]) -> None:
         what = kind()
         name = kind.__name__.strip("_").replace("_", " ")
         self._arena.note(f"harm: {name}: {what or 'not now'}")
@@ -109,9 +118,10 @@ class Harms:
         """Have one answer lack rows and say nothing: where another reading will come, and only there.
 
         Nothing tells such an answer from a true one. What makes up for it is that everything is read more than
-        once; so it is told only while the file holds all that sacct shows, and never twice in a row.
+        once; so it is told only while the file holds all that sacct has shown for a moment: what it hides has
+        another reading before it.
         """
-        if self._arena.is_out or self._failing or self._arena.judge(visible_at=time.time() - 0.5):
+        if self._arena.is_out or self._failing or self._arena.judge(visible_at=time.time() - CAUGHT_UP_SECONDS):
             return ""
         kind, wish = self._dice.choice(SILENT_LIES)
         return self._fault(kind, wish, seconds=LIE_SECONDS)
