@@ -7,10 +7,13 @@ from slurmwatchd.budget import Budget
 from slurmwatchd.config import Config
 from slurmwatchd.daemon import Daemon, Outside, rules_of
 from slurmwatchd.delivery import Delivery, DeliveryParts
+from slurmwatchd.disks import Disks
 from slurmwatchd.health import Health
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.nodelists import Expander
 from slurmwatchd.pipeline import Watcher
+from slurmwatchd.pruning import Pruner
+from slurmwatchd.rebuilding import Rebuilder
 from slurmwatchd.sinks.base import SinkOptions
 from slurmwatchd.sinks.registry import sink_kinds
 from slurmwatchd.sources.commands import Commands
@@ -73,11 +76,24 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
     metrics.reload_success.set(1)
     metrics.reload_time.set(outside.clock.now())
     health = Health(outside.clock)
+    disks = Disks(health, metrics)
+    kinds = sink_kinds()
+    sinks = sinks_of(config)
     async with open_database(config.store.path) as database:
+        database.noted = lambda full: disks.room("store") if full is None else disks.full("store", str(full))
+        await Rebuilder(
+            database=database,
+            sinks=sinks,
+            kinds=kinds,
+            clock=outside.clock,
+            metrics=metrics,
+            notifier=outside.notifier,
+            since_seconds=config.poll.since,
+            late_seconds=max(config.poll.reread, default=0),
+        ).prepare()
         intake = await Intake.load(database)
         metrics.store_seq.set(intake.last_seq)
         parts = DeliveryParts(database=database, clock=outside.clock, metrics=metrics, health=health)
-        kinds = sink_kinds()
         deliveries = [
             Delivery(
                 name,
@@ -85,7 +101,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 parts,
                 wants_backfill=options.wants_backfill,
             )
-            for name, options in sinks_of(config).items()
+            for name, options in sinks.items()
         ]
         for delivery in deliveries:
             await delivery.enter()
@@ -126,7 +142,15 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                     timeout_seconds=config.slurm.timeout,
                 )
             )
-        yield Daemon(config, outside, database, watchers, deliveries, metrics, health)
+        pruner = Pruner(
+            database,
+            retain_seconds=config.store.retain,
+            sinks=tuple(sinks),
+            clock=outside.clock,
+            metrics=metrics,
+            health=health,
+        )
+        yield Daemon(config, outside, database, watchers, deliveries, pruner, metrics, health)
 
 
 def sinks_of(config: Config) -> dict[str, SinkOptions]:

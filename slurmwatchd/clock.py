@@ -7,6 +7,7 @@ Inside the program a moment is an integer: seconds since 1970-01-01 UTC, as sacc
 import random
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
 from typing import Protocol
 
@@ -68,6 +69,14 @@ def rfc3339(epoch: int) -> str:
     """
     minute, second = divmod(epoch, 60)
     return _date(minute // 1440) + _MINUTES[minute % 1440] + _SECONDS[second]
+
+
+def epoch(text: str) -> int | None:
+    """Read what `rfc3339` wrote; None where it is no such moment."""
+    try:
+        return int(datetime.fromisoformat(text).timestamp())
+    except ValueError:
+        return None
 
 
 class Backoff:

@@ -22,6 +22,7 @@ from slurmwatchd.log import configure, get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.pipeline import Watcher
 from slurmwatchd.process import ProcessRunner, SystemProcessRunner
+from slurmwatchd.pruning import Pruner
 from slurmwatchd.sdnotify import Notifier
 from slurmwatchd.store.database import Database
 from slurmwatchd.windows import Policy
@@ -69,6 +70,7 @@ class Daemon:
         database: Database,
         watchers: list[Watcher],
         deliveries: list[Delivery],
+        pruner: Pruner,
         metrics: Metrics,
         health: Health,
     ) -> None:
@@ -78,6 +80,7 @@ class Daemon:
         self.database = database
         self.watchers = watchers
         self.deliveries = deliveries
+        self.pruner = pruner
         self.metrics = metrics
         self.health = health
 
@@ -105,6 +108,10 @@ class Daemon:
                 failures.append(error)
             finally:
                 await delivery.close()
+        try:
+            await self.pruner.round(rest=False)
+        except TransientError as error:
+            failures.append(error)
         if failures:
             raise failures[0]
 
@@ -127,6 +134,7 @@ class Daemon:
                     workers.start_soon(delivery.run)
                 for watcher in self.watchers:
                     workers.start_soon(watcher.run)
+                workers.start_soon(self.pruner.run)
                 await stop.wait()
                 workers.cancel_scope.cancel()
             await self._drain()
@@ -242,4 +250,5 @@ def rules_of(config: Config) -> Policy:
         reread=poll.reread,
         open_set=poll.open_set,
         revise=poll.revise,
+        retain=config.store.retain,
     )

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import anyio
 
 from slurmwatchd.clock import Backoff, Clock
-from slurmwatchd.errors import TransientError
+from slurmwatchd.disks import Disks
+from slurmwatchd.errors import SinkFullError, TransientError
 from slurmwatchd.health import Health, SinkHealth
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
@@ -17,6 +18,7 @@ from slurmwatchd.records import FoundBy
 from slurmwatchd.sinks.base import Sink
 from slurmwatchd.store import outbox
 from slurmwatchd.store.database import Database
+from slurmwatchd.store.told import Told
 
 BATCH_EVENTS = 2000
 
@@ -52,6 +54,8 @@ class Delivery:
         self._reopen = False
         self._opened = False
         self._seq = 0
+        self._told: Told | None = None
+        self._disks = Disks(parts.health, parts.metrics)
         self._health = parts.health.sinks.setdefault(name, SinkHealth())
         parts.metrics.sink_up.labels(name).set(0)
 
@@ -69,6 +73,7 @@ class Delivery:
         parts = self._parts
         position = await outbox.position(parts.database, self.name, now=int(parts.clock.now()))
         self._seq = position.seq
+        self._told = await Told.load(parts.database, self.name)
 
     async def run(self) -> None:
         """Deliver for ever."""
@@ -109,9 +114,12 @@ class Delivery:
             wanted = events
             if not self._wants_backfill:
                 wanted = [event for event in events if event.found_by is not FoundBy.BACKFILL]
+            met = await self._told.among(wanted) if self._told is not None and wanted else set()
+            if met:
+                wanted = [event for event in wanted if event.id not in met]
             state = await self._sink.write(wanted) if wanted else {}
             newest = events[-1].seq
-            await outbox.advance(parts.database, self.name, newest, state, now=int(parts.clock.now()))
+            await outbox.advance(parts.database, self.name, newest, state, now=int(parts.clock.now()), met=met)
             if wanted:
                 self._sink.committed()
             self._seq = newest
@@ -132,6 +140,7 @@ class Delivery:
         if self._health.error:
             _log.info("sink works again", sink=self.name, failures=self._backoff.failures)
         self._backoff.reset()
+        self._disks.room(f"sink {self.name}")
         self._health.error = ""
         self._health.seq = self._seq
         metrics = self._parts.metrics
@@ -141,6 +150,8 @@ class Delivery:
 
     def _failed(self, error: TransientError) -> None:
         self._health.error = str(error)
+        if isinstance(error, SinkFullError):
+            self._disks.full(f"sink {self.name}", str(error))
         self._parts.metrics.sink_up.labels(self.name).set(0)
         self._parts.metrics.sink_failures.labels(self.name).inc()
         _log.warning("delivery failed", sink=self.name, failures=self._backoff.failures + 1, error=str(error))

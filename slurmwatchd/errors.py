@@ -12,11 +12,14 @@
     │   │   ├── ScontrolError           scontrol failed for a whole batch
     │   │   └── process.TimedOutError   killed after its time; the sources make one of the above of it
     │   ├── SilenceError            sacct's answer cannot be all there is
-    │   ├── StoreBusyError          the database is locked or its disk is full
+    │   ├── StoreBusyError          the database is locked or cannot be written now
+    │   │   └── StoreFullError          its disk, or the spool's, is full
     │   └── SinkError               a receiver cannot take events now
+    │       └── SinkFullError           its disk is full
     ├── FatalError                  stop, with an exit code
     │   ├── ConfigError             exit 78 (EX_CONFIG)
     │   ├── StoreError              the store cannot be used: exit 1
+    │   │   └── StoreCorruptError       its file is damaged: it is set aside and made anew
     │   ├── ListenError             the web address cannot be bound: exit 1
     │   └── SlurmNotFoundError      no such Slurm command: exit 1 at the start, tried again later on
     │       └── SacctNotFoundError      the same for the connector's callers, who expect an OSError
@@ -63,6 +66,10 @@ class ConfigError(FatalError):
 
 class StoreError(FatalError):
     """The store cannot be used: not ours, newer than this program, or unreadable."""
+
+
+class StoreCorruptError(StoreError):
+    """The store's file is damaged. It is marked so: whoever opens it next sets it aside and begins a new one."""
 
 
 class ListenError(FatalError):
@@ -142,11 +149,19 @@ class SilenceError(TransientError):
 
 
 class StoreBusyError(TransientError):
-    """The database is locked by another program or its disk is full."""
+    """The database is locked by another program, or cannot be written now."""
+
+
+class StoreFullError(StoreBusyError):
+    """The disk of the store, or of the spool beside it, is full: it goes on when there is room."""
 
 
 class SinkError(TransientError):
     """A receiver cannot take events now."""
+
+
+class SinkFullError(SinkError):
+    """A receiver's disk is full: it goes on when there is room."""
 
 
 class NodelistError(SlurmwatchError):

@@ -65,6 +65,8 @@ class Health:
     clock: Clock
     clusters: dict[str, ClusterHealth] = field(default_factory=dict)
     sinks: dict[str, SinkHealth] = field(default_factory=dict)
+    full: dict[str, str] = field(default_factory=dict)
+    """What waits for room on a disk (`store`, `spool`, `sink NAME`), and what it said; see `Disks`."""
     _deadlines: dict[str, float] = field(default_factory=dict)
 
     def tick(self, loop: str, *, within_seconds: float) -> None:
@@ -77,8 +79,11 @@ class Health:
         return [loop for loop, deadline in self._deadlines.items() if deadline < now]
 
     def not_ready(self) -> list[str]:
-        """Return why the daemon is not ready: a line for each cluster that never answered, or is not believed."""
-        return [
+        """Return why the daemon is not ready.
+
+        A line for each full disk, and for each cluster that never answered or is not believed.
+        """
+        return [f"{part}: {reason}" for part, reason in self.full.items()] + [
             f"{name}: {entry.suspicion or entry.error or 'the first reading is still going on'}"
             for name, entry in self.clusters.items()
             if not entry.answered or entry.suspicion
@@ -90,7 +95,7 @@ class Health:
 
     def line(self) -> str:
         """Return the state in one line, for `systemctl status`."""
-        parts = []
+        parts = [f"{part}: {reason}"[:200] for part, reason in self.full.items()]
         for name, entry in self.clusters.items():
             if entry.error:
                 probing = ", only probing" if entry.probing else ""

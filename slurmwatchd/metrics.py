@@ -107,6 +107,21 @@ class Metrics:
         self.jsonl_torn = counter(
             "jsonl_torn_lines_total", "Last lines found cut off and ended, or completed after a crash.", sink
         )
+        self.disk_full = gauge(
+            "disk_full", "Whether a part waits for room on its disk: store, spool, or a sink.", ["part"]
+        )
+        self.store_bytes = gauge("store_size_bytes", "Size of the store's file.", [])
+        self.store_free_bytes = gauge(
+            "store_free_bytes", "Room inside the store's file that is used again before it grows.", []
+        )
+        self.store_rebuilt = gauge(
+            "store_rebuilt_timestamp_seconds",
+            "When a damaged or lost store was last made anew; 0 where it never was.",
+            [],
+        )
+        self.pruned = counter(
+            "store_pruned_rows_total", "Rows of the store removed because their time was over.", ["table"]
+        )
         self.loop_lag = histogram(
             "event_loop_lag_seconds", "How late the event loop ran a timer.", [], _LAG_SECONDS
         )

@@ -14,6 +14,7 @@ from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from slurmwatchd.breaker import Breaker
 from slurmwatchd.clock import Backoff
+from slurmwatchd.disks import Disks
 from slurmwatchd.doubt import Doubt
 from slurmwatchd.errors import (
     CommandError,
@@ -21,6 +22,7 @@ from slurmwatchd.errors import (
     SacctTooWideError,
     SilenceError,
     SlurmNotFoundError,
+    StoreFullError,
     TransientError,
     first_cause,
 )
@@ -67,6 +69,7 @@ class Watcher:
         self._doubt = Doubt()
         self._begun = False
         self._breaker = Breaker()
+        self._disks = Disks(parts.health, parts.metrics)
         self._reached = 0
         self._slices = Slices(cluster, parts.sacctmgr, parts.clock, parts.metrics, policy)
         health = parts.health.clusters.setdefault(cluster, ClusterHealth())
@@ -147,6 +150,7 @@ class Watcher:
 
     async def _fetch_all(self, send: ObjectSendStream[Fetched], forever: bool) -> None:  # noqa: FBT001 - start_soon passes by position
         clock = self._parts.clock
+        await self._parts.database.has_room()
         horizon = int(clock.now()) - self._since_seconds
         ledger = await ledger_store.load(self._parts.database, self.cluster, horizon=horizon)
         self._reached = ledger.watermark
@@ -158,7 +162,7 @@ class Watcher:
             while True:
                 self._tick(0)
                 now = clock.now()
-                ledger = self._roll_call.mark(ledger.until(int(now)))
+                ledger = self._as_of(ledger, int(now))
                 rules = self._slices.cut(self._policy)
                 if polled and not forever:
                     # One poll is what was asked for, however long catching up takes.
@@ -182,6 +186,11 @@ class Watcher:
                     await self._slices.ask_limits(ledger, int(now))
                     if forever:
                         ledger = await self._look_back(ledger, int(now))
+
+    def _as_of(self, ledger: Ledger, now: int) -> Ledger:
+        """Return the ledger as it stands now: nothing ahead of the clock, nothing older than is kept."""
+        ledger = self._roll_call.mark(ledger.until(now))
+        return ledger if self._policy.retain is None else ledger.since(now - self._policy.retain)
 
     async def _begin(self, ledger: Ledger) -> None:
         """Before the first reading of this process, look whether an outage is still going on."""
@@ -225,6 +234,7 @@ class Watcher:
     def _succeeded(self, fetched: Fetched, stored: Stored) -> None:
         self._backoff.reset()
         self._breaker.succeeded()
+        self._disks.room("spool")
         if fetched.window.found_by is not FoundBy.OPEN_SET:
             self._slices.succeeded(fetched.window.seconds, self._policy)
         self._reached = self._settling.withhold(fetched.ledger).watermark
@@ -236,7 +246,11 @@ class Watcher:
             self._parts.layouts.doubt(error)
         if isinstance(error, CommandError | SilenceError | SlurmNotFoundError):
             self._breaker.failed()
-        self._slices.failed(error, self._policy)
+        is_spool_full = isinstance(error, StoreFullError) and "store" not in self._parts.health.full
+        if is_spool_full:
+            self._disks.full("spool", str(error))
+        if is_spool_full or isinstance(error, SacctTimeoutError | SacctTooWideError):
+            self._slices.too_long(self._policy)
         if not isinstance(error, SacctTooWideError):
             # A slurmdbd that refuses a stretch is well: nothing is on its way.
             self._doubt.failed(self._reached or int(self._parts.clock.now()))

@@ -1,6 +1,7 @@
 """What one cluster's readings came to, told to metrics, health and log; nothing is decided here."""
 
 from slurmwatchd.clock import Clock, rfc3339
+from slurmwatchd.errors import StoreBusyError
 from slurmwatchd.health import ClusterHealth
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
@@ -52,7 +53,8 @@ class Reporter:
         health = self._health
         health.error, health.attempted = str(error), True
         health.failures += 1
-        self._metrics.up.labels(self.cluster).set(0)
+        if not isinstance(error, StoreBusyError):
+            self._metrics.up.labels(self.cluster).set(0)
         self._metrics.poll_failures.labels(self.cluster, type(error).__name__).inc()
         _log.warning("reading failed", cluster=self.cluster, failures=health.failures, error=str(error))
 

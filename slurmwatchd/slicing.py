@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 
 from slurmwatchd.clock import Clock
-from slurmwatchd.errors import SacctTimeoutError, SacctTooWideError
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr
@@ -40,11 +39,10 @@ class Slices:
             slice_seconds = min(slice_seconds, max(MIN_SLICE_SECONDS, self.limits.query_seconds // 2))
         return replace(policy, slice_seconds=slice_seconds, overlap=min(policy.overlap, slice_seconds // 2))
 
-    def failed(self, error: BaseException, policy: Policy) -> None:
-        """Ask for half as much after a window that was too much."""
-        if isinstance(error, SacctTimeoutError | SacctTooWideError):
-            self._seconds = max(MIN_SLICE_SECONDS, min(self._seconds, policy.slice_seconds) // 2)
-            _log.warning("asking for shorter slices", cluster=self.cluster, seconds=self._seconds)
+    def too_long(self, policy: Policy) -> None:
+        """Ask for half as much after a window that was too much: for slurmdbd, or for the disk of the spool."""
+        self._seconds = max(MIN_SLICE_SECONDS, min(self._seconds, policy.slice_seconds) // 2)
+        _log.warning("asking for shorter slices", cluster=self.cluster, seconds=self._seconds)
 
     def succeeded(self, window_seconds: int, policy: Policy) -> None:
         """Grow back slowly: what was too wide a minute ago is likely to be so now.

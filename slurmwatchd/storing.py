@@ -165,18 +165,19 @@ class Storer:
         if completed is not None:
             completed = replace(completed, ledger=self._withhold(completed.ledger))
         records = [record for record, _ in readings]
-        expanded = await self._expand(records)
-        batch = Batch(
-            cluster=self.cluster,
-            readings=readings,
-            rejected=rows.rejected,
-            slots=fetched.answer.slots,
-            observed=observed,
-            found_by=fetched.window.found_by,
-            expanded=expanded.nodes,
-            revising=parts.layouts.revising,
-        )
-        committed = await parts.intake.commit(batch, completed)
+        async with parts.database.using_lists.shared():
+            expanded = await self._expand(records)
+            batch = Batch(
+                cluster=self.cluster,
+                readings=readings,
+                rejected=rows.rejected,
+                slots=fetched.answer.slots,
+                observed=observed,
+                found_by=fetched.window.found_by,
+                expanded=expanded.nodes,
+                revising=parts.layouts.revising,
+            )
+            committed = await parts.intake.commit(batch, completed)
         self._count(committed, records, expanded, fetched.window.found_by)
         if committed.new or committed.revised:
             parts.metrics.store_seq.set(committed.seq)

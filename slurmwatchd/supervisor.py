@@ -7,6 +7,7 @@ from slurmwatchd._version import __version__
 from slurmwatchd.assembly import assembled
 from slurmwatchd.config import Config
 from slurmwatchd.daemon import Outside
+from slurmwatchd.errors import StoreCorruptError, first_cause
 from slurmwatchd.log import get_logger
 
 _log = get_logger(__name__)
@@ -30,13 +31,30 @@ async def run(
     Raises:
         FatalError: It cannot start, or cannot go on.
     """
+    while True:
+        try:
+            await _run_until_stopped(config, reload, outside or Outside(), listening)
+        except* StoreCorruptError as group:
+            _log.error("store is damaged: starting anew", error=str(first_cause(group)))
+        else:
+            return
+
+
+async def _run_until_stopped(
+    config: Config, reload: Callable[[], Config], outside: Outside, listening: Callable[[str], None]
+) -> None:
+    """Run until a signal says stop, or the store proves damaged; whoever opens it next sets it aside.
+
+    Raises:
+        StoreCorruptError: Damage was met, and noted beside the store.
+    """
     # A tenth of a second of imports that `once` has no use for.
     from slurmwatchd.web.app import make_app  # noqa: PLC0415
     from slurmwatchd.web.server import WebServer, bind, url  # noqa: PLC0415
 
     listener = bind(config.web.listen) if config.web.listen else None
     try:
-        async with assembled(config, outside or Outside()) as daemon:
+        async with assembled(config, outside) as daemon:
             server = None
             if listener is not None:
                 server = WebServer(make_app(daemon.health, daemon.metrics.registry), listener)
@@ -63,5 +81,14 @@ async def once(config: Config, *, outside: Outside | None = None) -> None:
         TransientError: Slurm, the store or a sink failed.
         FatalError: It cannot start.
     """
-    async with assembled(config, outside or Outside()) as daemon:
+    outside = outside or Outside()
+    try:
+        await _once(config, outside)
+    except* StoreCorruptError as group:
+        _log.error("store is damaged: starting anew", error=str(first_cause(group)))
+        await _once(config, outside)
+
+
+async def _once(config: Config, outside: Outside) -> None:
+    async with assembled(config, outside) as daemon:
         await daemon.once()

@@ -60,6 +60,7 @@ class Policy:
         reread: Ages at which each stretch is read again, ascending.
         open_set: Time between two listings of the open jobs; 0: never.
         revise: The fields whose change makes a revision.
+        retain: Age from which on nothing is read: the store may have forgotten what ended then.
     """
 
     interval: float
@@ -68,6 +69,7 @@ class Policy:
     reread: tuple[int, ...] = ()
     open_set: int = 0
     revise: tuple[str, ...] = REVISING
+    retain: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,13 @@ class Ledger:
             if stretch.start < now
         ]
         return replace(self, stretches=_joined(kept))
+
+    def since(self, start: int) -> "Ledger":
+        """Return the ledger without what ended before a moment: that is never read, nor read again."""
+        if start <= self.horizon:
+            return self
+        kept = [replace(stretch, start=max(stretch.start, start)) for stretch in self.stretches]
+        return Ledger(start, _joined(kept))
 
     def settled(self, policy: Policy) -> "Ledger":
         """Return the ledger with neighbours joined that will never be read again by the schedule."""

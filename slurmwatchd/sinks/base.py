@@ -5,14 +5,16 @@ Delivery gives a sink events in the order of `seq`, one batch at a time, and mov
 (a file can, a broker that dedupes on the id can) makes exactly-once of it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.records import Event
+from slurmwatchd.sinks.readback import Line
 
 
 class SinkOptions(BaseModel):
@@ -88,7 +90,11 @@ class SinkKind:
     Attributes:
         options: The model of its configuration.
         make: Builds one from its name, its options and the daemon's metrics; does no I/O.
+        read_back: Reads, from options, the events the receiver still has, oldest first; the other sinks' files are
+            not its own. None where the receiver cannot be asked. Called when the store does not know the sink:
+            what it has already must not come twice because the store was lost. Runs in a worker thread.
     """
 
     options: type[SinkOptions]
     make: Callable[[str, Any, Metrics], Sink]
+    read_back: Callable[[Any, Collection[Path]], Iterator[Line]] | None = None

@@ -8,7 +8,7 @@ lines found there are not written again, and one that was cut off is completed. 
 import errno
 import fcntl
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,11 +17,12 @@ import anyio.to_thread
 from pydantic import Field
 
 from slurmwatchd import formats
-from slurmwatchd.errors import SinkError
+from slurmwatchd.errors import SinkError, SinkFullError
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.records import Event
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
+from slurmwatchd.sinks.readback import Line, lines
 from slurmwatchd.sinks.tail import Mark, Residue, find_by_mark, find_line, rotated_after
 
 MODE = 0o640
@@ -78,8 +79,9 @@ class JsonlSink:
             self._written = await anyio.to_thread.run_sync(self._append, events)
         except OSError as error:
             self._close()
-            hint = ": it goes on when there is room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-            raise SinkError(f"{self._path}: {error.strerror}{hint}") from error
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise SinkFullError(f"{self._path}: {error.strerror}: it goes on when there is room") from error
+            raise SinkError(f"{self._path}: {error.strerror}") from error
         return {_STATE_KEY: self._written.encode()}
 
     def committed(self) -> None:
@@ -254,4 +256,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-KIND = SinkKind(options=JsonlOptions, make=JsonlSink)
+def _lines(options: JsonlOptions, others: Collection[Path]) -> Iterator[Line]:
+    return lines(options.path, others)
+
+
+KIND = SinkKind(options=JsonlOptions, make=JsonlSink, read_back=_lines)

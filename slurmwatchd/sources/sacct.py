@@ -6,6 +6,7 @@ Exit status alone proves nothing (releases up to 23.11.3 exit with errno modulo 
 neither does an answer with a header (it is printed before the query).
 """
 
+import errno
 import secrets
 import tempfile
 import time
@@ -24,6 +25,7 @@ from slurmwatchd.errors import (
     SacctTimeoutError,
     SacctTooWideError,
     StoreBusyError,
+    StoreFullError,
 )
 from slurmwatchd.process import Completed, Spool, TimedOutError
 from slurmwatchd.records import JobRecord, Rejected
@@ -177,14 +179,17 @@ class Sacct:
             SacctTimeoutError: No complete answer within the timeout; the process group was killed.
             SacctTooWideError: slurmdbd refuses so wide a stretch.
             SacctError: Its exit status or its stderr says that it failed.
-            StoreBusyError: The spool's disk is full.
+            StoreFullError: The spool's disk is full.
+            StoreBusyError: The spool cannot be written.
         """
         spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY, dir=str(self._spool_dir))  # noqa: SIM115 - closed below
         try:
             try:
                 done = await self._run(arguments, self._timeout_seconds, spool)
             except OSError as error:
-                raise StoreBusyError(f"{self._spool_dir}: cannot keep sacct's answer: {error.strerror}") from error
+                is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+                kind = StoreFullError if is_full else StoreBusyError
+                raise kind(f"{self._spool_dir}: cannot keep sacct's answer: {error.strerror}") from error
             spool.seek(0)
             yield _Spooled(spool, RowReader(delimiter.encode(), layout.fields), layout, done.seconds)
         finally:

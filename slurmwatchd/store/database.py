@@ -3,8 +3,6 @@
 What stands in the tables is the business of the modules beside this one; they are given a `Database`.
 """
 
-import fcntl
-import os
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,7 +14,11 @@ from typing import TypeVar
 import aiosqlite
 import anyio
 
-from slurmwatchd.errors import StoreBusyError, StoreError
+from slurmwatchd.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError
+from slurmwatchd.log import get_logger
+from slurmwatchd.store import damage
+from slurmwatchd.store.lockfile import LockFile, State
+from slurmwatchd.store.sharing import SharedLock
 
 APPLICATION_ID = 0x534C5744
 """`SLWD`, in the file's header: says whose file it is."""
@@ -26,20 +28,50 @@ BUSY_TIMEOUT_MS = 30_000
 
 _FETCH_ROWS = 250
 
+_log = get_logger(__name__)
+
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
 T = TypeVar("T")
+
+Noted = Callable[[StoreFullError | None], None]
+"""Told that the store's disk is full, and with None that there is room again."""
 
 
 class Database:
     """The store's file, open. Make one with `open_database`."""
 
-    def __init__(self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+    def __init__(
+        self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection, lock_file: LockFile
+    ) -> None:
         """Wrap two connections: one that writes, one that reads beside it (WAL lets both go on)."""
         self.path = path
+        self.noted: Noted = _ignore
+        self.using_lists = SharedLock()
+        """Shared from looking up which node lists are known until it is written who uses them."""
         self._writer = writer
         self._reader = reader
+        self._lock_file = lock_file
         self._lock = anyio.Lock()
+        self._full = False
+
+    @property
+    def aside(self) -> Path | None:
+        """The damaged store that this one is to take the place of; None once `rebuilt` was called."""
+        return self.path.with_name(self._lock_file.aside) if self._lock_file.aside else None
+
+    def rebuilt(self) -> None:
+        """Note that all that could be had of a damaged store is in this one now."""
+        self._lock_file.mark(State.OPEN)
+
+    async def has_room(self) -> None:
+        """Check, after a write that found the disk full, whether there is room again.
+
+        Raises:
+            StoreFullError: There is none yet.
+        """
+        if self._full:
+            await self.write(damage.try_room)
 
     async def write(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
         """Run `work` in one transaction: all of it, or nothing.
@@ -49,7 +81,9 @@ class Database:
         deadline of its own.
 
         Raises:
-            StoreBusyError: The file is locked, its disk is full, or the deadline passed; rolled back.
+            StoreFullError: Its disk is full; rolled back.
+            StoreBusyError: The file is locked, cannot be written, or the deadline passed; rolled back.
+            StoreCorruptError: The file is damaged.
         """
         async with self._lock:
             try:
@@ -57,8 +91,11 @@ class Database:
                     result = await self._transaction(work)
             except TimeoutError:
                 raise StoreBusyError(f"{self.path}: a write took over {WRITE_TIMEOUT_SECONDS:g} s") from None
-            except sqlite3.OperationalError as error:
-                raise StoreBusyError(f"{self.path}: {error}") from error
+            except sqlite3.DatabaseError as error:
+                raise self._meaning(error) from error
+        if self._full:
+            self._full = False
+            self.noted(None)
         return result
 
     async def read(self, sql: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
@@ -66,13 +103,14 @@ class Database:
 
         Raises:
             StoreBusyError: The file cannot be read now.
+            StoreCorruptError: The file is damaged.
         """
         try:
             # Shielded like a write: a cancelled await would leave its answer for the next one to trip over.
             with anyio.CancelScope(shield=True):
                 rows = list(await self._reader.execute_fetchall(sql, parameters))
-        except sqlite3.OperationalError as error:
-            raise StoreBusyError(f"{self.path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise self._meaning(error) from error
         return rows
 
     async def read_until(
@@ -88,6 +126,7 @@ class Database:
 
         Raises:
             StoreBusyError: The file cannot be read now.
+            StoreCorruptError: The file is damaged.
         """
         rows: list[sqlite3.Row] = []
         weight = 0
@@ -100,9 +139,22 @@ class Database:
                             break
                         rows += some
                         weight += sum(map(size, some))
-        except sqlite3.OperationalError as error:
-            raise StoreBusyError(f"{self.path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise self._meaning(error) from error
         return rows
+
+    def _meaning(self, error: sqlite3.DatabaseError) -> Exception:
+        """Return what an error of SQLite means to us; damage and a full disk are noted."""
+        if damage.is_damage(error):
+            with suppress(StoreError):
+                self._lock_file.mark(State.CORRUPT)
+            return StoreCorruptError(f"{self.path}: {error}")
+        if damage.is_full(error):
+            self._full = True
+            full = StoreFullError(f"{self.path}: {error}: it goes on when there is room")
+            self.noted(full)
+            return full
+        return StoreBusyError(f"{self.path}: {error}") if isinstance(error, sqlite3.OperationalError) else error
 
     async def _transaction(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
         try:
@@ -123,24 +175,70 @@ class Database:
 async def open_database(path: Path) -> AsyncIterator[Database]:
     """Open the store for a daemon, making or migrating it where needed.
 
+    A damaged store is set aside, and a new one takes its place; `Database.aside` says so.
+
     Raises:
         StoreError: Another daemon has it, it is no store of ours, it was made by a newer program, or its
             folder cannot be written.
+        StoreBusyError: It cannot be made ready now, for instance because its disk is full.
     """
-    with _locked(path):
-        writer = await _connect(path)
+    with LockFile(path) as lock_file:
+        if lock_file.left is State.CORRUPT:
+            _set_aside(path, lock_file, "damage was met while it was in use")
         try:
-            await _migrate(path, writer)
+            writer = await _ready(path, suspect=lock_file.left is State.OPEN)
+        except StoreCorruptError as error:
+            if lock_file.left is State.UNKNOWN and not damage.was_ours(path, APPLICATION_ID):
+                raise StoreError(str(error)) from error
+            _set_aside(path, lock_file, str(error))
+            writer = await _ready(path, suspect=False)
+        try:
             reader = await _connect(path)
             try:
                 await reader.execute("PRAGMA query_only = 1")
-                yield Database(path, writer, reader)
+                if not lock_file.aside:
+                    lock_file.mark(State.OPEN)
+                yield Database(path, writer, reader, lock_file)
             finally:
                 with anyio.CancelScope(shield=True):
                     await reader.close()
         finally:
             with anyio.CancelScope(shield=True):
                 await writer.close()
+
+
+def _set_aside(path: Path, lock_file: LockFile, reason: str) -> None:
+    """Give a damaged store another name; noted before and after, so that a crash in between costs nothing."""
+    lock_file.mark(State.CORRUPT)
+    aside = damage.set_aside(path)
+    if aside is not None:
+        _log.error("store is damaged: set aside, a new one is made", reason=reason, aside=str(aside))
+        lock_file.mark(State.REBUILDING, aside.name)
+
+
+async def _ready(path: Path, *, suspect: bool) -> aiosqlite.Connection:
+    """Return a connection to a store of the newest schema, looked over for damage.
+
+    Raises:
+        StoreCorruptError: It is damaged.
+        StoreError: It cannot be used.
+        StoreBusyError: It cannot be written now.
+    """
+    connection = await _connect(path)
+    try:
+        await _migrate(path, connection)
+        await damage.examine(connection, thorough=suspect)
+    except sqlite3.DatabaseError as error:
+        await connection.close()
+        if damage.is_damage(error):
+            raise StoreCorruptError(f"{path}: {error}") from error
+        kind = StoreFullError if damage.is_full(error) else StoreBusyError
+        raise kind(f"{path}: {error}") from error
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await connection.close()
+        raise
+    return connection
 
 
 async def _connect(path: Path) -> aiosqlite.Connection:
@@ -158,6 +256,10 @@ async def _connect(path: Path) -> aiosqlite.Connection:
         await connection.execute("PRAGMA journal_size_limit = 67108864")
     except sqlite3.Error as error:
         await connection.close()
+        if damage.is_damage(error):
+            raise StoreCorruptError(f"{path}: cannot be used as a store: {error}") from error
+        if damage.is_full(error):
+            raise StoreFullError(f"{path}: {error}") from error
         raise StoreError(f"{path}: cannot be used as a store: {error}") from error
     return connection
 
@@ -199,32 +301,5 @@ async def _pragma(connection: aiosqlite.Connection, name: str) -> int:
     return int(rows[0][0])
 
 
-class _locked:  # noqa: N801 - used as a function, `with _locked(path)`
-    """Hold the store's lock file, with our pid in it, for as long as the store is open.
-
-    A file of its own and not the database: SQLite drops every POSIX lock of the process on the database
-    when any descriptor of it is closed.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._store = path
-        self._path = path.with_name(path.name + ".lock")
-        self._descriptor = -1
-
-    def __enter__(self) -> None:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        except OSError as error:
-            raise StoreError(f"{self._path}: cannot be opened: {error.strerror}") from error
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = os.pread(self._descriptor, 64, 0).decode(errors="replace").strip() or "unknown"
-            os.close(self._descriptor)
-            raise StoreError(f"{self._store}: is in use by another slurmwatchd, pid {owner}") from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+def _ignore(_: StoreFullError | None) -> None:
+    """Tell nobody."""

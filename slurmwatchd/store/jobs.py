@@ -16,7 +16,7 @@ import orjson
 
 from slurmwatchd import formats
 from slurmwatchd.records import REVISING, EventKind, FoundBy, JobRecord, Rejected, event_id
-from slurmwatchd.store import ledger, nodelists
+from slurmwatchd.store import ledger, nodelists, told
 from slurmwatchd.store.database import Database
 
 _JOB_COLUMNS = (
@@ -87,8 +87,12 @@ class _Plan:
 class Intake:
     """Writes batches. There is one to a store, since it hands out positions and row ids."""
 
-    def __init__(self, database: Database, *, next_job: int, next_seq: int) -> None:
-        """Go on from where the store stands; see `Intake.load`."""
+    def __init__(self, database: Database, *, next_job: int, next_seq: int, resumes: bool = False) -> None:
+        """Go on from where the store stands; see `Intake.load`.
+
+        With `resumes` some attempts were told of by an earlier store, see `told.resume_revisions`.
+        """
+        self._resumes = resumes
         self._database = database
         self._next_job = next_job
         self._next_seq = next_seq
@@ -100,7 +104,8 @@ class Intake:
             "SELECT (SELECT coalesce(max(id), 0) FROM jobs) AS job, "
             "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last seq'), 0) AS seq"
         )
-        return cls(database, next_job=rows[0]["job"] + 1, next_seq=rows[0]["seq"] + 1)
+        resumes = await told.are_revised(database)
+        return cls(database, next_job=rows[0]["job"] + 1, next_seq=rows[0]["seq"] + 1, resumes=resumes)
 
     @property
     def last_seq(self) -> int:
@@ -137,6 +142,8 @@ class Intake:
         earlier = await _earlier(connection, batch, existing)
         plan = await anyio.to_thread.run_sync(self._plan, batch, existing, earlier, ids, layout)
         await _insert(connection, "jobs", _JOB_COLUMNS, plan.jobs)
+        if self._resumes and plan.jobs:
+            await told.resume_revisions(connection, self._next_job)
         await _insert(connection, "events", _EVENT_COLUMNS, plan.events)
         await connection.executemany(
             'UPDATE jobs SET state = ?, "user" = ?, account = ?, "partition" = ?, start = ?, "end" = ?, '

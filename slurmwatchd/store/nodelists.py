@@ -40,6 +40,8 @@ async def keep(
     if missing:
         await connection.executemany("INSERT INTO nodelists (expression) VALUES (?)", missing)
         ids = {row[0]: row[1] for row in await connection.execute_fetchall(query, wanted)}
+    # What is met again is not idle any more, see `retention`.
+    await connection.execute(f"DELETE FROM idle_nodelists WHERE nodelist {_IN}", (_array(list(ids.values())),))  # noqa: S608
     if expanded:
         await _fill(connection, [(ids[text], nodes) for text, nodes in expanded.items()])
     return ids

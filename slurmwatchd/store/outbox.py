@@ -1,12 +1,13 @@
 """Events going out: read in order after a sink's cursor; the cursor moves with what the sink remembers."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import aiosqlite
 
 from slurmwatchd.records import Event, EventKind, FoundBy
+from slurmwatchd.store import told
 from slurmwatchd.store.database import Database
 
 _KINDS = {str(kind): kind for kind in EventKind}
@@ -66,8 +67,25 @@ async def after(database: Database, seq: int, limit: int) -> list[Event]:
     ]
 
 
-async def advance(database: Database, sink: str, seq: int, state: Mapping[str, bytes], *, now: int) -> None:
-    """Move a sink's cursor and write what changed of its state, in one transaction."""
+async def advance(
+    database: Database,
+    sink: str,
+    seq: int,
+    state: Mapping[str, bytes],
+    *,
+    now: int,
+    met: Collection[str] = (),
+) -> None:
+    """Move a sink's cursor and write what changed of its state, in one transaction.
+
+    Args:
+        database: The store.
+        sink: Its name.
+        seq: The newest event it has now.
+        state: What it asked to have kept.
+        now: Epoch seconds.
+        met: Ids that it had from an earlier store, see `told`.
+    """
 
     async def work(connection: aiosqlite.Connection) -> None:
         await connection.execute("UPDATE cursors SET seq = ?, moved = ? WHERE sink = ?", (seq, now, sink))
@@ -75,6 +93,8 @@ async def advance(database: Database, sink: str, seq: int, state: Mapping[str, b
             "INSERT INTO sink_state VALUES (?, ?, ?) ON CONFLICT (sink, key) DO UPDATE SET value = excluded.value",
             [(sink, key, value) for key, value in state.items()],
         )
+        if met:
+            await told.forget(connection, sink, met)
 
     await database.write(work)
 

@@ -108,7 +108,7 @@ async def test_second_opener_is_told_the_pid_of_the_first(path: Path) -> None:
         first.send_signal(signal.SIGKILL)
         first.wait()
         async with open_database(path):
-            assert path.with_name("slurmwatchd.db.lock").read_text() == f"{os.getpid()}\n"
+            assert path.with_name("slurmwatchd.db.lock").read_text().split() == [str(os.getpid()), "open"]
     finally:
         first.kill()
         first.communicate()

@@ -1,0 +1,86 @@
+"""The file beside the store that says who has it, and in what state it was left.
+
+A file of its own and not the database: SQLite drops every POSIX lock of the process on the database when any
+descriptor of it is closed. Its first line is the holder's pid, its second the state.
+"""
+
+import fcntl
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from slurmwatchd.errors import StoreError
+
+
+class State(StrEnum):
+    """How a store was left."""
+
+    UNKNOWN = ""
+    """No daemon ever opened it, or one of a release that did not say."""
+    OPEN = "open"
+    """In use; without a holder: its daemon died."""
+    CLOSED = "closed"
+    """Closed in order."""
+    CORRUPT = "corrupt"
+    """Damage was met while it was in use."""
+    REBUILDING = "rebuilding"
+    """A new one is being made; the word behind it is the name of the one set aside."""
+
+
+class LockFile:
+    """Holds a store for as long as it is entered."""
+
+    def __init__(self, store: Path) -> None:
+        """Name the file; nothing is opened."""
+        self._store = store
+        self._path = store.with_name(store.name + ".lock")
+        self._descriptor = -1
+        self.left = State.UNKNOWN
+        """How the store was left by whoever had it before; then, how it is now."""
+        self.aside: str = ""
+        """With `REBUILDING`: the name of the store that was set aside."""
+
+    def __enter__(self) -> Self:
+        """Take the lock.
+
+        Raises:
+            StoreError: Another process has it, or its folder cannot be written.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise StoreError(f"{self._path}: cannot be opened: {error.strerror}") from error
+        pid, _, rest = os.pread(self._descriptor, 1024, 0).decode(errors="replace").partition("\n")
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._descriptor)
+            owner = pid.strip() or "unknown"
+            raise StoreError(f"{self._store}: is in use by another slurmwatchd, pid {owner}") from None
+        state, _, self.aside = rest.strip().partition(" ")
+        self.left = State(state) if state in set(State) else State.UNKNOWN
+        self.mark(self.left, self.aside)
+        return self
+
+    def mark(self, state: State, aside: str = "") -> None:
+        """Write down, durably, how the store is now.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        # Padded to a fixed size and written over in place: on a full disk there is no room for another one.
+        text = f"{os.getpid()}\n{f'{state} {aside}'.strip()}"
+        try:
+            os.pwrite(self._descriptor, f"{text:<511}\n".encode(), 0)
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            raise StoreError(f"{self._path}: cannot be written: {error.strerror}") from error
+        self.left, self.aside = state, aside
+
+    def __exit__(self, *_: object) -> None:
+        """Let go; the file stays, with its state."""
+        if self.left is State.OPEN:
+            self.mark(State.CLOSED)
+        os.close(self._descriptor)

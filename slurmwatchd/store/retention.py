@@ -1,0 +1,195 @@
+"""What has had its time, removed in steps so small that nobody waits for them; each is one transaction.
+
+Events go from the oldest on, and never one that a configured sink still lacks. An attempt goes with its newest
+event, a node list once neither an attempt nor an event has it. So an attempt is kept for as long as was asked
+after it ended, and one that a backfill found, for as long after it was found.
+
+What is gone from here would be new if it were read again: the pipeline reads nothing that old (`Ledger.since`).
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import aiosqlite
+import orjson
+
+from slurmwatchd.store.database import Database
+
+STEP_ROWS = 500
+
+MARGIN_SECONDS = 3600
+"""How much older than what is still read something must be to go: a window may be asked for and stored later."""
+
+_IN = "IN (SELECT value FROM json_each(?))"
+
+
+@dataclass(slots=True)
+class Pruned:
+    """How many rows went, by table; empty where there was nothing to do."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+
+    def add(self, table: str, count: int) -> None:
+        """Count rows of a table."""
+        if count:
+            self.rows[table] = self.rows.get(table, 0) + count
+
+
+async def undelivered_from(database: Database, sinks: Collection[str]) -> int:
+    """Return the position up to which every one of some sinks has all events."""
+    rows = await database.read(
+        f"SELECT coalesce(min(seq), 0) FROM cursors WHERE sink {_IN}",  # noqa: S608 - a constant
+        (_array(sinks),),
+    )
+    return int(rows[0][0])
+
+
+async def prune_events(database: Database, *, before: int, up_to: int) -> Pruned:
+    """Remove some of the oldest events, and the attempts whose last ones they were.
+
+    Args:
+        database: The store.
+        before: Epoch seconds; what was observed then or later stays.
+        up_to: The last position that may go.
+    """
+    pruned = Pruned()
+
+    async def work(connection: aiosqlite.Connection) -> None:
+        oldest = await _all(
+            connection,
+            "SELECT seq, job, observed FROM events WHERE seq <= ? ORDER BY seq LIMIT ?",
+            up_to,
+            STEP_ROWS,
+        )
+        # From the oldest on, up to the first that stays: a clock that was set back leaves no gaps.
+        going = next((n for n, row in enumerate(oldest) if row[2] >= before), len(oldest))
+        if not going:
+            return
+        last = oldest[going - 1][0]
+        jobs = _array({row[1] for row in oldest[:going]})
+        # The newest attempt stays whatever its age: row ids go on above it, and none is used twice.
+        gone = f"id {_IN} AND seq <= ? AND id < (SELECT max(id) FROM jobs)"  # noqa: S608 - a constant
+        lists = await _all(
+            connection,
+            f"SELECT DISTINCT nodelist FROM jobs WHERE {gone} AND nodelist NOT NULL",  # noqa: S608 - constants
+            jobs,
+            last,
+        )
+        pruned.add("jobs", await _delete(connection, f"DELETE FROM jobs WHERE {gone}", jobs, last))  # noqa: S608
+        pruned.add("events", await _delete(connection, "DELETE FROM events WHERE seq <= ?", last))
+        await connection.execute(
+            "INSERT OR IGNORE INTO idle_nodelists "
+            "SELECT value, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last seq'), 0) "
+            "FROM json_each(?) AS listed "
+            "WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.nodelist = listed.value)",
+            (_array([row[0] for row in lists]),),
+        )
+
+    await database.write(work)
+    return pruned
+
+
+async def prune_nodelists(database: Database) -> Pruned:
+    """Remove some node lists that nobody has any more, with their places in the index of nodes.
+
+    A list that no attempt has is idle; an event may still have it. Once all events are gone that there were when
+    it became idle, the list goes, unless it was met again (`nodelists.keep` then takes it off).
+    """
+    pruned = Pruned()
+
+    async def work(connection: aiosqlite.Connection) -> None:
+        idle = await _all(
+            connection,
+            "SELECT nodelists.id, nodelists.nodes FROM idle_nodelists "
+            "JOIN nodelists ON nodelists.id = idle_nodelists.nodelist "
+            "WHERE idle_nodelists.seq < coalesce((SELECT min(seq) FROM events), 1 << 62) LIMIT ?",
+            STEP_ROWS // 10,
+        )
+        ids = _array([row[0] for row in idle])
+        for identity, nodes in idle:
+            await connection.execute(
+                "DELETE FROM nodelist_nodes WHERE nodelist = ?1 AND node IN "
+                "(SELECT nodes.id FROM json_each(?2) AS listed JOIN nodes ON nodes.name = listed.value)",
+                (identity, (nodes or b"[]").decode()),
+            )
+        pruned.add("nodelists", await _delete(connection, f"DELETE FROM nodelists WHERE id {_IN}", ids))  # noqa: S608
+        await connection.execute(f"DELETE FROM idle_nodelists WHERE nodelist {_IN}", (ids,))  # noqa: S608
+
+    async with database.using_lists.exclusive():
+        await database.write(work)
+    return pruned
+
+
+async def prune_records(database: Database, *, before: int) -> Pruned:
+    """Remove some of the oldest rows of ledger and quarantine.
+
+    Args:
+        database: The store.
+        before: Epoch seconds; what is of then or later stays.
+    """
+    pruned = Pruned()
+
+    async def work(connection: aiosqlite.Connection) -> None:
+        for table, moment in (("ledger", "read_at"), ("quarantine", "observed")):
+            # From the oldest on: a condition on the time alone would read all that stays, each time.
+            sql = (
+                f"DELETE FROM {table} WHERE id IN (SELECT id FROM "  # noqa: S608 - constants
+                f"(SELECT id, {moment} AS moment FROM {table} ORDER BY id LIMIT ?) WHERE moment < ?)"
+            )
+            pruned.add(table, await _delete(connection, sql, STEP_ROWS, before))
+
+    await database.write(work)
+    return pruned
+
+
+async def prune_told(database: Database, *, before: int) -> Pruned:
+    """Remove some of what sinks were told by an earlier store, once it was read back long enough ago."""
+    pruned = Pruned()
+
+    async def work(connection: aiosqlite.Connection) -> None:
+        sinks = "SELECT sink FROM readbacks WHERE read_at < ?"
+        sql = f"DELETE FROM told WHERE (sink, id) IN (SELECT sink, id FROM told WHERE sink IN ({sinks}) LIMIT ?)"  # noqa: S608
+        gone = await _delete(connection, sql, before, STEP_ROWS)
+        pruned.add("told", gone)
+        if not gone:
+            await connection.execute("DELETE FROM readbacks WHERE read_at < ?", (before,))
+            await connection.execute("DELETE FROM told_revisions WHERE NOT EXISTS (SELECT 1 FROM readbacks)")
+
+    await database.write(work)
+    return pruned
+
+
+async def prune_sinks(database: Database, sinks: Collection[str], *, before: int) -> Pruned:
+    """Forget sinks that are no longer configured and whose cursors have not moved for long."""
+    pruned = Pruned()
+
+    async def work(connection: aiosqlite.Connection) -> None:
+        old = f"SELECT sink FROM cursors WHERE moved < ? AND sink NOT {_IN}"  # noqa: S608 - a constant
+        names = _array([row[0] for row in await _all(connection, old, before, _array(sinks))])
+        await connection.execute(f"DELETE FROM sink_state WHERE sink {_IN}", (names,))  # noqa: S608
+        pruned.add("cursors", await _delete(connection, f"DELETE FROM cursors WHERE sink {_IN}", names))  # noqa: S608
+
+    await database.write(work)
+    return pruned
+
+
+async def sizes(database: Database) -> tuple[int, int]:
+    """Return how many bytes the store has, and how many of them are free to be used again."""
+    numbers = [
+        int((await database.read(f"PRAGMA {name}"))[0][0])
+        for name in ("page_size", "page_count", "freelist_count")
+    ]
+    return numbers[0] * numbers[1], numbers[0] * numbers[2]
+
+
+async def _all(connection: aiosqlite.Connection, sql: str, *parameters: object) -> list[aiosqlite.Row]:
+    return list(await connection.execute_fetchall(sql, parameters))
+
+
+async def _delete(connection: aiosqlite.Connection, sql: str, *parameters: object) -> int:
+    async with connection.execute(sql, parameters) as cursor:
+        return cursor.rowcount
+
+
+def _array(values: Collection[object]) -> str:
+    return orjson.dumps(list(values)).decode()
