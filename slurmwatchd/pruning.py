@@ -87,7 +87,6 @@ class Pruner:
             while (pruned := await self._timed(step, rest=rest)).rows:
                 for table, count in pruned.rows.items():
                     total.add(table, count)
-                    self._metrics.pruned.labels(table).inc(count)
         size, free = await retention.sizes(database)
         self._metrics.store_bytes.set(size)
         self._metrics.store_free_bytes.set(free)
@@ -99,6 +98,8 @@ class Pruner:
         self._tick(0)
         began = self._clock.monotonic()
         pruned = await step()
+        for table, count in pruned.rows.items():
+            self._metrics.pruned.labels(table).inc(count)
         least, most = _REST_SECONDS
         if pruned.rows and rest:
             await self._clock.sleep(min(most, max(least, REST * (self._clock.monotonic() - began))))

@@ -85,8 +85,10 @@ async def _look_for(seconds: float, connection: aiosqlite.Connection) -> None:
     failure: sqlite3.DatabaseError | None = None
 
     async def interrupt() -> None:
-        await anyio.sleep(seconds)
-        await connection.interrupt()
+        # It stops what is running at that moment, which in the first one may be nothing.
+        while True:
+            await anyio.sleep(seconds)
+            await connection.interrupt()
 
     async with anyio.create_task_group() as group:
         group.start_soon(interrupt)
