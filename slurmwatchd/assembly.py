@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio
+
 from slurmwatchd.budget import Budget
 from slurmwatchd.config import Config
 from slurmwatchd.daemon import Daemon, Outside, rules_of
@@ -150,7 +152,13 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
             metrics=metrics,
             health=health,
         )
-        yield Daemon(config, outside, database, watchers, deliveries, pruner, metrics, health)
+        try:
+            yield Daemon(config, outside, database, watchers, deliveries, pruner, metrics, health)
+        finally:
+            # Also where something broke: whoever starts anew in this process must find the files free.
+            with anyio.CancelScope(shield=True):
+                for delivery in deliveries:
+                    await delivery.close()
 
 
 def sinks_of(config: Config) -> dict[str, SinkOptions]:

@@ -100,7 +100,7 @@ class StoreSection(Section):
     path: Path = Path("/var/lib/slurmwatchd/slurmwatchd.db")
     """The file; its folder is made if it is missing. Keep it on a local disk."""
     retain: WholeDuration = Field(400 * DAY, ge=HOUR)
-    """How long attempts are kept after their end. Read, but nothing is pruned yet."""
+    """How long attempts are kept after their end, or after a backfill found them; nothing older is read again."""
 
 
 class WebSection(Section):

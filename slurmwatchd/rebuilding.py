@@ -78,8 +78,8 @@ class Rebuilder:
         for name in fresh:
             if self._kind(name).read_back is not None:
                 events += await self._read_back(name, followers, is_new=is_new)
-        if counted and salvaged.watermark:
-            # Their totals were saved: what the old store had read is in them.
+        if counted and salvaged.watermark and not events:
+            # Their totals were saved, and no file tells what is in them: what the old store had read is.
             found = told.Readback(salvaged.watermark, salvaged.watermark, 0)
             await told.settle(database, counted, found, last_seq=0, horizons={}, now=self._now())
         if database.aside is not None or (is_new and events):
@@ -103,11 +103,13 @@ class Rebuilder:
         span: _Span | None = None
         clusters: dict[str, _Span] = {}
         events = last_seq = 0
+        first_seq: int | None = None
         lines = self._lines(name)
         while batch := await self._some(name, lines):
             self.notifier.extend_timeout(_PATIENCE_SECONDS)
             events += len(batch)
             last_seq = max(last_seq, *(line.seq for line in batch), 0)
+            first_seq = min(line.seq for line in batch) if first_seq is None else first_seq
             for line in batch:
                 if line.observed is None:
                     continue
@@ -119,7 +121,9 @@ class Rebuilder:
             await told.remember(self.database, sinks, [line.id for line in batch], revisions)
         if not events:
             return 0
-        span = span or _Span(0, self._now())
+        if span is None or first_seq == 1:
+            # All that the sink was ever told is in these files: what they lack, it was not told.
+            span = _Span(0, self._now() if span is None else span.newest)
         horizons = {cluster: self._horizon(known) for cluster, known in clusters.items()} if is_new else {}
         found = told.Readback(span.oldest, span.newest, events)
         await told.settle(self.database, sinks, found, last_seq=last_seq, horizons=horizons, now=self._now())
@@ -127,7 +131,6 @@ class Rebuilder:
             "events found that this store did not write: they are not told again",
             sink=name,
             events=events,
-            oldest=rfc3339(span.oldest),
             newest=rfc3339(span.newest),
         )
         return events

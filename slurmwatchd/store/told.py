@@ -21,7 +21,7 @@ class Readback:
     """What the files of one sink hold, in short.
 
     Attributes:
-        oldest: When their first event was observed, epoch seconds.
+        oldest: When their first event was observed, epoch seconds; 0 where no file is gone that had earlier ones.
         newest: When their last one was.
         events: How many they hold.
     """

@@ -65,8 +65,12 @@ class WebServer(uvicorn.Server):
         yield
 
     async def run_until_stopped(self) -> None:
-        """Serve until `stop`."""
-        await self.serve(sockets=[self._listener])
+        """Serve until `stop`; when this is cancelled instead, the address is free again all the same."""
+        try:
+            await self.serve(sockets=[self._listener])
+        finally:
+            for server in getattr(self, "servers", ()):
+                server.close()
 
     def stop(self) -> None:
         """Stop taking requests, finish those under way."""

@@ -1,4 +1,4 @@
-"""Full disks under the real daemon: it waits, says so, and goes on by itself when there is room; nothing is lost."""
+"""Full disks under the real daemon: it waits, says so, and goes on by itself when there is room."""
 
 import os
 import resource
@@ -22,11 +22,15 @@ FULL = "slurmwatchd_disk_full"
 def small_disk(folder: Path, size: str) -> Iterator[None]:
     """A disk of its own, so small that it is soon full."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+    mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
     try:
         yield
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["/usr/bin/umount", str(folder)], check=True)
+
+
+def mount(*arguments: str) -> None:
+    subprocess.run(["/usr/bin/mount", *arguments], check=True)
 
 
 def fill(folder: Path) -> Path:
@@ -128,7 +132,7 @@ def test_answer_too_large_for_the_spools_disk_is_asked_for_in_shorter_slices_and
         assert status == 503
         assert f"spool: {tmp_path / 'state'}: cannot keep sacct's answer: No space left on device\n" in text
         assert "asking for shorter slices" in {line["event"] for line in daemon.logged()}
-        subprocess.run(["mount", "-o", "remount,size=64m", str(tmp_path / "state")], check=True)
+        mount("-o", "remount,size=64m", str(tmp_path / "state"))
         daemon.wait_until(lambda: len(daemon.records()) == 3000, "all events")
         daemon.wait_until(lambda: daemon.get("/-/ready")[0] == 200, "ready")
         assert daemon.samples(FULL)[("spool",)] == 0
@@ -175,7 +179,7 @@ def test_files_that_may_not_grow_are_waited_for(tmp_path: Path) -> None:
         daemon.wait_until(lambda: len(daemon.records()) == 1, "the first event")
         assert daemon.process is not None
         _, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE)
-        # Lines of fifteen kilobytes: the file meets a limit that sacct's own files, which it holds for too, do not.
+        # Lines of fifteen kilobytes: the file meets a limit that sacct's own files do not.
         with daemon.cluster.batch():
             for number in range(120):
                 daemon.ended(5, job_name=f"job {number}", nodelist="node[10001-12000]")

@@ -16,7 +16,7 @@ CREATE TABLE told_revisions (
     PRIMARY KEY (cluster, job_id_raw, submit)
 ) STRICT, WITHOUT ROWID;
 
--- How far back the files of a sink go, and when they were read; times of what ended are compared with `oldest`.
+-- How far back the files of a sink go (0: none is gone), and when they were read.
 CREATE TABLE readbacks (
     sink    TEXT PRIMARY KEY,
     oldest  INTEGER NOT NULL,
