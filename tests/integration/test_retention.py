@@ -100,17 +100,22 @@ async def test_event_that_a_sink_lacks_is_kept_however_old_until_the_sink_has_he
 
 async def test_sink_that_is_no_longer_configured_holds_nothing_and_is_forgotten(tmp_path: Path) -> None:
     files = {name: {"type": "jsonl", "path": str(tmp_path / f"{name}.jsonl")} for name in ("gone", "jobs")}
+    (tmp_path / "gone.jsonl").mkdir()
     with _rig(tmp_path, sinks=files) as rig:
         rig.ended(5)
-        await rig.once()
+        with pytest.raises(SinkError):
+            await rig.once()
         rig.config = rig.config.model_copy(
             update={"sinks": {name: its for name, its in rig.config.sinks.items() if name != "gone"}}
         )
+        left = []
         for _ in range(3):
             rig.move(1.1 * DAY)
             rig.ended(5)
             await rig.once()
-        assert rig.ask_store("SELECT seq FROM events") == [(3,), (4,)]
+            left.append(rig.ask_store("SELECT seq FROM events"))
+        # It never got the first event, which goes as soon as its time is over.
+        assert left == [[(1,), (2,)], [(2,), (3,)], [(3,), (4,)]]
         assert rig.ask_store("SELECT sink FROM cursors ORDER BY sink") == [("jobs",), ("prometheus",)]
         assert rig.ask_store("SELECT DISTINCT sink FROM sink_state ORDER BY sink") == [("jobs",), ("prometheus",)]
 
@@ -187,11 +192,15 @@ async def test_list_met_again_while_it_was_idle_is_kept(tmp_path: Path) -> None:
         rig.move(2.5 * DAY)
         rig.ended(5, nodelist="n9")
         await rig.once()
-        # Idle since just now, and met again before its last event was out of the way.
+        # Idle since just now, and met again before the last event of before was out of the way.
+        rig.move(DAY)
+        rig.ended(5, nodelist="n[1-3]")
+        await rig.once()
+        rig.move(1.5 * DAY)
+        await rig.once()
+        assert rig.ask_store("SELECT seq FROM events") == [(4,)]
         rig.ended(5, nodelist="n[1-3]")
         rig.move(60)
-        await rig.once()
-        rig.move(DAY)
         await rig.once()
         assert rig.ask_store("SELECT expression FROM nodelists ORDER BY expression") == [("n9",), ("n[1-3]",)]
         assert rig.records()[-1]["nodes"] == ["n1", "n2", "n3"]
