@@ -106,7 +106,9 @@ class Rebuilder:
         first_seq: int | None = None
         lines = self._lines(name)
         while batch := await self._some(name, lines):
+            # The one counts while the service starts, the other where it starts anew in the middle of its life.
             self.notifier.extend_timeout(_PATIENCE_SECONDS)
+            self.notifier.watchdog()
             events += len(batch)
             last_seq = max(last_seq, *(line.seq for line in batch), 0)
             first_seq = min(line.seq for line in batch) if first_seq is None else first_seq

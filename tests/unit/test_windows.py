@@ -251,3 +251,15 @@ def test_what_is_known_of_the_open_jobs_survives_every_change_of_the_ledger() ->
     ledger = listed(NOW - 7, ask_at=NOW + 7)
     for changed in (ledger.read(NOW, NOW + 5, NOW + 5), ledger.forget(NOW - 9, NOW), ledger.until(NOW - 1)):
         assert (changed.listed_at, changed.ask_at) == (NOW - 7, NOW + 7)
+
+
+def test_what_the_store_may_have_forgotten_is_neither_a_hole_nor_due_again() -> None:
+    ledger = Ledger(1000).read(1500, 2000, 2000).read(2500, 4000, 4000)
+    assert ledger.holes() == [(1000, 1500), (2000, 2500)]
+    kept = ledger.since(1800)
+    assert (kept.horizon, kept.stretches) == (1800, (Stretch(1800, 2000, 2000), Stretch(2500, 4000, 4000)))
+    assert kept.holes() == [(2000, 2500)]
+    assert ledger.since(3000).holes() == []
+    assert ledger.since(9000).stretches == ()
+    # It never moves back.
+    assert ledger.since(900) == ledger
