@@ -198,7 +198,8 @@ async def test_list_met_again_while_it_was_idle_is_kept(tmp_path: Path) -> None:
         await rig.once()
         rig.move(1.5 * DAY)
         await rig.once()
-        assert rig.ask_store("SELECT seq FROM events") == [(4,)]
+        held = "SELECT seq, expression FROM events LEFT JOIN nodelists ON nodelists.id = events.nodelist"
+        assert rig.ask_store(held) == [(4, "n[1-3]")]
         rig.ended(5, nodelist="n[1-3]")
         rig.move(60)
         await rig.once()
