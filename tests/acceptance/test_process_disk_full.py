@@ -125,7 +125,7 @@ def test_answer_too_large_for_the_spools_disk_is_asked_for_in_shorter_slices_and
     with small_disk(tmp_path / "state", "6m"), DaemonProcess(tmp_path) as daemon:
         with daemon.cluster.batch():
             for number in range(3000):
-                daemon.ended(60 + number, submit_line="sbatch " + "x" * 3000)
+                daemon.ended(60 + number % 300, submit_line="sbatch " + "x" * 3000)
         daemon.start()
         daemon.wait_until(lambda: daemon.samples_if_any(FULL).get(("spool",)) == 1, "the full disk to be noticed")
         status, text, _ = daemon.get("/-/ready")
