@@ -57,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arena = Arena(_made(folder / "run"), Random(seed), small_disks=small_disks, program=program)  # noqa: S311 - nothing secret
     agreed = False
     try:
-        agreed = _torture(arena, seed, options.seconds, options.patience)
+        season = SABOTAGES[options.without].season if options.without else None
+        harms = Harms(arena, long=options.seconds >= LONG_RUN, season=season)
+        agreed = _torture(arena, harms, seed, options.seconds, options.patience)
     finally:
         arena.close()
         if agreed and not options.keep:
@@ -69,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if agreed else 1
 
 
-def _torture(arena: Arena, seed: int, seconds: int, patience: int) -> bool:
-    harms, endings = Harms(arena, long=seconds >= LONG_RUN), Endings(arena, seed + 1)
+def _torture(arena: Arena, harms: Harms, seed: int, seconds: int, patience: int) -> bool:
+    endings = Endings(arena, seed + 1)
     began = time.monotonic()
     next_harm = next_ending = began + 1
     arena.start()

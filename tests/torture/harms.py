@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.torture.arena import Arena
+    from tests.torture.failures import Wish
 
 WINDOW = "--local"
 """Stands in the arguments of the calls that ask for a window."""
@@ -35,19 +36,21 @@ VERSIONS = ("21.08.8", "22.05.8", "23.02.7", "23.11.3", "24.05.4", "24.11.5")
 class Harms:
     """Draws harms and does them."""
 
-    def __init__(self, arena: Arena, *, long: bool) -> None:
+    def __init__(self, arena: Arena, *, long: bool, season: Wish | None = None) -> None:
         """Prepare.
 
         Args:
             arena: Where.
             long: Whether there is time for what takes a minute.
+            season: The failure that comes in seasons, and often; None draws one.
         """
         self._arena = arena
         self._dice = arena.dice
         self._cluster = arena.daemon.cluster
         kinds: dict[Callable[[], str], int] = {
             self._visible_failure: 8, self._hang: 2, self._slow: 3, self._trickle: 2,
-            self._season: 2, self._scontrol: 4, self._sdiag: 2, self._sacctmgr: 1, self._upgrade: 2,
+            self._season: 8 if season else 2,
+            self._scontrol: 4, self._sdiag: 2, self._sacctmgr: 1, self._upgrade: 2,
             self._outage: 4, self._long_outage: 2,
             self._kill: 4, self._kill_as_file_grows: 4, self._terminate: 2, self._freeze: 2, self._reload: 2,
             self._kill_children: 5, self._second_daemon: 1, self._rotate: 3, self._rotate_and_reload: 2,
@@ -57,6 +60,7 @@ class Harms:
         if long:
             kinds[self._hanging_scontrol] = 1
         self._kinds, self._weights = list(kinds), list(kinds.values())
+        self._seasons = (season,) if season else NARROW_FAILURES
         self._failing = False
 
     def one(self) -> None:
@@ -97,7 +101,7 @@ class Harms:
         if self._failing:
             return ""
         self._failing = True
-        kind, wish = self._dice.choice(NARROW_FAILURES)
+        kind, wish = self._dice.choice(self._seasons)
         seconds = self._dice.uniform(1.0, 1.4) * LAST_REREAD
         self._arena.later(seconds, self._end_season)
         return f"{seconds:.1f} s of {self._fault(kind, wish, count=None, seconds=seconds)}"

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import slurmwatchd
 
+if TYPE_CHECKING:
+    from tests.torture.failures import Wish
+
 
 class Sabotage(NamedTuple):
-    """What is replaced in one file of the program."""
+    """What is replaced in one file of the program.
+
+    Attributes:
+        season: The failure it protects against, where the torture would meet that by luck only.
+    """
 
     what: str
     file: str
     old: str
     new: str
+    season: Wish | None = None
 
 
 SABOTAGES = {
@@ -28,18 +36,21 @@ SABOTAGES = {
         "sources/sacct.py",
         "if done.returncode != 0 or done.complained:",
         "if done.returncode != 0:",
+        ("errno", {"number": 1024}),
     ),
     "exit-status": Sabotage(
         "sacct's exit status is not looked at",
         "sources/sacct.py",
         "if done.returncode != 0 or done.complained:",
         "if done.complained:",
+        ("exit", {"code": 94, "records": 0, "stderr": ""}),
     ),
     "framing": Sabotage(
         "an answer that ends inside a row is believed",
         "sources/framing.py",
         'if self._rest != b"\\n":',
         "if not self._seen_header:",
+        ("cut", {"records": 0, "bytes": 4}),
     ),
     "delimiter": Sabotage(
         "fields end at a delimiter that users can write",
