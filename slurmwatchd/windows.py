@@ -140,7 +140,7 @@ class Ledger:
         if start <= self.horizon:
             return self
         kept = [replace(stretch, start=max(stretch.start, start)) for stretch in self.stretches]
-        return Ledger(start, _joined(kept))
+        return replace(self, horizon=start, stretches=_joined(kept))
 
     def settled(self, policy: Policy) -> "Ledger":
         """Return the ledger with neighbours joined that will never be read again by the schedule."""

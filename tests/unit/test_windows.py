@@ -249,7 +249,12 @@ def test_without_an_open_set_nobody_is_listed_or_asked_for() -> None:
 
 def test_what_is_known_of_the_open_jobs_survives_every_change_of_the_ledger() -> None:
     ledger = listed(NOW - 7, ask_at=NOW + 7)
-    for changed in (ledger.read(NOW, NOW + 5, NOW + 5), ledger.forget(NOW - 9, NOW), ledger.until(NOW - 1)):
+    for changed in (
+        ledger.read(NOW, NOW + 5, NOW + 5),
+        ledger.forget(NOW - 9, NOW),
+        ledger.until(NOW - 1),
+        ledger.since(NOW - 60),
+    ):
         assert (changed.listed_at, changed.ask_at) == (NOW - 7, NOW + 7)
 
 
