@@ -3,7 +3,9 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
 from slurmwatchd.errors import (
@@ -19,7 +21,7 @@ from slurmwatchd.process import Completed, SystemProcessRunner, TimedOutError
 from slurmwatchd.records import FoundBy, JobRecord, Rejected
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.fields import Layout
-from slurmwatchd.sources.queries import window_arguments
+from slurmwatchd.sources.queries import job_argument, named_arguments, open_arguments, window_arguments
 from slurmwatchd.sources.sacct import Rows, Sacct
 from slurmwatchd.windows import Window
 from tests.unit.runners import FakeRunner, commands, done
@@ -286,3 +288,54 @@ async def test_whether_slurmdbd_answers_is_asked_with_a_window_in_which_nothing_
 async def test_a_slurmdbd_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
     with pytest.raises(SacctError, match="Connection refused"):
         await source(lambda _: done(stderr=CONNECTION_REFUSED, returncode=1), tmp_path).answers()
+
+
+async def test_calls_wait_for_each_other(tmp_path: Path) -> None:
+    running: list[int] = []
+
+    class Slow(FakeRunner):
+        async def run(self, *arguments: Any, **options: Any) -> Completed:  # noqa: ANN401 - as they come
+            running.append(1)
+            assert len(running) == 1, "two at once"
+            await anyio.sleep(0.01)
+            running.pop()
+            return await super().run(*arguments, **options)
+
+    spent: list[float] = []
+    runner = Slow(lambda _: done(b"slurm 22.05.8\n"))
+    sacct = Sacct(commands(runner, tmp_path), timeout_seconds=300, spool_dir=tmp_path, spent=spent.append)
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(sacct.version)
+    assert len(runner.calls) == 3
+    assert len(spent) == 3
+    assert min(spent) >= 0.01
+
+
+async def test_time_of_a_call_that_fails_is_spent_all_the_same(tmp_path: Path) -> None:
+    spent: list[float] = []
+    runner = FakeRunner(lambda _: done(stderr="sacct: error: no\n", returncode=1))
+    sacct = Sacct(commands(runner, tmp_path), timeout_seconds=300, spool_dir=tmp_path, spent=spent.append)
+    with pytest.raises(SacctError):
+        await sacct.version()
+    assert len(spent) == 1
+
+
+async def test_open_jobs_and_named_jobs_are_asked_for_as_slurmdbd_needs_it() -> None:
+    assert open_arguments(1_795_436_440, ["JobID"], delimiter="@", cluster="dux") == [
+        "-M", "dux", "-a", "-X", "-D", "--local", "--noconvert", "-p", "--delimiter=@",
+        "-S", "uts1795436440", "-E", "uts1795436441", "-o", "JobID",
+    ]  # fmt: skip
+    fields = ["JobID", "End"]
+    assert named_arguments(["5", "7_3"], fields, since=1_795_000_000, now=1_795_436_440, delimiter="@") == [
+        "-a", "-X", "-D", "--local", "--noconvert", "-p", "--delimiter=@",
+        "-j", "5,7_3", "-S", "uts1795000000", "-E", "uts1795440040", "-o", "JobID,End",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("job_id", "name"),
+    [("12", "12"), ("12_3", "12_3"), ("12+1", "12+1"), ("12_[0-9%2]", "44"), ("12_[1...]", "44")],
+)
+def test_attempt_is_named_as_sacct_takes_it(job_id: str, name: str) -> None:
+    assert job_argument(job_id, 44) == name
