@@ -240,10 +240,9 @@ class _Spooled:
         rejected: list[Rejected] = []
         while True:
             more = await anyio.to_thread.run_sync(self._parse, waiting, rejected)
-            while len(waiting) >= size:
-                yield Rows(tuple(waiting[:size]), tuple(rejected))
-                del waiting[:size]
-                rejected.clear()
+            while len(waiting) >= size or len(rejected) >= size:
+                yield Rows(tuple(waiting[:size]), tuple(rejected[:size]))
+                del waiting[:size], rejected[:size]
             if not more:
                 break
         if waiting or rejected:

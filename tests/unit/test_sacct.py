@@ -105,6 +105,14 @@ async def test_a_row_without_a_key_is_rejected_and_its_neighbours_are_kept(tmp_p
     assert sum(batch.count for batch in batches) == 3
 
 
+async def test_rows_without_a_key_come_in_batches_as_well(tmp_path: Path) -> None:
+    rows = [{**FAILED, "JobIDRaw": b"x%d" % number} for number in range(10)]
+    batches = await rows_of(source(prints(*rows, FAILED), tmp_path), size=4)
+    assert [len(batch.rejected) for batch in batches] == [4, 4, 2]
+    assert [len(batch.readings) for batch in batches] == [1, 0, 0]
+    assert [row.row[1] for batch in batches for row in batch.rejected] == [b"x%d" % n for n in range(10)]
+
+
 async def test_only_rejected_rows_are_given_too(tmp_path: Path) -> None:
     batches = await rows_of(source(prints({**FAILED, "Cluster": b""}), tmp_path))
     assert [(len(batch.readings), len(batch.rejected)) for batch in batches] == [(0, 1)]
