@@ -10,12 +10,14 @@ from slurmwatchd.config import Config
 from slurmwatchd.daemon import Daemon, Outside, rules_of
 from slurmwatchd.delivery import Delivery, DeliveryParts
 from slurmwatchd.disks import Disks
+from slurmwatchd.errands import Errands
 from slurmwatchd.health import Health
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.nodelists import Expander
 from slurmwatchd.pipeline import Watcher
 from slurmwatchd.pruning import Pruner
 from slurmwatchd.rebuilding import Rebuilder
+from slurmwatchd.retrying import Retrier
 from slurmwatchd.sinks.base import SinkOptions
 from slurmwatchd.sinks.registry import sink_kinds
 from slurmwatchd.sources.commands import Commands
@@ -113,19 +115,19 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
             for delivery in deliveries:
                 delivery.wake()
 
-        watchers = []
-        for name, asked in (await _cluster_names(config, scontrol, database)).items():
+        watchers: list[Watcher] = []
+        for name, argument in (await _cluster_names(config, scontrol, database)).items():
             sacct = Sacct(
                 commands,
                 timeout_seconds=config.slurm.timeout,
                 spool_dir=config.store.path.parent,
-                cluster=asked,
+                cluster=argument,
                 spent=Budget(name, metrics).spend,
             )
             watcher_parts = PipelineParts(
                 sacct=sacct,
                 layouts=Layouts(sacct, _Memory(database)),
-                sdiag=Sdiag(commands, cluster=asked),
+                sdiag=Sdiag(commands, cluster=argument),
                 sacctmgr=Sacctmgr(commands, cluster="" if name == UNNAMED_CLUSTER else name),
                 expander=Expander(scontrol),
                 database=database,
@@ -144,6 +146,19 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                     timeout_seconds=config.slurm.timeout,
                 )
             )
+        retrier = Retrier(
+            database=database,
+            intake=intake,
+            expander=Expander(scontrol),
+            clock=outside.clock,
+            metrics=metrics,
+        )
+
+        def asked() -> None:
+            for watcher in watchers:
+                watcher.wake()
+
+        errands = Errands(database, outside.clock, retrier, asked=asked, committed=committed)
         pruner = Pruner(
             database,
             retain_seconds=config.store.retain,
@@ -153,7 +168,17 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
             health=health,
         )
         try:
-            yield Daemon(config, outside, database, watchers, deliveries, pruner, metrics, health)
+            yield Daemon(
+                config=config,
+                outside=outside,
+                database=database,
+                watchers=watchers,
+                deliveries=deliveries,
+                errands=errands,
+                pruner=pruner,
+                metrics=metrics,
+                health=health,
+            )
         finally:
             # Also where something broke: whoever starts anew in this process must find the files free.
             with anyio.CancelScope(shield=True):

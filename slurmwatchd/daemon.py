@@ -5,7 +5,7 @@ the web server. How the parts are made is the business of `assembly.py`.
 """
 
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,6 +16,7 @@ import anyio.to_thread
 from slurmwatchd.clock import Clock, SystemClock
 from slurmwatchd.config import Config
 from slurmwatchd.delivery import Delivery
+from slurmwatchd.errands import Errands
 from slurmwatchd.errors import ConfigError, SlurmNotFoundError, TransientError
 from slurmwatchd.health import Health
 from slurmwatchd.log import configure, get_logger
@@ -60,29 +61,19 @@ class Outside:
     notifier: Notifier = field(default_factory=Notifier)
 
 
+@dataclass(slots=True, kw_only=True)
 class Daemon:
     """All parts, wired; made by `assembly.assembled`."""
 
-    def __init__(
-        self,
-        config: Config,
-        outside: Outside,
-        database: Database,
-        watchers: list[Watcher],
-        deliveries: list[Delivery],
-        pruner: Pruner,
-        metrics: Metrics,
-        health: Health,
-    ) -> None:
-        """Take the parts; nothing runs yet."""
-        self.config = config
-        self.outside = outside
-        self.database = database
-        self.watchers = watchers
-        self.deliveries = deliveries
-        self.pruner = pruner
-        self.metrics = metrics
-        self.health = health
+    config: Config
+    outside: Outside
+    database: Database
+    watchers: list[Watcher]
+    deliveries: list[Delivery]
+    errands: Errands
+    pruner: Pruner
+    metrics: Metrics
+    health: Health
 
     async def once(self) -> None:
         """Read what is due, deliver it, and return.
@@ -90,14 +81,26 @@ class Daemon:
         Raises:
             TransientError: Slurm, the store or a sink failed; what was read until then is in the store.
         """
+        await self._finish([watcher.once for watcher in self.watchers])
+
+    async def backfill(self) -> None:
+        """Read what backfills have left, deliver it, and return.
+
+        Raises:
+            TransientError: Slurm, the store or a sink failed; what was read until then is in the store.
+        """
+        await self._finish([watcher.backfill for watcher in self.watchers])
+
+    async def _finish(self, readings: list[Callable[[], Awaitable[None]]]) -> None:
+        """Read, deliver, and raise the first error of all when that is done."""
         failures: list[Exception] = []
         async with anyio.create_task_group() as group:
             # Sinks get events while the next ones are read; how they fared is asked at the end.
             for delivery in self.deliveries:
                 group.start_soon(delivery.run)
-            for watcher in self.watchers:
+            for reading in readings:
                 try:
-                    await watcher.once()
+                    await reading()
                 except (TransientError, SlurmNotFoundError) as error:
                     failures.append(error)
             group.cancel_scope.cancel()
@@ -135,6 +138,7 @@ class Daemon:
                 for watcher in self.watchers:
                     workers.start_soon(watcher.run)
                 workers.start_soon(self.pruner.run)
+                workers.start_soon(self.errands.run)
                 await stop.wait()
                 workers.cancel_scope.cancel()
             await self._drain()

@@ -19,7 +19,9 @@
     ├── FatalError                  stop, with an exit code
     │   ├── ConfigError             exit 78 (EX_CONFIG)
     │   ├── StoreError              the store cannot be used: exit 1
-    │   │   └── StoreCorruptError       its file is damaged: it is set aside and made anew
+    │   │   ├── StoreCorruptError       its file is damaged: it is set aside and made anew
+    │   │   └── StoreInUseError         another slurmwatchd has it
+    │   ├── VerifyError             what is to be verified cannot be read: exit 74 (EX_IOERR)
     │   ├── ListenError             the web address cannot be bound: exit 1
     │   └── SlurmNotFoundError      no such Slurm command: exit 1 at the start, tried again later on
     │       └── SacctNotFoundError      the same for the connector's callers, who expect an OSError
@@ -33,6 +35,9 @@ from collections.abc import Sequence
 
 EX_CONFIG = 78
 """sysexits.h: something was found in an unconfigured or misconfigured state."""
+
+EX_IOERR = 74
+"""sysexits.h: a file cannot be read or written."""
 
 
 class SlurmwatchError(Exception):
@@ -70,6 +75,16 @@ class StoreError(FatalError):
 
 class StoreCorruptError(StoreError):
     """The store's file is damaged. It is marked so: whoever opens it next sets it aside and begins a new one."""
+
+
+class StoreInUseError(StoreError):
+    """Another slurmwatchd has the store."""
+
+
+class VerifyError(FatalError):
+    """What is to be verified cannot be read: nothing is proved, and no difference is found."""
+
+    exit_code = EX_IOERR
 
 
 class ListenError(FatalError):

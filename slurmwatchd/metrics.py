@@ -82,6 +82,9 @@ class Metrics:
         self.purged_gap = gauge(
             "purged_gap_seconds", "End times that were never read and that slurmdbd has purged.", cluster
         )
+        self.backfill_left = gauge(
+            "backfill_left_seconds", "End times that backfills still have to read.", cluster
+        )
         self.up = gauge("slurmdbd_up", "Whether the last reading of sacct was complete.", cluster)
         self.scontrol_failures = counter(
             "scontrol_failures_total", "Batches that scontrol could not expand and ClusterShell did.", cluster

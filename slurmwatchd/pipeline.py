@@ -33,10 +33,14 @@ from slurmwatchd.reporting import Reporter
 from slurmwatchd.rollcall import RollCall
 from slurmwatchd.settling import Settling
 from slurmwatchd.slicing import Slices
+from slurmwatchd.store import backfills
 from slurmwatchd.store import ledger as ledger_store
 from slurmwatchd.storing import Fetched, PipelineParts, Stored, Storer
 from slurmwatchd.suspicion import Suspicion
-from slurmwatchd.windows import Ledger, Policy, due, next_head
+from slurmwatchd.windows import Ledger, Policy, Wanted, due, next_head
+
+BACKFILL_FAILURES = 5
+"""After so many failures in a row a backfill that no daemon works off gives up; it goes on where it stopped."""
 
 JITTER = 0.1
 """Polls are spread by up to this share of the interval, so that daemons started together drift apart."""
@@ -71,6 +75,7 @@ class Watcher:
         self._breaker = Breaker()
         self._disks = Disks(parts.health, parts.metrics)
         self._reached = 0
+        self._polls = True
         self._slices = Slices(cluster, parts.sacctmgr, parts.clock, parts.metrics, policy)
         health = parts.health.clusters.setdefault(cluster, ClusterHealth())
         self._reporter = Reporter(cluster, clock=parts.clock, metrics=parts.metrics, health=health)
@@ -92,6 +97,10 @@ class Watcher:
     def reconfigure(self, policy: Policy) -> None:
         """Read by other rules from now on, also where the next poll was to be waited for."""
         self._policy = policy
+        self.wake()
+
+    def wake(self) -> None:
+        """Look at once what is due: somebody has asked for something."""
         self._reconfigured.set()
 
     async def run(self) -> None:
@@ -130,6 +139,26 @@ class Watcher:
             self._failed(error)
             raise error
 
+    async def backfill(self) -> None:
+        """Read what backfills have left, and what was never read; look at the present only if nobody ever did.
+
+        Raises:
+            TransientError: Readings failed again and again; what was read until then is stored.
+        """
+        self._polls = False
+        while True:
+            error: BaseException | None = None
+            try:
+                await self._read_all(forever=False)
+            except* (TransientError, SlurmNotFoundError) as group:
+                error = first_cause(group)
+            if error is None:
+                return
+            self._failed(error)
+            if self._parts.health.clusters[self.cluster].failures > BACKFILL_FAILURES:
+                raise error
+            await self._parts.clock.sleep(self._backoff.next())
+
     async def _probe(self) -> None:
         """Ask something small; whatever it was that failed must work again before a window is asked for.
 
@@ -157,16 +186,13 @@ class Watcher:
         await self._roll_call.begin(self._policy)
         if forever:
             await self._begin(ledger)
-        polled, polled_last = forever, False
+        polled, polled_last = forever or not self._polls, False
         async with send:
             while True:
                 self._tick(0)
                 now = clock.now()
-                ledger = self._as_of(ledger, int(now))
-                rules = self._slices.cut(self._policy)
-                if polled and not forever:
-                    # One poll is what was asked for, however long catching up takes.
-                    rules = replace(rules, interval=math.inf)
+                ledger = self._as_of(ledger, int(now)).wanting(await self._wanted())
+                rules = self._rules(once_polled=polled and not forever)
                 window = due(ledger, now, rules, poll=not polled, polled_last=polled_last)
                 if window is None:
                     if not forever:
@@ -186,6 +212,21 @@ class Watcher:
                     await self._slices.ask_limits(ledger, int(now))
                     if forever:
                         ledger = await self._look_back(ledger, int(now))
+
+    async def _wanted(self) -> list[Wanted]:
+        """Return what backfills have left, by the store."""
+        requests = await backfills.unfinished(self._parts.database, self.cluster)
+        left = sum(request.end - request.reached for request in requests)
+        self._parts.metrics.backfill_left.labels(self.cluster).set(left)
+        return [Wanted(request.id, request.reached, request.end) for request in requests]
+
+    def _rules(self, *, once_polled: bool) -> Policy:
+        """Return the policy with slices as short as slurmdbd wants them now, and without what is not asked for."""
+        rules = self._slices.cut(self._policy)
+        if not self._polls:
+            rules = replace(rules, reread=(), open_set=0)
+        # One poll is what was asked for, however long catching up takes.
+        return replace(rules, interval=math.inf) if once_polled else rules
 
     def _as_of(self, ledger: Ledger, now: int) -> Ledger:
         """Return the ledger as it stands now: nothing ahead of the clock, nothing older than is kept."""

@@ -42,11 +42,21 @@ class Settling:
         """Return how many rows are waited for."""
         return len(self._seen)
 
-    def ripe(self, readings: Iterable[tuple[JobRecord, int]], now: int) -> tuple[tuple[JobRecord, int], ...]:
-        """Return the rows to take now; the others are remembered."""
+    def ripe(
+        self, readings: Iterable[tuple[JobRecord, int]], now: int, *, again: bool = True
+    ) -> tuple[tuple[JobRecord, int], ...]:
+        """Return the rows to take now; the others are remembered.
+
+        Args:
+            readings: (record, digest) of each.
+            now: Epoch seconds.
+            again: Whether a second that is withheld is read again by itself. What a backfill reads before the
+                horizon is not, so its rows are only waited for until their end is `SETTLE_SECONDS` old.
+        """
         if not self._seen and all(record.partition is not None for record, _ in readings):
             return tuple(readings)
-        return tuple(reading for reading in readings if self._is_ripe(reading[0], now))
+        patient = self.patient and again
+        return tuple(reading for reading in readings if self._is_ripe(reading[0], now, patient=patient))
 
     def withhold(self, ledger: Ledger) -> Ledger:
         """Return a ledger in which the ends of the rows waited for were not read, so that they are read again."""
@@ -58,12 +68,12 @@ class Settling:
         """Stop looking for rows that never came again."""
         self._seen = {key: seen for key, seen in self._seen.items() if now - seen[1] < FORGET_SECONDS}
 
-    def _is_ripe(self, record: JobRecord, now: int) -> bool:
+    def _is_ripe(self, record: JobRecord, now: int, *, patient: bool) -> bool:
         key = (record.cluster, record.job_id_raw, record.submit)
         if record.partition is not None or record.end is None or key in self._taken:
             self._seen.pop(key, None)
             return True
-        _, first = self._seen.setdefault(key, (record.end, now if self.patient else record.end))
+        _, first = self._seen.setdefault(key, (record.end, now if patient else record.end))
         if now - first < SETTLE_SECONDS:
             return False
         del self._seen[key]

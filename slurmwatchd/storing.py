@@ -160,7 +160,8 @@ class Storer:
     async def _commit(self, fetched: Fetched, rows: Rows, completed: ledger_store.Completed | None) -> Committed:
         parts = self._parts
         observed = int(parts.clock.now())
-        readings = self._settling.ripe(rows.readings, observed)
+        again = fetched.window.found_by is not FoundBy.BACKFILL
+        readings = self._settling.ripe(rows.readings, observed, again=again)
         parts.metrics.unsettled.labels(self.cluster).set(len(self._settling))
         if completed is not None:
             completed = replace(completed, ledger=self._withhold(completed.ledger))

@@ -49,6 +49,24 @@ class Stretch:
     read_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is left of a stretch that somebody asked to have read, whatever was read before: a backfill.
+
+    Attributes:
+        id: The request's number in the store.
+        start: All before it is read; at `end` nothing is left.
+    """
+
+    id: int
+    start: int
+    end: int
+
+    def after(self, start: int, end: int) -> "Wanted":
+        """Return what is left once `[start, end)` was read; a backfill goes from its beginning to its end."""
+        return replace(self, start=min(end, self.end)) if start <= self.start < end else self
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """When to read what; durations in seconds.
@@ -78,15 +96,18 @@ class Ledger:
 
     Attributes:
         horizon: Nothing that ended earlier is asked for.
-        stretches: Ascending, without overlap; what lies between them was never read.
+        stretches: Ascending, without overlap; what lies between them was never read. Those before the horizon
+            are a backfill's; once they reach it without a gap, it moves back to their beginning.
         listed_at: When the open jobs were last listed.
         ask_at: When those that vanished from the list are to be asked for.
+        wanted: What backfills have left, the oldest request first.
     """
 
     horizon: int
     stretches: tuple[Stretch, ...] = ()
     listed_at: float = -math.inf
     ask_at: float = math.inf
+    wanted: tuple[Wanted, ...] = ()
 
     @property
     def watermark(self) -> int:
@@ -117,8 +138,29 @@ class Ledger:
 
     def read(self, start: int, end: int, at: int) -> "Ledger":
         """Return the ledger after `[start, end)` was read completely by a call that began `at`."""
-        kept = self._without(start, end)
-        return replace(self, stretches=_joined([*kept, Stretch(start, end, at)]))
+        stretches = _joined([*self._without(start, end), Stretch(start, end, at)])
+        wanted = tuple(request.after(start, end) for request in self.wanted)
+        return replace(self, horizon=_lowered(self.horizon, stretches), stretches=stretches, wanted=wanted)
+
+    def unread(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Return what of `[start, end)` was never read."""
+        found = []
+        for stretch in self.stretches:
+            if stretch.start >= end:
+                break
+            if stretch.start > start:
+                found.append((start, stretch.start))
+            start = max(start, stretch.end)
+        return [*found, (start, end)] if start < end else found
+
+    def wanting(self, requests: Iterable[Wanted]) -> "Ledger":
+        """Return the ledger with the requests as the store has them, but as far as this ledger has read them.
+
+        The store lags behind by what is read and not yet stored.
+        """
+        known = {request.id: request.start for request in self.wanted}
+        wanted = tuple(replace(r, start=max(r.start, known.get(r.id, r.start))) for r in requests)
+        return self if wanted == self.wanted else replace(self, wanted=wanted)
 
     def forget(self, start: int, end: int) -> "Ledger":
         """Return the ledger in which `[start, end)` was never read, as after an outage."""
@@ -178,8 +220,9 @@ def due(
     """Name the most urgent window, or None where all is read as the policy wants it.
 
     The present comes first, so that a long catch-up does not hold up what ends now; then the open jobs, which cost
-    little; then what was never read, oldest first; then the re-reads, the most overdue first. Right after the
-    present it is the others' turn once: where a poll takes longer than the interval, there would never be one.
+    little; then what was never read, oldest first; then the re-reads, the most overdue first; then what backfills
+    want. Right after the present it is the others' turn once: where a poll takes longer than the interval, there
+    would never be one.
 
     Args:
         ledger: What was read, with nothing ahead of `now` in it (`Ledger.until`).
@@ -191,7 +234,13 @@ def due(
     head = _head(ledger, now, policy, poll=poll)
     if head is not None and not polled_last:
         return head
-    return _open_set(ledger, now, policy) or _hole(ledger, policy) or _reread(ledger, now, policy) or head
+    return (
+        _open_set(ledger, now, policy)
+        or _hole(ledger, policy)
+        or _reread(ledger, now, policy)
+        or head
+        or _wanted(ledger, policy)
+    )
 
 
 def next_head(ledger: Ledger, policy: Policy) -> float:
@@ -243,6 +292,14 @@ def _reread(ledger: Ledger, now: float, policy: Policy) -> Window | None:
     return best[1] if best else None
 
 
+def _wanted(ledger: Ledger, policy: Policy) -> Window | None:
+    for request in ledger.wanted:
+        if request.start < request.end:
+            end = min(request.end, request.start + policy.slice_seconds)
+            return Window(request.start, end, FoundBy.BACKFILL)
+    return None
+
+
 def _unread_at(stretches: Iterable[Stretch], age: int, now: int) -> list[tuple[int, int]]:
     """Return what is at least `age` old now but was last read when it was younger, in runs."""
     runs: list[tuple[int, int]] = []
@@ -256,6 +313,14 @@ def _unread_at(stretches: Iterable[Stretch], age: int, now: int) -> list[tuple[i
         else:
             runs.append((start, end))
     return runs
+
+
+def _lowered(horizon: int, stretches: tuple[Stretch, ...]) -> int:
+    """Return how far back everything was read without a gap, from the horizon on."""
+    for stretch in reversed(stretches):
+        if stretch.start < horizon <= stretch.end:
+            horizon = stretch.start
+    return horizon
 
 
 def _rested(stretch: Stretch, last_age: int) -> bool:

@@ -16,7 +16,7 @@ import orjson
 
 from slurmwatchd import formats
 from slurmwatchd.records import REVISING, EventKind, FoundBy, JobRecord, Rejected, event_id
-from slurmwatchd.store import ledger, nodelists, told
+from slurmwatchd.store import ledger, nodelists, quarantine, told
 from slurmwatchd.store.database import Database
 
 _JOB_COLUMNS = (
@@ -43,6 +43,8 @@ class Batch:
         observed: Epoch seconds, now.
         expanded: Nodes of the node lists that were not in the store.
         revising: The fields whose later change is told by a `job_revised`.
+        released: The quarantined rows these readings come from: deleted with them. What they say is as old as they
+            are, so only attempts that the store does not have are taken from them.
     """
 
     cluster: str
@@ -53,6 +55,7 @@ class Batch:
     found_by: FoundBy
     expanded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     revising: Collection[str] = REVISING
+    released: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +135,9 @@ class Intake:
 
     async def _write(self, connection: aiosqlite.Connection, batch: Batch) -> Committed:
         if batch.rejected:
-            await _quarantine(connection, batch)
+            await quarantine.keep(connection, batch.cluster, batch.rejected, observed=batch.observed)
+        if batch.released:
+            await quarantine.release(connection, batch.released)
         if not batch.readings:
             return Committed(rejected=len(batch.rejected), seq=self.last_seq)
         layout = await _layout_id(connection, batch.slots)
@@ -256,7 +261,7 @@ def _sorted(
         stored = existing.get(key)
         if stored is None:
             fresh.append(reading)
-        elif stored["digest"] != digest:
+        elif stored["digest"] != digest and not batch.released:
             changed.append((record, digest, stored))
     return fresh, changed
 
@@ -313,14 +318,3 @@ async def _layout_id(connection: aiosqlite.Connection, slots: frozenset[str]) ->
     await connection.execute("INSERT OR IGNORE INTO layouts (slots) VALUES (?)", (text,))
     rows = list(await connection.execute_fetchall("SELECT id FROM layouts WHERE slots = ?", (text,)))
     return int(rows[0][0])
-
-
-async def _quarantine(connection: aiosqlite.Connection, batch: Batch) -> None:
-    """Keep rows that have no key; the same row read again stands there once."""
-    await connection.executemany(
-        "INSERT OR IGNORE INTO quarantine (cluster, observed, reason, fields, row) VALUES (?, ?, ?, ?, ?)",
-        [
-            (batch.cluster, batch.observed, row.reason, " ".join(row.fields), b"\x00".join(row.row))
-            for row in batch.rejected
-        ],
-    )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import aiosqlite
 
+from slurmwatchd.records import FoundBy
 from slurmwatchd.store.database import Database
 from slurmwatchd.windows import Ledger, Stretch, Window, overlapping
 
@@ -77,6 +78,14 @@ async def save(connection: aiosqlite.Connection, completed: Completed) -> None:
             completed.seconds,
         ),
     )
+    # A reading of the open jobs is none of end times.
+    if window.found_by is FoundBy.OPEN_SET:
+        return
+    await connection.execute(
+        'UPDATE backfills SET reached = min(?3, "end"), moved = ?4, "rows" = "rows" + ?5, new = new + ?6 '
+        'WHERE cluster = ?1 AND reached >= ?2 AND reached < ?3 AND reached < "end"',
+        (cluster, window.start, window.end, completed.read_at, completed.rows, completed.new),
+    )
 
 
 async def rename(database: Database, old: str, new: str) -> None:
@@ -85,7 +94,7 @@ async def rename(database: Database, old: str, new: str) -> None:
     async def work(connection: aiosqlite.Connection) -> None:
         if list(await connection.execute_fetchall("SELECT 1 FROM horizons WHERE cluster = ?", (new,))):
             return
-        for table in ("horizons", "coverage", "ledger", "open_jobs"):
+        for table in ("horizons", "coverage", "ledger", "open_jobs", "backfills"):
             await connection.execute(f"UPDATE {table} SET cluster = ? WHERE cluster = ?", (new, old))  # noqa: S608 - constants
 
     await database.write(work)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from slurmwatchd.errors import StoreError
+from slurmwatchd.errors import StoreError, StoreInUseError
 
 
 class State(StrEnum):
@@ -45,7 +45,8 @@ class LockFile:
         """Take the lock.
 
         Raises:
-            StoreError: Another process has it, or its folder cannot be written.
+            StoreInUseError: Another process has it.
+            StoreError: Its folder cannot be written.
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -58,7 +59,7 @@ class LockFile:
         except OSError:
             os.close(self._descriptor)
             owner = pid.strip() or "unknown"
-            raise StoreError(f"{self._store}: is in use by another slurmwatchd, pid {owner}") from None
+            raise StoreInUseError(f"{self._store}: is in use by another slurmwatchd, pid {owner}") from None
         state, _, self.aside = rest.strip().partition(" ")
         self.left = State(state) if state in set(State) else State.UNKNOWN
         self.mark(self.left, self.aside)

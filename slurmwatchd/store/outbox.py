@@ -46,8 +46,8 @@ async def position(database: Database, sink: str, *, now: int) -> Position:
 
     async def enter(connection: aiosqlite.Connection) -> None:
         await connection.execute(
-            "INSERT OR IGNORE INTO cursors "
-            "SELECT ?, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last seq'), 0), ?",
+            "INSERT OR IGNORE INTO cursors (sink, seq, began, moved) SELECT ?1, last, last, ?2 FROM "
+            "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last seq'), 0) AS last)",
             (sink, now),
         )
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slurmwatchd.windows import Ledger, Policy, Window, due, next_head, overlapping
+from slurmwatchd.records import FoundBy
+from slurmwatchd.windows import Ledger, Policy, Wanted, Window, due, next_head, overlapping
 
 HORIZON, LAST = 1000, 1120
 """The model's seconds; small, so that the edges meet often."""
@@ -50,6 +51,9 @@ def agree(ledger: Ledger, model: Seconds) -> None:
     assert ledger.newest == model.newest
     unread = [second for second in range(HORIZON, model.newest) if second not in model.read_at]
     assert [second for start, end in ledger.holes() for second in range(start, end)] == unread
+    for start, end in ((HORIZON - 10, LAST + 60), (HORIZON + 20, HORIZON + 70), (LAST, LAST)):
+        missing = [second for second in range(start, end) if second not in model.read_at]
+        assert [second for span in ledger.unread(start, end) for second in range(*span)] == missing
     for now in (HORIZON, LAST, LAST + 60):
         behind = [*unread, *range(model.newest, now)]
         assert [second for start, end in ledger.gaps(now) for second in range(start, end)] == behind
@@ -208,6 +212,49 @@ def test_joining_what_is_settled_changes_nothing_that_is_due(policy: Policy, sle
         assert due(joined, now, policy) is None
         assert joined.watermark == plain.watermark
         assert len(joined.stretches) <= len(plain.stretches)
+
+
+wishes = st.lists(
+    st.tuples(st.integers(0, HORIZON - 1), st.integers(1, 300)).map(lambda w: (w[0], min(w[0] + w[1], HORIZON))),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(policies(), wishes, st.lists(st.sampled_from([0, 1, 40, None]), max_size=40))
+@settings(deadline=None, max_examples=60)
+def test_what_backfills_want_is_read_once_after_all_else_whatever_dies_in_between(
+    policy: Policy, spans: list[tuple[int, int]], fates: list[float | None]
+) -> None:
+    """A reading takes some time, or the daemon is killed after it, or what it read last was not stored yet."""
+    requests = [Wanted(number, start, end) for number, (start, end) in enumerate(spans)]
+    stored, ledger = requests, Ledger(HORIZON)
+    now, read, fate = float(HORIZON + 50), list[tuple[int, int]](), iter(fates)
+    while True:
+        ledger = ledger.wanting(stored)
+        window = due(ledger, now, policy)
+        if window is None and all(request.start == request.end for request in ledger.wanted):
+            break
+        assert window is not None
+        ledger = ledger.read(window.start, window.end, int(now))
+        if window.found_by is FoundBy.BACKFILL:
+            assert window.seconds <= policy.slice_seconds
+            assert not ledger.holes()
+            assert now < next_head(ledger, policy)
+            read.append((window.start, window.end))
+        pause = next(fate, 0)
+        if pause is None:
+            # Killed: the store knows what was committed, and the next one begins with that.
+            stored = list(ledger.wanted)
+            ledger = Ledger(ledger.horizon, ledger.stretches)
+        else:
+            now += pause
+    asked = {second for start, end in spans for second in range(start, end)}
+    assert {second for start, end in read for second in range(start, end)} == asked
+    reached = HORIZON
+    while reached - 1 in asked:
+        reached -= 1
+    assert ledger.horizon == reached
 
 
 late_records = st.lists(

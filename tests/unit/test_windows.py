@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from slurmwatchd.records import FoundBy
-from slurmwatchd.windows import Ledger, Policy, Stretch, Window, due, next_head, overlapping
+from slurmwatchd.windows import Ledger, Policy, Stretch, Wanted, Window, due, next_head, overlapping
 
 POLICY = Policy(interval=30, overlap=120, slice_seconds=3600, reread=(300, 900, 7200))
 NOW = 1_000_000
@@ -268,3 +268,35 @@ def test_what_the_store_may_have_forgotten_is_neither_a_hole_nor_due_again() -> 
     assert ledger.since(9000).stretches == ()
     # It never moves back.
     assert ledger.since(900) == ledger
+
+
+def test_a_backfill_comes_after_everything_else_in_slices_from_its_beginning() -> None:
+    ledger = read_until_now().wanting([Wanted(7, NOW - 10_000, NOW - 600)])
+    assert due(ledger, NOW + 30, POLICY) == Window(NOW - 120, NOW + 30, FoundBy.POLL, head=True)
+    windows = []
+    while (window := due(ledger, NOW, POLICY)) is not None:
+        windows.append(window)
+        ledger = ledger.read(window.start, window.end, NOW)
+    assert windows == [
+        Window(NOW - 10_000, NOW - 6400, FoundBy.BACKFILL),
+        Window(NOW - 6400, NOW - 2800, FoundBy.BACKFILL),
+        Window(NOW - 2800, NOW - 600, FoundBy.BACKFILL),
+    ]
+
+
+def test_a_backfill_that_reaches_the_horizon_moves_it_back_and_one_that_does_not_leaves_it() -> None:
+    ledger = read_until_now().read(NOW - 5000, NOW - 2000, NOW)
+    assert (ledger.horizon, ledger.watermark, ledger.holes()) == (NOW - 600, NOW, [])
+    ledger = ledger.read(NOW - 2000, NOW - 600, NOW)
+    assert (ledger.horizon, ledger.watermark, ledger.holes()) == (NOW - 5000, NOW, [])
+
+
+def test_what_is_read_but_not_stored_yet_is_not_wanted_again() -> None:
+    in_the_store = [Wanted(1, NOW - 10_000, NOW - 600)]
+    ledger = read_until_now().wanting(in_the_store).read(NOW - 10_000, NOW - 6400, NOW)
+    assert ledger.wanting(in_the_store).wanted == (Wanted(1, NOW - 6400, NOW - 600),)
+
+
+def test_a_backfill_that_was_cancelled_is_not_read() -> None:
+    ledger = read_until_now().wanting([Wanted(1, NOW - 10_000, NOW - 600)])
+    assert due(ledger.wanting([]), NOW, POLICY) is None

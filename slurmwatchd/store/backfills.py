@@ -1,0 +1,105 @@
+"""Backfills in the store: stretches of end times that somebody asked to have read, and how far each is.
+
+A request is written by the command, and worked off by whoever holds the store: the daemon, or the command itself.
+`reached` moves in the transaction of the rows it covers (`ledger.save`), so a backfill goes on where it stopped,
+whatever dies in between.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import aiosqlite
+import orjson
+
+from slurmwatchd.store.beside import Asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backfill:
+    """One request; times in epoch seconds.
+
+    Attributes:
+        reached: Everything before it is read and stored.
+        rows: How many rows sacct printed for it so far.
+        new: How many of those were not in the store.
+    """
+
+    id: int
+    cluster: str
+    start: int
+    end: int
+    reached: int
+    rows: int
+    new: int
+
+
+UNFINISHED = (
+    'SELECT id, cluster, start, "end", reached, "rows", new FROM backfills '
+    'WHERE cluster = ? AND reached < "end" ORDER BY id'
+)
+
+
+async def unfinished(database: Asked, cluster: str) -> list[Backfill]:
+    """Return the requests of a cluster that have something left, the oldest first."""
+    return [Backfill(**dict(row)) for row in await database.read(UNFINISHED, (cluster,))]
+
+
+async def some(database: Asked, ids: Sequence[int]) -> list[Backfill]:
+    """Return requests by their ids, finished ones too."""
+    rows = await database.read(
+        'SELECT id, cluster, start, "end", reached, "rows", new FROM backfills '
+        "WHERE id IN (SELECT value FROM json_each(?))",
+        (orjson.dumps(list(ids)).decode(),),
+    )
+    return [Backfill(**dict(row)) for row in rows]
+
+
+async def ask(database: Asked, cluster: str, stretches: Iterable[tuple[int, int]], *, now: int) -> list[Backfill]:
+    """Write requests for what of some stretches is not asked for already, in one transaction.
+
+    Returns:
+        The unfinished requests of the cluster that touch the stretches: those written now and earlier ones.
+    """
+    wanted = list(stretches)
+
+    async def work(connection: aiosqlite.Connection) -> list[Backfill]:
+        found = await connection.execute_fetchall(UNFINISHED, (cluster,))
+        asked = [(row["reached"], row["end"]) for row in found]
+        await connection.executemany(
+            'INSERT INTO backfills (cluster, start, "end", reached, asked, moved) VALUES (?1, ?2, ?3, ?2, ?4, ?4)',
+            [(cluster, start, end, now) for start, end in _without(wanted, asked)],
+        )
+        rows = await connection.execute_fetchall(UNFINISHED, (cluster,))
+        requests = [Backfill(**dict(row)) for row in rows]
+        return [
+            request
+            for request in requests
+            if any(request.reached < end and start < request.end for start, end in wanted)
+        ]
+
+    return await database.write(work)
+
+
+async def cancel(database: Asked, cluster: str) -> int:
+    """Forget what is left of a cluster's requests; what was read stays. Returns how many there were."""
+
+    async def work(connection: aiosqlite.Connection) -> int:
+        done = await connection.execute(
+            'UPDATE backfills SET "end" = reached WHERE cluster = ? AND reached < "end"', (cluster,)
+        )
+        return done.rowcount
+
+    return await database.write(work)
+
+
+def _without(stretches: Iterable[tuple[int, int]], taken: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return what of some stretches is in none of others."""
+    left = list(stretches)
+    for start, end in taken:
+        left = [
+            piece
+            for begin, stop in left
+            for piece in ((begin, min(stop, start)), (max(begin, end), stop))
+            if piece[0] < piece[1]
+        ]
+    return left

@@ -1,0 +1,125 @@
+"""Rows that cannot be keyed: kept whole, with the reason, until a newer program can read them."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import aiosqlite
+import orjson
+
+from slurmwatchd.records import Rejected
+from slurmwatchd.store.beside import Asked
+from slurmwatchd.store.database import Database
+
+SEPARATOR = b"\x00"
+"""Between a row's values: sacct prints C strings, which hold none."""
+
+COLUMNS = "id, cluster, observed, reason, fields, row"
+
+PAGE_ROWS = 500
+_PAGE_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """One row.
+
+    Attributes:
+        observed: When it was first met, epoch seconds.
+        fields: The names that were asked for, in order.
+        row: The values, as sacct printed them.
+    """
+
+    id: int
+    cluster: str
+    observed: int
+    reason: str
+    fields: tuple[str, ...] = field(repr=False)
+    row: tuple[bytes, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, found: sqlite3.Row) -> "Quarantined":
+        """Make one from its columns."""
+        return cls(
+            id=found["id"],
+            cluster=found["cluster"],
+            observed=found["observed"],
+            reason=found["reason"],
+            fields=tuple(found["fields"].split()),
+            row=tuple(found["row"].split(SEPARATOR)),
+        )
+
+
+async def keep(
+    connection: aiosqlite.Connection, cluster: str, rejected: Sequence[Rejected], *, observed: int
+) -> None:
+    """Write rows that have no key; the same row read again stands there once."""
+    await connection.executemany(
+        "INSERT OR IGNORE INTO quarantine (cluster, observed, reason, fields, row) VALUES (?, ?, ?, ?, ?)",
+        [(cluster, observed, row.reason, " ".join(row.fields), SEPARATOR.join(row.row)) for row in rejected],
+    )
+
+
+async def release(connection: aiosqlite.Connection, ids: Iterable[int]) -> None:
+    """Delete rows, inside the transaction in which what they say is kept."""
+    await connection.executemany("DELETE FROM quarantine WHERE id = ?", [(number,) for number in ids])
+
+
+async def ask(database: Asked, ids: Sequence[int] | None, *, now: int) -> list[int]:
+    """Ask to have rows read again; returns the ids of those that are there.
+
+    Args:
+        database: The store.
+        ids: Which; None: all.
+        now: Epoch seconds.
+    """
+    which = "" if ids is None else " WHERE id IN (SELECT value FROM json_each(?2))"
+    parameters = (now,) if ids is None else (now, orjson.dumps(list(ids)).decode())
+
+    async def work(connection: aiosqlite.Connection) -> list[int]:
+        rows = await connection.execute_fetchall(
+            f"UPDATE quarantine SET asked = ?1{which} RETURNING id",  # noqa: S608 - constants
+            parameters,
+        )
+        return [row[0] for row in rows]
+
+    return await database.write(work)
+
+
+async def asked(database: Database) -> list[Quarantined]:
+    """Return rows that are to be read again: some hundreds at most, and no more than a few megabytes of them."""
+    rows = await database.read_until(
+        f"SELECT {COLUMNS} FROM quarantine WHERE asked IS NOT NULL ORDER BY id LIMIT {PAGE_ROWS}",  # noqa: S608 - constants
+        (),
+        size=lambda row: len(row["row"]),
+        max_bytes=_PAGE_BYTES,
+    )
+    return [Quarantined.of(row) for row in rows]
+
+
+async def waiting(database: Asked, ids: Sequence[int]) -> int:
+    """Return how many of some rows are still to be read again."""
+    rows = await database.read(
+        "SELECT count(*) FROM quarantine WHERE asked IS NOT NULL AND id IN (SELECT value FROM json_each(?))",
+        (orjson.dumps(list(ids)).decode(),),
+    )
+    return int(rows[0][0])
+
+
+async def left(database: Asked, ids: Sequence[int]) -> int:
+    """Return how many of some rows are there."""
+    rows = await database.read(
+        "SELECT count(*) FROM quarantine WHERE id IN (SELECT value FROM json_each(?))",
+        (orjson.dumps(list(ids)).decode(),),
+    )
+    return int(rows[0][0])
+
+
+async def refuse(database: Database, reasons: Iterable[tuple[int, str]]) -> None:
+    """Leave rows where they are, with the reason of today; nobody waits for them any more."""
+    parameters = [(reason, number) for number, reason in reasons]
+
+    async def work(connection: aiosqlite.Connection) -> None:
+        await connection.executemany("UPDATE quarantine SET reason = ?, asked = NULL WHERE id = ?", parameters)
+
+    await database.write(work)
