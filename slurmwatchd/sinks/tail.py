@@ -80,13 +80,14 @@ def rotated_after(path: Path, rotated: Path) -> list[Path]:
     Only names as logrotate makes them (`jobs.jsonl.1`, `jobs.jsonl-20261123`): what else begins like the path may
     be another sink's.
     """
-    since = rotated.stat().st_mtime_ns
-    found = [
-        (candidate.stat().st_mtime_ns, candidate)
-        for candidate in path.parent.glob(_escaped(path.name) + "[.-][0-9]*")
-        if candidate != rotated and candidate.is_file()
-    ]
-    return [candidate for modified, candidate in sorted(found) if modified >= since]
+    since = rotated.stat().st_mtime
+    return [name for modified, name in rotated_names(path) if modified >= since and name != rotated]
+
+
+def rotated_names(path: Path) -> list[tuple[float, Path]]:
+    """Return (last written, name) of what was rotated away from a path, the oldest first."""
+    found = path.parent.glob(_escaped(path.name) + "[.-][0-9]*")
+    return sorted((name.stat().st_mtime, name) for name in found if name.is_file())
 
 
 def find_line(descriptor: int, line: bytes) -> int | None:
