@@ -19,6 +19,9 @@ EX_TEMPFAIL = 75
 _COMMANDS = {
     "run": "The service: poll, store, deliver, until told to stop.",
     "once": "Poll once, deliver, exit.",
+    "verify": "Is anything missing? The store against sacct, the files against the store.",
+    "backfill": "Read what ended before the daemon's first poll.",
+    "quarantine": "Rows that could not be read: list them, read them again.",
     "demo": "The whole daemon on a simulated cluster.",
     "check": "Is the configuration valid, is Slurm there, does slurmdbd answer?",
 }

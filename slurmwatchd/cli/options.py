@@ -25,9 +25,53 @@ def config_options(function: F) -> F:
         click.option("--interval", metavar="TIME", help="Override poll.interval, such as 10s."),
         click.option("--since", metavar="TIME", help="Override poll.since, such as 2h."),
         click.option("--listen", metavar="ADDRESS", help="Override web.listen; empty for no web server."),
-        click.option("--log-level", help="Override log.level: debug, info, warning, error."),
-        click.option("--log-format", help="Override log.format: logfmt, json."),
+        *_LOG,
     )  # fmt: skip
+
+
+def store_options(function: F) -> F:
+    """Add `--config` and the flags of a command that works on the store and asks for what it wants itself."""
+    return _added(function, *_FILE, *_LOG)
+
+
+def load_quietly(path: Path | None, flags: Mapping[str, str | None]) -> Config:
+    """Read the configuration as `load` does, but log warnings only, unless a flag says otherwise."""
+    return load(path, {**flags, "log_level": flags.get("log_level") or "warning"})
+
+
+def stretch_options(*, since: str | None) -> Callable[[F], F]:
+    """Add `--since` and `--until` for `stretch_of`.
+
+    Args:
+        since: The default; None: there is none.
+    """
+
+    def add(function: F) -> F:
+        return _added(
+            function,
+            click.option(
+                "--since", metavar="WHEN", default=since, show_default=since is not None,
+                help="Begin there: 24h, 30d, yesterday, 2026-11-20, 2026-11-20T14:30.",
+            ),
+            click.option("--until", metavar="WHEN", help="End there [default: now]."),
+        )  # fmt: skip
+
+    return add
+
+
+def stretch_of(since: str, until: str | None, *, now: float | None = None) -> tuple[int, int]:
+    """Read `--since` and `--until`, as `moments.parse_stretch` does.
+
+    Raises:
+        UsageError: One is no moment, or the stretch is empty: exit 2.
+    """
+    try:
+        return parse_stretch(since, until, now=time.time() if now is None else now)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _added(function: F, *options: Callable[[Any], Any]) -> F:
     for option in reversed(options):
         function = option(function)
     return function
