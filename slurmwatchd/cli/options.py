@@ -1,5 +1,6 @@
 """The options that commands share, and how a configuration is made of them."""
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +10,7 @@ import click
 from slurmwatchd import config as configuration
 from slurmwatchd.config import Config
 from slurmwatchd.log import configure
+from slurmwatchd.moments import parse_stretch
 from slurmwatchd.sinks.registry import sink_kinds
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -16,17 +18,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def config_options(function: F) -> F:
     """Add `--config` and the flags that override keys of it."""
-    options = (
-        click.option(
-            "--config", "path", type=click.Path(path_type=Path, dir_okay=False),
-            help="The configuration file [default: $SLURMWATCHD_CONFIG, else /etc/slurmwatchd/slurmwatchd.toml].",
-        ),
-        click.option("--store", metavar="FILE", help="Override store.path."),
+    return _added(
+        function,
+        *_FILE,
         click.option("--interval", metavar="TIME", help="Override poll.interval, such as 10s."),
         click.option("--since", metavar="TIME", help="Override poll.since, such as 2h."),
         click.option("--listen", metavar="ADDRESS", help="Override web.listen; empty for no web server."),
         *_LOG,
-    )  # fmt: skip
+    )
 
 
 def store_options(function: F) -> F:
@@ -76,6 +75,19 @@ def _added(function: F, *options: Callable[[Any], Any]) -> F:
         function = option(function)
     return function
 
+
+_FILE = (
+    click.option(
+        "--config", "path", type=click.Path(path_type=Path, dir_okay=False),
+        help="The configuration file [default: $SLURMWATCHD_CONFIG, else /etc/slurmwatchd/slurmwatchd.toml].",
+    ),
+    click.option("--store", metavar="FILE", help="Override store.path."),
+)  # fmt: skip
+
+_LOG = (
+    click.option("--log-level", help="Override log.level: debug, info, warning, error."),
+    click.option("--log-format", help="Override log.format: logfmt, json."),
+)
 
 _KEYS = {
     "store": ("store", "path"),
