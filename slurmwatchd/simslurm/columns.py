@@ -10,7 +10,7 @@ import os
 
 from .counts import number_columns
 from .jobids import job_id_text, sluid_text, step_id_text
-from .schema import INFINITE, NO_VAL, STATE_NAMES, STATES
+from .schema import INFINITE, NO_VAL, START_RECEIVED, STATE_NAMES, STATES
 from .times import cpu_duration, duration
 from .usage import usage_columns
 
@@ -38,7 +38,6 @@ REASONS: dict[int, str] = dict(enumerate(_REASON_WORDS.split())) | {72: "JobArra
 """The reasons a job waited for, by the number that is stored."""
 
 _FLAGS = ((2, "SchedSubmit"), (4, "SchedMain"), (8, "SchedBackfill"))
-_START_RECEIVED = 16
 _LAYOUTS = {0: b"Unknown", 1: b"Cyclic", 2: b"Block", 3: b"Arbitrary", 4: b"Plane"}
 
 
@@ -101,7 +100,8 @@ def columns(session: Session, printer: tres.TresPrinter, conversion: tres.Conver
 
 
 def _identity(session: Session) -> dict[str, Column]:
-    bitstr_len = os.environ.get("SLURM_BITSTR_LEN")
+    # 20.11 knew no such variable and cut nothing.
+    bitstr_len = os.environ.get("SLURM_BITSTR_LEN") if session.release >= (21, 8) else "0"
     subtract = session.release < (25, 11)
 
     def job_id(job: Row, step: Row | None) -> bytes:
@@ -151,7 +151,7 @@ def _text(session: Session) -> dict[str, Column]:
         if step is not None:
             return b""
         names = [name for bit, name in _FLAGS if job["flags"] & bit]
-        if job["flags"] & _START_RECEIVED:
+        if job["flags"] & START_RECEIVED:
             names.append("StartRecieved" if session.release < (23, 2) else "StartReceived")
         return ",".join(names).encode()
 

@@ -66,10 +66,23 @@ def number_columns(session: Session, conversion: tres.Conversion) -> dict[str, C
         "GID": "id_group",
     }
     found |= {column: _of_job(name) for column, name in plain.items()}
-    return found | _sizes(conversion) | _waiting(session.now)
+    return found | _sizes(session, conversion) | _waiting(session)
 
 
-def _sizes(conversion: tres.Conversion) -> dict[str, Column]:
+_PER_CPU = 1 << 63
+_TOTAL_MEMORY_SINCE = (21, 8)
+
+
+def _memory_per_part(job: Row, conversion: tres.Conversion) -> bytes:
+    """Print memory as 20.11 did: for each node (`n`) or each processor (`c`), also on steps."""
+    stored = int(job["mem_req"])
+    each = stored & ~_PER_CPU
+    if not stored:
+        each = _found(job["tres_req"], tres.MEM) // max(1, _found(job["tres_req"], tres.NODE))
+    return conversion.number(each, tres.MEGA).encode() + (b"c" if stored & _PER_CPU else b"n")
+
+
+def _sizes(session: Session, conversion: tres.Conversion) -> dict[str, Column]:
     """Build the columns of nodes and memory."""
     # The one number that --units leaves alone is AllocNodes.
     no_units = tres.Conversion(convert=conversion.convert)
@@ -83,6 +96,8 @@ def _sizes(conversion: tres.Conversion) -> dict[str, Column]:
         return conversion.number(count, tres.NONE).encode()
 
     def required_memory(job: Row, step: Row | None) -> bytes:
+        if session.release < _TOTAL_MEMORY_SINCE:
+            return _memory_per_part(job, conversion)
         return b"" if step else conversion.number(_found(job["tres_req"], tres.MEM), tres.MEGA).encode()
 
     return {
@@ -93,8 +108,11 @@ def _sizes(conversion: tres.Conversion) -> dict[str, Column]:
     }
 
 
-def _waiting(now: int) -> dict[str, Column]:
+def _waiting(session: Session) -> dict[str, Column]:
     """Build the columns of the time a job waited, under their old and new names."""
+    now = session.now
+    # 22.05 takes the number that stands for "never" for a time, which makes the wait INVALID.
+    knows_never = session.release >= (23, 2)
 
     def waited(job: Row, step: Row | None, *, until_end: bool) -> int | None:
         if step is not None:
@@ -103,7 +121,7 @@ def _waiting(now: int) -> dict[str, Column]:
         if eligible in {0, INFINITE}:
             return 0
         if until_end and job["start"] == NO_VAL and job["end"]:
-            return int(job["end"] - eligible)
+            return int(job["end"] - eligible) if knows_never else -1
         return int((job["start"] or now) - eligible)
 
     def planned(job: Row, step: Row | None) -> bytes:

@@ -6,7 +6,7 @@ started, elapsed seconds, a step that takes its job's end.
 
 from __future__ import annotations
 
-from .schema import JOB_COLUMNS, NO_VAL, STATES, STEP_COLUMNS
+from .schema import JOB_COLUMNS, NO_VAL, START_RECEIVED, STATES, STEP_COLUMNS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _RUNNING, _PENDING, _SUSPENDED = STATES["RUNNING"], STATES["PENDING"], STATES["SUSPENDED"]
 _RESIZING = STATES["RESIZING"]
 _CHUNK = 500
+_NO_START_SINCE = (22, 5)
 _PURGE_UNITS = {"hour": 3600, "day": 86400, "month": 30 * 86400}
 
 
@@ -89,9 +90,10 @@ def shape_job(job: Row, session: Session, selection: Selection) -> None:
         _half_write(job)
     start, end = job["time_start"], job["time_end"]
     job["ended"] = end
-    if end and (not start or start > end):
-        # Since 22.05 a job that was cancelled before it started has no start: `None`.
-        start = NO_VAL if session.release >= (22, 5) and not start else end
+    if end and session.release < _NO_START_SINCE:
+        start = min(start or end, end)
+    elif end:
+        start = min(start, end) or _no_start(job)
     suspended = job["time_suspended"]
     if selection.truncate:
         start, end = _truncated(start, end, selection)
@@ -105,6 +107,15 @@ def shape_job(job: Row, session: Session, selection: Selection) -> None:
     job["shown"] = True
     if not job["nodelist"] or job["nodelist"] == b"(null)":
         job["nodelist"] = b"(unknown)"
+
+
+def _no_start(job: Row) -> int:
+    """Tell how a job shows that it never started.
+
+    Since 22.05 it is `None` where slurmctld had told slurmdbd of the job while it waited, else `Unknown`
+    (measured on 22.05.8, 24.11.5 and 26.05.5).
+    """
+    return NO_VAL if job["flags"] & START_RECEIVED else 0
 
 
 def _half_write(job: Row) -> None:

@@ -39,6 +39,7 @@ class JobColumns(TypedDict, total=False):
     time_end: int
     time_suspended: int
     timelimit: int
+    mem_req: int | str
     tres_req: str
     tres_alloc: str
     nodelist: Text | None

@@ -20,6 +20,9 @@ NO_VAL64 = 0xFFFFFFFFFFFFFFFE
 INFINITE64 = 0xFFFFFFFFFFFFFFFF
 """Slurm's "no limit" for 64-bit numbers, and what it reads where a TRES is not in a list."""
 
+START_RECEIVED = 16
+"""The bit of a job's flags that says that slurmctld told of the job before its end."""
+
 STATES: dict[str, int] = {
     "PENDING": 0,
     "RUNNING": 1,
@@ -70,6 +73,7 @@ _JOB: tuple[tuple[str, str, str], ...] = (
     ("time_end", "INTEGER", "0"),
     ("time_suspended", "INTEGER", "0"),
     ("timelimit", "INTEGER", str(NO_VAL)),
+    ("mem_req", "TEXT", "'0'"),  # MB for each node; with bit 63 for each processor
     ("tres_req", "TEXT", "''"),
     ("tres_alloc", "TEXT", "''"),
     ("nodelist", "BLOB", "NULL"),

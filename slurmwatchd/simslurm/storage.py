@@ -219,7 +219,7 @@ class Storage:
                 row[name] = self._tres_ids(value)
             elif name == "state" and isinstance(value, str):
                 row[name] = STATES[value]
-            elif name in {"job_db_inx", "original_sluid"} and value is not None:
+            elif name in {"job_db_inx", "mem_req", "original_sluid"} and value is not None:
                 row[name] = str(value)
         return row
 

@@ -7,28 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.watch import Watch
-from tests.real_slurm.plugin import (
-    cluster,
-    pytest_addoption,
-    pytest_collection_modifyitems,
-    pytest_generate_tests,
-    pytest_terminal_summary,
-)
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.real_slurm.cluster import RealCluster
-
-__all__ = [
-    "cluster",
-    "pytest_addoption",
-    "pytest_collection_modifyitems",
-    "pytest_generate_tests",
-    "pytest_terminal_summary",
-]
-
 
 @pytest.fixture
 def watch(cluster: RealCluster, tmp_path: Path) -> Iterator[Watch]:

@@ -1,0 +1,129 @@
+"""What Slurm's commands say, and what they keep to themselves, when there is no answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from slurmwatchd.errors import SacctError
+from slurmwatchd.sources.sacctmgr import Sacctmgr
+from slurmwatchd.sources.sdiag import Sdiag
+from tests.contract.cast import FIRST_ID, WINDOWS
+from tests.contract.sites import ORDINARY_UID, RANGE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.contract.sites import Site
+
+AT = WINDOWS + 1000
+ASK = ("-a", "-X", "-D", "-P", "-s", "CD", "-o", "jobidraw")
+
+
+@pytest.mark.contract("unknown-cluster")
+async def test_an_unknown_cluster_is_an_empty_answer_without_a_word(site: Site) -> None:
+    done = site.run("sacct", *ASK, "-M", "nosuch", "-S", f"uts{AT}", "-E", f"uts{AT + 1}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"JobIDRaw\n", b"")
+    known = site.ask(*ASK, "-M", site.cluster, "-S", f"uts{AT}", "-E", f"uts{AT + 1}")
+    assert known == f"JobIDRaw\n{FIRST_ID + 1}\n"
+
+
+@pytest.mark.contract("agent-queue")
+async def test_no_record_is_held_back_while_all_is_well(site: Site) -> None:
+    assert await Sdiag(site.commands).queue_size() == 0
+
+
+@pytest.mark.contract("limits")
+async def test_without_limits_there_are_none(site: Site) -> None:
+    limits = await Sacctmgr(site.commands).limits()
+    assert limits is not None
+    assert (limits.query_seconds, limits.purge_seconds, limits.private) == (None, None, frozenset())
+
+
+@pytest.fixture(scope="class")
+def _outage(site: Site) -> Iterator[None]:
+    with site.slurmdbd_down():
+        yield
+
+
+@pytest.fixture(scope="class")
+def _restrictions(site: Site) -> Iterator[None]:
+    with site.restricted():
+        yield
+
+
+@pytest.mark.usefixtures("_outage")
+class TestSlurmdbdDown:
+    """All that is asked while slurmdbd is down, in one outage."""
+
+    @pytest.mark.contract("slurmdbd-down")
+    async def test_sacct_fails_at_once_with_errors_and_no_header(self, site: Site) -> None:
+        done = site.run("sacct", *ASK, "-S", f"uts{AT}", "-E", f"uts{AT + 1}")
+        assert (done.returncode, done.stdout) == (1, b"")
+        lines = done.stderr.decode().splitlines()
+        assert len(lines) >= 3
+        assert all(line.startswith("sacct: error: ") for line in lines)
+        assert "failed to open persistent connection to" in lines[0]
+        assert "Connection refused" in lines[0]
+        with pytest.raises(SacctError, match="exit status 1"):
+            await site.sacct.answers()
+
+    @pytest.mark.contract("version")
+    async def test_version_asks_nobody(self, site: Site) -> None:
+        assert (await site.sacct.version()).endswith(site.version)
+
+    @pytest.mark.contract("field-list-offline")
+    def test_helpformat_asks_slurmdbd_until_24_11(self, site: Site) -> None:
+        done = site.run("sacct", "--helpformat")
+        assert (done.returncode, bool(done.stdout)) == ((1, False) if site.release < (25, 5) else (0, True))
+
+    @pytest.mark.contract("limits-down")
+    async def test_sacctmgr_prints_half_of_its_answer_and_exits_0(self, site: Site) -> None:
+        done = site.run("sacctmgr", "-nP", "show", "configuration")
+        assert done.returncode == 0
+        assert b"SlurmDBD configuration:" not in done.stdout
+        assert await Sacctmgr(site.commands).limits() is None
+
+    @pytest.mark.contract("agent-queue")
+    async def test_records_are_held_back(self, site: Site) -> None:
+        held = await Sdiag(site.commands).queue_size()
+        assert held is not None
+        assert held > 0
+
+
+@pytest.mark.usefixtures("_restrictions")
+class TestRestricted:
+    """All that is asked under MaxQueryTimeRange and PrivateData, in one configuration."""
+
+    @pytest.mark.contract("limits")
+    async def test_any_user_is_told_the_limits(self, site: Site) -> None:
+        done = site.run("sacctmgr", "-nP", "show", "configuration", uid=ORDINARY_UID)
+        assert done.returncode == 0
+        limits = await Sacctmgr(site.commands).limits()
+        assert limits is not None
+        assert limits.query_seconds == RANGE_SECONDS
+        assert limits.purge_seconds == 1000 * 30 * 86_400
+        # 26.05 says "none" all the same, and obeys.
+        assert limits.private == ({"jobs"} if site.release < (26, 5) else frozenset())
+
+    @pytest.mark.contract("too-wide")
+    def test_an_ordinary_user_may_not_ask_for_more_than_the_range(self, site: Site) -> None:
+        def ask(seconds: int, uid: int) -> tuple[int, bytes]:
+            window = ("-S", f"uts{AT}", "-E", f"uts{AT + seconds}")
+            done = site.run("sacct", *ASK, *window, uid=uid)
+            return done.returncode, done.stderr
+
+        status, complaint = ask(RANGE_SECONDS + 1, ORDINARY_UID)
+        assert status == (95 if site.full < (23, 11, 4) else 1)
+        assert b"sacct: error: " in complaint
+        assert b"Too wide of a date range in query" in complaint
+        assert ask(RANGE_SECONDS, ORDINARY_UID) == (0, b"")
+        assert ask(RANGE_SECONDS + 1, 0) == (0, b"")
+
+    @pytest.mark.contract("private-data")
+    def test_other_peoples_jobs_are_hidden_without_a_word(self, site: Site) -> None:
+        window = ("-S", f"uts{AT}", "-E", f"uts{AT + 1}")
+        done = site.run("sacct", *ASK, *window, uid=ORDINARY_UID)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"JobIDRaw\n", b"")
+        assert site.ask(*ASK, *window) == f"JobIDRaw\n{FIRST_ID + 1}\n"
