@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.real_slurm import plugin
 from tests.real_slurm.plugin import (
     cluster,
-    pytest_addoption,
     pytest_collection_modifyitems,
     pytest_generate_tests,
     pytest_terminal_summary,
 )
 
+if TYPE_CHECKING:
+    import pytest
+
 __all__ = [
     "cluster",
-    "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_generate_tests",
     "pytest_terminal_summary",
 ]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    plugin.pytest_addoption(parser)
+    parser.getgroup("contract").addoption(
+        "--contract-table",
+        type=Path,
+        metavar="PAGE",
+        help="print what of the contract held where, and write it between its marks on a page",
+    )

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.watch import Watch
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.real_slurm.cluster import RealCluster
+
 
 @pytest.fixture
 def watch(cluster: RealCluster, tmp_path: Path) -> Iterator[Watch]:

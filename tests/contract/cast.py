@@ -7,7 +7,7 @@ names and values; what sacct makes of them is what the tests ask.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from slurmwatchd.simslurm.jobids import task_mask
 
@@ -74,7 +74,9 @@ class Attempt:
     """One row of the job table and the rows of its steps.
 
     Attributes:
-        only: The releases whose slurmdbd can hold such a row, first and last; None is any.
+        columns: As the simulator's `add_job` takes them, which are slurmdbd's with few exceptions.
+        steps: By step.
+        since: The first release whose slurmdbd can hold such a row.
     """
 
     columns: JobColumns
@@ -107,8 +109,8 @@ def attempt(number: int, end: int, **columns: Any) -> Attempt:  # noqa: ANN401 -
         "id_user": 0,
         "user": "root",
         "account": "physics",
-        **columns,
     }
+    given.update(cast("JobColumns", columns))
     return Attempt(given, steps, since)
 
 
@@ -138,7 +140,9 @@ def _windows() -> list[Attempt]:
 
 def _states() -> list[Attempt]:
     return [
-        attempt(100 + position, STATES + 100 + position, state=state, kill_requid=1 if name == "CANCELLED" else None)
+        attempt(
+            100 + position, STATES + 100 + position, state=state, kill_requid=1 if name == "CANCELLED" else None
+        )
         for position, (name, state) in enumerate(TERMINAL.items())
     ]
 
@@ -150,7 +154,8 @@ def _attempts() -> list[Attempt]:
     def segment(index: int, end: int, state: int, nodes: int) -> Attempt:
         begin = end - 100
         return attempt(
-            210, end, job_db_inx=900_000_210 + index, state=state, time_submit=begin, time_eligible=begin, time_start=begin,
+            210, end, job_db_inx=900_000_210 + index, state=state,
+            time_submit=begin, time_eligible=begin, time_start=begin,
             nodes_alloc=nodes, nodelist=f"n[1-{nodes}]" if nodes > 1 else "n1",
         )  # fmt: skip
 
@@ -226,7 +231,13 @@ def _values() -> list[Attempt]:
 def _steps() -> list[Attempt]:
     end = STEPS + 1000
     begin = end - 50
-    done: StepColumns = {"time_start": begin, "time_end": end, "state": COMPLETED, "nodes_alloc": 1, "nodelist": "n1"}
+    done: StepColumns = {
+        "time_start": begin,
+        "time_end": end,
+        "state": COMPLETED,
+        "nodes_alloc": 1,
+        "nodelist": "n1",
+    }
     used: StepColumns = {
         **done, "task_cnt": 2, "user_sec": 7, "user_usec": 250_000, "sys_sec": 1, "sys_usec": 500_000,
         "tres_alloc": "1=2,2=0,4=1", "act_cpufreq": 3667,

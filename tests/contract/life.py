@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from slurmwatchd.simslurm.versions import release_of
 from tests.real_slurm import jobs
 
 if TYPE_CHECKING:
-    from slurmwatchd.simslurm import SimCluster
-    from slurmwatchd.simslurm.rows import JobColumns, StepColumns
+    from slurmwatchd.simslurm import JobKey, SimCluster
+    from slurmwatchd.simslurm.rows import JobColumns
     from tests.real_slurm.cluster import RealCluster
 
 LONG = "sleep 600"
@@ -92,32 +92,31 @@ def simulated(cluster: SimCluster) -> Life:
     """Write it down."""
     since = cluster.now() - 100
     ran: JobColumns = {"time_submit": since, "time_start": since + 1, "state": "RUNNING"}
-    first = cluster.add_job(**ran, job_name="requeued")
+    first = _add(cluster, ran, job_name="requeued")
     second = cluster.requeue_job(first, time_submit=since + 10)
     cluster.end_job(second, state="CANCELLED", kill_requid=0, time_end=since + 12)
-    suspended = cluster.add_job(**ran)
+    suspended = _add(cluster, ran)
     cluster.suspend_job(suspended, at=since + 2)
     cluster.end_job(suspended, state="CANCELLED", kill_requid=0, time_end=since + 2)
-    resized = cluster.add_job(**ran, nodelist="n[1-3]", nodes_alloc=3)
+    resized = _add(cluster, ran, nodelist="n[1-3]", nodes_alloc=3)
     cluster.end_job(resized, state="RESIZING", time_end=since + 5)
     begin = since + 1 if release_of(cluster.config("version")) < (23, 2) else since + 5
     rest: JobColumns = {"id_job": resized.id_job, "time_submit": since + 5, "time_start": begin}
-    cluster.add_job(**rest, time_end=since + 9, state="CANCELLED", kill_requid=0, nodes_alloc=1, nodelist="n1")
+    _add(cluster, rest, time_end=since + 9, state="CANCELLED", kill_requid=0, nodes_alloc=1, nodelist="n1")
     array = _array(cluster, ran)
     cut: JobColumns = {"time_submit": since, "time_end": since + 3, "state": "CANCELLED", "kill_requid": 0}
-    never = cluster.add_job(**cut, array_tasks=list(range(0, 400, 3)), array_max_tasks=2)
+    never = _add(cluster, cut, array_tasks=list(range(0, 400, 3)), array_max_tasks=2)
     cluster.update_job(never, id_array_job=never.id_job)
-    held = cluster.add_job(**cut, time_eligible=0)
-    leader = cluster.add_job(**ran, het_job_offset=0)
+    held = _add(cluster, cut, time_eligible=0)
+    leader = _add(cluster, ran, het_job_offset=0)
     cluster.update_job(leader, het_job_id=leader.id_job)
-    others = [cluster.add_job(**ran, het_job_id=leader.id_job, het_job_offset=offset) for offset in (1, 2)]
+    others = [_add(cluster, ran, het_job_id=leader.id_job, het_job_offset=offset) for offset in (1, 2)]
     for key in (leader, *others):
         cluster.end_job(key, time_end=since + 4)
-    stepped = cluster.add_job(**ran)
+    stepped = _add(cluster, ran)
     cluster.end_job(stepped, time_end=since + 6)
-    energy: StepColumns = {"tres_usage_in_tot": "3=0"}
     for step, name in (("batch", "batch"), (0, "hostname"), (1, "sleep")):
-        cluster.add_step(stepped, step, step_name=name, **energy)
+        cluster.add_step(stepped, step, step_name=name, tres_usage_in_tot="3=0")
     return Life(
         since=since, requeued=str(first.id_job), suspended=str(suspended.id_job), suspended_at=since + 2,
         cancelled_at=since + 8, resized=str(resized.id_job), array=array, never_array=str(never.id_job),
@@ -127,9 +126,15 @@ def simulated(cluster: SimCluster) -> Life:
 
 def _array(cluster: SimCluster, ran: JobColumns) -> str:
     """Write three tasks: the last keeps the master's row."""
-    master = cluster.add_job(**ran)
+    master = _add(cluster, ran)
     cluster.update_job(master, id_array_job=master.id_job, id_array_task=2)
-    others = [cluster.add_job(**ran, id_array_job=master.id_job, id_array_task=task) for task in (0, 1)]
+    others = [_add(cluster, ran, id_array_job=master.id_job, id_array_task=task) for task in (0, 1)]
     for key in (master, *others):
         cluster.end_job(key, time_end=ran["time_start"] + 1)
     return str(master.id_job)
+
+
+def _add(simulated: SimCluster, base: JobColumns, **more: Any) -> JobKey:  # noqa: ANN401 - columns of many types
+    """Write a row of what several have in common and what this one has of its own."""
+    columns = cast("JobColumns", {**base, **more})
+    return simulated.add_job(**columns)

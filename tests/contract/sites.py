@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from slurmwatchd.process import SystemProcessRunner, child_environment
@@ -12,9 +12,10 @@ from slurmwatchd.simslurm import SimCluster, install_commands
 from slurmwatchd.simslurm.schema import STEP_IDS
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.fields import Layout
-from slurmwatchd.sources.sacct import Sacct, window_arguments
+from slurmwatchd.sources.sacct import Sacct
 from slurmwatchd.windows import Window
-from tests.contract import cast, life
+from tests.contract import cast
+from tests.contract import life as lives
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,7 +45,7 @@ class Site:
         year, month, patch = version.split(".")[:3]
         self.full = (int(year), int(month), int(patch))
         self.release = self.full[:2]
-        self._life: life.Life | None = None
+        self._life: lives.Life | None = None
         self._layout: Layout | None = None
 
     def run(self, command: str, *arguments: str, uid: int = 0, **environ: str | None) -> Done:
@@ -53,7 +54,7 @@ class Site:
 
     def ask(self, *arguments: str, **environ: str | None) -> str:
         """Run sacct, which must succeed, and return what it prints."""
-        done = self.run("sacct", *arguments, **environ)
+        done = self.run("sacct", *arguments, uid=0, **environ)
         assert (done.returncode, done.stderr) == (0, b""), done
         return done.stdout.decode()
 
@@ -97,25 +98,21 @@ class Site:
             (rows,) = [rows async for rows in answer.rows(10_000)]
         return rows
 
-    def life(self) -> life.Life:
+    def life(self) -> lives.Life:
         """What became of jobs that really ran (or would have, in the simulator); played once."""
         if self._life is None:
             self._life = self._play()
         return self._life
 
-    @contextmanager
-    def slurmdbd_down(self) -> Iterator[None]:
+    def slurmdbd_down(self) -> AbstractContextManager[None]:
         """Stop slurmdbd for a while."""
         raise NotImplementedError
-        yield
 
-    @contextmanager
-    def restricted(self) -> Iterator[None]:
-        """Give slurmdbd a MaxQueryTimeRange of RANGE_SECONDS, PrivateData=jobs and PurgeJobAfter=12months."""
+    def restricted(self) -> AbstractContextManager[None]:
+        """Give slurmdbd a MaxQueryTimeRange of RANGE_SECONDS, PrivateData=jobs and PurgeJobAfter=1000months."""
         raise NotImplementedError
-        yield
 
-    def _play(self) -> life.Life:
+    def _play(self) -> lives.Life:
         raise NotImplementedError
 
 
@@ -170,8 +167,8 @@ class SimSite(Site):
             self.simulated.set_private_data()
             self.simulated.set_purge_job_after("")
 
-    def _play(self) -> life.Life:
-        return life.simulated(self.simulated)
+    def _play(self) -> lives.Life:
+        return lives.simulated(self.simulated)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -210,7 +207,7 @@ class RealSite(Site):
         """See `Site.slurmdbd_down`."""
         self.real.stop_slurmdbd()
         try:
-            life.hold_back(self.real)
+            lives.hold_back(self.real)
             yield
         finally:
             self.real.start_slurmdbd()
@@ -242,8 +239,8 @@ class RealSite(Site):
         self.real.stop_slurmdbd()
         self.real.start_slurmdbd()
 
-    def _play(self) -> life.Life:
-        return life.real(self.real)
+    def _play(self) -> lives.Life:
+        return lives.real(self.real)
 
     def _write_cast(self) -> None:
         jobs, steps = self._columns("job"), self._columns("step")
@@ -286,7 +283,6 @@ _STEP_NEEDS = {"kill_requid": None, "task_cnt": 1, "tres_alloc": "1=1,4=1"}
 
 def _renamed(columns: Mapping[str, object]) -> dict[str, object]:
     """Name the columns as slurmdbd's tables do, where the simulator's database names them otherwise."""
-    return {"derived_es" if name == "comment" else name: value for name, value in columns.items() if name != "user"}
-
-
-__all__ = ["Done", "RealSite", "SimSite", "Site", "window_arguments"]
+    return {
+        "derived_es" if name == "comment" else name: value for name, value in columns.items() if name != "user"
+    }

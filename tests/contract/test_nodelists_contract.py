@@ -20,7 +20,8 @@ def shown(site: Site, text: str) -> tuple[int, list[str], bool]:
 
 @pytest.mark.contract("hostnames")
 def test_order_repeats_padding_and_several_brackets(site: Site) -> None:
-    hosts = "n1 n2 n3 n2 = n1 n2 n098 n099 n100 n101 r1n08 r1n09 r2n08 r2n09".split()
+    numbered = ["n1", "n2", "n3", "n2", "=", "n1", "n2", "n098", "n099", "n100", "n101"]
+    hosts = [*numbered, "r1n08", "r1n09", "r2n08", "r2n09"]
     assert shown(site, "n[1-3],n2,=,n[1-2],n[098-101],r[1-2]n[08-09]") == (0, hosts, False)
     assert shown(site, "") == (0, [], False)
 

@@ -27,7 +27,9 @@ def test_times_are_local_and_name_no_zone(site: Site) -> None:
 
 @pytest.mark.contract("time-format")
 def test_a_time_format_that_is_none_is_complained_about(site: Site) -> None:
-    done = site.run("sacct", "-X", "-n", "-P", "-j", str(FIRST_ID + 500), "-o", "end", SLURM_TIME_FORMAT="nonsense")
+    done = site.run(
+        "sacct", "-X", "-n", "-P", "-j", str(FIRST_ID + 500), "-o", "end", SLURM_TIME_FORMAT="nonsense"
+    )
     assert b"error: invalid SLURM_TIME_FORMAT = 'nonsense'" in done.stderr
 
 

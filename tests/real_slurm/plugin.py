@@ -6,7 +6,6 @@ the tests marked `real_slurm` are deselected.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -27,14 +26,13 @@ skipped = pytest.StashKey[dict[str, str]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("real slurm")
-    with contextlib.suppress(ValueError):  # another conftest has added them already
-        group.addoption(
-            "--slurm-version",
-            action="append",
-            metavar="VERSION",
-            help=f"run the real_slurm tests on this Slurm ({', '.join(RELEASES)} or all); repeatable",
-        )
-        group.addoption("--keep-slurm", action="store_true", help="leave the clusters up at the end")
+    group.addoption(
+        "--slurm-version",
+        action="append",
+        metavar="VERSION",
+        help=f"run the real_slurm tests on this Slurm ({', '.join(RELEASES)} or all); repeatable",
+    )
+    group.addoption("--keep-slurm", action="store_true", help="leave the clusters up at the end")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
