@@ -37,6 +37,8 @@ POINTS: dict[str, dict[str, str]] = {
         "by-het": "`-j` of a heterogeneous job's id brings all components, `H+k` that one",
         "by-mixed": "`-j` takes all forms in one list",
         "by-reused-id": "`-j` goes back to the beginning; `-S` leaves the older job of that id out",
+        "by-name-read": "the daemon's own list of ids brings each attempt asked for, and no older one",
+        "open-read": "the daemon's own list of open jobs has what runs and what waits, nothing that ended",
         "bad-id": "a list of ids that is none: exit 1 and a reason",
     },
     "Values": {

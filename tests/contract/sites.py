@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,16 +13,16 @@ from slurmwatchd.simslurm import SimCluster, install_commands
 from slurmwatchd.simslurm.schema import STEP_IDS
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.fields import Layout
-from slurmwatchd.sources.sacct import Sacct
+from slurmwatchd.sources.sacct import Rows, Sacct
 from slurmwatchd.windows import Window
 from tests.contract import cast
 from tests.contract import life as lives
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from slurmwatchd.sources.sacct import Rows
+    from slurmwatchd.sources.sacct import Answer
     from tests.real_slurm.cluster import RealCluster
 
 Done = subprocess.CompletedProcess[bytes]
@@ -95,8 +96,17 @@ class Site:
     async def read(self, start: int, end: int) -> Rows:
         """What the daemon reads of a half-open window."""
         async with self.sacct.ended_in(Window(start, end), await self.layout()) as answer:
-            (rows,) = [rows async for rows in answer.rows(10_000)]
-        return rows
+            return await _all_rows(answer)
+
+    async def read_open(self, now: int) -> Rows:
+        """What the daemon reads of the open jobs."""
+        async with self.sacct.open_at(now, await self.layout()) as answer:
+            return await _all_rows(answer)
+
+    async def read_named(self, job_ids: Sequence[str], since: int) -> Rows:
+        """What the daemon reads of jobs it asks for by their ids."""
+        async with self.sacct.named(job_ids, await self.layout(), since=since, now=int(time.time())) as answer:
+            return await _all_rows(answer)
 
     def life(self) -> lives.Life:
         """What became of jobs that really ran (or would have, in the simulator); played once."""
@@ -265,6 +275,14 @@ class RealSite(Site):
         marks = ", ".join(["%s"] * len(given))
         arguments = [value if isinstance(value, int | bytes) else str(value) for value in given.values()]
         self.real.sql(f"insert into {{{table}_table}} ({names}) values ({marks})", arguments)  # noqa: S608 - ours
+
+
+async def _all_rows(answer: Answer) -> Rows:
+    parts = [rows async for rows in answer.rows(10_000)]
+    return Rows(
+        tuple(reading for rows in parts for reading in rows.readings),
+        tuple(row for rows in parts for row in rows.rejected),
+    )
 
 
 def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:

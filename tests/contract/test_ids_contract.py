@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.cast import FIRST_ID, REUSED, WIDE_ARRAY
+from tests.contract.cast import FIRST_ID, REUSED, WIDE_ARRAY, WINDOWS
 
 if TYPE_CHECKING:
     from tests.contract.sites import Site
@@ -51,6 +51,33 @@ def test_a_reused_id_brings_the_old_job_too_unless_told_from_when(site: Site) ->
     assert names() == ["old", "new"]
     submitted = REUSED + 5000 - 60
     assert names("-S", f"uts{submitted}", "-E", f"uts{submitted + 9999}") == ["new"]
+
+
+@pytest.mark.contract("by-name-read")
+async def test_the_daemon_asks_for_all_kinds_of_ids_at_once(site: Site) -> None:
+    names = [str(FIRST_ID + 1), f"{ARRAY}_7", f"{HET}+1", str(FIRST_ID + 310), f"{FIRST_ID + 400}_3"]
+    rows = await site.read_named(names, since=WINDOWS)
+    found = sorted((record.job_id_raw - FIRST_ID, record.name) for record, _ in rows.readings)
+    assert found == [
+        (1, "contract"),
+        (300, "contract"),
+        (310, "contract"),
+        (331, "contract"),
+        (401, "new"),
+        (401, "old"),
+    ]
+    rows = await site.read_named(names[-1:], since=REUSED + 4000)
+    assert [record.name for record, _ in rows.readings] == ["new"]
+
+
+@pytest.mark.contract("open-read")
+async def test_the_daemon_lists_what_is_open(site: Site) -> None:
+    rows = await site.read_open(WINDOWS + 99_000)
+    cast = {
+        record.job_id_raw - FIRST_ID: record.state for record, _ in rows.readings if record.job_id_raw >= FIRST_ID
+    }
+    assert cast == {2: "RUNNING", 4: "PENDING"}
+    assert {record.end for record, _ in rows.readings if record.job_id_raw >= FIRST_ID} == {None}
 
 
 @pytest.mark.contract("bad-id")

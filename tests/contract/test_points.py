@@ -44,12 +44,12 @@ def test_one_failure_breaks_a_point_whatever_passes_after_it(tmp_path: Path) -> 
     assert [table.cell(place, "version") for place in table.places] == ["yes", "NO"]
     assert table.cell("22.05", "tiles") == "-"
     page = tmp_path / "page.md"
-    page.write_text("before\n<!-- contract: begin -->\nold\n<!-- contract: end -->\nafter\n", "utf-8")
+    page.write_text("before\n<!-- contract: begin -->\nwhat was there\n<!-- contract: end -->\nafter\n", "utf-8")
     table.write(page)
     text = page.read_text("utf-8")
     assert text.startswith("before\n")
     assert text.endswith("after\n")
-    assert "old" not in text
+    assert "what was there" not in text
     places, rows = read(text)
     assert places == ["22.05", "sim 20.11"]
     assert rows[POINTS["Fields"]["version"]] == ["yes", "NO"]
