@@ -69,7 +69,12 @@ def natural(value: bytes) -> int:
 
 
 def duration(value: bytes) -> int | None:
-    """Read `[D-]HH:MM:SS` as seconds."""
+    """Read `[D-]HH:MM:SS` as seconds; Slurm's word for less than nothing (`INVALID`) is None.
+
+    That is the wait of an attempt that ended before it was eligible, such as a requeued job that was cancelled.
+    """
+    if value == b"INVALID":
+        return None
     match = _DURATION.fullmatch(value)
     if match is None:
         raise ValueError(value)

@@ -50,7 +50,7 @@ POINTS: dict[str, dict[str, str]] = {
         "time-format": "a format that is none is complained about",
         "time-width": "a longer format is cut to 19 bytes until 22.05, printed whole since",
         "cancelled-by": "`CANCELLED by UID` where it is known by whom",
-        "exit-codes": "exit 139 is `11:0` until 25.08, `139:0` from 25.11 on; signal 11 is `0:11` always",
+        "exit-codes": "exit 139 is `11:0` before 25.11, `139:0` since; signal 11 is `0:11` always",
         "no-start": "the start of what never started is `None` or `Unknown`, before 22.05 its end",
         "never-eligible-time": "what never was eligible prints `Unknown`",
         "no-nodes": "`None assigned` and no TRES where nothing ever ran; `(unknown)` where nothing is stored",

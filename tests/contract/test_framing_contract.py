@@ -64,12 +64,6 @@ def expected(row: Attempt, release: tuple[int, int]) -> dict[str, object]:
     else:
         # Before 22.05 sacct shows the end for the start that never was, and nothing here says otherwise.
         began = end if release < (22, 5) else None
-    # The wait of what ended before it was eligible is no duration, and is handed on as it is.
-    wait = "Reserved" if release < (23, 2) else "Planned"
-    eligible = columns["time_eligible"]
-    early = end < eligible < cast.INFINITE
-    # 22.05 cannot tell the wait of what never started.
-    early |= release == (22, 5) and not start and 0 < eligible < cast.INFINITE and columns["flags"] == 24
     return {
         "submit": columns["time_submit"],
         "state": states[int(columns["state"])],
@@ -83,7 +77,7 @@ def expected(row: Attempt, release: tuple[int, int]) -> dict[str, object]:
         "account": "physics",
         "partition": "main",
         "work_dir": columns["work_dir"],
-        "raw": {wait: "INVALID"} if early else None,
+        "raw": None,
     }
 
 

@@ -145,7 +145,7 @@ def test_an_end_that_slurm_never_dated_is_absent() -> None:
         ("Eligible", b"2026-11-23T12:20:31", "eligible", "2026-11-23T12:20:31"),
         ("End", b"####", "end", "####"),
         ("Start", b"####", "start", "####"),
-        ("Reserved", b"INVALID", "wait_seconds", "INVALID"),
+        ("Reserved", b"UNLIMITED", "wait_seconds", "UNLIMITED"),
         ("ElapsedRaw", b"1_0", "elapsed_seconds", "1_0"),
         ("ElapsedRaw", b"9" * 40, "elapsed_seconds", "9" * 40),
         ("TimelimitRaw", b"1-00:00", "timelimit_seconds", "1-00:00"),

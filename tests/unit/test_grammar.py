@@ -77,13 +77,17 @@ def test_a_duration_is_read_as_seconds(value: bytes, seconds: int) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        b"UNLIMITED", b"INVALID", b"Partition_Limit", b"01:02", b"01:02.123", b"1-01:02", b"-00:00:01", b"00:00:1",
+        b"UNLIMITED", b"invalid", b"Partition_Limit", b"01:02", b"01:02.123", b"1-01:02", b"-00:00:01", b"00:00:1",
         b"\xff0:00:00", b"00:00:00\n", b"9" * 30 + b"-00:00:00",
     ],
 )  # fmt: skip
 def test_a_duration_in_words_or_cut_short_is_none(value: bytes) -> None:
     with pytest.raises(ValueError):
         grammar.duration(value)
+
+
+def test_a_duration_below_zero_is_no_duration_and_no_surprise() -> None:
+    assert grammar.duration(b"INVALID") is None
 
 
 def test_a_time_limit_in_minutes_becomes_seconds() -> None:
