@@ -233,3 +233,9 @@ def test_the_reason_that_is_none_is_absent() -> None:
 )
 def test_bytes_that_are_no_utf8_are_written_out_and_leave_no_surrogate(value: bytes, text: str) -> None:
     assert grammar.text(value) == text
+
+
+def test_ids_and_times_have_eleven_digits_at_most() -> None:
+    assert grammar.natural(b"99999999999") == 99_999_999_999
+    with pytest.raises(ValueError):
+        grammar.natural(b"100000000000")
