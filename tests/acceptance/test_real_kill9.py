@@ -41,7 +41,7 @@ def test_daemon_killed_twenty_times_while_jobs_end_loses_and_repeats_nothing(
     started = int(time.time())
     jobs.batch(cluster, f"--array=0-{TASKS - 1}%8", "--job-name=short|lived\n", script="sleep 0.$((RANDOM % 10))")
 
-    seen = []
+    seen: list[int] = []
     for turn in range(KILLS):
         watch.start()
         # Random moments are what is tested, so there is nothing else to wait for. Every other one comes just
