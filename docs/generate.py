@@ -14,7 +14,8 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from slurmwatchd.config import CONFIG_VARIABLE, DEFAULT_PATH, DEFAULT_SINKS, PREFIX, Config
+from slurmwatchd.config import DEFAULT_SINKS, PREFIX, Config
+from slurmwatchd.locations import CONFIG_VARIABLE, DEFAULT_CONFIG
 from slurmwatchd.sinks.base import SinkOptions
 from slurmwatchd.sinks.registry import sink_kinds
 from slurmwatchd.units import format_duration, parse_duration, parse_whole_duration
@@ -24,7 +25,7 @@ PAGE = Path(__file__).with_name("configuration.md")
 _INTRODUCTION = f"""\
 # Configuration
 
-Every key has a default, so the file may be absent. It is TOML, in `{DEFAULT_PATH}`, or where `--config` or
+Every key has a default, so the file may be absent. It is TOML, in `{DEFAULT_CONFIG}`, or where `--config` or
 the variable `{CONFIG_VARIABLE}` says.
 
 A key is taken from the file, then from the environment, then from the command line; the later wins. The variable

@@ -5,7 +5,6 @@ Nothing is started before all of it is valid.
 """
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,12 +21,11 @@ from pydantic import (
 )
 
 from slurmwatchd.errors import ConfigError
+from slurmwatchd.locations import CONFIG_VARIABLE, DEFAULT_STORE, config_path, read_config
 from slurmwatchd.records import REVISABLE, REVISING
 from slurmwatchd.units import DAY, HOUR, MINUTE, Duration, Texts, WholeDuration, split_address, split_texts
 
-DEFAULT_PATH = Path("/etc/slurmwatchd/slurmwatchd.toml")
 PREFIX = "SLURMWATCHD_"
-CONFIG_VARIABLE = "SLURMWATCHD_CONFIG"
 
 
 class Section(BaseModel):
@@ -97,7 +95,7 @@ class StepsSection(Section):
 class StoreSection(Section):
     """The database between Slurm and the sinks."""
 
-    path: Path = Path("/var/lib/slurmwatchd/slurmwatchd.db")
+    path: Path = DEFAULT_STORE
     """The file; its folder is made if it is missing. Keep it on a local disk."""
     retain: WholeDuration = Field(400 * DAY, ge=HOUR)
     """How long attempts are kept after their end, or after a backfill found them; nothing older is read again."""
@@ -165,9 +163,9 @@ def load(
     Raises:
         ConfigError: With a line for each fault.
     """
-    path = path or _default_path(environ)
+    path = path or config_path(environ)
     layers = {
-        str(path) if path else "defaults": _read_file(path) if path else {},
+        str(path) if path else "defaults": read_config(path) if path else {},
         "environment": _read_environment(environ),
         "command line": {name: dict(keys) for name, keys in (flags or {}).items() if keys},
     }
@@ -184,21 +182,6 @@ def load(
         raise ConfigError(faults)
     _check_files(config, layers)
     return config
-
-
-def _default_path(environ: Mapping[str, str]) -> Path | None:
-    if named := environ.get(CONFIG_VARIABLE):
-        return Path(named)
-    return DEFAULT_PATH if DEFAULT_PATH.exists() else None
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: is not valid TOML: {error}"]) from error
 
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -152,3 +152,22 @@ def _count(part: str) -> int:
 def _width(span: str) -> int:
     first, _, last = span.partition("-")
     return int(last) - int(first) + 1 if last else 1
+
+
+def compact(nodes: Iterable[str]) -> str:
+    """Return one node list for some nodes, as ClusterShell folds them: sorted, each once.
+
+    Raises:
+        NodelistError: One is no node name.
+    """
+    from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException  # noqa: PLC0415
+
+    folded = NodeSet(resolver=RESOLVER_NOGROUP)
+    for node in nodes:
+        if not _ONE_HOST.fullmatch(node):
+            raise NodelistError(node, "is not a node")
+        try:
+            folded.add(node)
+        except NodeSetException as error:
+            raise NodelistError(node, str(error)) from error
+    return str(folded)

@@ -14,6 +14,7 @@ import orjson
 
 from slurmwatchd.errors import SinkError
 from slurmwatchd.metrics import Metrics
+from slurmwatchd.printable import shown
 from slurmwatchd.records import Event, EventKind
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
 from slurmwatchd.units import spoken_duration
@@ -79,12 +80,6 @@ class TerminalSink:
             f"{shown(record.get('user', ''), 10):<10} {shown(record.get('partition', ''), 10):<10} "
             f"{nodes:>13} {took:>8}  {shown(record.get('name', ''), _NAME_WIDTH)}{mark}"
         )
-
-
-def shown(text: str, width: int) -> str:
-    """Return a text fit for a terminal: escapes for what cannot be printed, and not too long."""
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return safe if len(safe) <= width else f"{safe[: width - 1]}…"
 
 
 def _colour_of(state: str) -> str:

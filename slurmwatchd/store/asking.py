@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,9 +33,12 @@ _PAGE = 500
 _KNOWN_LISTS = 10_000
 
 _RECORDS = (
-    "SELECT events.body, jobs.nodelist FROM json_each(?) AS wanted JOIN jobs ON jobs.id = wanted.value "
-    "JOIN events ON events.seq = jobs.seq ORDER BY wanted.key"
+    "SELECT events.body, jobs.nodelist, {usage} FROM json_each(?) AS wanted JOIN jobs ON jobs.id = wanted.value "
+    "JOIN events ON events.seq = jobs.seq {join} ORDER BY wanted.key"
 )
+_WITH_USAGE = _RECORDS.format(usage="used.body", join="LEFT JOIN events AS used ON used.seq = jobs.usage_seq")
+_WITHOUT_USAGE = _RECORDS.format(usage="NULL", join="")
+_USAGE_FIELDS = ("usage", "steps")
 _NODES = "SELECT id, nodes FROM nodelists WHERE id IN (SELECT value FROM json_each(?)) AND nodes IS NOT NULL"
 # Each step looks up the next name in the index of the key: a DISTINCT would walk over all of it.
 _CLUSTERS = (
@@ -87,12 +91,13 @@ class StoreReader:
         with self._lock:
             self._connection.close()
 
-    def records(self, question: Question, *, nodes: bool = False) -> Iterator[Record]:
+    def records(self, question: Question, *, nodes: bool = False, usage: bool = False) -> Iterator[Record]:
         """Give the attempts that answer a question, each as its newest event tells it.
 
         Args:
             question: Which.
             nodes: Whether to add the expanded node names under `nodes`, where they are known.
+            usage: Whether to add what was used, under `usage` and `steps`, where it was gathered.
 
         Raises:
             StoreBusyError: The file cannot be read now.
@@ -100,7 +105,7 @@ class StoreReader:
         """
         ids = self.ids(question)
         for begin in range(0, len(ids), _PAGE):
-            yield from self.fetch(ids[begin : begin + _PAGE], nodes=nodes)
+            yield from self.fetch(ids[begin : begin + _PAGE], nodes=nodes, usage=usage)
 
     def ids(self, question: Question) -> Sequence[int]:
         """Return the row ids of the attempts that answer a question, in its order.
@@ -113,7 +118,7 @@ class StoreReader:
         with self._reading() as connection:
             return array.array("q", (row[0] for row in connection.execute(asked.sql, asked.parameters)))
 
-    def fetch(self, ids: Iterable[int], *, nodes: bool = False) -> list[Record]:
+    def fetch(self, ids: Iterable[int], *, nodes: bool = False, usage: bool = False) -> list[Record]:
         """Return the records of some row ids, in their order; what was pruned meanwhile is left out.
 
         Raises:
@@ -121,14 +126,19 @@ class StoreReader:
             StoreError: It cannot be read at all.
         """
         with self._reading() as connection:
-            rows = connection.execute(_RECORDS, (questions.array(ids),)).fetchall()
+            sql = _WITH_USAGE if usage and self.has_usage else _WITHOUT_USAGE
+            rows = connection.execute(sql, (questions.array(ids),)).fetchall()
             if nodes:
                 self._learn(connection, {row[1] for row in rows} - {None})
             records: list[Record] = [orjson.loads(row[0]) for row in rows]
             if nodes:
-                for record, (_, nodelist) in zip(records, rows, strict=True):
-                    if nodelist in self._nodes:
-                        record["nodes"] = list(self._nodes[nodelist])
+                for record, row in zip(records, rows, strict=True):
+                    if row[1] in self._nodes:
+                        record["nodes"] = list(self._nodes[row[1]])
+        for record, row in zip(records, rows, strict=True):
+            if row[2] is not None:
+                used = orjson.loads(row[2])
+                record.update((name, used[name]) for name in _USAGE_FIELDS if name in used)
         return records
 
     def count(self, question: Question) -> int:
@@ -173,6 +183,29 @@ class StoreReader:
     def statement(self, question: Question) -> Statement:
         """Return the SQL that finds the row ids; tests ask SQLite how it goes about it."""
         return questions.finding(question, self.clusters())
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """Return all rows of a query of a neighbour's (`telling.py`), which bounds their number.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        with self._reading() as connection:
+            cursor = connection.execute(sql, tuple(parameters))
+            cursor.row_factory = sqlite3.Row
+            return cursor.fetchall()
+
+    def has_column(self, table: str, column: str) -> bool:
+        """Tell whether a table is there and has a column: a store that an older daemon made may not."""
+        found = self.rows("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (table, column))
+        return bool(found)
+
+    @cached_property
+    def has_usage(self) -> bool:
+        """Whether attempts of this store can have a usage."""
+        with_usage = "SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'usage_seq'"
+        return self._connection.execute(with_usage).fetchone() is not None
 
     def _learn(self, connection: sqlite3.Connection, lists: set[int]) -> None:
         """Read the node names of lists that were not met yet."""

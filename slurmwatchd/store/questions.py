@@ -18,6 +18,14 @@ GROUPS = {
 }
 """What totals can be told apart by."""
 
+LONG_SECONDS = 86_400
+"""What ran longer stands in the index `jobs_long`: it is the number in that index's condition."""
+
+_TASK = "jobs.job_id GLOB '*[_+]*'"
+"""The condition of the index `jobs_by_task`, word for word: SQLite uses the index only for what says the same."""
+
+_INT64_DIGITS = 18
+_JOIN_USAGE = "JOIN events AS used ON used.seq = jobs.usage_seq"
 _JOIN_EVENTS = "JOIN events ON events.seq = jobs.seq"
 _NODE = (
     "jobs.nodelist IN (SELECT nodelist_nodes.nodelist FROM nodes "
@@ -34,6 +42,8 @@ class Order(StrEnum):
     END = "end"
     ELAPSED = "elapsed"
     """From start to end, suspensions included."""
+    EFFICIENCY = "efficiency"
+    """What share of the CPU time it had it used; only attempts of which that is known."""
 
 
 _KEYS = {
@@ -42,6 +52,7 @@ _KEYS = {
     Order.START: "jobs.start",
     Order.END: 'jobs."end"',
     Order.ELAPSED: 'jobs."end" - jobs.start',
+    Order.EFFICIENCY: "json_extract(CAST(used.body AS TEXT), '$.usage.cpu_efficiency')",
 }
 
 
@@ -146,13 +157,18 @@ class _Conditions:
         self.clauses: list[str] = []
         self.parameters: list[object] = []
         self.joined = False
+        self.with_usage = False
 
     @classmethod
     def of(cls, question: Question, clusters: Sequence[str]) -> "_Conditions":
-        """Say in SQL what is wanted. The indexes begin with the cluster, so all are named where none is."""
+        """Say in SQL what is wanted. The index of ends begins with the cluster, so all are named where none is."""
         made = cls()
-        made.any_of("jobs.cluster", question.clusters or clusters)
-        made.any_of('jobs."user"', question.users)
+        by_ids = bool(question.job_ids) or question.running_from is not None or question.running_until is not None
+        indexed = by_ids or question.users or question.node is not None
+        # A set of ids is small: the plus keeps SQLite from walking along another index instead.
+        column = "+jobs." if by_ids else "jobs."
+        made.any_of(f"{column}cluster", question.clusters or (() if indexed else clusters))
+        made.any_of(f'{column}"user"', question.users)
         made.any_of("jobs.account", question.accounts)
         made.any_of('jobs."partition"', question.partitions)
         made.any_of("jobs.state", question.states)
@@ -161,14 +177,20 @@ class _Conditions:
         made.given(_NODE, question.node)
         made.given('jobs."end" >= ?', question.ended_from)
         made.given('jobs."end" <= ?', question.ended_until)
-        made.overlap(question)
-        made.job_ids(question.job_ids)
+        made.overlap(question, clusters)
+        made.job_ids(question, clusters)
+        if question.order is Order.EFFICIENCY:
+            made.clauses.append(f"{_KEYS[Order.EFFICIENCY]} IS NOT NULL")
+            made.with_usage = True
         made.joined = bool(question.qos) or question.name is not None
         return made
 
     @property
     def tables(self) -> str:
-        return f"jobs {_JOIN_EVENTS}" if self.joined else "jobs"
+        joins = [_JOIN_EVENTS] if self.joined else []
+        if self.with_usage:
+            joins.append(_JOIN_USAGE)
+        return " ".join(["jobs", *joins])
 
     @property
     def where(self) -> str:
@@ -187,34 +209,69 @@ class _Conditions:
         elif values:
             self.given(f"{column} IN (SELECT value FROM json_each(?))", array(values))  # noqa: S608 - our own words
 
-    def overlap(self, question: Question) -> None:
+    def overlap(self, question: Question, clusters: Sequence[str]) -> None:
+        """Say what was running in the interval: a set of ids, with a part for each index that has some."""
         begin, end = question.running_from, question.running_until
         if begin is None and end is None:
             return
-        self.clauses.append("jobs.start IS NOT NULL")
-        still = 'jobs."end" IS NULL AND jobs.state IN (SELECT value FROM json_each(?))'
-        if begin is None:
-            self.given(f'(jobs."end" IS NOT NULL OR ({still}))', array(OPEN_STATES))
+        among = _Conditions()
+        if question.node is None:
+            among.any_of("jobs.cluster", question.clusters or clusters)
         else:
-            self.given(f'(jobs."end" >= ? OR ({still}))', begin, array(OPEN_STATES))
-        self.given("jobs.start <= ?", end)
+            among.given(_NODE, question.node)
+        parts = _Parts(among)
+        started = "start IS NOT NULL" if end is None else "start <= ?"
+        by = () if end is None else (end,)
+        if begin is None:
+            parts.add(f'"end" IS NOT NULL AND {started}', *by)
+        elif end is None or question.node is not None:
+            parts.add(f'"end" >= ? AND {started}', begin, *by)
+        else:
+            # What began by the interval's end has ended a day later, or stands among the few that ran longer.
+            soon = end + LONG_SECONDS
+            parts.add(f'"end" >= ? AND "end" <= ? AND {started}', begin, soon, *by)
+            long = f'"end" - start > {LONG_SECONDS}'
+            parts.add(f'{long} AND "end" >= ? AND "end" > ? AND {started}', begin, soon, *by)
+        still = '"end" IS NULL AND state IN (SELECT value FROM json_each(?))'
+        parts.add(f"{still} AND {started}", array(OPEN_STATES), *by)
+        self.given(f"jobs.id IN ({parts.sql})", *parts.parameters)
 
-    def job_ids(self, texts: Iterable[str]) -> None:
+    def job_ids(self, question: Question, clusters: Sequence[str]) -> None:
         """Take ids as sacct's `-j` does."""
-        clauses: list[str] = []
-        for text in texts:
-            if text.isascii() and text.isdigit():
-                # Behind an id stand `_3`, `_[0-9]` or `+1`; the other bounds are the characters after `_` and `+`.
-                clauses.append(
-                    "jobs.job_id_raw = ? OR (jobs.job_id >= ? AND jobs.job_id < ?) "
-                    "OR (jobs.job_id >= ? AND jobs.job_id < ?)"
-                )
-                self.parameters += [int(text), f"{text}_", f"{text}`", f"{text}+", f"{text},"]
-            else:
-                clauses.append("jobs.job_id = ?")
-                self.parameters.append(text)
-        if clauses:
-            self.clauses.append(f"({' OR '.join(clauses)})")
+        parts = _Parts()
+        among = _Conditions()
+        among.any_of("jobs.cluster", question.clusters or clusters)
+        cluster = " AND ".join([*among.clauses, "jobs.job_id_raw = ?"])
+        for text in question.job_ids:
+            if not (text.isascii() and text.isdigit()):
+                parts.add(f"{_TASK} AND jobs.job_id = ?", text)
+                continue
+            parts.add(cluster, *among.parameters, int(text) if len(text) <= _INT64_DIGITS else -1)
+            # Behind an id stand `_3`, `_[0-9]` or `+1`; the other bounds are the characters after `_` and `+`.
+            for mark, after in ("_", "`"), ("+", ","):
+                parts.add(f"{_TASK} AND jobs.job_id >= ? AND jobs.job_id < ?", text + mark, text + after)
+        if question.job_ids:
+            self.given(f"jobs.id IN ({parts.sql})", *parts.parameters)
+
+
+class _Parts:
+    """Sets of ids that are put together, each found by an index of its own."""
+
+    def __init__(self, among: _Conditions | None = None) -> None:
+        self._among = among or _Conditions()
+        self._found: list[str] = []
+        self.parameters: list[object] = []
+
+    def add(self, clause: str, *values: object) -> None:
+        """Add what a clause holds for."""
+        self.parameters += [*self._among.parameters, *values]
+        where = " AND ".join([*self._among.clauses, clause])
+        self._found.append(f"SELECT jobs.id FROM jobs WHERE {where}")  # noqa: S608 - our own words
+
+    @property
+    def sql(self) -> str:
+        """All of them."""
+        return " UNION ALL ".join(self._found)
 
 
 def _field(name: str) -> str:

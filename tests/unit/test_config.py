@@ -164,13 +164,13 @@ def test_the_file_can_be_named_by_a_variable(file: Path) -> None:
 
 
 def test_without_a_file_the_defaults_stand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("slurmwatchd.config.DEFAULT_PATH", tmp_path / "none.toml")
+    monkeypatch.setattr("slurmwatchd.locations.DEFAULT_CONFIG", tmp_path / "none.toml")
     assert load(None, sink_options=MODELS, environ={}).poll.interval == 30
 
 
 def test_the_default_file_is_read_where_there_is_one(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     file.write_text('[poll]\ninterval = "10s"\n', encoding="utf-8")
-    monkeypatch.setattr("slurmwatchd.config.DEFAULT_PATH", file)
+    monkeypatch.setattr("slurmwatchd.locations.DEFAULT_CONFIG", file)
     assert load(None, sink_options=MODELS, environ={}).poll.interval == 10
 
 

@@ -1,0 +1,61 @@
+"""What the commands that ask the store share: where it is, how moments are written, what an error says."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from slurmwatchd import locations, moments
+from slurmwatchd.store.asking import StoreReader
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Moment(click.ParamType[int]):
+    """A moment as a person writes it: `-2h`, `yesterday`, `2026-11-20`, ISO 8601."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401 - click's signature
+        """Return epoch seconds."""
+        if isinstance(value, int):
+            return value
+        try:
+            return moments.parse_moment(value, now=time.time())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+MOMENT = Moment()
+
+
+def store_options(function: F) -> F:
+    """Add `--config` and `--store`: all that a question to the store needs."""
+    options = (
+        click.option(
+            "--config", "config", type=click.Path(path_type=Path, dir_okay=False),
+            help="The configuration file [default: $SLURMWATCHD_CONFIG, else /etc/slurmwatchd/slurmwatchd.toml].",
+        ),
+        click.option(
+            "--store", "store", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+            help="The store [default: store.path of the configuration].",
+        ),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@contextmanager
+def open_store(config: Path | None, store: Path | None) -> Iterator[StoreReader]:
+    """Open the store that the options name, for reading.
+
+    Raises:
+        ConfigError: The configuration file cannot be read.
+        StoreError: There is no store, it is none, or it cannot be read.
+    """
+    with StoreReader(store or locations.store_path(config)) as reader:
+        yield reader

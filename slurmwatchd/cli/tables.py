@@ -1,0 +1,217 @@
+"""Rows for a person, a pipe or a program: a table that fits the terminal, tab-separated text, CSV, JSON.
+
+Names come from users. What goes out as text has everything escaped that a terminal could obey; JSON is escaped in
+its own way, to the same value; CSV is raw, except on a terminal.
+"""
+
+import csv
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import click
+import orjson
+
+from slurmwatchd.printable import json_shown, shown
+from slurmwatchd.units import spoken_duration
+
+Row = Mapping[str, Any]
+"""A record or a part of one, in the fields of the wire format."""
+
+_STYLES = {
+    "COMPLETED": "green", "CANCELLED": "yellow", "PREEMPTED": "yellow", "REQUEUED": "yellow",
+    "RESIZING": "yellow", "REVOKED": "yellow", "ok": "green", "warning": "yellow",
+}  # fmt: skip
+_TIMES = frozenset({"submit", "eligible", "start", "end", "time", "observed", "read_at"})
+_FLEXIBLE = frozenset({"name", "node_list", "nodes", "work_dir", "submit_line", "account", "partition", "text"})
+_TITLES = {"job_id": "job", "elapsed_seconds": "elapsed", "node_list": "nodes", "node_count": "count"}
+_SCALE = 1024
+
+
+class Form(StrEnum):
+    """How rows are written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: a field by its name, or one inside a field (`usage.cpu_efficiency`)."""
+
+    name: str
+
+    @property
+    def title(self) -> str:
+        """What stands above it in a table."""
+        return _TITLES.get(self.name, self.name.rpartition(".")[2].removesuffix("_seconds")).upper()
+
+    @property
+    def flexible(self) -> bool:
+        """Whether it is cut first where the terminal is too narrow."""
+        return self.name in _FLEXIBLE
+
+    def of(self, row: Row) -> Any:  # noqa: ANN401 - any JSON value
+        """Return its value in a row; None where there is none."""
+        value: Any = row
+        for part in (self.name,) if self.name in row else self.name.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return value
+
+    def text(self, row: Row) -> str:
+        """Return its value as a person reads it; not escaped."""
+        value = self.of(row)
+        leaf = self.name.rpartition(".")[2]
+        if value is None:
+            return ""
+        if leaf in _TIMES and isinstance(value, str):
+            return local_time(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return _number(leaf, value)
+        if isinstance(value, Mapping):
+            return ",".join(f"{key}={part}" for key, part in value.items())
+        if isinstance(value, list | tuple):
+            return ",".join(map(str, value))
+        return str(value)
+
+
+def write(rows: Iterable[Row], columns: Sequence[Column], form: Form, *, whole: bool = False) -> int:
+    """Write rows to standard output, and return how many there were.
+
+    Args:
+        rows: The rows; for anything but a table on a terminal one at a time.
+        columns: What of them.
+        form: How.
+        whole: In JSON, write all of each row and not the columns alone.
+    """
+    if form is Form.JSON:
+        return _write_json(rows, columns, whole=whole)
+    if form is Form.CSV:
+        return _write_csv(rows, columns)
+    return write_table(rows, columns)
+
+
+def write_table(rows: Iterable[Row], columns: Sequence[Column]) -> int:
+    """Write a table: fitted to the terminal, or, into a pipe or a file, as lines with tabs between the values."""
+    if sys.stdout.isatty():
+        return _write_fitted(list(rows), columns)
+    click.echo("\t".join(column.title for column in columns))
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007 - how many there were
+        click.echo("\t".join(shown(column.text(row)) for column in columns))
+    return count
+
+
+def write_json(value: object) -> None:
+    """Write one JSON value, indented, with nothing in it that a terminal could obey."""
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    click.echo("\n".join(json_shown(line) for line in text.split("\n")))
+
+
+def local_time(text: str) -> str:
+    """Return a time of the wire format in the machine's zone, as moments are read: `2026-11-20 14:30:00`."""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def colours() -> bool:
+    """Tell whether standard output takes colours: a terminal, and NO_COLOR is not set to anything."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _write_json(rows: Iterable[Row], columns: Sequence[Column], *, whole: bool) -> int:
+    count = 0
+    for count, row in enumerate(rows, 1):
+        value = row if whole else {column.name: column.of(row) for column in columns}
+        click.echo(("[" if count == 1 else ",\n") + json_shown(orjson.dumps(value).decode()), nl=False)
+    click.echo("]" if count else "[]")
+    return count
+
+
+def _write_csv(rows: Iterable[Row], columns: Sequence[Column]) -> int:
+    on_terminal = sys.stdout.isatty()
+    click.echo(_csv_line([column.name for column in columns]), nl=False)
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007 - how many there were
+        values = [_plain(column.of(row)) for column in columns]
+        click.echo(_csv_line([shown(value) for value in values] if on_terminal else values), nl=False)
+    return count
+
+
+def _csv_line(values: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(values)
+    return line.getvalue()
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return a value as a program reads it out of CSV."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _write_fitted(rows: Sequence[Row], columns: Sequence[Column]) -> int:
+    # Not quick to import, and not needed in a pipe.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    numeric = [any(isinstance(column.of(row), int | float) for row in rows) for column in columns]
+    for column, right in zip(columns, numeric, strict=True):
+        table.add_column(column.title, no_wrap=not column.flexible, justify="right" if right else "left")
+    for row in rows:
+        cells = [(column, shown(column.text(row))) for column in columns]
+        table.add_row(
+            *(Text(text, style=_style(column, text), no_wrap=True, overflow="ellipsis") for column, text in cells)
+        )
+    with_colours = colours()
+    console = Console(highlight=False, color_system="auto" if with_colours else None, no_color=not with_colours)
+    # By click, so that a reader who has gone is noticed in one place.
+    with console.capture() as captured:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()), color=True)
+    return len(rows)
+
+
+def _style(column: Column, text: str) -> str:
+    if column.name not in {"state", "mark"} or not text:
+        return ""
+    return _STYLES.get(text, "red")
+
+
+def _number(leaf: str, value: float) -> str:
+    if leaf.endswith("_seconds"):
+        return spoken_duration(value)
+    if leaf.endswith("_bytes"):
+        return _size(value)
+    if leaf.endswith("_efficiency"):
+        return f"{value:.0%}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _size(value: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(value) < _SCALE:
+            return f"{value:.0f}{unit}" if unit == "B" else f"{value:.1f}{unit}"
+        value /= _SCALE
+    return f"{value:.1f}PiB"
+
+
+def fields(text: str, known: Iterable[str]) -> Iterator[Column]:
+    """Read `a,b,usage.c` as columns.
+
+    Raises:
+        click.BadParameter: One begins with no known field.
+    """
+    names = frozenset(known)
+    for name in filter(None, (part.strip() for part in text.split(","))):
+        if name.partition(".")[0] not in names:
+            raise click.BadParameter(f"{name!r} is no field: see docs/events.md", param_hint="'--columns'")
+        yield Column(name)
