@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     SerializeAsAny,
     ValidationError,
     field_validator,
@@ -23,9 +24,27 @@ from pydantic import (
 from slurmwatchd.errors import ConfigError
 from slurmwatchd.locations import CONFIG_VARIABLE, DEFAULT_STORE, config_path, read_config
 from slurmwatchd.records import REVISABLE, REVISING
-from slurmwatchd.units import DAY, HOUR, MINUTE, Duration, Texts, WholeDuration, split_address, split_texts
+from slurmwatchd.units import (
+    DAY,
+    HOUR,
+    MINUTE,
+    format_duration,
+    parse_duration,
+    parse_whole_duration,
+    split_address,
+    split_texts,
+)
 
 PREFIX = "SLURMWATCHD_"
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(split_texts)]
+"""A list of texts."""
+
+Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
+"""Seconds, perhaps a part of one."""
+
+WholeDuration = Annotated[int, BeforeValidator(parse_whole_duration), PlainSerializer(format_duration)]
+"""Whole seconds."""
 
 
 class Section(BaseModel):

@@ -2,9 +2,7 @@
 
 import ipaddress
 import re
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, PlainSerializer
+from typing import Any
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -49,16 +47,6 @@ def format_duration(seconds: float) -> str:
 def split_texts(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
     """Read `a,b` from an environment variable as a list; a list stays one."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-Texts = Annotated[tuple[str, ...], BeforeValidator(split_texts)]
-"""A list of texts."""
-
-Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
-"""Seconds, perhaps a part of one."""
-
-WholeDuration = Annotated[int, BeforeValidator(parse_whole_duration), PlainSerializer(format_duration)]
-"""Whole seconds."""
 
 
 def split_address(value: str) -> tuple[str, int]:

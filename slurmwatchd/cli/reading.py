@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from slurmwatchd import locations, moments
+from slurmwatchd.clock import rfc3339
+from slurmwatchd.store import telling
 from slurmwatchd.store.asking import StoreReader
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -59,3 +61,21 @@ def open_store(config: Path | None, store: Path | None) -> Iterator[StoreReader]
     """
     with StoreReader(store or locations.store_path(config)) as reader:
         yield reader
+
+
+def warn_of_unread(store: StoreReader, begin: int, end: int) -> None:
+    """Say on stderr what of an interval cannot be known: what the daemon has not read, and what still runs.
+
+    Args:
+        store: The store.
+        begin: The interval's first second.
+        end: Its last one.
+    """
+    for reading in telling.readings(store):
+        ledger = reading.ledger
+        if begin < ledger.horizon:
+            known = f"what ended before {rfc3339(ledger.horizon)} was never read"
+            click.echo(f"slurmwatchd: {reading.cluster}: {known}", err=True)
+        if end >= ledger.watermark:
+            known = f"what ended after {rfc3339(ledger.watermark)}, or still runs, is not in the store"
+            click.echo(f"slurmwatchd: {reading.cluster}: {known}", err=True)

@@ -21,8 +21,8 @@ import orjson
 
 from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.store import questions
-from slurmwatchd.store.database import APPLICATION_ID, migrations
 from slurmwatchd.store.questions import Question, Statement
+from slurmwatchd.store.schema import APPLICATION_ID, migrations
 
 Record = dict[str, Any]
 """An attempt as its newest event tells it: the fields of the wire format, times as RFC 3339 text."""
@@ -103,7 +103,15 @@ class StoreReader:
             StoreBusyError: The file cannot be read now.
             StoreError: It cannot be read at all.
         """
-        ids = self.ids(question)
+        return self.fetched(self.ids(question), nodes=nodes, usage=usage)
+
+    def fetched(self, ids: Sequence[int], *, nodes: bool = False, usage: bool = False) -> Iterator[Record]:
+        """Give the records of many row ids, in their order, reading some hundred at a time.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
         for begin in range(0, len(ids), _PAGE):
             yield from self.fetch(ids[begin : begin + _PAGE], nodes=nodes, usage=usage)
 

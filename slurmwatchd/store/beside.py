@@ -17,7 +17,8 @@ import aiosqlite
 import anyio
 
 from slurmwatchd.errors import StoreBusyError, StoreError
-from slurmwatchd.store.database import APPLICATION_ID, Database, migrations
+from slurmwatchd.store.database import Database
+from slurmwatchd.store.schema import APPLICATION_ID, migrations
 from slurmwatchd.windows import Ledger, Stretch
 
 _PAGE_ROWS = 1000

@@ -3,11 +3,9 @@
 What stands in the tables is the business of the modules beside this one; they are given a `Database`.
 """
 
-import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,10 +16,8 @@ from slurmwatchd.errors import StoreBusyError, StoreCorruptError, StoreError, St
 from slurmwatchd.log import get_logger
 from slurmwatchd.store import damage
 from slurmwatchd.store.lockfile import LockFile, State
+from slurmwatchd.store.schema import APPLICATION_ID, migrations
 from slurmwatchd.store.sharing import SharedLock
-
-APPLICATION_ID = 0x534C5744
-"""`SLWD`, in the file's header: says whose file it is."""
 
 WRITE_TIMEOUT_SECONDS = 120.0
 BUSY_TIMEOUT_MS = 30_000
@@ -29,8 +25,6 @@ BUSY_TIMEOUT_MS = 30_000
 _FETCH_ROWS = 250
 
 _log = get_logger(__name__)
-
-_MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
 T = TypeVar("T")
 
@@ -262,17 +256,6 @@ async def _connect(path: Path) -> aiosqlite.Connection:
             raise StoreFullError(f"{path}: {error}") from error
         raise StoreError(f"{path}: cannot be used as a store: {error}") from error
     return connection
-
-
-def migrations() -> list[tuple[int, str]]:
-    """Return (number, SQL) of every migration shipped, ascending."""
-    folder = resources.files("slurmwatchd.store") / "migrations"
-    found = []
-    for entry in folder.iterdir():
-        match = _MIGRATION.fullmatch(entry.name)
-        if match:
-            found.append((int(match[1]), entry.read_text(encoding="utf-8")))
-    return sorted(found)
 
 
 async def _migrate(path: Path, connection: aiosqlite.Connection) -> None:

@@ -2,8 +2,8 @@
 
 python -m tests.bench.bench_indexes STORE [--rows 100000]
 
-STORE is a filled store (tests.bench.million makes one); a copy is used. Each index is taken away in turn and the same
-rows are inserted as the daemon inserts them, 2000 a transaction; what is saved is what it costs.
+STORE is a filled store (tests.bench.million makes one); a copy is used. Each index is taken away in turn and the
+same rows are inserted as the daemon inserts them, 2000 a transaction; what is saved is what it costs.
 """
 
 from __future__ import annotations
@@ -68,10 +68,7 @@ def _cost(connection: sqlite3.Connection, rows: int, rounds: int) -> tuple[float
         (last_job[0] + n, row[1], last_job[1] + n, *row[3:10], row[10] + later, *row[11:])
         for n, row in enumerate(jobs, 1)
     ]
-    new_events = [
-        (last_seq + n, row[1], last_job[0] + n, *row[3:])
-        for n, row in enumerate(events, 1)
-    ]
+    new_events = [(last_seq + n, row[1], last_job[0] + n, *row[3:]) for n, row in enumerate(events, 1)]
     marks = [",".join("?" * len(table[0])) for table in (new_jobs, new_events)]
     spent: list[float] = []
     written: list[float] = []
@@ -80,8 +77,8 @@ def _cost(connection: sqlite3.Connection, rows: int, rounds: int) -> tuple[float
         begun = time.process_time()
         for at in range(0, len(new_jobs), BATCH):
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(f"INSERT INTO jobs VALUES ({marks[0]})", new_jobs[at : at + BATCH])
-            connection.executemany(f"INSERT INTO events VALUES ({marks[1]})", new_events[at : at + BATCH])
+            connection.executemany(f"INSERT INTO jobs VALUES ({marks[0]})", new_jobs[at : at + BATCH])  # noqa: S608
+            connection.executemany(f"INSERT INTO events VALUES ({marks[1]})", new_events[at : at + BATCH])  # noqa: S608
             connection.execute("COMMIT")
         spent.append(time.process_time() - begun)
         frames = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
