@@ -22,7 +22,7 @@ _UNDATED = "undated"
 
 @click.command("export")
 @click.option(
-    "-f", "--format", "form", type=click.Choice(list(Format)), default=Format.JSONL, show_default=True,
+    "-f", "--format", "form", type=click.Choice([form.value for form in Format]), default="jsonl", show_default=True,
     help="What to write; parquet needs the extra slurmwatchd[parquet].",
 )  # fmt: skip
 @click.option(
@@ -37,7 +37,7 @@ _UNDATED = "undated"
 @filter_options
 @store_options
 def command(
-    form: Format,
+    form: str,
     output: Path,
     partition: str | None,
     config: Path | None,
@@ -50,7 +50,7 @@ def command(
     """Write attempts as JSON lines, CSV or Parquet, in the order of their ends; memory stays flat.
 
     Files get their names once they are whole. With --partition-by day, FOLDER/day=2026-11-20/jobs.parquet and its
-    like are written, which DuckDB, Spark and pandas read as one table. Progress is shown on stderr, where that is a
+    like are written, which DuckDB, Spark and pandas read as one table. Progress is shown on stderr, if that is a
     terminal.
 
     Example: slurmwatchd export --format parquet --since 2026-11-01 --partition-by day -o /data/jobs
@@ -62,9 +62,9 @@ def command(
     to_stdout = str(output) == "-"
     if to_stdout and partition:
         raise click.UsageError("--partition-by needs a folder: --output", click.get_current_context())
-    if to_stdout and form is Format.PARQUET and sys.stdout.isatty():
+    if to_stdout and form == Format.PARQUET and sys.stdout.isatty():
         raise click.UsageError("a terminal cannot show Parquet: --output", click.get_current_context())
-    target = _Target(form, output, overwrite=overwrite)
+    target = _Target(Format(form), output, overwrite=overwrite)
     with open_store(config, store) as reader, _file_errors():
         # Before anything is written: an export that cannot be made leaves nothing behind.
         if not partition and not to_stdout:
@@ -73,7 +73,7 @@ def command(
         with _progress(len(ids)) as advance:
             pages = _pages(reader, ids, advance, nodes=nodes)
             if to_stdout:
-                _to_stdout(form, pages)
+                _to_stdout(Format(form), pages)
             elif partition:
                 target.write_days(pages)
             else:
