@@ -9,6 +9,7 @@ import csv
 import io
 import types
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from enum import StrEnum
 from functools import cache
@@ -47,6 +48,10 @@ class Kind(StrEnum):
     TIME = "time"
     TEXTS = "texts"
     JSON = "json"
+
+
+_USAGE = "usage_"
+_NOT_PLAIN = (Kind.JSON, Kind.TEXTS, Kind.TRUTH)
 
 
 class MissingExtraError(FatalError):
@@ -88,7 +93,7 @@ def columns() -> Mapping[str, Kind]:
     }
     result["nodes"] = Kind.TEXTS
     hints = get_type_hints(JobUsage)
-    return result | {f"usage_{field.name}": _kind(hints[field.name]) for field in fields_of(JobUsage)}
+    return result | {f"{_USAGE}{field.name}": _kind(hints[field.name]) for field in fields_of(JobUsage)}
 
 
 class JsonlWriter:
@@ -120,7 +125,7 @@ class CsvWriter:
 
     def write(self, records: Sequence[Record]) -> None:
         """Write lines."""
-        self._writer.writerows([_csv_text(value) for value in _flat(record)] for record in records)
+        self._writer.writerows(map(_csv_row, records))
         self._flush()
 
     def close(self) -> None:
@@ -160,7 +165,7 @@ class ParquetWriter:
         self._pa = pa
         self._schema = pa.schema([(name, self._types[kind]) for name, kind in columns().items()])
         self._writer = pq.ParquetWriter(stream, self._schema, compression="zstd")
-        self._held: list[tuple[Any, ...]] = []
+        self._held: list[list[Any]] = []
 
     def write(self, records: Sequence[Record]) -> None:
         """Hold records until there are enough for a row group."""
@@ -188,29 +193,46 @@ class ParquetWriter:
         return self._pa.array(values, self._types[kind])
 
 
-def _flat(record: Record) -> tuple[Any, ...]:
-    """Return a record's values in the order of `columns`, objects as JSON text."""
-    usage: Mapping[str, Any] = record.get("usage") or {}
-    return tuple(
-        [
-            _value(usage.get(name[6:]) if name.startswith("usage_") else record.get(name), kind)
-            for name, kind in columns().items()
-        ]
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where what stands in a row: looked up once, since a row has seventy values and a store millions of rows."""
+
+    fields: tuple[str, ...]
+    usage: tuple[str, ...]
+    objects: tuple[int, ...]
+    lists: tuple[int, ...]
+    truths: tuple[int, ...]
+
+
+@cache
+def _plan() -> _Plan:
+    names, kinds = tuple(columns()), tuple(columns().values())
+    return _Plan(
+        tuple(name for name in names if not name.startswith(_USAGE)),
+        tuple(name.removeprefix(_USAGE) for name in names if name.startswith(_USAGE)),
+        *(tuple(at for at, kind in enumerate(kinds) if kind is wanted) for wanted in _NOT_PLAIN),
     )
 
 
-def _value(value: Any, kind: Kind) -> Any:  # noqa: ANN401 - any JSON value
-    if value is None:
-        return None
-    if kind is Kind.JSON:
-        return orjson.dumps(value).decode()
-    if kind is Kind.TEXTS and isinstance(value, str):
-        return [value]
-    return value
+def _flat(record: Record) -> list[Any]:
+    """Return a record's values in the order of `columns`, objects as JSON text."""
+    plan = _plan()
+    values = [*map(record.get, plan.fields), *map((record.get("usage") or {}).get, plan.usage)]
+    for at in plan.objects:
+        if values[at] is not None:
+            values[at] = orjson.dumps(values[at]).decode()
+    for at in plan.lists:
+        if isinstance(values[at], str):
+            values[at] = [values[at]]
+    return values
 
 
-def _csv_text(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    return orjson.dumps(value).decode() if isinstance(value, list | bool) else value
+def _csv_row(record: Record) -> list[Any]:
+    values = _flat(record)
+    for at in (*_plan().lists, *_plan().truths):
+        if values[at] is not None:
+            values[at] = orjson.dumps(values[at]).decode()
+    return values
 
 
 def _kind(annotation: Any) -> Kind:  # noqa: ANN401 - any annotation
