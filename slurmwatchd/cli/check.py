@@ -1,107 +1,75 @@
-"""`slurmwatchd check`: is the configuration valid, is Slurm there, does slurmdbd answer?"""
+"""`slurmwatchd check`: is everything fit to run?"""
 
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
 import click
 
+from slurmwatchd.cli import daemon_seen, tables
 from slurmwatchd.cli.options import config_options, load
+from slurmwatchd.clock import SystemClock
 from slurmwatchd.config import Config
-from slurmwatchd.errors import SlurmwatchError
+from slurmwatchd.doctor import local
+from slurmwatchd.doctor.findings import Finding, Mark, ok
+from slurmwatchd.doctor.slurm import Examination
+from slurmwatchd.printable import shown
 from slurmwatchd.process import SystemProcessRunner
 from slurmwatchd.sources.commands import Commands
-from slurmwatchd.sources.fields import Layout
-from slurmwatchd.sources.sacct import Sacct
-from slurmwatchd.sources.sacctmgr import Sacctmgr
-from slurmwatchd.sources.scontrol import Scontrol
-from slurmwatchd.suspicion import REASONS
-from slurmwatchd.units import spoken_duration
 
-_MARKS = {"ok": "green", "warning": "yellow", "failed": "red"}
+_COLOURS = {Mark.OK: "green", Mark.WARNING: "yellow", Mark.FAILED: "red"}
 
 
 @click.command("check")
 @config_options
-def command(path: Path | None, **flags: str | None) -> None:
-    """Check the configuration, Slurm's commands, and that slurmdbd answers; change nothing.
+@click.option("--json", "as_json", is_flag=True, help="A JSON object: ok, and a list of findings.")
+def command(path: Path | None, *, as_json: bool, **flags: str | None) -> None:
+    """Check the configuration, Slurm, rights, limits, clocks, files, disks and the port; change nothing.
 
-    Example: slurmwatchd check --config /etc/slurmwatchd/slurmwatchd.toml
+    Each line is ok, a warning or failed, with what to do. Run it as the service's user.
 
-    Exit codes: 0 all is well (warnings included); 1 something failed; 78 the configuration is wrong.
+    Example: runuser -u slurmwatchd -- slurmwatchd check
+
+    Exit codes: 0 all is well (warnings included); 1 something failed; 2 the command line is wrong; 78 the
+    configuration is wrong.
     """
     config = load(path, flags)
-    _say("ok", "configuration", f"valid; sinks: {', '.join(config.sinks)}")
-    if not anyio.run(_check, config):
+    findings = [ok("configuration", f"valid; sinks: {', '.join(config.sinks)}")]
+    if not as_json:
+        _say(findings[0])
+    anyio.run(_examine, config, findings, as_json)
+    good = all(finding.mark is not Mark.FAILED for finding in findings)
+    if as_json:
+        told = [
+            {"mark": str(found.mark), "check": found.check, "text": found.text, "todo": found.todo}
+            for found in findings
+        ]
+        tables.write_json({"ok": good, "findings": told})
+    if not good:
         sys.exit(1)
 
 
-async def _check(config: Config) -> bool:
+async def _examine(config: Config, findings: list[Finding], quiet: bool) -> None:  # noqa: FBT001 - anyio.run gives no names
+    def note(finding: Finding) -> None:
+        findings.append(finding)
+        if not quiet:
+            _say(finding)
+
+    def daemon_at() -> int | None:
+        url = daemon_seen.loopback_url(config.web.listen)
+        told = daemon_seen.told_by(url) if url else None
+        return told["pid"] if told else None
+
     commands = Commands.of(SystemProcessRunner(), bin_dir=config.slurm.bin_dir, conf=config.slurm.conf)
-    good = True
-    for name in config.slurm.clusters or ("",):
-        sacct = Sacct(commands, timeout_seconds=config.slurm.timeout, spool_dir=Path(), cluster=name)
-        suffix = f" ({name})" if name else ""
-        good &= await _try(f"sacct{suffix}", sacct.version)
-
-        async def fields(sacct: Sacct = sacct) -> str:
-            layout = Layout(await sacct.available_fields())
-            return f"{len(layout.fields)} fields are asked for"
-
-        async def answers(sacct: Sacct = sacct) -> str:
-            await sacct.answers()
-            return "answers"
-
-        good &= await _try(f"slurmdbd{suffix}", answers)
-        good &= await _try(f"fields{suffix}", fields)
-        good &= await _check_standing(commands, name, suffix)
-    await _check_limits(commands, config)
-    try:
-        _say("ok", "scontrol", commands.path("scontrol"))
-    except SlurmwatchError as error:
-        _say("warning", "scontrol", f"{error}: node lists are expanded by ClusterShell instead")
-    return good
+    async for finding in Examination(config, commands, SystemClock()).findings():
+        note(finding)
+    for finding in local.examine(config, daemon_at):
+        note(finding)
 
 
-async def _check_standing(commands: Commands, name: str, suffix: str) -> bool:
-    """Say whether sacct may show nothing although there is something; it would not say so itself."""
-    known = name or await Scontrol(commands).cluster_name() or ""
-    standing = await Sacctmgr(commands, cluster=known).standing()
-    if standing.clusters is None or standing.sees_all is None:
-        _say("warning", f"visibility{suffix}", "sacctmgr does not tell what slurmdbd knows of cluster and user")
-    elif standing.fault:
-        _say("failed", f"visibility{suffix}", REASONS[standing.fault])
-        return False
-    else:
-        seen = "everybody's jobs" if standing.sees_all else "everybody's jobs, as PrivateData hides none"
-        _say("ok", f"visibility{suffix}", f"slurmdbd knows {known or 'the cluster'}; this user sees {seen}")
-    return True
-
-
-async def _check_limits(commands: Commands, config: Config) -> None:
-    """Hold slurmdbd's limits against the configuration; what nobody tells is no failure."""
-    limits = await Sacctmgr(commands).limits()
-    if limits is None:
-        _say("warning", "limits", "sacctmgr does not tell slurmdbd's configuration now")
-        return
-    if limits.purge_seconds is not None and config.poll.since > limits.purge_seconds:
-        purged = spoken_duration(limits.purge_seconds)
-        _say(
-            "warning", "limits", f"poll.since is longer ago than PurgeJobAfter ({purged}): what is purged is gone"
-        )
-    shown = "none" if limits.query_seconds is None else spoken_duration(limits.query_seconds)
-    _say("ok", "limits", f"MaxQueryTimeRange: {shown}")
-
-
-async def _try(what: str, attempt: Callable[[], Awaitable[str]]) -> bool:
-    try:
-        _say("ok", what, await attempt())
-    except (SlurmwatchError, ValueError) as error:
-        _say("failed", what, str(error))
-        return False
-    return True
-
-
-def _say(mark: str, what: str, text: str) -> None:
-    click.echo(f"{click.style(f'{mark:8}', fg=_MARKS[mark])} {what}: {text}")
+def _say(finding: Finding) -> None:
+    mark = f"{finding.mark:8}"
+    if tables.colours():
+        mark = click.style(mark, fg=_COLOURS[finding.mark])
+    todo = f" -> {finding.todo}" if finding.todo else ""
+    click.echo(f"{mark} {finding.check}: {shown(' '.join(finding.text.split()))}{todo}", color=tables.colours())

@@ -105,14 +105,25 @@ def load(path: Path | None, flags: Mapping[str, str | None]) -> Config:
     Raises:
         ConfigError: With a line for each fault.
     """
+    config = _loaded(path, flags)
+    configure(format=config.log.format, level=config.log.level)
+    return config
+
+
+def configuration_of(path: Path | None, store: Path | None) -> Config:
+    """Read the configuration for a command that only looks: no logging is set up.
+
+    Raises:
+        ConfigError: With a line for each fault.
+    """
+    return _loaded(path, {"store": None if store is None else str(store)})
+
+
+def _loaded(path: Path | None, flags: Mapping[str, str | None]) -> Config:
     layer: dict[str, dict[str, Any]] = {}
     for name, value in flags.items():
         if value is not None:
             section, key = _KEYS[name]
             layer.setdefault(section, {})[key] = value
     kinds = sink_kinds()
-    config = configuration.load(
-        path, sink_options={name: kind.options for name, kind in kinds.items()}, flags=layer
-    )
-    configure(format=config.log.format, level=config.log.level)
-    return config
+    return configuration.load(path, sink_options={name: kind.options for name, kind in kinds.items()}, flags=layer)

@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 
 _STYLES = {
     "COMPLETED": "green", "CANCELLED": "yellow", "PREEMPTED": "yellow", "REQUEUED": "yellow",
-    "RESIZING": "yellow", "REVOKED": "yellow", "ok": "green", "warning": "yellow",
+    "RESIZING": "yellow", "REVOKED": "yellow", "ok": "green", "warning": "yellow", "not configured": "yellow",
 }  # fmt: skip
 _TIMES = frozenset({"submit", "eligible", "start", "end", "time", "observed", "read_at"})
 _FLEXIBLE = frozenset({"name", "node_list", "nodes", "work_dir", "submit_line", "account", "partition", "text"})
@@ -50,7 +50,9 @@ class Column:
     @property
     def title(self) -> str:
         """What stands above it in a table."""
-        return _TITLES.get(self.name, self.name.rpartition(".")[2].removesuffix("_seconds")).upper()
+        return (
+            _TITLES.get(self.name, self.name.rpartition(".")[2].removesuffix("_seconds")).upper().replace("_", " ")
+        )
 
     @property
     def flexible(self) -> bool:

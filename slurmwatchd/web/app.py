@@ -1,4 +1,4 @@
-"""The pages: `/`, `/metrics`, `/-/healthy`, `/-/ready`. None of them asks the store or Slurm anything."""
+"""The pages: `/`, `/metrics` and those below `/-/`. None of them asks the store or Slurm anything."""
 
 from html import escape
 
@@ -13,6 +13,7 @@ from starlette.routing import Route
 from slurmwatchd._version import __version__
 from slurmwatchd.clock import rfc3339
 from slurmwatchd.health import Health
+from slurmwatchd.web.status import status
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -79,12 +80,16 @@ def make_app(health: Health, registry: CollectorRegistry) -> Starlette:
             return PlainTextResponse(text, status_code=503, headers=_HEADERS)
         return PlainTextResponse("slurmwatchd is ready.\n", headers=_HEADERS)
 
+    async def state(_: Request) -> Response:
+        return Response(status(health), media_type="application/json", headers=_HEADERS)
+
     return Starlette(
         routes=[
             Route("/", index),
             Route("/metrics", metrics),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
+            Route("/-/status", state),
         ]
     )
 

@@ -1,0 +1,179 @@
+"""`slurmwatchd status`: what the daemon is doing."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slurmwatchd.cli import daemon_seen, tables
+from slurmwatchd.cli.options import configuration_of
+from slurmwatchd.cli.reading import open_store, store_options
+from slurmwatchd.cli.tables import Column
+from slurmwatchd.clock import rfc3339
+from slurmwatchd.config import Config
+from slurmwatchd.printable import shown
+from slurmwatchd.store import telling
+from slurmwatchd.store.asking import StoreReader
+from slurmwatchd.units import spoken_duration
+
+NOT_RUNNING = 3
+TROUBLE = 4
+
+State = dict[str, Any]
+
+_CLUSTERS = "cluster,read_up_to,lag_seconds,holes,last_reading,state"
+_SINKS = "sink,position,waiting,lag_seconds,state"
+
+
+@click.command("status")
+@store_options
+@click.option("--json", "as_json", is_flag=True, help="A JSON object.")
+def command(config: Path | None, store: Path | None, *, as_json: bool) -> None:
+    """Show what the daemon is doing: how far it has read, what its sinks have, what waits and what is wrong.
+
+    The store tells most of it, whether a daemon runs or not. What a running one says of itself (why a reading or a
+    delivery fails) is asked over HTTP, where it listens on this machine.
+
+    Example: slurmwatchd status
+
+    Exit codes: 0 it runs and nothing is wrong; 1 the store cannot be read; 2 the command line is wrong; 3 it does
+    not run; 4 it runs, and something is wrong; 75 the store is busy, try again; 78 the configuration is wrong.
+    """
+    settings = configuration_of(config, store)
+    with open_store(config, settings.store.path) as reader:
+        state = _state(reader, settings, int(time.time()))
+    if as_json:
+        tables.write_json(state)
+    else:
+        _write(state)
+    sys.exit(TROUBLE if state["wrong"] and state["running"] else 0 if state["running"] else NOT_RUNNING)
+
+
+def _state(store: StoreReader, config: Config, now: int) -> State:
+    pid = daemon_seen.running_pid(config.store.path)
+    url = daemon_seen.loopback_url(config.web.listen)
+    told = daemon_seen.told_by(url) if url and pid is not None else None
+    if told is not None and told["pid"] != pid:
+        # Another daemon, with another store, has the address.
+        told = None
+    state: State = {
+        "running": pid is not None,
+        "pid": pid,
+        "url": url if told else None,
+        "version": told["version"] if told else None,
+        "not_ready": told["not_ready"] if told else [],
+        "stalled": told["stalled"] if told else [],
+        "store": {
+            "path": str(store.path),
+            "bytes": store.path.stat().st_size,
+            "schema": telling.schema(store),
+            "attempts": telling.attempts(store),
+            "newest_event": telling.newest(store),
+        },
+        "clusters": [_cluster(reading, told, now) for reading in telling.readings(store)],
+        "sinks": [_sink(position, config, told, now) for position in telling.positions(store)],
+        "quarantine": _quarantine(store),
+        "backfills": [_backfill(row) for row in telling.backfills(store)],
+    }
+    state["wrong"] = [
+        *(f"not ready: {reason}" for reason in state["not_ready"]),
+        *(f"stuck: {loop}" for loop in state["stalled"]),
+        *(f"cluster {row['cluster']}: {row['error']}" for row in state["clusters"] if row["error"]),
+        *(f"sink {row['sink']}: {row['error']}" for row in state["sinks"] if row["error"]),
+    ]
+    return state
+
+
+def _cluster(reading: telling.Reading, told: State | None, now: int) -> State:
+    ledger, last = reading.ledger, reading.last
+    own = told["clusters"].get(reading.cluster, {}) if told else {}
+    return {
+        "cluster": reading.cluster,
+        "horizon": rfc3339(ledger.horizon),
+        "read_up_to": rfc3339(ledger.watermark),
+        "lag_seconds": max(0, now - ledger.watermark),
+        "holes": [{"start": rfc3339(start), "end": rfc3339(end)} for start, end in ledger.holes()],
+        "last_reading": None if last is None else {**last, "read_at": rfc3339(last["read_at"])},
+        "error": own.get("error", ""),
+        "daemon": own or None,
+    }
+
+
+def _sink(position: telling.Position, config: Config, told: State | None, now: int) -> State:
+    oldest = position.oldest_waiting
+    own = told["sinks"].get(position.sink, {}) if told else {}
+    return {
+        "sink": position.sink,
+        "configured": position.sink in config.sinks,
+        "position": position.seq,
+        "waiting": position.behind,
+        "lag_seconds": 0 if oldest is None else max(0, now - oldest),
+        "moved": rfc3339(position.moved),
+        "error": own.get("error", ""),
+        "daemon": own or None,
+    }
+
+
+def _quarantine(store: StoreReader) -> State:
+    count, newest = telling.quarantine(store)
+    return {"rows": count, "newest": None if newest is None else rfc3339(newest)}
+
+
+def _backfill(row: State) -> State:
+    share = (row["reached"] - row["start"]) / max(1, row["end"] - row["start"])
+    times = {name: rfc3339(row[name]) for name in ("start", "end", "reached")}
+    return {**row, **times, "done": round(share, 4)}
+
+
+def _write(state: State) -> None:
+    if state["running"]:
+        told = f", {state['url']}, version {state['version']}" if state["url"] else ", not reached over HTTP"
+        click.echo(f"running     pid {state['pid']}{shown(told)}")
+    else:
+        click.echo("not running")
+    store = state["store"]
+    size = Column("size_bytes").text({"size_bytes": store["bytes"]})
+    click.echo(
+        f"store       {shown(store['path'])}: {store['attempts']:,} attempts, {size}, schema {store['schema']}"
+    )
+    quarantine = state["quarantine"]
+    newest = f", the newest of {tables.local_time(quarantine['newest'])}" if quarantine["newest"] else ""
+    click.echo(f"quarantine  {quarantine['rows']:,} rows{newest}")
+    click.echo()
+    tables.write_table([_cluster_row(row) for row in state["clusters"]], _columns(_CLUSTERS))
+    for row in state["clusters"]:
+        for hole in row["holes"]:
+            ends = f"{tables.local_time(hole['start'])} to {tables.local_time(hole['end'])}"
+            click.echo(f"hole        {shown(row['cluster'])}: never read: {ends}")
+    click.echo()
+    tables.write_table([_sink_row(row) for row in state["sinks"]], _columns(_SINKS))
+    for row in state["backfills"]:
+        ends = f"{tables.local_time(row['start'])} to {tables.local_time(row['end'])}"
+        click.echo(f"backfill    {shown(row['cluster'])}: {ends}, {row['done']:.0%} read")
+    for line in state["wrong"]:
+        click.echo(f"wrong       {shown(line)}")
+
+
+def _columns(names: str) -> list[Column]:
+    return [Column(name) for name in names.split(",")]
+
+
+def _cluster_row(row: State) -> State:
+    last = row["last_reading"]
+    told = ""
+    if last is not None:
+        rows = f"{last['rows']} rows, {last['new']} new, {spoken_duration(last['seconds'])}"
+        told = f"{tables.local_time(last['read_at'])} ({last['found_by']}: {rows})"
+    return {
+        **row,
+        "read_up_to": tables.local_time(row["read_up_to"]),
+        "holes": len(row["holes"]),
+        "last_reading": told,
+        "state": "failing" if row["error"] else "ok",
+    }
+
+
+def _sink_row(row: State) -> State:
+    return {**row, "state": "failing" if row["error"] else "ok" if row["configured"] else "not configured"}

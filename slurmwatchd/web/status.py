@@ -1,0 +1,24 @@
+"""`/-/status`: what the daemon knows of itself, for `slurmwatchd status` and other programs."""
+
+import os
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from slurmwatchd._version import __version__
+from slurmwatchd.health import Health
+
+
+def status(health: Health) -> bytes:
+    """Write the daemon's health as a JSON object: each part's own fields, and what keeps it from being ready."""
+    value: dict[str, Any] = {
+        "program": "slurmwatchd",
+        "version": __version__,
+        "pid": os.getpid(),
+        "not_ready": health.not_ready(),
+        "stalled": health.stalled(),
+        "clusters": {name: asdict(entry) for name, entry in health.clusters.items()},
+        "sinks": {name: asdict(entry) for name, entry in health.sinks.items()},
+    }
+    return orjson.dumps(value, default=str, option=orjson.OPT_APPEND_NEWLINE)
