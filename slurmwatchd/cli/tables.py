@@ -137,11 +137,12 @@ def _write_json(rows: Iterable[Row], columns: Sequence[Column], *, whole: bool) 
 
 def _write_csv(rows: Iterable[Row], columns: Sequence[Column]) -> int:
     on_terminal = sys.stdout.isatty()
-    click.echo(_csv_line([column.name for column in columns]), nl=False)
+    # With colours, or click would take out of a name what it holds for one.
+    click.echo(_csv_line([column.name for column in columns]), nl=False, color=True)
     count = 0
     for count, row in enumerate(rows, 1):  # noqa: B007 - how many there were
         values = [_plain(column.of(row)) for column in columns]
-        click.echo(_csv_line([shown(value) for value in values] if on_terminal else values), nl=False)
+        click.echo(_csv_line([shown(value) for value in values] if on_terminal else values), nl=False, color=True)
     return count
 
 
