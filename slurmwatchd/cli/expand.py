@@ -21,7 +21,7 @@ from slurmwatchd.sources.scontrol import Scontrol
 def command(nodelists: tuple[str, ...], config: Path | None, separator: str, *, unique: bool, count: bool) -> None:
     """Print the nodes that node lists name, in Slurm's order; from standard input where none is given.
 
-    scontrol is asked where there is one; else ClusterShell, which knows the same grammar.
+    scontrol is asked where there is one; else ClusterShell, which knows the same grammar and sorts each list.
 
     Example: slurmwatchd expand 'n[08-11],gpu[1-2]'
 

@@ -26,7 +26,7 @@ def ask(config: Path, *arguments: str, stdin: str = "") -> Ran:
 
 
 def test_lists_become_nodes_in_their_order(config: Path) -> None:
-    assert ask(config, "expand", "n[08-10],gpu1").out.split() == ["n08", "n09", "n10", "gpu1"]
+    assert ask(config, "expand", "n[08-10],x1").out.split() == ["n08", "n09", "n10", "x1"]
     assert ask(config, "expand", "n[1-2]", "n2").out.split() == ["n1", "n2", "n2"]
     assert ask(config, "expand", "--unique", "n[1-2]", "n2").out.split() == ["n1", "n2"]
     assert ask(config, "expand", "--count", "n[1-2000]").out == "2000\n"
