@@ -2,8 +2,8 @@
 
 python -m tests.bench.bench_asking STORE
 
-STORE is what tests.bench.million makes. A command's time is that of the whole process less an interpreter that does
-nothing; CPU seconds stand beside it, since a machine with other work shows them more truly.
+STORE is what tests.bench.million makes. A command's time is that of the whole process less an interpreter that
+does nothing; CPU seconds stand beside it, since a machine with other work shows them more truly.
 """
 
 from __future__ import annotations

@@ -2,11 +2,9 @@
 
 python -m tests.bench.million STORE [--jobs 1000000] [--days 90]
 
-400 users of very different zeal on 1024 nodes; most jobs on one node, some on a few neighbours, one in twenty on six
-at random; one in thirty runs for days.
+400 users of very different zeal on 1024 nodes; most jobs on one node, some on a few neighbours, one in twenty on
+six at random; one in thirty runs for days.
 """
-
-from __future__ import annotations
 
 import random
 from collections.abc import Iterator

@@ -1,0 +1,264 @@
+"""`check`: each thing it looks at, well and unwell, on a simulated Slurm."""
+
+import http.server
+import json
+import os
+import pwd
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from slurmwatchd.doctor.local import file_system
+from slurmwatchd.simslurm import SimCluster, install_commands
+from tests.acceptance.process import DaemonProcess, free_port
+from tests.integration.asked import run
+
+OWN_NAME = pwd.getpwuid(os.geteuid()).pw_name
+
+
+class Site:
+    """A simulated Slurm, a configuration, and what `check` says of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cluster = SimCluster.create(folder / "slurm.db", version="24.11.5")
+        self.bin = folder / "bin"
+        install_commands(self.bin, self.cluster.path)
+        self.port = free_port()
+        self.more = ""
+
+    def ask(self, *arguments: str) -> tuple[int, dict[str, tuple[str, str, str]]]:
+        """Return the exit code, and of each check its mark, text and what to do."""
+        file = self.folder / "slurmwatchd.toml"
+        file.write_text(
+            f'[slurm]\nbin_dir = "{self.bin}"\n{self.more}\n[store]\npath = "{self.folder}/state/store.db"\n'
+            f'[sinks.jobs]\ntype = "jsonl"\npath = "{self.folder}/log/jobs.jsonl"\n'
+            f'[web]\nlisten = "127.0.0.1:{self.port}"\n'
+        )
+        ran = run("check", "--config", file, "--json", *arguments)
+        told = json.loads(ran.out)
+        assert told["ok"] is (ran.code == 0)
+        return ran.code, {row["check"]: (row["mark"], row["text"], row["todo"]) for row in told["findings"]}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    made.cluster.close()
+
+
+@contextmanager
+def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Be nobody special, as far as the program can tell."""
+    with monkeypatch.context() as patch:
+        patch.setattr("slurmwatchd.doctor.slurm.os.geteuid", lambda: 65534)
+        yield
+
+
+def test_all_is_well(site: Site) -> None:
+    code, found = site.ask()
+    assert (code, {mark for mark, _, _ in found.values()}) == (0, {"ok"}), found
+    assert list(found) == [
+        "configuration", "sacct", "scontrol", "sdiag", "sacctmgr", "slurmdbd", "clusters", "privileges", "purge",
+        "query range", "clock", "store", "sink jobs", "port",
+    ]  # fmt: skip
+    assert found["sacct"][1] == f"slurm 24.11.5, {site.bin}/sacct"
+    assert found["clusters"][1] == "slurmdbd knows sim"
+    assert not (site.folder / "state").exists()
+
+
+def test_a_line_a_finding_with_what_to_do(site: Site) -> None:
+    site.cluster.set_slurmdbd_down()
+    site.ask()
+    ran = run("check", "--config", site.folder / "slurmwatchd.toml")
+    assert ran.code == 1
+    lines = ran.out.splitlines()
+    assert lines[0] == "ok       configuration: valid; sinks: jobs, prometheus"
+    failed = [line for line in lines if line.startswith("failed   slurmdbd: ")]
+    assert len(failed) == 1
+    assert failed[0].endswith(" -> see that slurmdbd and munge run, and run sacct by hand")
+
+
+def test_missing_commands(site: Site) -> None:
+    for name in ("scontrol", "sdiag"):
+        (site.bin / name).unlink()
+    code, found = site.ask()
+    assert code == 0
+    assert found["scontrol"][:2] == (
+        "warning",
+        f"scontrol is not in slurm.bin_dir ({site.bin}): node lists are expanded by ClusterShell instead",
+    )
+    assert found["sdiag"][0] == found["clock"][0] == "warning"
+    (site.bin / "sacct").unlink()
+    code, found = site.ask()
+    assert (code, found["sacct"]) == (
+        1,
+        (
+            "failed",
+            f"sacct is not in slurm.bin_dir ({site.bin})",
+            "install Slurm's commands, or set slurm.bin_dir",
+        ),
+    )
+
+
+def test_an_old_release_and_mixed_ones(site: Site) -> None:
+    fake = site.bin / "sdiag"
+    fake.unlink()
+    fake.write_text("#!/bin/sh\necho slurm 19.05.8\n")
+    fake.chmod(0o755)
+    code, found = site.ask()
+    assert code == 0
+    assert found["sdiag"][:2] == ("warning", f"slurm 19.05.8, {fake}: older than 20.11")
+    assert found["versions"][0] == "warning"
+
+
+def test_a_cluster_that_slurmdbd_does_not_know(site: Site) -> None:
+    site.more = 'clusters = ["sim", "simm"]'
+    code, found = site.ask()
+    assert (code, found["clusters"]) == (
+        1,
+        ("failed", "slurmdbd does not know simm; it knows sim", "mend slurm.clusters"),
+    )
+
+
+def test_private_data_hides_jobs_from_who_is_no_operator(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.cluster.set_private_data("jobs", "usage")
+    code, found = site.ask()
+    assert (code, found["privileges"][0]) == (0, "ok")
+    nobody = pwd.getpwuid(65534).pw_name
+    with ordinary_user(monkeypatch):
+        code, found = site.ask()
+        assert (code, found["privileges"]) == (
+            1,
+            (
+                "failed",
+                f"PrivateData has jobs: sacct shows {nobody} none, and does not say so",
+                f"sacctmgr add user {nobody} account=root adminlevel=Operator",
+            ),
+        )
+        site.cluster.add_user(nobody, 65534, admin_level="Operator")
+        code, found = site.ask()
+        assert (code, found["privileges"][:2]) == (0, ("ok", f"PrivateData has jobs, and {nobody} sees them all"))
+
+
+def test_limits_against_the_configuration(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.cluster.set_purge_job_after("36 hours")
+    code, found = site.ask()
+    assert (code, found["purge"][:2]) == (0, ("warning", "poll.reread reaches behind PurgeJobAfter (1d12h)"))
+    with ordinary_user(monkeypatch):
+        for seconds, mark in ((200, "failed"), (3600, "warning"), (86_400, "ok")):
+            site.cluster.set_max_query_time_range(seconds)
+            code, found = site.ask()
+            assert (code, found["query range"][0]) == (int(mark == "failed"), mark)
+    assert site.ask()[1]["query range"][1] == "no limit for this user"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "mark", "text"),
+    [
+        (30, "warning", "slurmctld's clock is 30s ahead of this machine's"),
+        (-600, "failed", "slurmctld's clock is 10m00s behind this machine's, more than poll.overlap"),
+    ],
+)
+def test_clocks_that_differ(site: Site, seconds: int, mark: str, text: str) -> None:
+    fake = site.bin / "sdiag"
+    fake.unlink()
+    fake.write_text(
+        '#!/bin/sh\n[ "$1" = -V ] && echo slurm 24.11.5 && exit\n'
+        f'echo "sdiag output at X ($(($(date +%s) + {seconds})))"\n'
+    )
+    fake.chmod(0o755)
+    _, found = site.ask()
+    assert found["clock"][0] == mark
+    spoken = found["clock"][1]
+    assert spoken.startswith("slurmctld's clock is ")
+    assert (" ahead of " in spoken) is (seconds > 0)
+    assert ("more than poll.overlap" in spoken) is ("more than poll.overlap" in text)
+
+
+def test_a_store_that_is_none_and_paths_that_cannot_be_written(site: Site) -> None:
+    state = site.folder / "state"
+    state.mkdir()
+    with closing(sqlite3.connect(state / "store.db")) as other:
+        other.execute("CREATE TABLE t (x)")
+    (site.folder / "log").write_text("a file where a folder should be")
+    code, found = site.ask()
+    assert code == 1
+    assert found["store"][:2] == (
+        "failed",
+        f"{state}/store.db: is an SQLite database, but not a store of slurmwatchd",
+    )
+    assert found["sink jobs"][:2] == ("failed", f"{site.folder}/log is not a folder")
+
+
+def test_a_folder_that_is_not_ours_to_write(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slurmwatchd.doctor.local.os.access", lambda path, mode: "log" not in str(path))
+    (site.folder / "log").mkdir()
+    code, found = site.ask()
+    assert code == 1
+    assert found["sink jobs"] == (
+        "failed",
+        f"{site.folder}/log/jobs.jsonl cannot be written: {site.folder}/log forbids it",
+        f"let the user {OWN_NAME} write there, or run this check as the service's user",
+    )
+    assert found["store"][0] == "ok"
+
+
+def test_network_disks_and_full_ones(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("slurmwatchd.doctor.local._kind_of", lambda folder: "nfs4")
+        code, found = site.ask()
+        assert (code, found["store"][0], found["sink jobs"][0]) == (1, "failed", "warning")
+        assert found["store"][2] == "put it on a local disk"
+    room = os.statvfs(site.folder)
+    for free, mark in ((10, "failed"), (500 << 20, "warning")):
+        left = os.statvfs_result((1, 1, *room[2:4], free, *room[5:]))
+        with monkeypatch.context() as patch:
+            patch.setattr("slurmwatchd.doctor.local.os.statvfs", lambda folder, left=left: left)
+            assert site.ask()[1]["store"][0] == mark
+
+
+MOUNTS = r"""22 1 254:0 / / rw - ext4 /dev/vda rw
+30 22 0:40 / /data rw shared:1 - nfs4 server:/data rw
+31 30 0:41 / /data/with\040space rw - xfs /dev/vdb rw
+32 22 0:42 / /data rw - lustre mds:/x rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/var/lib", "ext4"), ("/data/x", "lustre"), ("/data/with space/x", "xfs"), ("/database", "ext4")],
+)
+def test_the_file_system_of_a_path_is_that_of_the_mount_it_is_below(path: str, kind: str) -> None:
+    assert file_system(Path(path), MOUNTS) == kind
+
+
+def test_a_port_that_another_program_has(site: Site) -> None:
+    with http.server.HTTPServer(("127.0.0.1", site.port), http.server.BaseHTTPRequestHandler) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        try:
+            code, found = site.ask()
+        finally:
+            other.shutdown()
+            thread.join()
+    assert (code, found["port"]) == (
+        1,
+        ("failed", f"127.0.0.1:{site.port}: Address already in use", "name another address in web.listen"),
+    )
+
+
+def test_a_port_that_our_own_daemon_has(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.start_ready()
+        assert daemon.process is not None
+        done = daemon.run("check")
+        assert done.returncode == 0, done.stdout
+        assert (
+            f"port: 127.0.0.1:{daemon.port} is held by slurmwatchd itself, pid {daemon.process.pid}" in done.stdout
+        )
