@@ -58,7 +58,7 @@ class _Commands(click.Group):
         """Run a command; click would make a reader who has gone an exit status of 1, which says that it failed."""
         try:
             return super().invoke(ctx)
-        except (BrokenPipeError, _ReaderGoneError):
+        except BrokenPipeError:
             raise _ReaderGoneError from None
 
 
