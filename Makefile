@@ -65,5 +65,5 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.development: pyproject.toml | $(BIN)/python
-	$(PIP) -e '.[dev,dataframe]'
+	$(PIP) -e '.[dev,dataframe,parquet]'
 	@touch $@ $(VENV)/.runtime

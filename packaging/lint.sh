@@ -36,4 +36,16 @@ if have logrotate logrotate/; then
         exit 1
     fi
 fi
+if have man man/; then
+    complaints=$(LC_ALL=C.UTF-8 man --warnings -E UTF-8 -l -Tutf8 -Z man/slurmwatchd.1 2>&1 >/dev/null)
+    if [ -n "$complaints" ]; then
+        echo "$complaints" >&2
+        exit 1
+    fi
+fi
+for shell in bash zsh fish; do
+    if have $shell completions/slurmwatchd.$shell; then
+        $shell -n completions/slurmwatchd.$shell
+    fi
+done
 echo "packaging: checked"
