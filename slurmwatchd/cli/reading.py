@@ -35,14 +35,14 @@ MOMENT = Moment()
 
 
 def store_options(function: F) -> F:
-    """Add `--config` and `--store`: all that a question to the store needs."""
+    """Add `--config` and `--store`: all that a question to the store needs. Who opens them says what is wrong."""
     options = (
         click.option(
-            "--config", "config", type=click.Path(path_type=Path, dir_okay=False),
+            "--config", "config", type=click.Path(path_type=Path, readable=False), metavar="FILE",
             help="The configuration file [default: $SLURMWATCHD_CONFIG, else /etc/slurmwatchd/slurmwatchd.toml].",
         ),
         click.option(
-            "--store", "store", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+            "--store", "store", type=click.Path(path_type=Path, readable=False), metavar="FILE",
             help="The store [default: store.path of the configuration].",
         ),
     )  # fmt: skip
