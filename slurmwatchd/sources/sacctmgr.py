@@ -42,7 +42,7 @@ class Standing:
     Attributes:
         clusters: All that slurmdbd has accounts of.
         limits: Under which slurmdbd answers.
-        sees_all: Whether this user is no ordinary one.
+        sees_all: Whether this user is shown everybody's jobs.
         cluster: The one that is watched; empty where its name is not known.
     """
 
@@ -56,9 +56,7 @@ class Standing:
         """Why sacct may show nothing although there is something; empty where nothing speaks for that."""
         if self.clusters is not None and self.cluster and self.cluster.lower() not in self.clusters:
             return UNKNOWN_CLUSTER
-        if self.limits is not None and "jobs" in self.limits.private and self.sees_all is False:
-            return NO_PRIVILEGES
-        return ""
+        return NO_PRIVILEGES if self.sees_all is False else ""
 
 
 class Sacctmgr:
@@ -79,20 +77,24 @@ class Sacctmgr:
     async def standing(self) -> Standing:
         """Return what slurmdbd knows of the cluster and of the user who asks."""
         limits = await self.limits()
-        levels = await self._show("user", self._user, "format=user,adminlevel")
         clusters = await self._show("cluster", "format=cluster")
-        sees_all = None
-        if limits is not None and levels is not None:
-            words = [line.split("|") for line in levels]
-            sees_all = self._user == limits.slurm_user or any(
-                len(word) > 1 and word[0] == self._user and word[1].lower() in _ALL_SEEING for word in words
-            )
+        sees_all = None if limits is None else await self._sees_all(limits)
         return Standing(
             clusters=frozenset(line.split("|")[0].lower() for line in clusters) if clusters else None,
             limits=limits,
             sees_all=sees_all,
             cluster=self._cluster,
         )
+
+    async def _sees_all(self, limits: Limits) -> bool | None:
+        """Tell whether this user is shown everybody's jobs; asked only where some are not."""
+        if "jobs" not in limits.private or self._user == limits.slurm_user:
+            return True
+        levels = await self._show("user", self._user, "format=user,adminlevel")
+        if levels is None:
+            return None
+        words = [line.split("|") for line in levels]
+        return any(len(word) > 1 and word[0] == self._user and word[1].lower() in _ALL_SEEING for word in words)
 
     async def _show(self, *arguments: str) -> list[str] | None:
         """Return the lines of `sacctmgr show`, or None where it fails."""
