@@ -19,7 +19,12 @@ from tests.unit.sacct_rows import (
     ordered,
 )
 
-ORDINARY = [ordered(row, LAYOUT.fields) for row in (FAILED, CANCELLED_PENDING_ARRAY, HETEROGENEOUS, ARRAY_TASK)]
+# 22.05 and older often print the end for the start that never was.
+STARTED_AT_ITS_END = {**CANCELLED_PENDING_ARRAY, "Start": CANCELLED_PENDING_ARRAY["End"]}
+ORDINARY = [
+    ordered(row, LAYOUT.fields)
+    for row in (FAILED, CANCELLED_PENDING_ARRAY, STARTED_AT_ITS_END, HETEROGENEOUS, ARRAY_TASK)
+]
 
 
 def turned(rows: list[list[bytes]]) -> Columns:
