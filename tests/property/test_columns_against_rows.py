@@ -58,3 +58,9 @@ def test_a_memo_that_is_full_begins_anew_and_reads_the_same() -> None:
     with patch.object(columns, "MEMO_VALUES", 3):
         readings, _ = ColumnReader(LAYOUT).read(turned(rows))
     assert [reading.record.elapsed_seconds for reading in readings] == [number % 7 for number in range(50)]
+
+
+def test_a_number_longer_than_any_real_one_is_refused_in_a_batch_too() -> None:
+    for name in ("JobIDRaw", "Submit", "UID"):
+        rows = [ordered(row, LAYOUT.fields) for row in (FAILED, {**FAILED, name: b"9" * 25})]
+        assert ColumnReader(LAYOUT).read(turned(rows)) == one_by_one(rows)
