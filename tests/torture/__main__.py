@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.torture.arena import LAST_REREAD, Arena
 from tests.torture.disk import enter_private_mounts
@@ -57,8 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arena = Arena(_made(folder / "run"), Random(seed), small_disks=small_disks, program=program)  # noqa: S311 - nothing secret
     agreed = False
     try:
-        season = SABOTAGES[options.without].season if options.without else None
-        harms = Harms(arena, long=options.seconds >= LONG_RUN, season=season)
+        harms = Harms(arena, long=options.seconds >= LONG_RUN, **_emphasis(options.without))
         agreed = _torture(arena, harms, seed, options.seconds, options.patience)
     finally:
         arena.close()
@@ -134,6 +133,11 @@ def _disagree(arena: Arena, found: Verdict, totals: str) -> bool:
     log = arena.daemon.log.read_text(encoding="utf-8", errors="replace").splitlines()
     _say("\n".join(["--- end of the daemon's log", *log[-LOG_LINES:]]))
     return False
+
+
+def _emphasis(without: str | None) -> dict[str, Any]:
+    """Return what is to be done more often where a protection was taken out."""
+    return {"season": SABOTAGES[without].season, "favours": SABOTAGES[without].favours} if without else {}
 
 
 def _say(text: str) -> None:

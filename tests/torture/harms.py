@@ -36,13 +36,14 @@ VERSIONS = ("21.08.8", "22.05.8", "23.02.7", "23.11.3", "24.05.4", "24.11.5")
 class Harms:
     """Draws harms and does them."""
 
-    def __init__(self, arena: Arena, *, long: bool, season: Wish | None = None) -> None:
+    def __init__(self, arena: Arena, *, long: bool, season: Wish | None = None, favours: str = "") -> None:
         """Prepare.
 
         Args:
             arena: Where.
             long: Whether there is time for what takes a minute.
             season: The failure that comes in seasons, and often; None draws one.
+            favours: The name of a harm that comes often.
         """
         self._arena = arena
         self._dice = arena.dice
@@ -59,6 +60,7 @@ class Harms:
             kinds[self._full_disk] = 4
         if long:
             kinds[self._hanging_scontrol] = 1
+        kinds |= {kind: 30 for kind in kinds if _name(kind) == favours}
         self._kinds, self._weights = list(kinds), list(kinds.values())
         self._seasons = (season,) if season else NARROW_FAILURES
         self._failing = False
@@ -73,7 +75,7 @@ class Harms:
 
     def _do(self, kind: Callable[[], str]) -> None:
         what = kind()
-        name = kind.__name__.strip("_").replace("_", " ")
+        name = _name(kind)
         self._arena.note(f"harm: {name}: {what or 'not now'}")
         if what:
             self._arena.done[name] += 1
@@ -256,3 +258,7 @@ class Harms:
         disk.fill(leave)
         self._arena.later(seconds, disk.free)
         return f"{disk.folder.name}: {leave} bytes left for {seconds:.1f} s"
+
+
+def _name(kind: Callable[[], str]) -> str:
+    return kind.__name__.strip("_").replace("_", " ")

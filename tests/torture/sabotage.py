@@ -21,6 +21,7 @@ class Sabotage(NamedTuple):
 
     Attributes:
         season: The failure it protects against, where the torture would meet that by luck only.
+        favours: The harm it protects against, likewise.
     """
 
     what: str
@@ -28,6 +29,7 @@ class Sabotage(NamedTuple):
     old: str
     new: str
     season: Wish | None = None
+    favours: str = ""
 
 
 SABOTAGES = {
@@ -97,6 +99,7 @@ SABOTAGES = {
         "sinks/jsonl.py",
         "due, offset = self._settle(self._descriptor, self._start(due), due)",
         "offset = self._start(due)",
+        favours="kill as file grows",
     ),
     "cursor": Sabotage(
         "the cursor moves before the lines are written",
@@ -106,12 +109,14 @@ SABOTAGES = {
         "            newest = events[-1].seq\n"
         "            await outbox.advance(parts.database, self.name, newest, {}, now=int(parts.clock.now()))\n"
         "            state = await self._sink.write(wanted) if wanted else {}\n",
+        favours="kill as file grows",
     ),
     "rotation": Sabotage(
         "the file rotated last is not looked into",
         "sinks/jsonl.py",
         "due, mark = self._finish_rotated(self._mark, due)",
         "mark = None",
+        favours="rotate",
     ),
     "totals": Sabotage(
         "the prometheus sink's totals are not kept",
