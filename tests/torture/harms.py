@@ -99,12 +99,13 @@ class Harms:
         return self._fault(kind, wish, count=self._dice.choice((1, 1, 2, 4)))
 
     def _season(self) -> str:
-        # Every call fails for longer than the schedule of re-reads: only who notices reads all that again.
+        # Every call fails for longer than the schedule of re-reads, the last of which may wait half its age: only who
+        # notices reads all that again.
         if self._failing:
             return ""
         self._failing = True
         kind, wish = self._dice.choice(self._seasons)
-        seconds = self._dice.uniform(1.0, 1.4) * LAST_REREAD
+        seconds = self._dice.uniform(1.6, 2.1) * LAST_REREAD
         self._arena.later(seconds, self._end_season)
         return f"{seconds:.1f} s of {self._fault(kind, wish, count=None, seconds=seconds)}"
 
@@ -161,7 +162,7 @@ class Harms:
 
     def _long_outage(self) -> str:
         # Longer than the schedule of re-reads: what ended in it is found because the outage was noticed.
-        return self._stop_slurmdbd(self._dice.uniform(1.0, 1.4) * LAST_REREAD, after=self._dice.uniform(1, 6))
+        return self._stop_slurmdbd(self._dice.uniform(1.6, 2.1) * LAST_REREAD, after=self._dice.uniform(1, 6))
 
     def _stop_slurmdbd(self, seconds: float, *, after: float) -> str:
         if self._arena.is_out:
