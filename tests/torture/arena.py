@@ -29,7 +29,7 @@ LAST_REREAD = REREADS[-1]
 """What becomes visible or changes when it is older is found by the doubt about an outage, or not at all."""
 
 ANSWER_SECONDS = 15.0
-"""How long a daemon that lives may take until its web server answers."""
+"""How long a second daemon may take to be refused."""
 
 _TOLD_SIGNALS = (-signal.SIGKILL, -signal.SIGTERM, 0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -99,8 +100,8 @@ class Harms:
         return self._fault(kind, wish, count=self._dice.choice((1, 1, 2, 4)))
 
     def _season(self) -> str:
-        # Every call fails for longer than the schedule of re-reads, the last of which may wait half its age: only who
-        # notices reads all that again.
+        # Every call fails for longer than the schedule of re-reads, the last of which may wait half its age: only
+        # who notices reads all that again.
         if self._failing:
             return ""
         self._failing = True
@@ -222,7 +223,11 @@ class Harms:
     def _second_daemon(self) -> str:
         if self._arena.daemon.get("/-/healthy")[0] != 200:
             return ""
-        done = self._arena.daemon.run("run", "--listen", "", timeout=ANSWER_SECONDS)
+        try:
+            done = self._arena.daemon.run("run", "--listen", "", timeout=ANSWER_SECONDS)
+        except subprocess.TimeoutExpired:
+            # It was killed. A machine too busy to start it in time says nothing about it.
+            return f"no answer in {ANSWER_SECONDS:.0f} s"
         if done.returncode != 1 or "is in use by another slurmwatchd" not in done.stderr:
             self._arena.ends.append(f"a second daemon was not refused: {done.returncode} {done.stderr[-300:]}")
         return f"exit {done.returncode}"
