@@ -117,7 +117,7 @@ class Arena:
             status = process.returncode
             self.daemon.process = None
             if self._wanted:
-                full = any(disk.is_full for disk in self.disks)
+                full = any(disk.was_full_lately for disk in self.disks)
                 self.note(f"daemon ended by itself, status {status}{' (a disk is full)' if full else ''}")
                 if not full:
                     self.ends.append(f"status {status}: {self.daemon.stderr().strip()[-300:]}")

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ SIZE = "96m"
 _PRIVATE = "SLURMWATCH_TORTURE_MOUNTS"
 _BALLAST = "ballast"
 _PIECE = 1 << 16
+_START_SECONDS = 10.0
 
 
 def enter_private_mounts() -> bool:
@@ -42,6 +44,12 @@ class SmallDisk:
         subprocess.run(argv, check=True)
         self.folder = folder
         self.is_full = False
+        self._freed = -_START_SECONDS
+
+    @property
+    def was_full_lately(self) -> bool:
+        """Whether a daemon that ends now may have met a full disk when it started."""
+        return self.is_full or time.monotonic() - self._freed < _START_SECONDS
 
     def fill(self, leave: int) -> None:
         """Take all room but some bytes."""
@@ -53,7 +61,8 @@ class SmallDisk:
     def free(self) -> None:
         """Give the room back."""
         (self.folder / _BALLAST).unlink(missing_ok=True)
-        self.is_full = False
+        if self.is_full:
+            self.is_full, self._freed = False, time.monotonic()
 
     def keep(self, folder: Path) -> None:
         """Copy everything out, as it is gone with this process, and what looks at it sees the copy."""
