@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from slurmwatchd.budget import Budget
+from slurmwatchd.collecting import Collector, CollectorParts
 from slurmwatchd.config import Config
 from slurmwatchd.daemon import Daemon, Outside, rules_of
 from slurmwatchd.delivery import Delivery, DeliveryParts
@@ -26,7 +27,8 @@ from slurmwatchd.sources.sacct import Sacct
 from slurmwatchd.sources.sacctmgr import Sacctmgr
 from slurmwatchd.sources.scontrol import Scontrol
 from slurmwatchd.sources.sdiag import Sdiag
-from slurmwatchd.store import ledger, meta
+from slurmwatchd.sources.steps import StepSource
+from slurmwatchd.store import ledger, meta, waiting
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.jobs import Intake
 from slurmwatchd.storing import PipelineParts
@@ -95,7 +97,9 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
             since_seconds=config.poll.since,
             late_seconds=max(config.poll.reread, default=0),
         ).prepare()
-        intake = await Intake.load(database)
+        intake = await Intake.load(database, usage=config.steps.mode != "off")
+        if config.steps.mode == "off":
+            await waiting.forget(database)
         metrics.store_seq.set(intake.last_seq)
         parts = DeliveryParts(database=database, clock=outside.clock, metrics=metrics, health=health)
         deliveries = [
@@ -144,6 +148,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                     rules_of(config),
                     since_seconds=config.poll.since,
                     timeout_seconds=config.slurm.timeout,
+                    collector=_collector(name, watcher_parts, config.steps.mode),
                 )
             )
         retrier = Retrier(
@@ -184,6 +189,23 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
             with anyio.CancelScope(shield=True):
                 for delivery in deliveries:
                     await delivery.close()
+
+
+def _collector(name: str, parts: PipelineParts, mode: str) -> Collector | None:
+    """Return what asks for the steps of a cluster's jobs, where they are wanted."""
+    if mode == "off":
+        return None
+    return Collector(
+        name,
+        CollectorParts(
+            source=StepSource(parts.sacct, full=mode == "full"),
+            database=parts.database,
+            intake=parts.intake,
+            clock=parts.clock,
+            metrics=parts.metrics,
+            committed=parts.committed,
+        ),
+    )
 
 
 def sinks_of(config: Config) -> dict[str, SinkOptions]:

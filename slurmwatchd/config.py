@@ -108,7 +108,8 @@ class StepsSection(Section):
     """What is asked about the steps of ended jobs."""
 
     mode: Literal["off", "summary", "full"] = "summary"
-    """How much: nothing, sums for each attempt, or each step. Read, but not acted on before usage events exist."""
+    """How much: nothing, sums for each attempt (`job_usage`), or each step besides. Where Slurm gathers no usage
+    (JobAcctGatherType=jobacct_gather/none), `off` saves its questions."""
 
 
 class StoreSection(Section):

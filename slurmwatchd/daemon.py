@@ -183,7 +183,9 @@ class Daemon:
 
     def _apply(self, new: Config) -> None:
         fixed = [
-            name for name in ("slurm", "store", "sinks", "web") if getattr(new, name) != getattr(self.config, name)
+            name
+            for name in ("slurm", "steps", "store", "sinks", "web")
+            if getattr(new, name) != getattr(self.config, name)
         ]
         if fixed:
             _log.warning("a restart is needed for the changes in some sections", sections=", ".join(fixed))

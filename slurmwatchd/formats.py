@@ -18,7 +18,7 @@ TIME_FIELDS = ("submit", "eligible", "start", "end")
 _FIELDS = JobRecord._fields
 _NEVER_CUT = frozenset({
     "id", "event", "schema", "seq", "revision", "time", "observed", "found_by",
-    "job_id_raw", "submit", "truncated",
+    "job_id_raw", "submit", "usage", "truncated",
 })  # fmt: skip
 _MARK = 60
 """Room left in a shortened line for the names of the fields that were cut."""
@@ -88,7 +88,8 @@ def flat(event: Event, *, max_line_bytes: int) -> bytes:
     """Write an event as one line of the `flat` format, with its newline.
 
     A line that would be longer than `max_line_bytes` loses its node names first (`nodes_omitted: true`);
-    if it is still too long its longest texts are cut and named under `truncated`. The store keeps all of it.
+    if it is still too long its longest texts are cut and its longest lists left out, and both are named under
+    `truncated`. The store keeps all of it.
 
     Args:
         event: What to write.
@@ -124,7 +125,7 @@ def _shortened(line: bytes, limit: int) -> bytes:
             # A character takes one to six bytes on the wire: cut by the average, at least one, and look again.
             fields[name] = value[: -(1 + excess * len(value) // _length(value))]
         else:
-            fields[name] = None
+            del fields[name]
         if name not in truncated:
             truncated.append(name)
         fields["truncated"] = truncated

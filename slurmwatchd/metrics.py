@@ -17,7 +17,7 @@ _LAG_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 class Metrics:
     """The daemon's own instruments, in a registry of their own."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:  # noqa: PLR0915 - a line a series
         """Register everything; `slurm_cluster` labels the cluster a series is about, `sink` the sink."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry or CollectorRegistry(auto_describe=True)
@@ -71,6 +71,22 @@ class Metrics:
         self.unparsed = counter(
             "unparsed_values_total", "Values of records that were kept as raw text, repeats included.", cluster
         )
+        self.step_lists = counter(
+            "step_lists_total", "Calls of sacct that ask for the steps of a list of jobs.", cluster
+        )
+        self.step_failures = counter(
+            "step_list_failures_total",
+            "Calls for steps that were not proved complete, and are made again.",
+            cluster,
+        )
+        self.step_seconds = counter(
+            "step_sacct_seconds_total", "Time spent in sacct for steps; sacct_seconds_total has it too.", cluster
+        )
+        self.usages = counter("usages_total", "Attempts whose usage was told.", cluster)
+        self.usages_incomplete = counter(
+            "usages_incomplete_total", "Attempts whose usage was told with steps missing.", cluster
+        )
+        self.usage_waiting = gauge("usage_waiting_attempts", "Attempts whose usage is still to be told.", cluster)
         self.last_poll = gauge(
             "last_successful_poll_timestamp_seconds", "When a reading was last proved complete.", cluster
         )

@@ -14,6 +14,7 @@ from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from slurmwatchd.breaker import Breaker
 from slurmwatchd.clock import Backoff
+from slurmwatchd.collecting import Collector
 from slurmwatchd.disks import Disks
 from slurmwatchd.doubt import Doubt
 from slurmwatchd.errors import (
@@ -50,7 +51,14 @@ class Watcher:
     """Reads one cluster's accounting into the store."""
 
     def __init__(
-        self, cluster: str, parts: PipelineParts, policy: Policy, *, since_seconds: int, timeout_seconds: float
+        self,
+        cluster: str,
+        parts: PipelineParts,
+        policy: Policy,
+        *,
+        since_seconds: int,
+        timeout_seconds: float,
+        collector: Collector | None = None,
     ) -> None:
         """Prepare; nothing is run.
 
@@ -60,9 +68,11 @@ class Watcher:
             policy: When to read what; `reconfigure` changes it.
             since_seconds: How far back the very first start begins.
             timeout_seconds: Of one sacct call, for the watchdog's patience.
+            collector: Asks for usage when no window is due; None where nobody wants it.
         """
         self.cluster = cluster
         self._parts = parts
+        self._collector = collector
         self._policy = policy
         self._reconfigured = anyio.Event()
         self._since_seconds = since_seconds
@@ -138,6 +148,8 @@ class Watcher:
         if error is not None:
             self._failed(error)
             raise error
+        if self._collector is not None:
+            await self._collector.drain()
 
     async def backfill(self) -> None:
         """Read what backfills have left, and what was never read; look at the present only if nobody ever did.
@@ -197,7 +209,9 @@ class Watcher:
                 if window is None:
                     if not forever:
                         return
-                    await self._wait(next_head(ledger, self._policy) - now)
+                    left = next_head(ledger, self._policy) - now
+                    if self._collector is None or not await self._collector.work(left):
+                        await self._wait(left)
                     continue
                 polled_last = window.head
                 fetched = await self._fetcher.fetch(window, ledger, rules)
@@ -255,7 +269,9 @@ class Watcher:
         interval = self._policy.interval
         wait = min(max(seconds, 0.05), interval)
         self._tick(wait)
-        self._reconfigured = anyio.Event()
+        woken, self._reconfigured = self._reconfigured.is_set(), anyio.Event()
+        if woken:
+            return
         async with anyio.create_task_group() as group:
 
             async def wake() -> None:
@@ -270,7 +286,11 @@ class Watcher:
         async with receive:
             async for fetched in receive:
                 async with fetched.resources:
-                    self._succeeded(fetched, await self._storer.store(fetched))
+                    stored = await self._storer.store(fetched)
+                    self._succeeded(fetched, stored)
+                if stored.total.new and self._collector is not None:
+                    # Whoever waits for the next poll has steps to ask for first.
+                    self._reconfigured.set()
 
     def _succeeded(self, fetched: Fetched, stored: Stored) -> None:
         self._backoff.reset()

@@ -5,7 +5,7 @@ in `formats.py`.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -63,6 +63,7 @@ class JobRecord(NamedTuple):
         job_id: As sacct prints it: `12`, `12_3`, `12+1`, `12_[0-9%2]`.
         job_id_raw: slurmdbd's `id_job`.
         array_tasks: For an array cancelled while pending: the task expression this one row stands for.
+        array_task_count: How many tasks those are; None where Slurm cut the expression.
         db_index: Decimal text: from 24.11 on it can exceed 2**63.
         state: One word, upper case.
         start: None where the attempt never started.
@@ -78,6 +79,7 @@ class JobRecord(NamedTuple):
     array_job_id: int | None = None
     array_task_id: int | None = None
     array_tasks: str | None = None
+    array_task_count: int | None = None
     het_job_id: int | None = None
     het_job_offset: int | None = None
     db_index: str | None = None
@@ -116,14 +118,25 @@ class JobRecord(NamedTuple):
     comment: str | None = None
     admin_comment: str | None = None
     system_comment: str | None = None
-    constraints: str | None = None
+    constraints: Sequence[str] | None = None
     reason: str | None = None
     extra: str | None = None
     failed_node: str | None = None
-    licenses: str | None = None
-    flags: str | None = None
+    licenses: Mapping[str, int] | None = None
+    flags: Sequence[str] | None = None
     priority: int | None = None
     container: str | None = None
+    mcs_label: str | None = None
+    reservation_id: int | None = None
+    std_in: str | None = None
+    std_out: str | None = None
+    std_err: str | None = None
+    qos_req: str | None = None
+    req_reservation: str | None = None
+    segment_size: int | None = None
+    original_sluid: str | None = None
+    exclusive: str | None = None
+    oversubscribe: str | None = None
     raw: Mapping[str, str] | None = None
 
 
@@ -137,10 +150,24 @@ same attempt when a cluster is upgraded to 24.11."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobUsage:
-    """What the steps of one attempt used. Sums are over steps, maxima over tasks.
+    """What the steps of one attempt used, as sacct and seff have it; None means that nobody measured it.
 
     Attributes:
+        cpu_seconds: sacct's TotalCPU: whole seconds from an hour on, milliseconds below.
+        max_rss_bytes: The largest MaxRSS of its steps: the peak of one task.
+        ave_rss_bytes: AveRSS of the step that `memory_bytes` is of.
+        memory_bytes: Peaks of resident memory, summed over the tasks of the step in which that is most. What seff
+            calls memory utilized.
+        max_vmsize_bytes: The largest MaxVMSize of its steps.
+        disk_read_bytes: Summed over all tasks of all steps, as `disk_write_bytes`.
+        energy_joules: As Slurm accounted it to the job; 0 where no energy is gathered.
+        gpu_max_utilization_percent: The largest of any task, as `gpu_max_memory_bytes`.
+        gpu_ave_utilization_percent: Of the step with the largest average.
+        cpu_efficiency: CPU seconds over allocated CPUs times elapsed seconds; 1 is full use.
+        memory_efficiency: `memory_bytes` over the memory allocated, or asked for where none is allocated.
+        steps: How many there are, batch and extern included.
         complete: False where the usage of a step was still missing when slurmwatchd stopped asking.
+        raw: Step and field to text, for values that could not be parsed.
     """
 
     cpu_seconds: float | None = None
@@ -148,11 +175,53 @@ class JobUsage:
     system_cpu_seconds: float | None = None
     max_rss_bytes: int | None = None
     ave_rss_bytes: int | None = None
+    memory_bytes: int | None = None
     max_vmsize_bytes: int | None = None
     disk_read_bytes: int | None = None
     disk_write_bytes: int | None = None
     energy_joules: int | None = None
+    gpu_max_utilization_percent: int | None = None
+    gpu_ave_utilization_percent: int | None = None
+    gpu_max_memory_bytes: int | None = None
+    cpu_efficiency: float | None = None
+    memory_efficiency: float | None = None
     steps: int = 0
+    complete: bool = True
+    raw: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """One step of an attempt. `id` is what follows the point of sacct's JobID: `batch`, `extern`, `0`, `0+1`.
+
+    Times are epoch seconds. The fields that `JobUsage` has too mean the same, of this step.
+    """
+
+    id: str
+    name: str | None = None
+    state: str = "UNKNOWN"
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    start: int | None = None
+    end: int | None = None
+    elapsed_seconds: int | None = None
+    node_count: int | None = None
+    tasks: int | None = None
+    cpus: int | None = None
+    node_list: str | None = None
+    cpu_seconds: float | None = None
+    user_cpu_seconds: float | None = None
+    system_cpu_seconds: float | None = None
+    max_rss_bytes: int | None = None
+    ave_rss_bytes: int | None = None
+    memory_bytes: int | None = None
+    max_vmsize_bytes: int | None = None
+    disk_read_bytes: int | None = None
+    disk_write_bytes: int | None = None
+    energy_joules: int | None = None
+    gpu_max_utilization_percent: int | None = None
+    gpu_ave_utilization_percent: int | None = None
+    gpu_max_memory_bytes: int | None = None
     complete: bool = True
 
 

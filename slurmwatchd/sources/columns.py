@@ -109,7 +109,7 @@ class ColumnReader:
         slots[SLOT["job_id"]] = job_ids
         if not all(map(str.isdigit, job_ids)):
             first = SLOT["array_job_id"]
-            slots[first : first + 5] = zip(*map(grammar.job_id, job_ids), strict=True)
+            slots[first : first + grammar.JOB_ID_WIDTH] = zip(*map(grammar.job_id, job_ids), strict=True)
         nodes, start = SLOT["node_list"], SLOT["start"]
         never = [text is grammar.NO_NODES for text in slots[nodes]]
         if any(never):

@@ -89,14 +89,25 @@ _COLUMNS = (
     _column("Comment", "comment"),
     _column("AdminComment", "admin_comment"),
     _column("SystemComment", "system_comment"),
-    _column("Constraints", "constraints"),
+    _column("Constraints", "constraints", grammar.constraints),
     _column("Reason", "reason", grammar.reason),
     _column("Extra", "extra"),
     _column("FailedNode", "failed_node"),
-    _column("Licenses", "licenses"),
-    _column("Flags", "flags"),
+    _column("Licenses", "licenses", grammar.licenses),
+    _column("Flags", "flags", grammar.flags),
     _column("Priority", "priority", grammar.integer),
     _column("Container", "container"),
+    _column("McsLabel", "mcs_label"),
+    _column("ReservationId", "reservation_id", grammar.integer),
+    _column("StdIn", "std_in"),
+    _column("StdOut", "std_out"),
+    _column("StdErr", "std_err"),
+    _column("QOSREQ", "qos_req"),
+    _column("ReqReservation", "req_reservation"),
+    _column("SegmentSize", "segment_size", grammar.integer),
+    _column("OriginalSLUID", "original_sluid"),
+    _column("Exclusive", "exclusive"),
+    _column("OverSubscribe", "oversubscribe"),
 )
 
 EMPTY: list[Any] = [JobRecord._field_defaults.get(name) for name in JobRecord._fields]
@@ -241,7 +252,7 @@ class Layout:
         job_id = values[_JOB_ID]
         if not job_id.isdigit():
             try:
-                values[_ARRAY : _ARRAY + 5] = grammar.job_id(job_id)
+                values[_ARRAY : _ARRAY + grammar.JOB_ID_WIDTH] = grammar.job_id(job_id)
             except ValueError:
                 raw["JobID"] = job_id
         if "State" in raw:

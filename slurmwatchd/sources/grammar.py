@@ -6,7 +6,9 @@ is none, or raises ValueError for anything else; the caller keeps the text then.
 """
 
 import re
+from collections.abc import Callable
 
+from slurmwatchd import expressions
 from slurmwatchd.records import Tres, TresValue
 
 _SUFFIXES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50, "E": 1 << 60}
@@ -15,6 +17,7 @@ _SUFFIXES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 5
 _INTEGER = re.compile(rb"-?\d{1,18}")
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)([KMGTPE]?)", re.ASCII)
 _DURATION = re.compile(rb"(?:(\d{1,9})-)?(\d{1,9}):(\d\d):(\d\d)")
+_SHORT_DURATION = re.compile(rb"(\d\d):(\d\d)\.(\d{3})")
 _JOB_ID = re.compile(
     r"(?P<base>\d{1,18})(?:_(?P<task>\d{1,18})|_\[(?P<tasks>.*)\]|\+(?P<offset>\d{1,18}))?", re.ASCII | re.DOTALL
 )
@@ -26,6 +29,17 @@ _AMOUNT = re.compile(r"-?\d{1,18}", re.ASCII)
 UNSET_IDS = frozenset({4294967294, 4294967295})
 """NO_VAL and INFINITE: how 32-bit fields say that they are not set."""
 
+UNSET_AMOUNTS = frozenset({"18446744073709551614", "18446744073709551615"})
+"""NO_VAL64 and INFINITE64: how amounts of TRES say so, energy above all."""
+
+JOB_ID_WIDTH = 6
+"""How many fields of the record `job_id` fills, from `array_job_id` on."""
+
+TresReader = Callable[[str], TresValue]
+
+
+_SIZED = frozenset({"mem", "vmem", "gres/gpumem"})
+_SIZED_KINDS = ("bb/", "fs/")
 
 NO_NODES = "None assigned"
 """What `node_list` returns, this very object, where no node was ever assigned."""
@@ -82,13 +96,41 @@ def duration(value: bytes) -> int | None:
     return int(days) * 86400 + int(hours) * 3600 + int(minutes) * 60 + int(seconds)
 
 
+def cpu_milliseconds(value: bytes) -> int:
+    """Read processor time: `MM:SS.mmm` below an hour, `[D-]HH:MM:SS` where there are no milliseconds to show."""
+    match = _SHORT_DURATION.fullmatch(value)
+    if match is None:
+        return (duration(value) or 0) * 1000
+    minutes, seconds, milliseconds = match.groups()
+    return int(minutes) * 60_000 + int(seconds) * 1000 + int(milliseconds)
+
+
 def minutes(value: bytes) -> int | None:
     """Read whole minutes as seconds; no limit of the job's own (`UNLIMITED`, `Partition_Limit`) is None."""
     return None if value in (b"UNLIMITED", b"Partition_Limit") else _whole(value) * 60
 
 
+def flags(value: bytes) -> list[str]:
+    """Read a list with commas."""
+    return expressions.flags(text(value))
+
+
+def constraints(value: bytes) -> list[str]:
+    """Read the features that were asked for; see `expressions.terms`."""
+    return expressions.terms(text(value))
+
+
+def licenses(value: bytes) -> dict[str, int]:
+    """Read the licenses that were asked for, as name to count."""
+    return expressions.licenses(text(value))
+
+
 def exit_code(value: bytes) -> tuple[int, int]:
-    """Read `code:signal`."""
+    """Read `code:signal` as sacct prints it.
+
+    Before 25.11 sacct takes 128 from codes of 128 and above: `11:0` is 11 or 139, `0:0` may be 128. Nothing else
+    in the row tells which, so nothing is put back.
+    """
     code, _, signal = value.partition(b":")
     return _whole(code), _whole(signal)
 
@@ -102,14 +144,15 @@ def state(value: bytes) -> tuple[str, int | None]:
     return text(word).strip().upper() or "UNKNOWN", canceller
 
 
-def job_id(value: str) -> tuple[int | None, int | None, str | None, int | None, int | None]:
+def job_id(value: str) -> tuple[int | None, int | None, str | None, int | None, int | None, int | None]:
     """Read what a job id says of arrays and heterogeneous jobs.
 
     Args:
         value: `12`, `12_3`, `12_[0-9%2]` or `12+1`.
 
     Returns:
-        array_job_id, array_task_id, array_tasks, het_job_id, het_job_offset; all None for a plain job.
+        array_job_id, array_task_id, array_tasks, array_task_count, het_job_id, het_job_offset; all None for a
+        plain job.
 
     Raises:
         ValueError: It is none of these.
@@ -119,12 +162,12 @@ def job_id(value: str) -> tuple[int | None, int | None, str | None, int | None, 
         raise ValueError(value)
     base, task, tasks, offset = match.groups()
     if task is not None:
-        return int(base), int(task), None, None, None
+        return int(base), int(task), None, None, None, None
     if tasks is not None:
-        return int(base), None, tasks, None, None
+        return int(base), None, tasks, expressions.task_count(tasks), None, None
     if offset is not None:
-        return None, None, None, int(base), int(offset)
-    return None, None, None, None, None
+        return None, None, None, None, int(base), int(offset)
+    return None, None, None, None, None, None
 
 
 def node_list(value: bytes) -> str | None:
@@ -141,19 +184,46 @@ def node_list(value: bytes) -> str | None:
 def tres(value: bytes) -> Tres:
     """Read a TRES list such as `billing=4,cpu=4,gres/gpu:a100=2,mem=1500M,node=1`.
 
-    Memory becomes `mem_bytes`; other names are kept. The result may be shared between records of equal text: it
-    must not be changed.
+    Sizes become `mem_bytes`, `gres/gpumem_bytes`, `bb/NAME_bytes`, energy `energy_joules`; other names are kept.
+    An amount that is not set is left out. The result may be shared between records of equal text: it must not
+    be changed.
     """
     result: dict[str, TresValue] = {}
+    for name, amount in _items(value):
+        key, read = _tres_reader(name)
+        result[key] = read(amount)
+    return result
+
+
+def usage_tres(value: bytes) -> dict[str, int]:
+    """Read what steps used: `cpu=00:01:02,fs/disk=52453709,gres/gpuutil=97,mem=446902272,vmem=...`.
+
+    Returns:
+        Name to amount: sizes in bytes, `cpu` in seconds, `energy` in joules.
+    """
+    result: dict[str, int] = {}
+    for name, amount in _items(value):
+        result[name] = (duration(amount.encode()) or 0) if name == "cpu" else size(amount)
+    return result
+
+
+def _items(value: bytes) -> list[tuple[str, str]]:
+    """Cut a TRES list into names and the amounts that are set."""
+    found = []
     for item in text(value).split(","):
         name, equals, amount = item.rpartition("=")
         if not equals or not name:
             raise ValueError(value)
-        if name == "mem":
-            result["mem_bytes"] = size(amount)
-        else:
-            result[name] = _amount(amount)
-    return result
+        if amount not in UNSET_AMOUNTS:
+            found.append((name, amount))
+    return found
+
+
+def _tres_reader(name: str) -> tuple[str, TresReader]:
+    """Return under which name a TRES stands in a record, and what reads its amount."""
+    if name in _SIZED or name.startswith(_SIZED_KINDS):
+        return f"{name}_bytes", size
+    return ("energy_joules" if name == "energy" else name), _amount
 
 
 def size(value: str) -> int:
@@ -170,7 +240,7 @@ def size(value: str) -> int:
 
 
 def _amount(value: str) -> TresValue:
-    """Read a TRES amount; sizes of gpumem and burst buffers keep their suffix as text."""
+    """Read a TRES amount; what is no plain number is kept as text."""
     return int(value) if _AMOUNT.fullmatch(value) else value
 
 

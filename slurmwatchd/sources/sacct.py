@@ -135,7 +135,7 @@ class Sacct:
         Raises:
             SacctError: It does not.
         """
-        delimiter = _delimiter()
+        delimiter = fresh_delimiter()
         window = Window(1_000_000, 1_000_001)
         arguments = window_arguments(window, ["JobIDRaw"], delimiter=delimiter, cluster=self._cluster)
         done = await self._run(arguments, PROBE_TIMEOUT_SECONDS)
@@ -146,7 +146,7 @@ class Sacct:
     @asynccontextmanager
     async def ended_in(self, window: Window, layout: Layout) -> AsyncIterator[Answer]:
         """Ask for the attempts that ended in a window; raises as `_ask` does."""
-        delimiter = _delimiter()
+        delimiter = fresh_delimiter()
         arguments = window_arguments(window, layout.fields, delimiter=delimiter, cluster=self._cluster)
         async with self._ask(arguments, delimiter, layout) as answer:
             yield answer
@@ -154,7 +154,7 @@ class Sacct:
     @asynccontextmanager
     async def open_at(self, now: int, layout: Layout) -> AsyncIterator[Answer]:
         """Ask for the jobs that are eligible and have not ended; raises as `_ask` does."""
-        delimiter = _delimiter()
+        delimiter = fresh_delimiter()
         arguments = open_arguments(now, layout.fields, delimiter=delimiter, cluster=self._cluster)
         async with self._ask(arguments, delimiter, layout) as answer:
             yield answer
@@ -164,7 +164,7 @@ class Sacct:
         self, job_ids: Sequence[str], layout: Layout, *, since: int, now: int
     ) -> AsyncIterator[Answer]:
         """Ask for some jobs, see `named_arguments`; other attempts of theirs answer too. Raises as `_ask` does."""
-        delimiter = _delimiter()
+        delimiter = fresh_delimiter()
         arguments = named_arguments(
             job_ids, layout.fields, since=since, now=now, delimiter=delimiter, cluster=self._cluster
         )
@@ -182,16 +182,40 @@ class Sacct:
             StoreFullError: The spool's disk is full.
             StoreBusyError: The spool cannot be written.
         """
+        async with self._spooled(arguments, self._timeout_seconds) as (spool, done):
+            yield _Spooled(spool, RowReader(delimiter.encode(), layout.fields), layout, done.seconds)
+
+    @asynccontextmanager
+    async def answer_to(self, arguments: Sequence[str], *, timeout_seconds: float) -> AsyncIterator[IO[bytes]]:
+        """Ask anything else of this cluster; give what sacct printed, once it has ended well.
+
+        Args:
+            arguments: All but the cluster.
+            timeout_seconds: Never more than that of a window is used.
+
+        Raises:
+            SacctError: As for `_ask`; header and framing are the reader's to prove.
+            StoreBusyError: The spool cannot be written, or its disk is full.
+        """
+        cluster = ["-M", self._cluster] if self._cluster else []
+        timeout_seconds = min(timeout_seconds, self._timeout_seconds)
+        async with self._spooled([*cluster, *arguments], timeout_seconds) as (spool, _):
+            yield spool
+
+    @asynccontextmanager
+    async def _spooled(
+        self, arguments: Sequence[str], timeout_seconds: float
+    ) -> AsyncIterator[tuple[IO[bytes], Completed]]:
         spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY, dir=str(self._spool_dir))  # noqa: SIM115 - closed below
         try:
             try:
-                done = await self._run(arguments, self._timeout_seconds, spool)
+                done = await self._run(arguments, timeout_seconds, spool)
             except OSError as error:
                 is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
                 kind = StoreFullError if is_full else StoreBusyError
                 raise kind(f"{self._spool_dir}: cannot keep sacct's answer: {error.strerror}") from error
             spool.seek(0)
-            yield _Spooled(spool, RowReader(delimiter.encode(), layout.fields), layout, done.seconds)
+            yield spool, done
         finally:
             spool.close()
 
@@ -260,7 +284,7 @@ class _Spooled:
         return True
 
 
-def _delimiter() -> str:
+def fresh_delimiter() -> str:
     """Return text that no user could have put into a job's name beforehand.
 
     It stands behind every value, so it is short; 48 random bits, new for each call, are beyond guessing.

@@ -11,7 +11,7 @@ from tempfile import gettempdir
 from slurmwatchd.sources import grammar
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.framing import RowReader
-from slurmwatchd.sources.sacct import Sacct, _delimiter
+from slurmwatchd.sources.sacct import Sacct, fresh_delimiter
 
 TIMEOUT_SECONDS = 900.0
 """As long as sacct itself waits for slurmdbd's answer."""
@@ -53,7 +53,7 @@ class SacctTables(Sacct):
         if "all" in map(str.lower, names):
             offered = await self.available_fields()
             names = [found for name in names for found in (offered if name.lower() == "all" else [name])]
-        delimiter = _delimiter()
+        delimiter = fresh_delimiter()
         form = ["--local", "-p", f"--delimiter={delimiter}", "-o", ",".join(names)]
         done = await self._run([*arguments, *form], self._timeout_seconds)
         reader = RowReader(delimiter.encode(), names, abbreviated=True)

@@ -5,7 +5,7 @@ whose digest is the stored one costs a comparison.
 """
 
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -16,7 +16,7 @@ import orjson
 
 from slurmwatchd import formats
 from slurmwatchd.records import REVISING, EventKind, FoundBy, JobRecord, Rejected, event_id
-from slurmwatchd.store import ledger, nodelists, quarantine, told
+from slurmwatchd.store import bodies, ledger, nodelists, quarantine, told, waiting
 from slurmwatchd.store.database import Database
 
 _JOB_COLUMNS = (
@@ -90,7 +90,9 @@ class _Plan:
 class Intake:
     """Writes batches. There is one to a store, since it hands out positions and row ids."""
 
-    def __init__(self, database: Database, *, next_job: int, next_seq: int, resumes: bool = False) -> None:
+    def __init__(
+        self, database: Database, *, next_job: int, next_seq: int, resumes: bool = False, usage: bool = False
+    ) -> None:
         """Go on from where the store stands; see `Intake.load`.
 
         With `resumes` some attempts were told of by an earlier store, see `told.resume_revisions`.
@@ -99,16 +101,23 @@ class Intake:
         self._database = database
         self._next_job = next_job
         self._next_seq = next_seq
+        self._usage = usage
 
     @classmethod
-    async def load(cls, database: Database) -> "Intake":
-        """Read where the store stands. Positions are never used twice, also after the newest were pruned."""
+    async def load(cls, database: Database, *, usage: bool = False) -> "Intake":
+        """Read where the store stands. Positions are never used twice, also after the newest were pruned.
+
+        Args:
+            database: The store.
+            usage: Whether new attempts are to wait for their usage.
+        """
         rows = await database.read(
             "SELECT (SELECT coalesce(max(id), 0) FROM jobs) AS job, "
             "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last seq'), 0) AS seq"
         )
         resumes = await told.are_revised(database)
-        return cls(database, next_job=rows[0]["job"] + 1, next_seq=rows[0]["seq"] + 1, resumes=resumes)
+        row = rows[0]
+        return cls(database, next_job=row["job"] + 1, next_seq=row["seq"] + 1, resumes=resumes, usage=usage)
 
     @property
     def last_seq(self) -> int:
@@ -133,6 +142,29 @@ class Intake:
         self._next_seq += committed.new + committed.revised
         return committed
 
+    async def append(self, work: Callable[[aiosqlite.Connection, int], Awaitable[int]]) -> int:
+        """Run a transaction that writes events of its own, from a position on.
+
+        Args:
+            work: Gets the first free position; returns how many it used, one after the other.
+
+        Returns:
+            The same number.
+
+        Raises:
+            StoreBusyError: Nothing was written.
+        """
+
+        async def numbered(connection: aiosqlite.Connection) -> int:
+            count = await work(connection, self._next_seq)
+            if count:
+                await _keep_last_seq(connection, self._next_seq + count - 1)
+            return count
+
+        count = await self._database.write(numbered)
+        self._next_seq += count
+        return count
+
     async def _write(self, connection: aiosqlite.Connection, batch: Batch) -> Committed:
         if batch.rejected:
             await quarantine.keep(connection, batch.cluster, batch.rejected, observed=batch.observed)
@@ -156,11 +188,11 @@ class Intake:
             plan.updates,
         )
         await connection.executemany("UPDATE jobs SET digest = ? WHERE id = ?", plan.digests)
+        if self._usage and plan.jobs:
+            jobs = [job[0] for job in plan.jobs]
+            await waiting.enqueue(connection, jobs, batch.cluster, batch.found_by, batch.observed)
         if plan.events:
-            await connection.execute(
-                "INSERT INTO meta VALUES ('last seq', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (str(plan.events[-1][0]),),
-            )
+            await _keep_last_seq(connection, plan.events[-1][0])
         return Committed(
             new=len(plan.jobs),
             revised=len(plan.updates),
@@ -310,7 +342,15 @@ async def _earlier(
         "WHERE events.seq IN (SELECT value FROM json_each(?))",
         (orjson.dumps(wanted).decode(),),
     )
-    return {row[0]: (row[1], row[2]) for row in rows}
+    first = await bodies.first_seq_within(connection)
+    return {row[0]: (row[1] if row[0] >= first else bodies.upgraded(row[1]), row[2]) for row in rows}
+
+
+async def _keep_last_seq(connection: aiosqlite.Connection, seq: int) -> None:
+    await connection.execute(
+        "INSERT INTO meta VALUES ('last seq', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (str(seq),),
+    )
 
 
 async def _layout_id(connection: aiosqlite.Connection, slots: frozenset[str]) -> int:

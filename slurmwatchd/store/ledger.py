@@ -92,6 +92,7 @@ async def rename(database: Database, old: str, new: str) -> None:
     """Give a cluster's ledger the name it should have had; a ledger of the new name is kept instead."""
 
     async def work(connection: aiosqlite.Connection) -> None:
+        await connection.execute("UPDATE usage_queue SET cluster = ? WHERE cluster = ?", (new, old))
         if list(await connection.execute_fetchall("SELECT 1 FROM horizons WHERE cluster = ?", (new,))):
             return
         for table in ("horizons", "coverage", "ledger", "open_jobs", "backfills"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import aiosqlite
 
 from slurmwatchd.records import Event, EventKind, FoundBy
-from slurmwatchd.store import told
+from slurmwatchd.store import bodies, told
 from slurmwatchd.store.database import Database
 
 _KINDS = {str(kind): kind for kind in EventKind}
@@ -61,10 +61,14 @@ async def after(database: Database, seq: int, limit: int) -> list[Event]:
     """Return events behind a position, in order: at most `limit`, and no more than a few megabytes of them."""
     rows = await database.read_until(_EVENTS, (seq, limit), size=_weight, max_bytes=MAX_BYTES)
     # The columns stand in the order of the fields.
-    return [
+    events = [
         Event(row[0], row[1], _KINDS[row[2]], row[3], row[4], row[5], _FOUND_BY[row[6]], row[7], row[8], row[9])
         for row in rows
     ]
+    first = await bodies.first_seq(database) if events else 0
+    if events and events[0].seq < first:
+        events = [e._replace(body=bodies.upgraded(e.body)) if e.seq < first else e for e in events]
+    return events
 
 
 async def advance(

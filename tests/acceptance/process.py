@@ -27,6 +27,9 @@ timeout = "{timeout}"
 interval = "{interval}"
 since = "1h"
 
+[steps]
+mode = "{steps}"
+
 [store]
 path = "{folder}/state/slurmwatchd.db"
 
@@ -47,7 +50,9 @@ DEADLINE_SECONDS = 30.0
 class DaemonProcess:
     """One installation: simulated cluster, configuration, store, file, and at most one process at a time."""
 
-    def __init__(self, folder: Path, *, interval: str = "1s", timeout: str = "1m", more: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, interval: str = "1s", timeout: str = "1m", steps: str = "off", more: str = ""
+    ) -> None:
         self.folder = folder
         self.cluster = SimCluster.create(folder / "slurm.db")
         install_commands(folder / "bin", self.cluster.path)
@@ -56,7 +61,7 @@ class DaemonProcess:
         self.log = folder / "stderr.log"
         self.port = free_port()
         self.config = folder / "slurmwatchd.toml"
-        text = CONFIG.format(folder=folder, interval=interval, timeout=timeout, port=self.port)
+        text = CONFIG.format(folder=folder, interval=interval, timeout=timeout, steps=steps, port=self.port)
         self.config.write_text(text + more, encoding="utf-8")
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from slurmwatchd.errors import SacctOutputError
 from slurmwatchd.sources.framing import RowReader
-from slurmwatchd.sources.sacct import _delimiter
+from slurmwatchd.sources.sacct import fresh_delimiter
 from tests.unit.sacct_rows import fed
 
 NONCE = b"k3J-x_9Q"
@@ -90,7 +90,7 @@ def test_an_answer_cut_anywhere_but_between_two_rows_is_known_to_be_cut(
 
 @given(answers().filter(lambda answer: len(answer[0]) > 1), st.integers(0, 35))
 @settings(deadline=None, max_examples=150)
-def test_an_answer_with_a_delimiter_too_few_or_too_many_is_no_answer(
+def test_an_answer_with_afresh_delimiter_too_few_or_too_many_is_no_answer(
     answer: tuple[tuple[str, ...], list[list[bytes]]], which: int
 ) -> None:
     fields, rows = answer
@@ -105,8 +105,8 @@ def test_an_answer_with_a_delimiter_too_few_or_too_many_is_no_answer(
             read([damaged], fields)
 
 
-def test_no_two_calls_share_a_delimiter_and_none_can_be_guessed() -> None:
-    delimiters = {_delimiter() for _ in range(2000)}
+def test_no_two_calls_share_afresh_delimiter_and_none_can_be_guessed() -> None:
+    delimiters = {fresh_delimiter() for _ in range(2000)}
     assert len(delimiters) == 2000
     assert all(len(text) >= 9 and text.startswith("\x1f") and text.isascii() for text in delimiters)
     assert len({text[1] for text in delimiters}) > 40

@@ -80,7 +80,7 @@ def test_a_failed_job_is_read_whole() -> None:
         "work_dir": "/home/ann",
         "submit_line": "/usr/bin/sbatch --parsable -J plain --wrap srun -n1 hostname; exit 3",
         "admin_comment": "adm",
-        "flags": "SchedBackfill,StartRecieved",
+        "flags": ["SchedBackfill", "StartRecieved"],
         "priority": 4_294_901_758,
     }
 

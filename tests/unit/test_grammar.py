@@ -149,18 +149,21 @@ def test_a_canceller_that_is_no_number_is_left_to_the_caller(value: bytes) -> No
 @pytest.mark.parametrize(
     ("value", "parts"),
     [
-        ("12", (None, None, None, None, None)),
-        ("12_3", (12, 3, None, None, None)),
-        ("12_0", (12, 0, None, None, None)),
-        ("12_[0-9%2]", (12, None, "0-9%2", None, None)),
-        ("8_[0-99:3%4]", (8, None, "0-99:3%4", None, None)),
-        ("5_[1,3,5,...]", (5, None, "1,3,5,...", None, None)),
-        ("9+0", (None, None, None, 9, 0)),
-        ("9+12", (None, None, None, 9, 12)),
+        ("12", (None, None, None, None, None, None)),
+        ("12_3", (12, 3, None, None, None, None)),
+        ("12_0", (12, 0, None, None, None, None)),
+        ("12_[0-9%2]", (12, None, "0-9%2", 10, None, None)),
+        ("8_[0-99:3%4]", (8, None, "0-99:3%4", 34, None, None)),
+        ("5_[1,3-5,9]", (5, None, "1,3-5,9", 5, None, None)),
+        ("5_[1,3,5,...]", (5, None, "1,3,5,...", None, None, None)),
+        ("5_[7-3]", (5, None, "7-3", None, None, None)),
+        ("5_[0-9:0]", (5, None, "0-9:0", None, None, None)),
+        ("9+0", (None, None, None, None, 9, 0)),
+        ("9+12", (None, None, None, None, 9, 12)),
     ],
 )
 def test_a_job_id_tells_of_arrays_and_heterogeneous_jobs(
-    value: str, parts: tuple[int | None, int | None, str | None, int | None, int | None]
+    value: str, parts: tuple[int | None, int | None, str | None, int | None, int | None, int | None]
 ) -> None:
     assert grammar.job_id(value) == parts
 
@@ -179,9 +182,18 @@ def test_anything_else_is_no_job_id(value: str) -> None:
         (b"billing=1,cpu=1,mem=2000M,node=1", {"billing": 1, "cpu": 1, "mem_bytes": 2_097_152_000, "node": 1}),
         (b"cpu=4,gres/gpu:a100=2,gres/gpu=2", {"cpu": 4, "gres/gpu:a100": 2, "gres/gpu": 2}),
         (b"license/matlab@flex=3", {"license/matlab@flex": 3}),
-        (b"energy=1234567", {"energy": 1_234_567}),
-        (b"gres/gpumem=80G,bb/datawarp=1T", {"gres/gpumem": "80G", "bb/datawarp": "1T"}),
-        (b"energy=18446744073709551614", {"energy": "18446744073709551614"}),
+        (b"energy=1234567", {"energy_joules": 1_234_567}),
+        (
+            b"gres/gpumem=80G,bb/datawarp=1T,vmem=4K,fs/disk=12",
+            {
+                "gres/gpumem_bytes": 85_899_345_920,
+                "bb/datawarp_bytes": 1_099_511_627_776,
+                "vmem_bytes": 4096,
+                "fs/disk_bytes": 12,
+            },
+        ),
+        (b"energy=18446744073709551614,cpu=1", {"cpu": 1}),
+        (b"cpu=18446744073709551615", {}),
         (b"cpu=1_0", {"cpu": "1_0"}),
         (b"gres/a=b=2", {"gres/a=b": 2}),
         (b"gres/\xff=2", {"gres/\\xff": 2}),

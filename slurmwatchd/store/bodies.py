@@ -1,0 +1,68 @@
+"""Bodies that an older version wrote, as this one writes them.
+
+Events are kept for as long as attempts are, so a store outlives the form in which its oldest bodies were written.
+They are upgraded when they are read: a migration that rewrote millions of them would hold up a start for minutes.
+
+Form 1 (before usage events): constraints, flags and licenses were texts; energy, and the sizes of burst buffers
+and GPU memory, had no unit in their names.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiosqlite
+import orjson
+
+from slurmwatchd import expressions
+from slurmwatchd.store.database import Database
+
+_FORM = 2
+_FIRST_SEQ = "SELECT first_seq FROM body_forms WHERE form = ?"
+
+_SUFFIXES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50, "E": 1 << 60}
+_SIZED = ("vmem", "gres/gpumem")
+_SIZED_KINDS = ("bb/", "fs/")
+
+
+async def first_seq(database: Database) -> int:
+    """Return the position from which on bodies have the present form."""
+    return int((await database.read(_FIRST_SEQ, (_FORM,)))[0][0])
+
+
+async def first_seq_within(connection: aiosqlite.Connection) -> int:
+    """Return the same, inside a transaction."""
+    return int(next(iter(await connection.execute_fetchall(_FIRST_SEQ, (_FORM,))))[0])
+
+
+def upgraded(body: bytes) -> bytes:
+    """Return a body of form 1 in the present form."""
+    record: dict[str, Any] = orjson.loads(body)
+    for name, read in (("flags", expressions.flags), ("constraints", expressions.terms)):
+        if isinstance(record.get(name), str):
+            record[name] = read(record[name])
+    if isinstance(record.get("licenses"), str):
+        try:
+            record["licenses"] = expressions.licenses(record["licenses"])
+        except ValueError:
+            record.setdefault("raw", {})["Licenses"] = record.pop("licenses")
+    for name in ("req_tres", "alloc_tres"):
+        if isinstance(record.get(name), dict):
+            record[name] = dict(_tres(key, amount) for key, amount in record[name].items())
+    if "array_tasks" in record:
+        record |= _count(record)
+    return orjson.dumps(record)
+
+
+def _count(record: Mapping[str, Any]) -> dict[str, int]:
+    count = expressions.task_count(record["array_tasks"])
+    return {} if count is None else {"array_task_count": count}
+
+
+def _tres(name: str, amount: Any) -> tuple[str, Any]:  # noqa: ANN401 - a number or a text
+    if name == "energy":
+        return "energy_joules", amount
+    if name not in _SIZED and not name.startswith(_SIZED_KINDS):
+        return name, amount
+    if isinstance(amount, str) and amount[:-1].isdigit() and amount[-1] in _SUFFIXES:
+        amount = int(amount[:-1]) * _SUFFIXES[amount[-1]]
+    return f"{name}_bytes", amount

@@ -1,0 +1,86 @@
+"""Usage going in: the `job_usage` that ends an attempt's wait, in the transaction that ends it.
+
+An attempt waits from the transaction that stores it until this one, so whatever dies in between, each attempt gets
+one `job_usage`, and only one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiosqlite
+import orjson
+
+from slurmwatchd.records import EventKind, event_id
+from slurmwatchd.store import bodies
+from slurmwatchd.store.jobs import Intake
+
+_LATEST = (
+    "SELECT queue.job, queue.found_by, jobs.cluster, jobs.job_id_raw, jobs.submit, jobs.seq, "
+    "events.time, events.layout, events.nodelist, events.body FROM usage_queue AS queue "
+    "JOIN jobs ON jobs.id = queue.job JOIN events ON events.seq = jobs.seq "
+    "WHERE queue.job IN (SELECT value FROM json_each(?)) ORDER BY queue.job"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What became of some of those that waited.
+
+    Attributes:
+        told: Row id to (the event that has the record, what is appended to the record).
+        later: Row id to when to ask again, epoch seconds.
+        observed: Now, epoch seconds.
+    """
+
+    told: Mapping[int, tuple[int, bytes]]
+    later: Mapping[int, int]
+    observed: int
+
+
+async def tell(intake: Intake, results: Results) -> int:
+    """Write results in one transaction: events for those told, another date for the others.
+
+    An attempt that was revised since its record was read keeps waiting, so that its `job_usage` repeats the newest
+    record.
+
+    Returns:
+        How many events were made.
+
+    Raises:
+        StoreBusyError: Nothing was written.
+    """
+
+    async def work(connection: aiosqlite.Connection, seq: int) -> int:
+        wanted = orjson.dumps(list(results.told)).decode()
+        first = await bodies.first_seq_within(connection)
+        rows = await connection.execute_fetchall(_LATEST, (wanted,))
+        events: list[tuple[Any, ...]] = []
+        for row in rows:
+            read_from, ending = results.told[row["job"]]
+            if row["seq"] != read_from:
+                continue
+            body = row["body"] if row["seq"] >= first else bodies.upgraded(row["body"])
+            kind = EventKind.JOB_USAGE.value
+            identity = event_id(row["cluster"], row["job_id_raw"], row["submit"], kind, 1)
+            events.append(
+                (
+                    seq + len(events), identity, row["job"], kind, 1, row["time"], results.observed,
+                    row["found_by"], row["layout"], row["nodelist"], body[:-1] + ending + b"}",
+                )
+            )  # fmt: skip
+        await connection.executemany(
+            "INSERT INTO events (seq, id, job, kind, revision, time, observed, found_by, layout, nodelist, body) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            events,
+        )
+        told = [(event[0], event[2]) for event in events]
+        await connection.executemany("UPDATE jobs SET usage_seq = ? WHERE id = ?", told)
+        await connection.executemany("DELETE FROM usage_queue WHERE job = ?", [(job,) for _, job in told])
+        await connection.executemany(
+            "UPDATE usage_queue SET due = ?, asked = asked + 1 WHERE job = ?",
+            [(due, job) for job, due in results.later.items()],
+        )
+        return len(events)
+
+    return await intake.append(work)

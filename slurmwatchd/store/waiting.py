@@ -1,0 +1,78 @@
+"""Which attempts wait for their usage: in from the transaction that stores them, out by the one that tells it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aiosqlite
+
+from slurmwatchd.records import FoundBy
+from slurmwatchd.store import bodies
+from slurmwatchd.store.database import Database
+
+NOW, PAST = 0, 1
+"""How urgent: what ends now before what a backfill finds."""
+
+_WAITING = (
+    "SELECT queue.job, queue.asked, queue.urgency, jobs.submit, jobs.seq, events.body FROM usage_queue AS queue "
+    "JOIN jobs ON jobs.id = queue.job JOIN events ON events.seq = jobs.seq "
+    "WHERE queue.cluster = ? AND queue.urgency = ? AND queue.due <= ? ORDER BY queue.due LIMIT ?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An attempt that waits.
+
+    Attributes:
+        job: Its row id.
+        asked: How many answers were not complete.
+        urgency: `NOW` or `PAST`.
+        submit: Epoch seconds.
+        seq: The event that has its record; another one now means that it was revised meanwhile.
+        body: The record.
+    """
+
+    job: int
+    asked: int
+    urgency: int
+    submit: int
+    seq: int
+    body: bytes
+
+
+async def enqueue(
+    connection: aiosqlite.Connection, jobs: Sequence[int], cluster: str, found_by: FoundBy, now: int
+) -> None:
+    """Have new attempts wait for their usage; inside the transaction that stores them."""
+    urgency = PAST if found_by is FoundBy.BACKFILL else NOW
+    await connection.executemany(
+        "INSERT INTO usage_queue VALUES (?, ?, ?, ?, 0, ?)",
+        [(job, cluster, urgency, now, found_by.value) for job in jobs],
+    )
+
+
+async def due(database: Database, cluster: str, *, now: int, limit: int) -> list[Waiting]:
+    """Return attempts of a cluster whose steps are to be asked for now, the most urgent first."""
+    found: list[Waiting] = []
+    first = await bodies.first_seq(database)
+    for urgency in (NOW, PAST):
+        if len(found) < limit:
+            rows = await database.read(_WAITING, (cluster, urgency, now, limit - len(found)))
+            for row in rows:
+                body = row["body"] if row["seq"] >= first else bodies.upgraded(row["body"])
+                found.append(Waiting(row[0], row[1], row[2], row[3], row[4], body))
+    return found
+
+
+async def count(database: Database, cluster: str) -> int:
+    """Return how many attempts of a cluster wait, also those that are not due yet."""
+    return int((await database.read("SELECT count(*) FROM usage_queue WHERE cluster = ?", (cluster,)))[0][0])
+
+
+async def forget(database: Database) -> None:
+    """Have nobody wait any more: usage is not wanted."""
+
+    async def work(connection: aiosqlite.Connection) -> None:
+        await connection.execute("DELETE FROM usage_queue")
+
+    await database.write(work)
