@@ -36,6 +36,9 @@ overlap = "{overlap}"
 since = "{since}"
 reread = [{reread}]
 
+[steps]
+mode = "{steps}"
+
 [store]
 path = "{folder}/slurmwatchd.db"
 
@@ -62,6 +65,7 @@ class Watch:
         since: str = "1h",
         overlap: str = "2m",
         reread: tuple[str, ...] = ("5m", "15m", "2h", "12h", "2d", "8d"),
+        steps: str = "summary",
     ) -> None:
         folder.mkdir(parents=True)
         self.cluster = cluster
@@ -80,6 +84,7 @@ class Watch:
                 since=since,
                 overlap=overlap,
                 reread=", ".join(f'"{age}"' for age in reread),
+                steps=steps,
             ),
             encoding="utf-8",
         )

@@ -9,7 +9,7 @@ FIELDS_22_05 = (
     "DBIndex", "JobName", "User", "UID", "GID", "Account", "Partition", "QOS", "Reservation", "WCKey",
     "Eligible", "End", "Reserved", "ElapsedRaw", "Suspended", "TimelimitRaw", "NNodes", "NCPUS", "ReqTRES",
     "AllocTRES", "WorkDir", "SubmitLine", "Comment", "AdminComment", "SystemComment", "Constraints", "Reason",
-    "Flags", "Priority", "Container",
+    "Flags", "Priority", "Container", "McsLabel", "ReservationId",
 )  # fmt: skip
 """What a layout asks 22.05 for, in no particular order."""
 

@@ -30,12 +30,16 @@ anyio.run(hold)
 """
 
 
+MIGRATIONS = Path(__file__).parents[2] / "slurmwatchd" / "store" / "migrations"
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "slurmwatchd.db"
 
 
 async def test_fresh_store_is_made_with_its_folder_and_bears_our_mark(path: Path) -> None:
+    newest = max(int(file.name[:4]) for file in MIGRATIONS.glob("*.sql"))
     async with open_database(path) as database:
         assert await rows(database, "PRAGMA application_id") == [(0x534C5744,)]
         newest = max(int(file.name[:4]) for file in MIGRATIONS.glob("*.sql"))
