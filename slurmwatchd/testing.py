@@ -78,6 +78,9 @@ def make_event(number: int, *, kind: EventKind = EventKind.JOB_ENDED, revision: 
         node_count=1,
         node_list="n1",
     )
+    fields = formats.wire(record)
+    if kind is EventKind.JOB_USAGE:
+        fields["usage"] = {"cpu_seconds": 0.5, "max_rss_bytes": 4096, "steps": 1, "complete": True}
     return Event(
         seq=number,
         id=event_id(record.cluster, number, record.submit, kind, revision),
@@ -86,7 +89,7 @@ def make_event(number: int, *, kind: EventKind = EventKind.JOB_ENDED, revision: 
         time=end,
         observed=end + 1,
         found_by=FoundBy.POLL,
-        body=formats.body(formats.wire(record)),
+        body=formats.body(fields),
         nodes=b'["n1"]',
     )
 

@@ -37,6 +37,7 @@ _COMMANDS = {
     "export": "The store's attempts as JSON lines, CSV or Parquet.",
     "expand": "Node lists into node names.",
     "compact": "Node names into a node list.",
+    "schema": "The JSON Schema of the events in a file.",
 }
 
 

@@ -186,14 +186,18 @@ class Shaper:
         return 0 if self._random.random() < _ROOT_CANCELS else columns["id_user"]
 
     def _add_steps(self, attempt: Attempt) -> None:
+        """Draw steps that together use a part of what the attempt has."""
         random = self._random
         cpus = attempt.columns["cpus_req"]
+        count = random.choice((0, 0, 1, 1, 1, 2, 5))
+        cpu_milliseconds = attempt.run * 1000 * cpus / (count + 1)
+        memory = cpus << 29
 
         def usage(tasks: int) -> StepColumns:
             return {
                 "task_cnt": tasks,
-                "max_rss": random.randint(1 << 20, 1 << 33),
-                "cpu_milliseconds": int(attempt.run * 1000 * cpus * random.uniform(0.05, 1)),
+                "max_rss": random.randint(1 << 20, memory // tasks),
+                "cpu_milliseconds": int(cpu_milliseconds * random.uniform(0.05, 1)),
                 "disk_read": random.randint(0, 1 << 30),
                 "disk_write": random.randint(0, 1 << 30),
                 "act_cpufreq": float(random.randint(1_200_000, 3_600_000)),
@@ -202,7 +206,7 @@ class Shaper:
         attempt.steps["batch"] = usage(1)
         if random.random() < 0.5:  # noqa: PLR2004 - half of the sites have extern steps
             attempt.steps["extern"] = {"max_rss": 0, "cpu_milliseconds": 0}
-        for number in range(random.choice((0, 0, 1, 1, 1, 2, 5))):
+        for number in range(count):
             attempt.steps[number] = {
                 **usage(max(1, cpus // 4)),
                 "step_name": random.choice(_NAMES),

@@ -25,6 +25,7 @@ OTHER = "other"
 _HOUR, _DAY = 3600.0, 86400.0
 _ELAPSED = (1.0, 10.0, 60.0, 300.0, 900.0, _HOUR, 4 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 7 * _DAY)
 _WAIT = (1.0, 10.0, 60.0, 300.0, 900.0, _HOUR, 4 * _HOUR, 12 * _HOUR, _DAY, 3 * _DAY, 14 * _DAY)
+_RATIO = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 _LAG = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, _HOUR, _DAY)
 
 
@@ -71,8 +72,41 @@ _LAG_FAMILY = _Family(
     ("slurm_cluster",),
     _LAG,
 )
+_CPU_SECONDS = _Family(
+    "job_cpu_seconds",
+    "Processor time used by the attempts whose usage is complete.",
+    ("slurm_cluster", "partition"),
+)
+_ALLOCATED = _Family(
+    "job_allocated_cpu_seconds",
+    "Allocated CPUs times elapsed seconds of the attempts whose usage is complete.",
+    ("slurm_cluster", "partition"),
+)
+_ENERGY = _Family(
+    "job_energy_joules",
+    "Energy of the attempts whose usage is complete, where Slurm gathers it.",
+    ("slurm_cluster", "partition"),
+)
+_CPU_EFFICIENCY = _Family(
+    "job_cpu_efficiency_ratio",
+    "Processor time over allocated CPUs times elapsed seconds, of the attempts that had steps.",
+    ("slurm_cluster", "partition"),
+    _RATIO,
+)
+_MEMORY_EFFICIENCY = _Family(
+    "job_memory_efficiency_ratio",
+    "Peak memory over memory allocated or asked for, of the attempts that had steps.",
+    ("slurm_cluster", "partition"),
+    _RATIO,
+)
 _FOLDED = _Family("label_sets_folded", "Observations counted under other because a family was full.", ("family",))
-_FAMILIES = {family.name: family for family in (_ENDED, _ELAPSED_FAMILY, _WAIT_FAMILY, _LAG_FAMILY, _FOLDED)}
+_FAMILIES = {
+    family.name: family
+    for family in (
+        _ENDED, _ELAPSED_FAMILY, _WAIT_FAMILY, _LAG_FAMILY,
+        _CPU_SECONDS, _ALLOCATED, _ENERGY, _CPU_EFFICIENCY, _MEMORY_EFFICIENCY, _FOLDED,
+    )
+}  # fmt: skip
 
 Key = tuple[str, ...]
 """A family's name and its label values."""
@@ -135,18 +169,39 @@ class PrometheusSink(Collector):
     def _count(self, events: Sequence[Event]) -> dict[Key, Value]:
         tally = _Tally(self._shown, dict(self._sizes), self._limit)
         for event in events:
-            if event.kind is not EventKind.JOB_ENDED:
-                continue
-            record: dict[str, Any] = orjson.loads(event.body)
-            cluster, partition = record["cluster"], record.get("partition", "")
-            tally.add(_ENDED, (cluster, partition, record["state"]))
-            if record.get("start") is not None:
-                for family, field in ((_ELAPSED_FAMILY, "elapsed_seconds"), (_WAIT_FAMILY, "wait_seconds")):
-                    if (seconds := record.get(field)) is not None:
-                        tally.observe(family, (cluster, partition), seconds)
-            if event.time is not None and event.found_by is not FoundBy.BACKFILL:
-                tally.observe(_LAG_FAMILY, (cluster,), max(0, event.observed - event.time))
+            if event.kind is EventKind.JOB_ENDED:
+                _count_end(tally, event, orjson.loads(event.body))
+            elif event.kind is EventKind.JOB_USAGE:
+                _count_usage(tally, orjson.loads(event.body))
         return tally.changed
+
+
+def _count_end(tally: "_Tally", event: Event, record: dict[str, Any]) -> None:
+    cluster, partition = record["cluster"], record.get("partition", "")
+    tally.add(_ENDED, (cluster, partition, record["state"]))
+    if record.get("start") is not None:
+        for family, field in ((_ELAPSED_FAMILY, "elapsed_seconds"), (_WAIT_FAMILY, "wait_seconds")):
+            if (seconds := record.get(field)) is not None:
+                tally.observe(family, (cluster, partition), seconds)
+    if event.time is not None and event.found_by is not FoundBy.BACKFILL:
+        tally.observe(_LAG_FAMILY, (cluster,), max(0, event.observed - event.time))
+
+
+def _count_usage(tally: "_Tally", record: dict[str, Any]) -> None:
+    usage = record["usage"]
+    if not usage["complete"] or record.get("start") is None:
+        return
+    labels = (record["cluster"], record.get("partition", ""))
+    # Both or neither, so that one over the other is a share.
+    if "cpu_seconds" in usage and "cpus" in record and "elapsed_seconds" in record:
+        tally.add(_CPU_SECONDS, labels, usage["cpu_seconds"])
+        tally.add(_ALLOCATED, labels, record["cpus"] * record["elapsed_seconds"])
+    if usage.get("energy_joules"):
+        tally.add(_ENERGY, labels, usage["energy_joules"])
+    if usage["steps"]:
+        for family, field in ((_CPU_EFFICIENCY, "cpu_efficiency"), (_MEMORY_EFFICIENCY, "memory_efficiency")):
+            if (ratio := usage.get(field)) is not None:
+                tally.observe(family, labels, ratio)
 
 
 class _Tally:
@@ -158,15 +213,15 @@ class _Tally:
         self._limit = limit
         self.changed: dict[Key, Value] = {}
 
-    def add(self, family: _Family, labels: Key) -> None:
+    def add(self, family: _Family, labels: Key, amount: float = 1) -> None:
         key = self._place(family, labels)
-        self.changed[key] = (self._value(key, 1)[0] + 1,)
+        self.changed[key] = (self._value(key, 1)[0] + amount,)
 
-    def observe(self, family: _Family, labels: Key, seconds: float) -> None:
+    def observe(self, family: _Family, labels: Key, observed: float) -> None:
         key = self._place(family, labels)
         value = list(self._value(key, len(family.buckets) + 2))
-        value[0] += seconds
-        value[1 + bisect_left(family.buckets, seconds)] += 1
+        value[0] += observed
+        value[1 + bisect_left(family.buckets, observed)] += 1
         self.changed[key] = tuple(value)
 
     def _value(self, key: Key, width: int) -> Value:

@@ -46,7 +46,7 @@ class TerminalSink:
 
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
         """Show events."""
-        lines = "".join(f"{self._line(event)}\n" for event in events)
+        lines = "".join(line + "\n" for event in events if (line := self._line(event)))
         try:
             await anyio.to_thread.run_sync(self._print, lines)
         except OSError as error:
@@ -67,19 +67,35 @@ class TerminalSink:
         self._stream.flush()
 
     def _line(self, event: Event) -> str:
+        """Return an event's line; empty where it tells nothing worth one."""
         record: dict[str, Any] = orjson.loads(event.body)
+        if event.kind is EventKind.JOB_USAGE and not record["usage"]["steps"]:
+            return ""
         state = f"{record['state']:<13}"
         if self._colour:
             state = click.style(state, fg=_colour_of(record["state"]))
         count = record.get("node_count", 0)
         nodes = f"{count} {'node' if count == 1 else 'nodes'}" if record.get("node_list") else "never started"
         took = spoken_duration(record["elapsed_seconds"]) if "elapsed_seconds" in record else ""
-        mark = "" if event.kind is EventKind.JOB_ENDED else f"  ({event.kind} {event.revision})"
+        mark = _mark(event, record)
         return (
             f"{record.get('end', '')[11:19]}  {shown(record['job_id'], 16):<16} {state} "
             f"{shown(record.get('user', ''), 10):<10} {shown(record.get('partition', ''), 10):<10} "
             f"{nodes:>13} {took:>8}  {shown(record.get('name', ''), _NAME_WIDTH)}{mark}"
         )
+
+
+def _mark(event: Event, record: Mapping[str, Any]) -> str:
+    """Say what a line tells where it is not the end."""
+    if event.kind is EventKind.JOB_USAGE:
+        usage = record["usage"]
+        shares = [
+            f"{usage[field]:.0%} of its {what}"
+            for field, what in (("cpu_efficiency", "CPUs"), ("memory_efficiency", "memory"))
+            if field in usage
+        ]
+        return f"  used {', '.join(shares) or 'what nobody measured'}"
+    return "" if event.kind is EventKind.JOB_ENDED else f"  ({event.kind} {event.revision})"
 
 
 def _colour_of(state: str) -> str:

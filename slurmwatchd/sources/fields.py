@@ -116,6 +116,21 @@ _SUBMIT, _START, _RAW = SLOT["submit"], SLOT["start"], SLOT["raw"]
 _NODE_LIST = SLOT["node_list"]
 
 
+def _asked() -> dict[str, tuple[str, ...]]:
+    """Return which field of sacct each field of a record comes from, the newest name first."""
+    parts = ("job_id", *JobRecord._fields[_ARRAY : _ARRAY + grammar.JOB_ID_WIDTH])
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(parts, ("JobID",))
+    found |= {"cluster": ("Cluster",), "job_id_raw": ("JobIDRaw",), "submit": ("Submit",)}
+    for column in _COLUMNS:
+        first = SLOT[column.slot]
+        found |= dict.fromkeys(JobRecord._fields[first : first + column.width], column.names)
+    return found
+
+
+ASKED = _asked()
+"""Field of a record to the names sacct has for it, the newest first: for docs/events.md."""
+
+
 class Reading(NamedTuple):
     """One row, understood.
 

@@ -7,6 +7,7 @@ is none, or raises ValueError for anything else; the caller keeps the text then.
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 
 from slurmwatchd import expressions
 from slurmwatchd.records import Tres, TresValue
@@ -233,7 +234,7 @@ def size(value: str) -> int:
         raise ValueError(value)
     number, suffix = match.groups()
     factor = _SUFFIXES.get(suffix, 1)
-    result = int(number) * factor if "." not in number else round(float(number) * factor)
+    result = int(number) * factor if "." not in number else round(Decimal(number) * factor)
     if result > _LARGEST:
         raise ValueError(value)
     return result

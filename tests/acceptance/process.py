@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from slurmwatchd.simslurm import JobKey, SimCluster, install_commands
 from slurmwatchd.simslurm.rows import JobColumns
+from tests.event_schema import conforming
 
 CONFIG = """
 [slurm]
@@ -166,7 +167,7 @@ class DaemonProcess:
         """Every whole line of the file; one that is not JSON fails the test."""
         if not self.file.exists():
             return []
-        return [json.loads(line) for line in self.file.read_bytes().split(b"\n")[:-1]]
+        return conforming(self.file.read_bytes().split(b"\n")[:-1])
 
     def names(self) -> list[str]:
         return [record["name"] for record in self.records()]

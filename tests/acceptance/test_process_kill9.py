@@ -18,7 +18,7 @@ KILLS = 20
 @pytest.mark.timeout(180)
 def test_daemon_killed_twenty_times_has_told_every_end_exactly_once(tmp_path: Path) -> None:
     chance = random.Random(20261123)  # noqa: S311 - seeded, so that a failure comes again
-    with DaemonProcess(tmp_path) as daemon:
+    with DaemonProcess(tmp_path, steps="summary") as daemon:
         stop = threading.Event()
         life = threading.Thread(target=_let_jobs_end, args=(daemon.cluster.path, stop))
         life.start()
@@ -38,7 +38,8 @@ def test_daemon_killed_twenty_times_has_told_every_end_exactly_once(tmp_path: Pa
         daemon.start_ready()
         ends = len(ended(daemon.cluster))
         assert ends > 300
-        daemon.wait_until(lambda: len(daemon.records()) >= ends, f"all {ends} events")
+        # An end, and what was used: each once.
+        daemon.wait_until(lambda: len(_told(daemon, "job_usage")) >= ends, f"all {ends} usages")
         counted = daemon.samples("slurmwatchd_jobs_ended_total")
         assert daemon.stop() == 0
 
@@ -46,6 +47,8 @@ def test_daemon_killed_twenty_times_has_told_every_end_exactly_once(tmp_path: Pa
         assert daemon.file.read_bytes().endswith(b"\n")
         assert differences(daemon.cluster, records) == []
         assert [id_ for id_, count in Counter(record["id"] for record in records).items() if count > 1] == []
+        assert set(_told(daemon, "job_usage")) == set(_told(daemon, "job_ended"))
+        assert len(_told(daemon, "job_usage")) == ends
         seqs = [record["seq"] for record in records]
         assert seqs == sorted(seqs)
         # Labels in the order of their names: partition, cluster, state.
@@ -55,6 +58,10 @@ def test_daemon_killed_twenty_times_has_told_every_end_exactly_once(tmp_path: Pa
             if record["event"] == "job_ended"
         )
         assert counted == dict(in_file)
+
+
+def _told(daemon: DaemonProcess, event: str) -> list[tuple[int, str]]:
+    return [(record["job_id_raw"], record["submit"]) for record in daemon.records() if record["event"] == event]
 
 
 def _wait_for_lines(daemon: DaemonProcess) -> None:

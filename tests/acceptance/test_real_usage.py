@@ -29,7 +29,7 @@ FIELDS = (
     "ElapsedRaw", "ConsumedEnergyRaw",
 )  # fmt: skip
 # Perl, since it is in every Debian however small.
-BURN = "perl -e '1 while (times)[0] < 2'"
+BURN = "perl -e 'until ((times)[0] >= 2) { $n++ for 1 .. 1000000 }'"
 FILL = "perl -e 'vec($heap, (200 << 20) - 1, 8) = 1; sleep 3'"
 FILE = "/dev/shm/usage-$SLURM_JOB_ID"
 WRITE = f"sh -c 'dd if=/dev/zero of={FILE} bs=1M count=50 2>/dev/null; rm {FILE}; sleep 2'"

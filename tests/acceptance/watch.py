@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.event_schema import conforming
 from tests.real_slurm.daemons import wait_until
 from tests.real_slurm.ports import free_block
 from tests.real_slurm.truth import Key, key_of
@@ -162,8 +162,7 @@ class Watch:
         """Every whole line of the file; one that is not JSON fails the test."""
         if not self.file.exists():
             return []
-        lines = self.file.read_bytes().split(b"\n")
-        return [json.loads(line) for line in lines[:-1]]
+        return list(conforming(self.file.read_bytes().split(b"\n")[:-1]))
 
     def keys(self) -> set[Key]:
         """The attempts the file tells the end of."""

@@ -1,6 +1,5 @@
 """A simulated cluster, the daemon's parts over it, and one clock for both that only the test moves."""
 
-import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -15,6 +14,7 @@ from slurmwatchd.daemon import Daemon, Outside
 from slurmwatchd.simslurm import JobKey, SimCluster, install_commands
 from slurmwatchd.simslurm.rows import JobColumns
 from slurmwatchd.sinks.registry import sink_kinds
+from tests.event_schema import conforming
 
 START = 1_795_500_000
 """When each test begins: far from any real now."""
@@ -133,7 +133,7 @@ class Rig:
     def records(self, name: str = "jobs.jsonl") -> list[dict[str, Any]]:
         """Every event in a sink's file."""
         file = self.folder / name
-        return [json.loads(line) for line in file.read_bytes().splitlines()] if file.exists() else []
+        return conforming(file.read_bytes().split(b"\n")[:-1]) if file.exists() else []
 
     def names(self) -> list[str]:
         """The names of the ended jobs, in the order of the file."""

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -175,6 +176,36 @@ async def test_only_ends_are_counted() -> None:
         ]
     )
     await delivery.expect(1, 1)
+
+
+def _usage(seq: int, *, usage: dict[str, Any], **fields: Any) -> Event:  # noqa: ANN401 - any field
+    event = _event(seq, **fields)
+    body = event.body[:-1] + b',"usage":' + orjson.dumps({"steps": 1, "complete": True, **usage}) + b"}"
+    return event._replace(kind=EventKind.JOB_USAGE, body=body)
+
+
+async def test_usage_is_added_up_and_shares_are_put_into_buckets() -> None:
+    delivery = await delivery_to(Prometheus())
+    half = {"cpu_seconds": 5.5, "energy_joules": 70, "cpu_efficiency": 0.1375, "memory_efficiency": 0.9}
+    await delivery.deliver(
+        [
+            _usage(1, usage=half, cpus=4, elapsed_seconds=10),
+            _usage(2, usage={"cpu_seconds": 30.0, "cpu_efficiency": 3.0}, cpus=1, elapsed_seconds=10),
+            # Without steps nothing was measured, so there is no share; the allocated time was had all the same.
+            _usage(3, usage={"cpu_seconds": 0.0, "cpu_efficiency": 0.0, "steps": 0}, cpus=2, elapsed_seconds=10),
+            _usage(4, usage={**half, "complete": False}, cpus=4, elapsed_seconds=10),
+            _usage(5, usage={"cpu_seconds": 0.0, "steps": 0}, start=None, cpus=8, elapsed_seconds=0),
+        ]
+    )
+    place = ("sim", "main")
+    assert _samples(delivery, "job_cpu_seconds_total") == {place: 35.5}
+    assert _samples(delivery, "job_allocated_cpu_seconds_total") == {place: 70.0}
+    assert _samples(delivery, "job_energy_joules_total") == {place: 70.0}
+    assert _samples(delivery, "job_cpu_efficiency_ratio_count") == {place: 2.0}
+    assert _samples(delivery, "job_cpu_efficiency_ratio_bucket")[(*place, "0.25")] == 1.0
+    assert _samples(delivery, "job_cpu_efficiency_ratio_bucket")[(*place, "1.0")] == 1.0
+    assert _samples(delivery, "job_memory_efficiency_ratio_sum") == {place: 0.9}
+    assert _samples(delivery, "jobs_ended_total") == {}
 
 
 async def test_value_on_a_bucket_border_counts_in_that_bucket() -> None:

@@ -1,0 +1,46 @@
+"""Every line a test looks at must be what `slurmwatchd schema` promises, with no field it does not name."""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import orjson
+from jsonschema import Draft202012Validator
+
+from slurmwatchd.schema import json_schema
+
+_seen: set[bytes] = set()
+
+
+def conforming(lines: Iterable[bytes]) -> list[dict[str, Any]]:
+    """Read lines; one that is not JSON, or not as the schema has it, fails the test.
+
+    Lines that only some schema of a newer release would allow are not let through either.
+    """
+    records = []
+    for line in lines:
+        record = orjson.loads(line)
+        if line not in _seen:
+            fault = next(strict().iter_errors(record), None)
+            assert fault is None, f"{fault.message} at {fault.json_path}: {line[:2000]!r}"
+            _seen.add(line)
+        records.append(record)
+    return records
+
+
+@cache
+def strict() -> Draft202012Validator:
+    """The schema, closed: what it does not name is not allowed."""
+    schema = json_schema()
+    Draft202012Validator.check_schema(schema)
+    _close(schema)
+    return Draft202012Validator(schema)
+
+
+def _close(schema: dict[str, Any]) -> None:
+    if "properties" in schema:
+        schema.setdefault("additionalProperties", False)
+        for part in schema["properties"].values():
+            _close(part)
+    if "items" in schema:
+        _close(schema["items"])
