@@ -93,8 +93,17 @@ class RealCluster:
         """
         return volume.load_jobs(self.sql, self.release, count, start, end)
 
+    def load_steps(self, first_id: int, count: int) -> None:
+        """Give loaded jobs three steps each: batch, extern, and one of srun."""
+        volume.load_steps(self.sql, first_id, count)
+
     def remove_jobs(self, first_id: int, count: int) -> None:
-        """Take loaded jobs out again."""
+        """Take loaded jobs out again, with their steps."""
+        self.sql(
+            "delete step from {step_table} step join {job_table} job using (job_db_inx) "
+            "where job.id_job >= %s and job.id_job < %s",
+            (first_id, first_id + count),
+        )
         self.sql("delete from {job_table} where id_job >= %s and id_job < %s", (first_id, first_id + count))
 
     def stop_slurmdbd(self) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FIRST_ID = 1_000_000
 STATEMENT = Path(__file__).parent / "templates" / "volume.sql"
+STEPS_STATEMENT = Path(__file__).parent / "templates" / "volume_steps.sql"
 
 
 class Sql(Protocol):
@@ -43,3 +44,9 @@ def load_jobs(sql: Sql, release: Release, count: int, start: int, end: int) -> i
         statement = statement.replace("{" + name + "}", str(value))
     sql(statement)
     return first
+
+
+def load_steps(sql: Sql, first: int, count: int) -> None:
+    """Give loaded jobs three steps each; see `RealCluster.load_steps`."""
+    statement = STEPS_STATEMENT.read_text(encoding="utf-8")
+    sql(statement.replace("{first}", str(first)).replace("{count}", str(count)))
