@@ -98,8 +98,8 @@ def windows(cluster: RealCluster, start: int, end: int, repeats: int) -> None:
         extra = statistics.median(b - a for a, b in zip(alone, with_steps, strict=True))
         share = statistics.median(inside)
         click.echo(
-            f"windows of {width:5} s: {statistics.median(alone):6.3f} ms a job, {extra:6.3f} more with steps; {share:.0%} "
-            f"of the jobs started inside, so {extra / share:6.3f} ms for each whose steps are all there"
+            f"windows of {width:5} s: {statistics.median(alone):6.3f} ms a job, {extra:6.3f} more with steps; "
+            f"{share:.0%} of the jobs started inside, so {extra / share:6.3f} ms for each with all its steps"
         )
 
 

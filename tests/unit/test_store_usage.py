@@ -1,0 +1,99 @@
+"""Who waits for usage: in and out with the transactions that store and tell, never twice, never forgotten."""
+
+from pathlib import Path
+
+import orjson
+
+from slurmwatchd.records import FoundBy
+from slurmwatchd.store import ledger, outbox, usage, waiting
+from slurmwatchd.store.database import open_database
+from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.usage import Results
+from tests.unit.attempts import NOW, attempt, batch, reading, rows
+
+USAGE = b',"usage":{"steps":1,"complete":true}'
+
+
+def told(*entries: waiting.Waiting) -> Results:
+    return Results(told={entry.job: (entry.seq, USAGE) for entry in entries}, later={}, observed=NOW + 5)
+
+
+async def test_new_attempts_wait_also_over_a_restart_and_are_told_once(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database, usage=True)
+        await intake.commit(batch(reading(1), reading(2)))
+        await intake.commit(batch(reading(2), observed=NOW + 30, found_by=FoundBy.REREAD))
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database, usage=True)
+        entries = await waiting.due(database, "sim", now=NOW, limit=10)
+        assert [orjson.loads(entry.body)["job_id_raw"] for entry in entries] == [1, 2]
+        assert await usage.tell(intake, told(*entries)) == 2
+        # The same answer again, as after a crash of whoever asked.
+        assert await usage.tell(intake, told(*entries)) == 0
+        events = await outbox.after(database, 2, 10)
+        assert [(event.seq, event.kind, event.revision, event.time) for event in events] == [
+            (3, "job_usage", 1, NOW - 60),
+            (4, "job_usage", 1, NOW - 60),
+        ]
+        assert orjson.loads(events[0].body)["usage"] == {"steps": 1, "complete": True}
+        assert orjson.loads(events[0].body)["name"] == "job 1"
+        assert (events[0].nodes, events[0].observed, events[0].found_by) == (b'["n1"]', NOW + 5, "poll")
+        assert await rows(database, "SELECT id, seq, usage_seq FROM jobs ORDER BY id") == [(1, 1, 3), (2, 2, 4)]
+        assert intake.last_seq == 4
+        assert await rows(database, "SELECT value FROM meta WHERE key = 'last seq'") == [("4",)]
+
+
+async def test_attempt_revised_since_it_was_read_is_told_with_its_new_record(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database, usage=True)
+        await intake.commit(batch(reading(1)))
+        stale = await waiting.due(database, "sim", now=NOW, limit=10)
+        await intake.commit(batch((attempt(1, comment="new"), 2), found_by=FoundBy.REREAD))
+        assert await usage.tell(intake, told(*stale)) == 0
+        assert await waiting.count(database, "sim") == 1
+        fresh = await waiting.due(database, "sim", now=NOW, limit=10)
+        assert await usage.tell(intake, told(*fresh)) == 1
+        event = (await outbox.after(database, 2, 10))[0]
+        assert orjson.loads(event.body)["comment"] == "new"
+        # What found the attempt, not what revised it: a sink without backfills goes by this.
+        assert event.found_by is FoundBy.POLL
+
+
+async def test_a_revision_after_the_usage_is_told_is_compared_with_the_record(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database, usage=True)
+        await intake.commit(batch(reading(1)))
+        await usage.tell(intake, told(*await waiting.due(database, "sim", now=NOW, limit=10)))
+        await intake.commit(batch((attempt(1, comment="later"), 2), found_by=FoundBy.REREAD))
+        event = (await outbox.after(database, 2, 10))[0]
+        assert (event.kind, event.revision) == ("job_revised", 2)
+        assert orjson.loads(event.changed or b"") == {"comment": [None, "later"]}
+        assert await waiting.count(database, "sim") == 0
+
+
+async def test_what_is_to_be_asked_later_is_not_due_before(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database, usage=True)
+        await intake.commit(batch(reading(1)))
+        (entry,) = await waiting.due(database, "sim", now=NOW, limit=10)
+        await usage.tell(intake, Results(told={}, later={entry.job: NOW + 300}, observed=NOW))
+        assert await waiting.due(database, "sim", now=NOW + 299, limit=10) == []
+        (again,) = await waiting.due(database, "sim", now=NOW + 300, limit=10)
+        assert (again.job, again.asked) == (entry.job, 1)
+
+
+async def test_who_waits_belongs_to_a_cluster_also_after_it_got_its_name(tmp_path: Path) -> None:
+
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database, usage=True)
+        await intake.commit(batch(reading(1), cluster="local"))
+        assert await waiting.due(database, "sim", now=NOW, limit=10) == []
+        await ledger.rename(database, "local", "sim")
+        assert len(await waiting.due(database, "sim", now=NOW, limit=10)) == 1
+
+
+async def test_nobody_waits_where_usage_is_not_wanted(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database)
+        await intake.commit(batch(reading(1)))
+        assert await waiting.count(database, "sim") == 0

@@ -1,0 +1,131 @@
+"""Sums over steps, by hand: what sacct prints, and what is made of it."""
+
+from slurmwatchd.records import StepRecord
+from slurmwatchd.sources.steps import FIELDS, attempts_in, list_arguments, measure
+from slurmwatchd.usage import Asked, Measured, asked, summed
+
+ATTEMPT = Asked(
+    job=1, job_id_raw=7, submit=100, selector="7", started=True, cpus=4, elapsed_seconds=50,
+    memory_bytes=1000, launcher="sbatch",
+)  # fmt: skip
+
+JOB = {
+    "JobIDRaw": b"7", "Submit": b"100", "DBIndex": b"70", "State": b"CANCELLED by 0", "End": b"200",
+    "TotalCPU": b"00:06.812", "UserCPU": b"00:06.242", "SystemCPU": b"00:00.570", "ConsumedEnergyRaw": b"12",
+}  # fmt: skip
+BATCH = {
+    **JOB, "JobIDRaw": b"7.batch", "State": b"CANCELLED", "TotalCPU": b"00:00.047",
+    "TRESUsageInTot": b"cpu=00:00:00,energy=0,fs/disk=96888,mem=12718080,vmem=294699008",
+    "TRESUsageInMax": b"cpu=00:00:00,energy=0,fs/disk=96888,mem=12718080,vmem=294699008",
+    "TRESUsageInAve": b"cpu=00:00:00,energy=0,fs/disk=96888,mem=12718080,vmem=294699008",
+    "TRESUsageOutTot": b"energy=0,fs/disk=5199",
+}  # fmt: skip
+
+
+def row(values: dict[str, bytes]) -> list[bytes]:
+    return [values.get(name, b"") for name in FIELDS]
+
+
+def steps_of(*steps: dict[str, bytes], job: dict[str, bytes] = JOB) -> Measured:
+    return measure(FIELDS, row(job), [row(step) for step in steps])
+
+
+def test_an_attempt_is_summed_from_its_own_row_and_those_of_its_steps() -> None:
+    gpu = {
+        **BATCH, "JobIDRaw": b"7.0",
+        "TRESUsageInTot": b"fs/disk=12,gres/gpumem=300,gres/gpuutil=180,mem=20000000",
+        "TRESUsageInMax": b"fs/disk=12,gres/gpumem=200,gres/gpuutil=97,mem=11000000",
+        "TRESUsageInAve": b"gres/gpumem=150,gres/gpuutil=90,mem=10000000",
+    }  # fmt: skip
+    usage = summed(ATTEMPT, steps_of(BATCH, gpu))
+    assert (usage.cpu_seconds, usage.user_cpu_seconds, usage.system_cpu_seconds) == (6.812, 6.242, 0.570)
+    assert (usage.max_rss_bytes, usage.ave_rss_bytes, usage.memory_bytes) == (12_718_080, 10_000_000, 20_000_000)
+    assert (usage.disk_read_bytes, usage.disk_write_bytes) == (96_900, 10_398)
+    assert (usage.gpu_max_utilization_percent, usage.gpu_ave_utilization_percent) == (97, 90)
+    assert usage.gpu_max_memory_bytes == 200
+    assert usage.energy_joules == 12
+    assert usage.cpu_efficiency == 0.03406
+    assert usage.memory_efficiency == 20_000
+    assert (usage.steps, usage.complete, usage.raw) == (2, True, None)
+
+
+def test_a_step_without_usage_that_shares_its_jobs_end_and_state_has_not_ended() -> None:
+    unended = {**BATCH, "TRESUsageInTot": b"", "TRESUsageInMax": b""}
+    assert not summed(ATTEMPT, steps_of(unended)).complete
+    assert summed(ATTEMPT, steps_of({**unended, "End": b"199"})).complete
+    assert summed(ATTEMPT, steps_of({**unended, "State": b"FAILED"})).complete
+    assert not summed(ATTEMPT, steps_of({**unended, "State": b"RUNNING", "End": b"Unknown"})).complete
+
+
+def test_a_batch_job_without_its_batch_step_is_not_complete() -> None:
+    only = {**BATCH, "JobIDRaw": b"7.0"}
+    assert not summed(ATTEMPT, steps_of(only)).complete
+    assert not summed(ATTEMPT, steps_of()).complete
+    other = Asked(job=1, job_id_raw=8, submit=100, selector="8", started=True, launcher="sbatch", leads=False)
+    assert summed(other, steps_of(only)).complete
+
+
+def test_values_that_cannot_be_read_keep_their_text_under_step_and_field() -> None:
+    measured = steps_of(
+        {**BATCH, "TRESUsageOutTot": b"fs/disk=lots", "TotalCPU": b"INVALID"}, job={**JOB, "UserCPU": b"UNLIMITED"}
+    )
+    usage = summed(ATTEMPT, measured)
+    assert usage.raw == {
+        "batch.TRESUsageOutTot": "fs/disk=lots",
+        "batch.TotalCPU": "INVALID",
+        "UserCPU": "UNLIMITED",
+    }
+    assert (usage.disk_write_bytes, usage.user_cpu_seconds, usage.disk_read_bytes) == (None, None, 96_888)
+
+
+def test_energy_that_is_not_set_is_absent() -> None:
+    assert steps_of(job={**JOB, "ConsumedEnergyRaw": b"18446744073709551614"}).energy_joules is None
+    assert steps_of(job={**JOB, "ConsumedEnergyRaw": b""}).energy_joules is None
+    assert steps_of(job={**JOB, "ConsumedEnergyRaw": b"0"}).energy_joules == 0
+
+
+def test_steps_belong_to_the_attempt_before_them_and_to_no_other() -> None:
+    def line(number: bytes, index: bytes) -> list[bytes]:
+        return row({"JobIDRaw": number, "DBIndex": index, "Submit": b"1"})
+
+    rows = [
+        line(b"7.0", b"1"),  # nobody's
+        line(b"7", b"1"),
+        line(b"7.batch", b"1"),
+        line(b"7", b"2"),
+        line(b"7.batch", b"2"),
+        line(b"7.0", b"1"),  # of an attempt that is over
+        line(b"77.0", b"2"),
+        line(b"8", b"3"),
+    ]
+    found = [(job[2], [step[0] for step in steps]) for job, steps in attempts_in(iter(rows))]
+    assert found == [(b"1", [b"7.batch"]), (b"2", [b"7.batch"]), (b"3", [])]
+
+
+def test_jobs_are_asked_for_from_the_earliest_submission_on() -> None:
+    attempts = [ATTEMPT, Asked(job=2, job_id_raw=9, submit=90, selector="5_2", started=True)]
+    assert list_arguments(attempts, ("JobIDRaw", "Submit"), delimiter="@", now=1000) == [
+        "-a", "-D", "--local", "--noconvert", "-p", "--delimiter=@",
+        "-j", "7,5_2", "-S", "uts90", "-E", "uts4600", "-o", "JobIDRaw,Submit",
+    ]  # fmt: skip
+
+
+def test_the_memory_allocated_counts_and_that_asked_for_where_none_is() -> None:
+    record = {"job_id_raw": 7, "start": "x", "submit_line": "/opt/slurm/bin/sbatch --mem 1 a b"}
+    both = {**record, "alloc_tres": {"mem_bytes": 5}, "req_tres": {"mem_bytes": 3}}
+    assert asked(1, both, 100).memory_bytes == 5
+    assert asked(1, {**both, "alloc_tres": {"cpu": 1}}, 100).memory_bytes == 3
+    assert asked(1, record, 100).memory_bytes is None
+    assert (asked(1, record, 100).launcher, asked(1, {"job_id_raw": 7}, 100).launcher) == ("sbatch", "")
+
+
+def test_of_several_steps_the_one_with_most_memory_over_its_tasks_counts() -> None:
+    steps = [
+        StepRecord(id="batch", max_rss_bytes=900, ave_rss_bytes=900, memory_bytes=900),
+        StepRecord(id="0", max_rss_bytes=500, ave_rss_bytes=400, memory_bytes=1600),
+        StepRecord(id="1"),
+    ]
+    measured = Measured(cpu_seconds=0, user_cpu_seconds=0, system_cpu_seconds=0, energy_joules=None, steps=steps)
+    usage = summed(ATTEMPT, measured)
+    assert (usage.max_rss_bytes, usage.ave_rss_bytes, usage.memory_bytes) == (900, 400, 1600)
+    assert usage.memory_efficiency == 1.6
