@@ -12,7 +12,7 @@ SLURM_VERSIONS ?= 22.05 24.11 26.05
 VERSION ?= 22.05
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test torture lint test-slurm slurm-up slurm-down bench clean
+.PHONY: help demo test torture lint test-slurm slurm-up slurm-down bench bench-steps clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
@@ -48,6 +48,9 @@ slurm-down: $(VENV)/.development  ## take it down again; root (VERSION=24.11)
 
 bench: $(VENV)/.development  ## what it adds to sacct, on a real slurmdbd with 100,000 jobs; root
 	$(BIN)/python -m tests.bench.bench_ingest $(ARGS)
+
+bench-steps: $(VENV)/.development  ## what the steps of 100,000 jobs cost slurmdbd, by lists and by windows; root
+	$(BIN)/python -m tests.bench.bench_steps $(ARGS)
 
 clean:  ## remove .venv and everything built
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
