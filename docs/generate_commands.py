@@ -51,12 +51,12 @@ class Text:
 
     Attributes:
         paragraphs: What it says.
-        example: A command line.
+        examples: Command lines.
         exit_codes: (code, meaning).
     """
 
     paragraphs: tuple[str, ...]
-    example: str
+    examples: tuple[str, ...]
     exit_codes: tuple[tuple[str, str], ...]
 
 
@@ -67,18 +67,23 @@ def commands() -> Iterator[tuple[str, click.Command]]:
         command = cli.get_command(context, name)
         if command is None:
             raise LookupError(name)
-        yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {part}", command.commands[part]) for part in command.commands)
+        else:
+            yield name, command
 
 
 def text_of(command: click.Command) -> Text:
     """Take a command's docstring apart; each has an example and its exit codes."""
-    parts = [" ".join(part.split()) for part in (command.help or "").split("\n\n")]
-    example = [part.removeprefix("Example: ") for part in parts if part.startswith("Example: ")]
+    paragraphs = [part.strip().removeprefix("\b").strip() for part in (command.help or "").split("\n\n")]
+    examples = [part.removeprefix("Example: ") for part in paragraphs if part.startswith("Example: ")]
+    parts = [" ".join(part.split()) for part in paragraphs if not part.startswith("Example: ")]
     codes = [part.removeprefix("Exit codes: ") for part in parts if part.startswith("Exit codes: ")]
-    plain = [part for part in parts if not part.startswith(("Example: ", "Exit codes: "))]
-    if not example or not codes:
+    plain = [part for part in parts if not part.startswith("Exit codes: ")]
+    if not examples or not codes:
         raise LookupError(f"{command.name}: has no 'Example: ' or no 'Exit codes: ' in its text")
-    return Text(tuple(plain), example[0], tuple(_joined(codes[0].rstrip(".").split("; "))))
+    lines = [" ".join(line.split()) for line in examples[0].splitlines()]
+    return Text(tuple(plain), tuple(lines), tuple(_joined(codes[0].rstrip(".").split("; "))))
 
 
 def _joined(parts: list[str]) -> Iterator[tuple[str, str]]:
@@ -115,11 +120,15 @@ def page() -> str:
     parts = [_INTRODUCTION]
     found = list(commands())
     parts.append("| command | what it does |\n|---|---|")
-    parts[-1] += "".join(f"\n| [`{name}`](#{name}) | {command.short_help} |" for name, command in found) + "\n"
+    parts[-1] += (
+    rows = [(name, name.replace(" ", "-"), command.get_short_help_str(200)) for name, command in found]
+    parts[-1] += "".join(f"\n| [`{name}`](#{anchor}) | {does} |" for name, anchor, does in rows) + "\n"
+        + "\n"
+    )
     for name, command in found:
         text = text_of(command)
         lines = [f"## `{name}`", "", f"    {usage_of(name, command)}", "", *_spaced(text.paragraphs)]
-        lines += ["Example:", "", f"    {text.example}", ""]
+        lines += ["Example:", "", *(f"    {line}" for line in text.examples), ""]
         if options := options_of(name, command):
             lines += ["| option | what it does |", "|---|---|"]
             lines += [f"| `{_cell(written)}` | {_cell(does)} |" for written, does in options]
@@ -160,7 +169,7 @@ def man() -> str:
             ".PP",
             ".RS 4",
             ".nf",
-            _roff(text.example),
+            *map(_roff, text.examples),
             ".fi",
             ".RE",
             ".PP",

@@ -21,7 +21,7 @@ import click
 
 from slurmwatchd.collecting import LIST_JOBS
 from slurmwatchd.sources.fields import Layout
-from slurmwatchd.sources.sacct import TERMINAL_STATES
+from slurmwatchd.sources.queries import TERMINAL_STATES
 from slurmwatchd.sources.steps import FIELDS
 from tests.bench import bench_ingest
 from tests.real_slurm import bringup

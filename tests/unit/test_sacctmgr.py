@@ -108,9 +108,9 @@ async def test_ordinary_user_under_private_data_is_told_apart(
     assert await fault(tmp_path, slurmdbd) == expected
 
 
-@pytest.mark.parametrize(("cluster", "expected"), [("tux", ""), ("larch", ""), ("", ""), ("birch", "cluster")])
-async def test_cluster_of_another_name_is_told(tmp_path: Path, cluster: str, expected: str) -> None:
-    assert await fault(tmp_path, Slurmdbd(private="none"), cluster) == expected
+@pytest.mark.parametrize(("watched", "expected"), [("tux", ""), ("larch", ""), ("", ""), ("birch", "cluster")])
+async def test_cluster_of_another_name_is_told(tmp_path: Path, watched: str, expected: str) -> None:
+    assert await fault(tmp_path, Slurmdbd(private="none"), watched) == expected
 
 
 async def test_silence_of_sacctmgr_itself_speaks_against_nobody(tmp_path: Path) -> None:
