@@ -120,11 +120,8 @@ def page() -> str:
     parts = [_INTRODUCTION]
     found = list(commands())
     parts.append("| command | what it does |\n|---|---|")
-    parts[-1] += (
     rows = [(name, name.replace(" ", "-"), command.get_short_help_str(200)) for name, command in found]
     parts[-1] += "".join(f"\n| [`{name}`](#{anchor}) | {does} |" for name, anchor, does in rows) + "\n"
-        + "\n"
-    )
     for name, command in found:
         text = text_of(command)
         lines = [f"## `{name}`", "", f"    {usage_of(name, command)}", "", *_spaced(text.paragraphs)]

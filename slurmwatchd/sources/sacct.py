@@ -11,7 +11,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -106,7 +106,7 @@ class Sacct:
         self._spool_dir = spool_dir
         self._cluster = cluster
         self._spent = spent
-        self._turn = anyio.Lock()
+        self._turn: AbstractAsyncContextManager[object] = anyio.Lock()
 
     async def version(self) -> str:
         """Return what `sacct -V` says, such as `slurm 24.11.5`; it asks nobody.

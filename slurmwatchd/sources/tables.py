@@ -4,6 +4,7 @@ The same proofs hold as for a window: exit status, silence on stderr, the header
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
@@ -36,6 +37,8 @@ class SacctTables(Sacct):
     def __init__(self, commands: Commands, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         """Prepare; nothing is run."""
         super().__init__(commands, timeout_seconds=timeout_seconds, spool_dir=Path(gettempdir()))
+        # Asked by scripts that have no event loop, one question at a time.
+        self._turn = nullcontext()
 
     async def table(self, arguments: Sequence[str], fields: Sequence[str]) -> Table:
         """Ask.
