@@ -1,0 +1,34 @@
+"""How jobs are asked for by name, and when their list is due."""
+
+import pytest
+
+from slurmwatchd.sources.queries import job_argument, named_arguments
+from slurmwatchd.windows import Ledger, Policy, Stretch, due
+
+NOW = 1_795_500_000
+
+
+@pytest.mark.parametrize(
+    ("job_id", "raw", "name"),
+    [("12", 12, "12"), ("12_3", 15, "12_3"), ("12+1", 13, "12+1"), ("12_[0-9%2]", 12, "12")],
+)
+def test_an_attempt_is_named_as_precisely_as_sacct_takes_it(job_id: str, raw: int, name: str) -> None:
+    assert job_argument(job_id, raw) == name
+
+
+def test_jobs_asked_for_by_name_are_none_that_ended_before_the_earliest_was_submitted() -> None:
+    arguments = named_arguments(["12", "9+1"], ["JobID"], since=NOW - 500, now=NOW, delimiter="!")
+    assert arguments[arguments.index("-j") + 1] == "12,9+1"
+    assert arguments[arguments.index("-S") + 1] == f"uts{NOW - 500}"
+    assert "-D" in arguments
+    assert "-X" in arguments
+
+
+@pytest.mark.parametrize(("listed_at", "listed_again"), [(NOW - 10, False), (NOW - 3600, True), (NOW + 50, True)])
+def test_open_jobs_are_listed_again_when_it_is_time_or_the_clock_went_back(
+    listed_at: int, listed_again: bool
+) -> None:
+    policy = Policy(interval=30, overlap=60, slice_seconds=3600, open_set=3600)
+    ledger = Ledger(NOW - 600, (Stretch(NOW - 600, NOW, NOW),), listed_at=listed_at)
+    window = due(ledger, NOW, policy)
+    assert (window is not None and window.start == NOW) == listed_again
