@@ -45,10 +45,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    # The tests of the contract, which also run on simulated clusters, choose for themselves; and the tests of the
-    # simulator have a `cluster` of their own.
-    is_real = metafunc.definition.get_closest_marker("real_slurm") is not None
-    if is_real and "cluster" in metafunc.fixturenames and "site" not in metafunc.fixturenames:
+    # Other tests have a fixture of this name too, and those of the contract choose for themselves.
+    if "cluster" in metafunc.fixturenames and metafunc.definition.get_closest_marker("real_slurm"):
         versions = chosen_versions(metafunc.config) or list(RELEASES)
         metafunc.parametrize("cluster", versions, indirect=True, scope="session")
 

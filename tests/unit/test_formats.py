@@ -152,6 +152,15 @@ def test_a_line_that_fits_exactly_is_left_alone() -> None:
     assert b"nodes_omitted" in flat(event(nodes=names(500)), max_line_bytes=exact - 1)
 
 
+def test_a_line_one_byte_too_long_is_shortened() -> None:
+    long = event(FINISHED._replace(work_dir="/w" * 3000))
+    exact = len(flat(long, max_line_bytes=30_000))
+    assert b'"truncated"' not in flat(long, max_line_bytes=exact)
+    cut = flat(long, max_line_bytes=exact - 1)
+    assert len(cut) < exact
+    assert json.loads(cut)["truncated"] == ["work_dir"]
+
+
 def test_a_line_that_is_too_long_loses_its_node_names_first() -> None:
     line = json.loads(flat(event(nodes=names(1000)), max_line_bytes=4096))
     assert "nodes" not in line
