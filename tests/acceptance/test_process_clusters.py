@@ -27,6 +27,10 @@ def told(daemon: DaemonProcess) -> Counter[tuple[str, str]]:
     return Counter((record["cluster"], record["name"]) for record in daemon.records())
 
 
+def asked(daemon: DaemonProcess, cluster: str) -> int:
+    return sum(cluster in call.argv for call in daemon.cluster.calls("sacct"))
+
+
 def up(daemon: DaemonProcess) -> dict[tuple[str, ...], float]:
     return daemon.samples("slurmwatchd_slurmdbd_up")
 
@@ -86,8 +90,10 @@ def test_a_cluster_that_hangs_delays_nobody_but_itself(tmp_path: Path) -> None:
         both(daemon, "job", 1)
         daemon.start()
         daemon.wait_until(lambda: told(daemon) == {("sim", "job on sim"): 1}, "the job of the healthy cluster")
-        asked = [call for call in daemon.cluster.calls("sacct") if "poplar" in call.argv]
-        assert len(asked) == 1, "a second sacct for a cluster whose first one hangs"
+        daemon.wait_until(lambda: asked(daemon, "poplar"), "the other cluster to be asked for")
+        both(daemon, "next", 2)
+        daemon.wait_until(lambda: ("sim", "next on sim") in told(daemon), "the next job of the healthy cluster")
+        assert asked(daemon, "poplar") == 1, "a second sacct for a cluster whose first one hangs"
         assert daemon.stop() == 0
 
 
