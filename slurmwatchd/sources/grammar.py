@@ -25,6 +25,7 @@ _JOB_ID = re.compile(
 NATURAL_DIGITS = 11
 """Enough for 32-bit ids, and for times until the year 5138."""
 _LARGEST = (1 << 63) - 1
+_PLAIN_DIGITS = 18
 _AMOUNT = re.compile(r"-?\d{1,18}", re.ASCII)
 
 UNSET_IDS = frozenset({4294967294, 4294967295})
@@ -203,8 +204,17 @@ def usage_tres(value: bytes) -> dict[str, int]:
         Name to amount: sizes in bytes, `cpu` in seconds, `energy` in joules.
     """
     result: dict[str, int] = {}
-    for name, amount in _items(value):
-        result[name] = (duration(amount.encode()) or 0) if name == "cpu" else size(amount)
+    for item in value.split(b","):
+        name, equals, amount = item.rpartition(b"=")
+        if not equals or not name:
+            raise ValueError(value)
+        # Four of these lists stand in the row of each step, and all but a few amounts are plain numbers.
+        if amount.isdigit() and len(amount) <= _PLAIN_DIGITS:
+            result[text(name)] = int(amount)
+        elif name == b"cpu":
+            result["cpu"] = duration(amount) or 0
+        elif text(amount) not in UNSET_AMOUNTS:
+            result[text(name)] = size(text(amount))
     return result
 
 

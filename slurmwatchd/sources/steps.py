@@ -147,6 +147,11 @@ class _Values:
         self.step_id = grammar.text(row[0].partition(b".")[2])
         self.raw: dict[str, str] = {}
 
+    @property
+    def is_full(self) -> bool:
+        """Whether what `STEP_FIELDS` names was asked for too."""
+        return STEP_FIELDS[0] in self._row
+
     def text(self, name: str) -> bytes:
         return self._row.get(name, b"")
 
@@ -175,36 +180,43 @@ def _step(values: _Values, job: _Values) -> StepRecord:
     largest = values.read("TRESUsageInMax", grammar.usage_tres, {})
     average = values.read("TRESUsageInAve", grammar.usage_tres, {})
     written = values.read("TRESUsageOutTot", grammar.usage_tres, {})
-    state, _ = values.read("State", grammar.state, ("UNKNOWN", None))
-    code, signal = values.read("ExitCode", grammar.exit_code, (None, None))
     return StepRecord(
         id=values.step_id,
-        name=values.read("JobName", grammar.text),
-        state=state,
-        exit_code=code,
-        exit_signal=signal,
-        start=values.read("Start", grammar.epoch),
-        end=values.read("End", grammar.epoch),
-        elapsed_seconds=values.read("ElapsedRaw", grammar.integer),
-        node_count=values.read("NNodes", grammar.integer),
-        tasks=values.read("NTasks", grammar.integer),
-        cpus=values.read("NCPUS", grammar.integer),
-        node_list=values.read("NodeList", grammar.text),
-        cpu_seconds=values.seconds("TotalCPU"),
-        user_cpu_seconds=values.seconds("UserCPU"),
-        system_cpu_seconds=values.seconds("SystemCPU"),
         max_rss_bytes=largest.get("mem"),
         ave_rss_bytes=average.get("mem"),
         memory_bytes=total.get("mem"),
         max_vmsize_bytes=largest.get("vmem"),
         disk_read_bytes=total.get("fs/disk"),
         disk_write_bytes=written.get("fs/disk"),
-        energy_joules=values.energy(),
         gpu_max_utilization_percent=largest.get("gres/gpuutil"),
         gpu_ave_utilization_percent=average.get("gres/gpuutil"),
         gpu_max_memory_bytes=largest.get("gres/gpumem"),
         complete=_has_ended(values, job),
+        **(_details(values) if values.is_full else {}),
     )
+
+
+def _details(values: _Values) -> dict[str, Any]:
+    """Read what only a step that is told by itself needs: half of the cost of its row."""
+    state, _ = values.read("State", grammar.state, ("UNKNOWN", None))
+    code, signal = values.read("ExitCode", grammar.exit_code, (None, None))
+    return {
+        "name": values.read("JobName", grammar.text),
+        "state": state,
+        "exit_code": code,
+        "exit_signal": signal,
+        "start": values.read("Start", grammar.epoch),
+        "end": values.read("End", grammar.epoch),
+        "elapsed_seconds": values.read("ElapsedRaw", grammar.integer),
+        "node_count": values.read("NNodes", grammar.integer),
+        "tasks": values.read("NTasks", grammar.integer),
+        "cpus": values.read("NCPUS", grammar.integer),
+        "node_list": values.read("NodeList", grammar.text),
+        "cpu_seconds": values.seconds("TotalCPU"),
+        "user_cpu_seconds": values.seconds("UserCPU"),
+        "system_cpu_seconds": values.seconds("SystemCPU"),
+        "energy_joules": values.energy(),
+    }
 
 
 def _has_ended(step: _Values, job: _Values) -> bool:

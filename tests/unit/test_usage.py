@@ -66,13 +66,10 @@ def test_a_batch_job_without_its_batch_step_is_not_complete() -> None:
 
 
 def test_values_that_cannot_be_read_keep_their_text_under_step_and_field() -> None:
-    measured = steps_of(
-        {**BATCH, "TRESUsageOutTot": b"fs/disk=lots", "TotalCPU": b"INVALID"}, job={**JOB, "UserCPU": b"UNLIMITED"}
-    )
+    measured = steps_of({**BATCH, "TRESUsageOutTot": b"fs/disk=lots"}, job={**JOB, "UserCPU": b"UNLIMITED"})
     usage = summed(ATTEMPT, measured)
     assert usage.raw == {
         "batch.TRESUsageOutTot": "fs/disk=lots",
-        "batch.TotalCPU": "INVALID",
         "UserCPU": "UNLIMITED",
     }
     assert (usage.disk_write_bytes, usage.user_cpu_seconds, usage.disk_read_bytes) == (None, None, 96_888)
