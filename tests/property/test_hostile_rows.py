@@ -84,7 +84,7 @@ def test_every_value_of_a_keyed_row_is_in_the_record_or_under_raw_or_says_that_t
 ) -> None:
     nothing = {
         b"", b"None", b"Unknown", b"None assigned", b"(unknown)", b"4294967294", b"4294967295",
-        b"UNLIMITED", b"Partition_Limit",
+        b"UNLIMITED", b"Partition_Limit", b"INVALID",
     }  # fmt: skip
     reading = LAYOUT.read(list(row))
     assert not isinstance(reading, Rejected)
