@@ -7,6 +7,7 @@ and the answer holds each attempt once, whatever is written meanwhile.
 """
 
 import array
+import math
 import sqlite3
 import stat
 import threading
@@ -20,7 +21,7 @@ from typing import Any, Self
 import orjson
 
 from slurmwatchd.errors import StoreBusyError, StoreError
-from slurmwatchd.store import questions
+from slurmwatchd.store import bodies, questions
 from slurmwatchd.store.questions import Question, Statement
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
 
@@ -33,8 +34,8 @@ _PAGE = 500
 _KNOWN_LISTS = 10_000
 
 _RECORDS = (
-    "SELECT events.body, jobs.nodelist, {usage} FROM json_each(?) AS wanted JOIN jobs ON jobs.id = wanted.value "
-    "JOIN events ON events.seq = jobs.seq {join} ORDER BY wanted.key"
+    "SELECT events.body, jobs.nodelist, {usage}, events.seq FROM json_each(?) AS wanted "
+    "JOIN jobs ON jobs.id = wanted.value JOIN events ON events.seq = jobs.seq {join} ORDER BY wanted.key"
 )
 _WITH_USAGE = _RECORDS.format(usage="used.body", join="LEFT JOIN events AS used ON used.seq = jobs.usage_seq")
 _WITHOUT_USAGE = _RECORDS.format(usage="NULL", join="")
@@ -138,7 +139,9 @@ class StoreReader:
             rows = connection.execute(sql, (questions.array(ids),)).fetchall()
             if nodes:
                 self._learn(connection, {row[1] for row in rows} - {None})
-            records: list[Record] = [orjson.loads(row[0]) for row in rows]
+            first = self._first_seq(connection)
+            texts = (row[0] if row[3] >= first else bodies.upgraded(row[0]) for row in rows)
+            records: list[Record] = [orjson.loads(text) for text in texts]
             if nodes:
                 for record, row in zip(records, rows, strict=True):
                     if row[1] in self._nodes:
@@ -214,6 +217,16 @@ class StoreReader:
         """Whether attempts of this store can have a usage."""
         with_usage = "SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'usage_seq'"
         return self._connection.execute(with_usage).fetchone() is not None
+
+    @staticmethod
+    def _first_seq(connection: sqlite3.Connection) -> float:
+        """Return the position from which on bodies have the present form; see `bodies`."""
+        try:
+            row = connection.execute(bodies.FIRST_SEQ, (bodies.FORM,)).fetchone()
+        except sqlite3.OperationalError:
+            # A store of a daemon that knows one form only.
+            return math.inf
+        return 0 if row is None else int(row[0])
 
     def _learn(self, connection: sqlite3.Connection, lists: set[int]) -> None:
         """Read the node names of lists that were not met yet."""

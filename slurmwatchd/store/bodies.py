@@ -16,8 +16,10 @@ import orjson
 from slurmwatchd import expressions
 from slurmwatchd.store.database import Database
 
-_FORM = 2
-_FIRST_SEQ = "SELECT first_seq FROM body_forms WHERE form = ?"
+FORM = 2
+"""The form in which bodies are written now."""
+
+FIRST_SEQ = "SELECT first_seq FROM body_forms WHERE form = ?"
 
 _SUFFIXES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50, "E": 1 << 60}
 _SIZED = ("vmem", "gres/gpumem")
@@ -26,12 +28,12 @@ _SIZED_KINDS = ("bb/", "fs/")
 
 async def first_seq(database: Database) -> int:
     """Return the position from which on bodies have the present form."""
-    return int((await database.read(_FIRST_SEQ, (_FORM,)))[0][0])
+    return int((await database.read(FIRST_SEQ, (FORM,)))[0][0])
 
 
 async def first_seq_within(connection: aiosqlite.Connection) -> int:
     """Return the same, inside a transaction."""
-    return int(next(iter(await connection.execute_fetchall(_FIRST_SEQ, (_FORM,))))[0])
+    return int(next(iter(await connection.execute_fetchall(FIRST_SEQ, (FORM,))))[0])
 
 
 def upgraded(body: bytes) -> bytes:

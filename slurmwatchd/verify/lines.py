@@ -32,6 +32,11 @@ _KNOWN_AFTER_ALL = (
     "DELETE FROM faults WHERE what = '{what}' AND id IN "
     "(SELECT id FROM events WHERE id IN (SELECT id FROM faults WHERE what = '{what}'))"
 )
+# Of an earlier store, and not met again yet.
+_TOLD = (
+    "DELETE FROM faults WHERE what = '{what}' AND replace(id, '-', '') IN "
+    "(SELECT lower(hex(id)) FROM told WHERE sink = ?)"
+)
 _MISSING = (
     "INSERT INTO faults SELECT '{what}', id, seq, NULL, NULL FROM events WHERE seq >= ? AND seq > ? AND seq <= ? "
     "AND observed >= ? AND observed < ? AND found_by IS NOT ? "
@@ -146,6 +151,7 @@ class Files:
         await self._reader.note(_UNKNOWN.format(what=Fault.UNKNOWN), [(oldest[0][0],)])
         if await self._reader.read("SELECT 1 FROM faults WHERE what = ? LIMIT 1", (Fault.UNKNOWN.value,)):
             await self._reader.note(_KNOWN_AFTER_ALL.format(what=Fault.UNKNOWN))
+            await self._reader.note(_TOLD.format(what=Fault.UNKNOWN), [(self._sink,)])
         events = await self._reader.read(
             "SELECT count(*) FROM events WHERE seq >= ? AND seq > ? AND seq <= ? "
             "AND observed >= ? AND observed < ? AND found_by IS NOT ?",

@@ -104,7 +104,9 @@ async def test_each_kind_of_difference_is_named_with_both_values(tmp_path: Path)
             "UPDATE jobs SET state = 'FAILED' WHERE job_id = '2'",
             "UPDATE jobs SET start = start - 1 WHERE job_id = '3'",
             "UPDATE jobs SET start = NULL WHERE job_id = '4'",
-            "INSERT INTO jobs SELECT 99, cluster, 4711, submit, '4711', state, \"user\", account, "
+            'INSERT INTO jobs (id, cluster, job_id_raw, submit, job_id, state, "user", account, "partition", '
+            'start, "end", nodelist, digest, revision, seq) '
+            "SELECT 99, cluster, 4711, submit, '4711', state, \"user\", account, "
             '"partition", start, "end", nodelist, digest, revision, 0 FROM jobs WHERE job_id = 5',
         )
         assert (await accounting(rig)).differences == [
@@ -205,6 +207,22 @@ async def test_a_file_that_has_every_event_once_has_no_fault(tmp_path: Path) -> 
         read, found = await files(rig)
         assert found == []
         assert (read.lines, read.events, read.files) == (5, 5, (rig.file,))
+
+
+async def test_what_an_earlier_store_told_and_this_one_has_not_met_yet_is_not_unknown(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        await watched(rig)
+        for suffix in ("", "-wal", "-shm", ".lock"):
+            rig.store.with_name(rig.store.name + suffix).unlink(missing_ok=True)
+        rig.cluster.set_slurmdbd_down()
+        with pytest.raises(SacctError):
+            await rig.once()
+        assert rig.ask_store(
+            "SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM told WHERE sink = 'jobs')"
+        ) == [(0, 5)]
+        rig.file.write_bytes(rig.file.read_bytes() + b'{"id":"11111111-2222-5333-8444-555555555555","seq":9}\n')
+        _, found = await files(rig)
+        assert [(str(f.what), f.line) for f in found] == [("unknown", 6)]
 
 
 async def test_each_kind_of_fault_in_a_file_is_named_with_its_line_and_job(tmp_path: Path) -> None:
