@@ -86,6 +86,7 @@ class Watcher:
         self._disks = Disks(parts.health, parts.metrics)
         self._reached = 0
         self._polls = True
+        self._looks_back = False
         self._slices = Slices(cluster, parts.sacctmgr, parts.clock, parts.metrics, policy)
         health = parts.health.clusters.setdefault(cluster, ClusterHealth())
         self._reporter = Reporter(cluster, clock=parts.clock, metrics=parts.metrics, health=health)
@@ -115,6 +116,7 @@ class Watcher:
 
     async def run(self) -> None:
         """Read for ever; what fails is tried again, later each time."""
+        self._looks_back = True
         while True:
             error: BaseException | None = None
             try:
@@ -262,7 +264,11 @@ class Watcher:
 
     def _withhold(self, ledger: Ledger) -> Ledger:
         """Return the ledger to save: without half-written rows' ends, and what may be in doubt."""
-        return self._doubt.withhold(self._settling.withhold(ledger), overlap=self._policy.overlap)
+        settled = self._settling.withhold(ledger)
+        if not self._looks_back:
+            # Nobody would take the doubt back: a poll by itself leaves late records to the re-reads.
+            return settled
+        return self._doubt.withhold(settled, overlap=self._policy.overlap)
 
     async def _wait(self, seconds: float) -> None:
         """Wait for the next head poll, but look again before long: a clock may jump."""

@@ -189,15 +189,15 @@ class SimCluster(DbdAgent):
         """
         with self.batch():
             row = self._job_values(dict(columns))
+            # The key may be among what changes.
+            number = self._number(key)
             assignments = ", ".join(f'"{name}" = ?' for name in row)
-            changed = self._db.execute(
+            self._db.execute(
                 f"UPDATE jobs SET {assignments} WHERE {_KEY}",  # noqa: S608 - names are checked
                 [*row.values(), *key],
-            ).rowcount
-            if not changed:
-                raise KeyError(key)
+            )
             if row.get("time_end"):
-                self._send(self._number(key), "end")
+                self._send(number, "end")
 
     def update_step(self, key: JobKey, step: int | str, **columns: Unpack[StepColumns]) -> None:
         """Change columns of a step.

@@ -151,4 +151,4 @@ class Rig:
 
     def windows_asked(self) -> int:
         """How many calls asked for a window."""
-        return sum(WINDOW in call.argv for call in self.cluster.calls("sacct"))
+        return sum(any(WINDOW in word for word in call.argv) for call in self.cluster.calls("sacct"))

@@ -48,12 +48,14 @@ def rig_now(daemon: Daemon) -> int:
 
 async def test_a_row_that_can_be_keyed_now_is_an_event_and_out_of_the_quarantine(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
+        # Somebody whose attempt sacct goes on showing: else it would be suspected of hiding the other.
+        rig.ended(30, job_name="seen", user="seen", id_user=4711)
         await rig.once()
         put(rig, ROW)
         async with rig.daemon() as daemon:
             assert await retry(daemon) == [1]
             await daemon.once()
-        (record,) = rig.records()
+        (record,) = [record for record in rig.records() if record["name"] != "seen"]
         assert (record["event"], record["job_id"], record["state"], record["found_by"]) == (
             "job_ended", "77", "FAILED", "reread",
         )  # fmt: skip

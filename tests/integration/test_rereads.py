@@ -98,7 +98,7 @@ async def test_change_long_after_the_end_is_told_once_by_the_reread(
         await passes(rig, 1800)
         assert [record["event"] for record in rig.records()] == ["job_ended", "job_revised"]
         changed = rig.records()[1]["changed"]
-        assert changed == told if told else changed["alloc_tres"][1]["energy"] == 77
+        assert changed == told if told else changed["alloc_tres"][1]["energy_joules"] == 77
 
 
 async def test_reread_of_which_much_is_new_asks_for_the_whole_window_instead(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ async def test_fields_a_release_brought_are_there_for_what_ends_from_then_on(tmp
         rig.ended(1, job_name="after", **columns)
         await rig.once()
         before, after = rig.records()
-        new = {"extra": "e", "failed_node": "n1", "licenses": "l:1", "restarts": 3}
+        new = {"extra": "e", "failed_node": "n1", "licenses": {"l": 1}, "restarts": 3}
         assert {name: before.get(name) for name in new} == dict.fromkeys(new)
         assert {name: after.get(name) for name in new} == new
         assert (before["db_index"], int(after["db_index"]) > 1 << 63) == ("1", True)

@@ -20,7 +20,7 @@ def usages(rig: Rig) -> list[dict[str, Any]]:
 
 
 def step_calls(rig: Rig) -> list[list[str]]:
-    return [list(call.argv) for call in rig.cluster.calls("sacct") if "-j" in call.argv]
+    return [list(call.argv) for call in rig.cluster.calls("sacct") if "-j" in call.argv and "-X" not in call.argv]
 
 
 def with_usage(folder: Path, mode: str = "summary", version: str = "22.05.8", **sections: dict[str, Any]) -> Rig:
