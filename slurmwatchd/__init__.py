@@ -5,12 +5,13 @@ The daemon is run from the command line (`slurmwatchd run`). For scripts and not
 All of it is loaded when it is first used.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from slurmwatchd._version import __version__
 
+# Not from typing, which would make up a third of the time in which a stand-in of the simulated Slurm starts.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from slurmwatchd.connector import (
         AsyncStore,
         Order,
@@ -78,12 +79,14 @@ _WHERE = {name: (module, name) for module, names in _MODULES.items() for name in
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
+def __getattr__(name: str) -> "Any":  # noqa: ANN401 - any public name
     """Load a public name when it is first asked for."""
+    from importlib import import_module  # noqa: PLC0415 - the same
+
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _WHERE[name]
-    value = globals()[name] = getattr(importlib.import_module(module), attribute)
+    value = globals()[name] = getattr(import_module(module), attribute)
     return value
 
 

@@ -7,8 +7,6 @@ and that fail on request. Nothing here is used where a real Slurm is watched.
 
 from __future__ import annotations
 
-from importlib import import_module
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .database import Call, JobKey, SimCluster
@@ -31,4 +29,6 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
+    from importlib import import_module  # noqa: PLC0415 - nor this
+
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
