@@ -22,8 +22,9 @@ help:  ## list the targets
 demo: $(VENV)/.runtime  ## watch a simulated cluster: no Slurm, no root (ARGS="--seconds 20")
 	$(BIN)/slurmwatchd demo $(ARGS)
 
+# One process of tests a core; who has little left takes from who has much (ARGS="-n 0" runs them one by one).
 test: $(VENV)/.development  ## every test that needs neither Slurm nor root (ARGS="-k windows")
-	$(BIN)/python -m pytest -m "not real_slurm" --ignore=tests/bench $(ARGS)
+	$(BIN)/python -m pytest -m "not real_slurm" --ignore=tests/bench -n auto --dist worksteal $(ARGS)
 
 torture: $(VENV)/.development  ## harm the daemon and its Slurm for 10 minutes (ARGS="--seconds 60 --seed 7")
 	$(BIN)/python -m tests.torture $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.contract.plugin import TablePlugin
 from tests.real_slurm import plugin
 from tests.real_slurm.plugin import (
     cluster,
@@ -32,3 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PAGE",
         help="print what of the contract held where, and write it between its marks on a page",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(TablePlugin())

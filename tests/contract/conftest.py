@@ -1,4 +1,4 @@
-"""Runs every test of the contract on each simulated and each real release, and draws the table at the end."""
+"""Runs every test of the contract on each simulated and each real release, and says what each proves."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.contract.plugin import say
 from tests.contract.sites import RealSite, SimSite
-from tests.contract.table import Table
 from tests.real_slurm.plugin import chosen_versions
 from tests.real_slurm.releases import RELEASES
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from pathlib import Path
 
     from tests.contract.sites import Site
     from tests.real_slurm.cluster import RealCluster
@@ -23,37 +22,11 @@ SIMULATED = (
 )  # fmt: skip
 
 
-table = pytest.StashKey[Table]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[table] = Table()
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    site = getattr(item, "callspec", None)
-    if site is None or "site" not in site.params or report.skipped:
-        return report
-    if report.when == "call" or report.failed:
-        simulated = site.params["site"]
-        place = f"sim {'.'.join(simulated.split('.')[:2])}" if simulated else site.params["cluster"]
-        for marker in item.iter_markers("contract"):
-            item.config.stash[table].note(place, marker.args[0], held=report.passed)
+    say(item, report)
     return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    found = config.stash[table]
-    page: Path | None = config.getoption("--contract-table", default=None)
-    if found.places and (page is not None or chosen_versions(config)):
-        terminalreporter.section("the contract with Slurm")
-        for line in found.text():
-            terminalreporter.write_line(line)
-    if found.places and page is not None:
-        found.write(page)
-        terminalreporter.write_line(f"\nwritten to {page}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

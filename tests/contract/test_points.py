@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from tests.contract.conftest import SIMULATED
+from tests.contract.plugin import TablePlugin
 from tests.contract.points import KEYS, POINTS
 from tests.contract.table import HELD, Table, read
 from tests.real_slurm.releases import RELEASES
@@ -53,6 +55,22 @@ def test_one_failure_breaks_a_point_whatever_passes_after_it(tmp_path: Path) -> 
     places, rows = read(text)
     assert places == ["22.05", "sim 20.11"]
     assert rows[POINTS["Fields"]["version"]] == ["yes", "NO"]
+
+
+def test_the_table_hears_a_report_from_another_process() -> None:
+    passed = pytest.TestReport(
+        "tests/x.py::y", ("tests/x.py", 1, "y"), {}, "passed", None, "call",
+        user_properties=[("contract", "sim 20.11|version"), ("other", "|")],
+    )  # fmt: skip
+    # The way of pytest-xdist: plain values, through a pipe.
+    arrived = pytest.TestReport._from_json(json.loads(json.dumps(passed._to_json())))
+    plugin = TablePlugin()
+    plugin.pytest_runtest_logreport(arrived)
+    assert plugin.table.places == ["sim 20.11"]
+    assert plugin.table.cell("sim 20.11", "version") == "yes"
+    arrived.outcome = "failed"
+    plugin.pytest_runtest_logreport(arrived)
+    assert plugin.table.cell("sim 20.11", "version") == "NO"
 
 
 def test_a_mark_without_a_point_is_an_error() -> None:
