@@ -6,7 +6,8 @@ busy. Who waits stands in the store, so a restart forgets nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 import anyio.to_thread
 import orjson
@@ -16,7 +17,8 @@ from slurmwatchd.errors import SlurmNotFoundError, TransientError
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.records import JobUsage, StepRecord
-from slurmwatchd.sources.steps import Key, StepSource
+from slurmwatchd.sources.steprows import Key
+from slurmwatchd.sources.steps import StepSource
 from slurmwatchd.store import usage as usage_store
 from slurmwatchd.store import waiting as waiting_store
 from slurmwatchd.store.database import Database
@@ -45,6 +47,9 @@ QUEUE_JOBS = 500_000
 """While lists fail, no more than this wait: the oldest are told without usage, `complete` false."""
 
 _COUNT_SECONDS = 10.0
+
+_USAGE_FIELDS = tuple(field.name for field in fields(JobUsage))
+_usage_values = attrgetter(*_USAGE_FIELDS)
 
 _log = get_logger(__name__)
 
@@ -211,11 +216,17 @@ def _asked(waiting: Sequence[Waiting]) -> list[Asked]:
 
 def ending(told: Told) -> bytes:
     """Return what is appended to a record to make a `job_usage` of it, from the comma on."""
-    text = b',"usage":' + orjson.dumps(_wire(told.usage))
-    return text + (b',"steps":' + orjson.dumps([_wire(step) for step in told.steps]) if told.steps else b"")
+    usage = zip(_USAGE_FIELDS, _usage_values(told.usage), strict=True)
+    text = b',"usage":' + orjson.dumps({name: value for name, value in usage if value is not None})
+    return text + (b',"steps":' + orjson.dumps(list(map(_step_on_wire, told.steps))) if told.steps else b"")
 
 
-def _wire(value: JobUsage | StepRecord) -> dict[str, object]:
+def _step_on_wire(step: StepRecord) -> dict[str, object]:
     """Return what stands on the wire: absent is absent, times are RFC 3339."""
-    fields = {name: field for name, field in asdict(value).items() if field is not None}
-    return {name: rfc3339(field) if name in {"start", "end"} else field for name, field in fields.items()}
+    on_wire: dict[str, object] = {
+        name: value for name, value in zip(StepRecord._fields, step, strict=True) if value is not None
+    }
+    for name, moment in (("start", step.start), ("end", step.end)):
+        if moment is not None:
+            on_wire[name] = rfc3339(moment)
+    return on_wire

@@ -190,8 +190,7 @@ class JobUsage:
     raw: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRecord:
+class StepRecord(NamedTuple):
     """One step of an attempt. `id` is what follows the point of sacct's JobID: `batch`, `extern`, `0`, `0+1`.
 
     Times are epoch seconds. The fields that `JobUsage` has too mean the same, of this step.

@@ -3,10 +3,10 @@
 The sums are sacct's and seff's own, so that their numbers and ours agree; docs/events.md says where seff rounds.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from slurmwatchd.records import JobUsage, StepRecord
 
@@ -43,12 +43,36 @@ class Asked:
     leads: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Amounts(NamedTuple):
+    """What the steps of one attempt used: for each field of `StepRecord` named here, one value a step.
+
+    Columns, since they are read as columns: a sum over one costs far less than making a record of each step.
+    """
+
+    id: Sequence[str]
+    max_rss_bytes: Sequence[int | None]
+    ave_rss_bytes: Sequence[int | None]
+    memory_bytes: Sequence[int | None]
+    max_vmsize_bytes: Sequence[int | None]
+    disk_read_bytes: Sequence[int | None]
+    disk_write_bytes: Sequence[int | None]
+    gpu_max_utilization_percent: Sequence[int | None]
+    gpu_ave_utilization_percent: Sequence[int | None]
+    gpu_max_memory_bytes: Sequence[int | None]
+    complete: Sequence[bool]
+
+    @classmethod
+    def of(cls, steps: Sequence[StepRecord]) -> "Amounts":
+        """Return the columns of some steps."""
+        return cls._make(list(map(attrgetter(name), steps)) for name in cls._fields)
+
+
+class Measured(NamedTuple):
     """What sacct printed of an attempt and its steps.
 
     Attributes:
         cpu_seconds: sacct's own sum over the steps that have ended; the user's and the system's part follow.
+        steps: Where they are to be told.
         raw: Step and field to text, for values that could not be parsed.
     """
 
@@ -56,8 +80,9 @@ class Measured:
     user_cpu_seconds: float | None
     system_cpu_seconds: float | None
     energy_joules: int | None
-    steps: Sequence[StepRecord]
-    raw: Mapping[str, str] = field(default_factory=dict)
+    amounts: Amounts
+    steps: Sequence[StepRecord] = ()
+    raw: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +112,7 @@ def asked(job: int, record: Mapping[str, Any], submit: int) -> Asked:
         cpus=record.get("cpus"),
         elapsed_seconds=record.get("elapsed_seconds"),
         memory_bytes=memory,
-        launcher=PurePosixPath(words[0]).name if words else "",
+        launcher=words[0].rpartition("/")[2] if words else "",
         leads=record.get("het_job_offset", 0) == 0,
     )
 
@@ -107,44 +132,44 @@ def summed(attempt: Asked, measured: Measured | None) -> JobUsage:
             system_cpu_seconds=nothing,
             complete=not attempt.started,
         )
-    steps = measured.steps
-    heaviest = max(steps, key=lambda step: step.memory_bytes or -1, default=None)
-    memory = heaviest.memory_bytes if heaviest is not None else None
+    amounts = measured.amounts
+    heaviest = _heaviest(amounts.memory_bytes)
+    memory = amounts.memory_bytes[heaviest] if heaviest is not None else None
     return JobUsage(
         cpu_seconds=measured.cpu_seconds,
         user_cpu_seconds=measured.user_cpu_seconds,
         system_cpu_seconds=measured.system_cpu_seconds,
-        max_rss_bytes=_largest(step.max_rss_bytes for step in steps),
-        ave_rss_bytes=heaviest.ave_rss_bytes if heaviest is not None else None,
+        max_rss_bytes=_largest(amounts.max_rss_bytes),
+        ave_rss_bytes=amounts.ave_rss_bytes[heaviest] if heaviest is not None else None,
         memory_bytes=memory,
-        max_vmsize_bytes=_largest(step.max_vmsize_bytes for step in steps),
-        disk_read_bytes=_total(step.disk_read_bytes for step in steps),
-        disk_write_bytes=_total(step.disk_write_bytes for step in steps),
+        max_vmsize_bytes=_largest(amounts.max_vmsize_bytes),
+        disk_read_bytes=_total(amounts.disk_read_bytes),
+        disk_write_bytes=_total(amounts.disk_write_bytes),
         energy_joules=measured.energy_joules,
-        gpu_max_utilization_percent=_largest(step.gpu_max_utilization_percent for step in steps),
-        gpu_ave_utilization_percent=_largest(step.gpu_ave_utilization_percent for step in steps),
-        gpu_max_memory_bytes=_largest(step.gpu_max_memory_bytes for step in steps),
+        gpu_max_utilization_percent=_largest(amounts.gpu_max_utilization_percent),
+        gpu_ave_utilization_percent=_largest(amounts.gpu_ave_utilization_percent),
+        gpu_max_memory_bytes=_largest(amounts.gpu_max_memory_bytes),
         cpu_efficiency=_ratio(measured.cpu_seconds, (attempt.cpus or 0) * (attempt.elapsed_seconds or 0)),
         memory_efficiency=_ratio(memory, attempt.memory_bytes or 0),
-        steps=len(steps),
-        complete=_is_complete(attempt, steps),
+        steps=len(amounts.id),
+        complete=_is_complete(attempt, amounts),
         raw=measured.raw or None,
     )
 
 
-def _is_complete(attempt: Asked, steps: Sequence[StepRecord]) -> bool:
+def _is_complete(attempt: Asked, amounts: Amounts) -> bool:
     """Tell whether every step that is there has its usage, and every step is there that must be.
 
     A step's row is there from its start on, and messages reach slurmdbd in order; so what may be missing as a
     whole are the steps of a job whose messages slurmctld has thrown away, or holds back. sbatch makes a batch
     step, srun a step; an attempt made with salloc may have had none.
     """
-    if not all(step.complete for step in steps):
+    if not all(amounts.complete):
         return False
     if attempt.launcher == "sbatch" and attempt.leads:
         # Before 22.05 a batch job whose only step has its name is printed as one row: that row is its step.
-        return any(step.id in {BATCH, ""} for step in steps)
-    return bool(steps) or attempt.launcher == _INTERACTIVE_ALLOCATION or not attempt.started
+        return BATCH in amounts.id or "" in amounts.id
+    return bool(amounts.id) or attempt.launcher == _INTERACTIVE_ALLOCATION or not attempt.started
 
 
 def _selector(record: Mapping[str, Any]) -> str:
@@ -160,11 +185,20 @@ def _selector(record: Mapping[str, Any]) -> str:
     return str(raw)
 
 
-def _largest(values: Iterable[int | None]) -> int | None:
-    return max((value for value in values if value is not None), default=None)
+def _heaviest(memory: Sequence[int | None]) -> int | None:
+    """Return which step has the most memory, the first of several."""
+    if not memory:
+        return None
+    known = [amount or 0 for amount in memory]
+    return known.index(max(known))
 
 
-def _total(values: Iterable[int | None]) -> int | None:
+def _largest(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return max(known) if known else None
+
+
+def _total(values: Sequence[int | None]) -> int | None:
     known = [value for value in values if value is not None]
     return sum(known) if known else None
 

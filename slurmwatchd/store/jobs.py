@@ -23,7 +23,7 @@ _JOB_COLUMNS = (
     'id, cluster, job_id_raw, submit, job_id, state, "user", account, "partition", start, "end", nodelist, '
     "digest, revision, seq"
 )
-_EVENT_COLUMNS = "seq, id, job, kind, revision, time, observed, found_by, layout, nodelist, changed, body"
+EVENT_COLUMNS = "seq, id, job, kind, revision, time, observed, found_by, layout, nodelist, changed, body"
 _ROWS_A_STATEMENT = 200
 """SQLite's module takes and drops Python's lock once a statement: with a row each, it would wait for whoever else
 runs, once for every row."""
@@ -178,10 +178,10 @@ class Intake:
         existing = await _existing(connection, batch)
         earlier = await _earlier(connection, batch, existing)
         plan = await anyio.to_thread.run_sync(self._plan, batch, existing, earlier, ids, layout)
-        await _insert(connection, "jobs", _JOB_COLUMNS, plan.jobs)
+        await insert(connection, "jobs", _JOB_COLUMNS, plan.jobs)
         if self._resumes and plan.jobs:
             await told.resume_revisions(connection, self._next_job)
-        await _insert(connection, "events", _EVENT_COLUMNS, plan.events)
+        await insert(connection, "events", EVENT_COLUMNS, plan.events)
         await connection.executemany(
             'UPDATE jobs SET state = ?, "user" = ?, account = ?, "partition" = ?, start = ?, "end" = ?, '
             "nodelist = ?, digest = ?, revision = ?, seq = ? WHERE id = ?",
@@ -259,7 +259,7 @@ class Intake:
         return plan
 
 
-async def _insert(
+async def insert(
     connection: aiosqlite.Connection, table: str, columns: str, rows: Sequence[tuple[Any, ...]]
 ) -> None:
     """Insert rows, many to a statement."""

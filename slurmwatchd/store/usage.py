@@ -13,7 +13,7 @@ import orjson
 
 from slurmwatchd.records import EventKind, event_id
 from slurmwatchd.store import bodies
-from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.jobs import EVENT_COLUMNS, Intake, insert
 
 _LATEST = (
     "SELECT queue.job, queue.found_by, jobs.cluster, jobs.job_id_raw, jobs.submit, jobs.seq, "
@@ -21,6 +21,11 @@ _LATEST = (
     "JOIN jobs ON jobs.id = queue.job JOIN events ON events.seq = jobs.seq "
     "WHERE queue.job IN (SELECT value FROM json_each(?)) ORDER BY queue.job"
 )
+
+_NOTE = "UPDATE jobs SET usage_seq = ?1 + told.key FROM json_each(?2) AS told WHERE jobs.id = told.value"
+"""Events have positions one after the other, in the order of the list of their attempts."""
+
+_LEAVE = "DELETE FROM usage_queue WHERE job IN (SELECT value FROM json_each(?))"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,17 +71,13 @@ async def tell(intake: Intake, results: Results) -> int:
             events.append(
                 (
                     seq + len(events), identity, row["job"], kind, 1, row["time"], results.observed,
-                    row["found_by"], row["layout"], row["nodelist"], body[:-1] + ending + b"}",
+                    row["found_by"], row["layout"], row["nodelist"], None, body[:-1] + ending + b"}",
                 )
             )  # fmt: skip
-        await connection.executemany(
-            "INSERT INTO events (seq, id, job, kind, revision, time, observed, found_by, layout, nodelist, body) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            events,
-        )
-        told = [(event[0], event[2]) for event in events]
-        await connection.executemany("UPDATE jobs SET usage_seq = ? WHERE id = ?", told)
-        await connection.executemany("DELETE FROM usage_queue WHERE job = ?", [(job,) for _, job in told])
+        await insert(connection, "events", EVENT_COLUMNS, events)
+        told = orjson.dumps([event[2] for event in events]).decode()
+        await connection.execute(_NOTE, (seq, told))
+        await connection.execute(_LEAVE, (told,))
         await connection.executemany(
             "UPDATE usage_queue SET due = ?, asked = asked + 1 WHERE job = ?",
             [(due, job) for job, due in results.later.items()],

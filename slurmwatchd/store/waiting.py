@@ -1,9 +1,9 @@
 """Which attempts wait for their usage: in from the transaction that stores them, out by the one that tells it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import aiosqlite
+import orjson
 
 from slurmwatchd.records import FoundBy
 from slurmwatchd.store import bodies
@@ -41,13 +41,13 @@ class Waiting:
 
 
 async def enqueue(
-    connection: aiosqlite.Connection, jobs: Sequence[int], cluster: str, found_by: FoundBy, now: int
+    connection: aiosqlite.Connection, jobs: list[int], cluster: str, found_by: FoundBy, now: int
 ) -> None:
     """Have new attempts wait for their usage; inside the transaction that stores them."""
     urgency = PAST if found_by is FoundBy.BACKFILL else NOW
-    await connection.executemany(
-        "INSERT INTO usage_queue VALUES (?, ?, ?, ?, 0, ?)",
-        [(job, cluster, urgency, now, found_by.value) for job in jobs],
+    await connection.execute(
+        "INSERT INTO usage_queue SELECT value, ?, ?, ?, 0, ? FROM json_each(?)",
+        (cluster, urgency, now, found_by.value, orjson.dumps(jobs).decode()),
     )
 
 

@@ -22,7 +22,7 @@ import click
 from slurmwatchd.collecting import LIST_JOBS
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.queries import TERMINAL_STATES
-from slurmwatchd.sources.steps import FIELDS
+from slurmwatchd.sources.steprows import FIELDS
 from tests.bench import bench_ingest
 from tests.real_slurm import bringup
 from tests.real_slurm.releases import RELEASES

@@ -20,6 +20,7 @@ def usages(rig: Rig) -> list[dict[str, Any]]:
 
 
 def step_calls(rig: Rig) -> list[list[str]]:
+    """The questions for steps: attempts that are missing are asked for by id too, but without steps."""
     return [list(call.argv) for call in rig.cluster.calls("sacct") if "-j" in call.argv and "-X" not in call.argv]
 
 

@@ -1,8 +1,9 @@
 """Sums over steps, by hand: what sacct prints, and what is made of it."""
 
 from slurmwatchd.records import StepRecord
-from slurmwatchd.sources.steps import FIELDS, attempts_in, list_arguments, measure
-from slurmwatchd.usage import Asked, Measured, asked, summed
+from slurmwatchd.sources.steprows import FIELDS, attempts_in, measure
+from slurmwatchd.sources.steps import list_arguments
+from slurmwatchd.usage import Amounts, Asked, Measured, asked, summed
 
 ATTEMPT = Asked(
     job=1, job_id_raw=7, submit=100, selector="7", started=True, cpus=4, elapsed_seconds=50,
@@ -122,7 +123,7 @@ def test_of_several_steps_the_one_with_most_memory_over_its_tasks_counts() -> No
         StepRecord(id="0", max_rss_bytes=500, ave_rss_bytes=400, memory_bytes=1600),
         StepRecord(id="1"),
     ]
-    measured = Measured(cpu_seconds=0, user_cpu_seconds=0, system_cpu_seconds=0, energy_joules=None, steps=steps)
+    measured = Measured(0, 0, 0, None, Amounts.of(steps))
     usage = summed(ATTEMPT, measured)
     assert (usage.max_rss_bytes, usage.ave_rss_bytes, usage.memory_bytes) == (900, 400, 1600)
     assert usage.memory_efficiency == 1.6
