@@ -92,6 +92,16 @@ def _exit_code(prefix: str) -> Callable[[Record], str]:
     return read
 
 
+def _joined(name: str, separator: str) -> Callable[[Record], str]:
+    return lambda record: separator.join(record.get(name) or ())
+
+
+def _licenses(record: Record) -> str:
+    # A choice between licenses cannot be read as counts: then the text itself was kept.
+    unread = str(record.get("raw", {}).get("Licenses", ""))
+    return ",".join(f"{name}:{count}" for name, count in record.get("licenses", {}).items()) or unread
+
+
 def _state(record: Record) -> str:
     by = record.get("cancelled_by_uid")
     return str(record["state"]) if by is None else f"{record['state']} by {by}"
@@ -136,12 +146,12 @@ FIELDS: dict[str, Callable[[Record], str]] = {
     "comment": _text("comment"),
     "admincomment": _text("admin_comment"),
     "systemcomment": _text("system_comment"),
-    "constraints": _text("constraints"),
+    "constraints": _joined("constraints", "&"),
     "reason": lambda record: record.get("reason") or "None",
     "extra": _text("extra"),
     "failednode": _text("failed_node"),
-    "licenses": _text("licenses"),
-    "flags": _text("flags"),
+    "licenses": _licenses,
+    "flags": _joined("flags", ","),
     "priority": _text("priority"),
     "container": _text("container"),
 }
