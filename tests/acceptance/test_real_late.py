@@ -101,7 +101,7 @@ def test_job_that_ends_in_an_outage_of_two_minutes_is_in_the_file_once_soon_afte
     jobs.settle(cluster, started)
     ended = truth.ended(cluster, started)
     assert len(ended) == 1
-    (record,) = watch.records()
+    (record,) = watch.ends()
     lateness = _epoch(record["observed"]) - _epoch(record["end"])
     assert lateness > OUTAGE_SECONDS - 30, "the record was not late at all"
     assert not truth.compare(ended, watch.records(), ended)
@@ -127,7 +127,7 @@ def test_job_suspended_for_longer_than_the_overlap_and_cancelled_is_found_by_the
     assert abs(int(str(attempt.values["end"])) - suspended) <= 2, "it was not born old"
     # An age of 20 s is read with a patience of half as much.
     watch.wait_until(watch.keys, "the job to be in the file", suspended + 30 + SLACK_SECONDS - time.time())
-    (record,) = watch.records()
+    (record,) = watch.ends()
     assert (record["state"], record["found_by"]) == ("CANCELLED", "reread")
     assert not truth.compare(ended, watch.records(), ended)
 
@@ -142,10 +142,10 @@ def test_admin_comment_set_afterwards_makes_one_revision(
     jobs.settle(cluster, started)
     cluster.run("sacctmgr", "-i", "modify", "job", "where", f"jobid={job}", "set", "admincomment=checked by hand")
 
-    watch.wait_until(lambda: len(watch.records()) > 1, "the revision")
+    watch.wait_until(lambda: len(watch.ends()) > 1, "the revision")
     # Nothing more comes of it, also when the last re-read is over.
     time.sleep(15)
-    first, second = watch.records()
+    first, second = watch.ends()
     assert (first["event"], first["revision"]) == ("job_ended", 1)
     assert (second["event"], second["revision"]) == ("job_revised", 2)
     assert second["changed"] == {"admin_comment": [None, "checked by hand"]}

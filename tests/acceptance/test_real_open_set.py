@@ -48,7 +48,7 @@ def test_job_cancelled_while_suspended_for_longer_than_the_overlap_is_in_the_fil
     ended = truth.ended(cluster, started)
     assert len(ended) == 1
     watch.wait_until(lambda: set(ended) <= watch.keys(), "the job to be in the file", 45)
-    (record,) = [record for record in watch.records() if str(record["job_id_raw"]) == job]
+    (record,) = [record for record in watch.ends() if str(record["job_id_raw"]) == job]
     assert record["found_by"] == "open_set"
     assert not truth.compare(ended, watch.records(), truth.ended(cluster))
 

@@ -164,6 +164,10 @@ class Watch:
             return []
         return list(conforming(self.file.read_bytes().split(b"\n")[:-1]))
 
+    def ends(self) -> list[Mapping[str, Any]]:
+        """Every line that tells an end or what changed of it; what its steps used comes when it will."""
+        return [record for record in self.records() if record["event"] != "job_usage"]
+
     def keys(self) -> set[Key]:
         """The attempts the file tells the end of."""
         return {key_of(record) for record in self.records() if record["event"] == "job_ended"}
