@@ -67,6 +67,9 @@ def real(cluster: RealCluster) -> Life:
         jobs.wait_for_state(cluster, job, "RUNNING")
     # Attempts of one job are told apart by the second of their submission.
     cluster.wait_until(lambda: time.time() >= suspended_at + 2, "a second to pass")
+    # An attempt that is over before slurmctld has sent its start (which it may put off for five seconds) never
+    # gets one in slurmdbd.
+    cluster.wait_until(lambda: _has_start(cluster, requeued), "the first attempt's start to be in slurmdbd")
     cluster.run("scontrol", "requeue", requeued)
     cluster.run("scancel", never_array, held)
     cluster.run("scontrol", "update", f"JobId={resized}", "NumNodes=1")
@@ -80,6 +83,10 @@ def real(cluster: RealCluster) -> Life:
         since=since, requeued=requeued, suspended=suspended, suspended_at=suspended_at, cancelled_at=cancelled_at,
         resized=resized, array=array, never_array=never_array, het=het, held=held, stepped=stepped,
     )  # fmt: skip
+
+
+def _has_start(cluster: RealCluster, job: str) -> bool:
+    return bool(cluster.sql("select 1 from {job_table} where id_job = %s and time_start != 0", (int(job),)))
 
 
 def hold_back(cluster: RealCluster) -> None:
