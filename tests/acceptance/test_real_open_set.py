@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ OVERLAP_SECONDS = 10
 def configure(watch: Watch, poll: str, slurm: str = "") -> None:
     """Write other rules into the configuration of a daemon that has not started yet."""
     text = watch.config.read_text(encoding="utf-8")
-    text = text.replace('overlap = "2m"', poll).replace("[slurm]\n", f"[slurm]\n{slurm}\n")
+    text = re.sub(r"(?m)^(overlap|reread) = .*\n", "", text)
+    text = text.replace("[poll]\n", f"[poll]\n{poll}\n").replace("[slurm]\n", f"[slurm]\n{slurm}\n")
     watch.config.write_text(text, encoding="utf-8")
 
 
@@ -54,7 +56,7 @@ def test_job_cancelled_while_suspended_for_longer_than_the_overlap_is_in_the_fil
 
 
 def test_admin_comment_set_afterwards_gives_one_revision(cluster: RealCluster, watch: Watch) -> None:
-    configure(watch, 'overlap = "2s"\nreread = ["30s", "60s"]')
+    configure(watch, 'overlap = "2s"\nreread = ["10s", "20s"]')
     watch.start()
     watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
     job = jobs.batch(cluster, "--job-name=commented")
@@ -68,8 +70,9 @@ def test_admin_comment_set_afterwards_gives_one_revision(cluster: RealCluster, w
         mine = [record for record in watch.records() if str(record["job_id_raw"]) == job]
         return [record["changed"] for record in mine if record["event"] == "job_revised"]
 
-    watch.wait_until(revisions, "the revision", 90)
-    watch.wait_until(lambda: time.time() > time_of_change + 100, "every scheduled re-read to be over", 120)
+    watch.wait_until(revisions, "the revision", 60)
+    # The last re-read comes 30 s after an end at the latest: nothing more may come of it.
+    watch.wait_until(lambda: time.time() > time_of_change + 35, "every scheduled re-read to be over")
     assert revisions() == [{"admin_comment": [None, "looked at"]}]
     assert "found_by=reread" in watch.log.read_text(encoding="utf-8")
 

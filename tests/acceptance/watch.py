@@ -9,6 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,9 @@ class Watch:
     def kill(self) -> None:
         """End the process with SIGKILL, and the sacct it may have running."""
         if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            # One that ended by itself has been waited for already.
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
 
