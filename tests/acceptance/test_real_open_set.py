@@ -1,4 +1,4 @@
-"""What no window shows in time: a job killed while suspended, a later comment, a cluster that is not there."""
+"""What no window shows in time: a job killed while suspended, a cluster that is not there."""
 
 from __future__ import annotations
 
@@ -53,28 +53,6 @@ def test_job_cancelled_while_suspended_for_longer_than_the_overlap_is_in_the_fil
     (record,) = [record for record in watch.ends() if str(record["job_id_raw"]) == job]
     assert record["found_by"] == "open_set"
     assert not truth.compare(ended, watch.records(), truth.ended(cluster))
-
-
-def test_admin_comment_set_afterwards_gives_one_revision(cluster: RealCluster, watch: Watch) -> None:
-    configure(watch, 'overlap = "2s"\nreread = ["10s", "20s"]')
-    watch.start()
-    watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
-    job = jobs.batch(cluster, "--job-name=commented")
-    watch.wait_until(lambda: any(str(r["job_id_raw"]) == job for r in watch.records()), "the end")
-    seen = time.time()
-    cluster.wait_until(lambda: time.time() > seen + 8, "the overlap to pass")
-    time_of_change = time.time()
-    cluster.run("sacctmgr", "-i", "modify", "job", "where", f"jobid={job}", "set", "admincomment=looked at")
-
-    def revisions() -> list[object]:
-        mine = [record for record in watch.records() if str(record["job_id_raw"]) == job]
-        return [record["changed"] for record in mine if record["event"] == "job_revised"]
-
-    watch.wait_until(revisions, "the revision", 60)
-    # The last re-read comes 30 s after an end at the latest: nothing more may come of it.
-    watch.wait_until(lambda: time.time() > time_of_change + 35, "every scheduled re-read to be over")
-    assert revisions() == [{"admin_comment": [None, "looked at"]}]
-    assert "found_by=reread" in watch.log.read_text(encoding="utf-8")
 
 
 def test_cluster_that_does_not_exist_is_told_and_never_taken_for_an_idle_one(

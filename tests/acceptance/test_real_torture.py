@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(600)]
 
 SEED_VARIABLE = "TORTURE_SEED"
 SECONDS_VARIABLE = "TORTURE_SECONDS"
-SECONDS = 75
+SECONDS = 50
 MORE_SECONDS = 75
 """For so long it goes on at the most until there was enough of everything: a sacct is not there to be killed while
 the daemon waits after a failure."""
