@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.watch import Watch
+from tests.real_slurm import jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.real_slurm.cluster import RealCluster
+
+
+@pytest.fixture(scope="session")
+def mix(cluster: RealCluster) -> int:
+    """Jobs of every kind have ended, once for all tests: when the first was submitted, epoch seconds.
+
+    Who wants to watch them end asks for it with `request` when the daemon runs.
+    """
+    return jobs.run_mix(cluster)
 
 
 @pytest.fixture

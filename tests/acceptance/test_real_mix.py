@@ -17,12 +17,12 @@ pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(600)]
 
 
 def test_jobs_of_every_kind_are_in_the_file_once_as_slurmdbd_holds_them(
-    cluster: RealCluster, watch: Watch
+    cluster: RealCluster, watch: Watch, request: pytest.FixtureRequest
 ) -> None:
     watch.start()
     watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
 
-    started = jobs.run_mix(cluster)
+    started = request.getfixturevalue("mix")
     ended = truth.ended(cluster, started)
     assert len(ended) >= 50
     assert len({attempt.values["state"] for attempt in ended.values()}) >= 9

@@ -40,12 +40,11 @@ def verify(watch: Watch, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_verify_finds_nothing_after_a_mix_and_names_what_is_taken_away_by_hand(
-    cluster: RealCluster, watch: Watch
+    cluster: RealCluster, watch: Watch, mix: int
 ) -> None:
     watch.start()
     watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
-    started = jobs.run_mix(cluster)
-    ended = truth.ended(cluster, started)
+    ended = truth.ended(cluster, mix)
     watch.wait_until(lambda: set(ended) <= watch.keys(), "every job to be in the file")
     # A row that slurmdbd fills in after the fact comes right by a revision.
     watch.wait_until(lambda: verify(watch)[0] == 0, "no difference", 90)
