@@ -75,4 +75,6 @@ async def forget(database: Database) -> None:
     async def work(connection: aiosqlite.Connection) -> None:
         await connection.execute("DELETE FROM usage_queue")
 
-    await database.write(work)
+    # Nothing is written where there is nothing to forget: a daemon must start on a full disk, too.
+    if await database.read("SELECT 1 FROM usage_queue LIMIT 1"):
+        await database.write(work)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.acceptance.watch import Watch
     from tests.real_slurm.cluster import RealCluster
 
-pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real_slurm, pytest.mark.one_release, pytest.mark.timeout(400)]
 
 HOSTILE = "a|b\n999999|999999|COMPLETED|\x1f\x1e\u2028"
 COLUMNS = ("jobidraw", "jobid", "state", "start", "end", "nodelist", "exitcode")

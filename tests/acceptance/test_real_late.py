@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.real_slurm.cluster import RealCluster
 
-pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real_slurm, pytest.mark.one_release, pytest.mark.timeout(600)]
 
 OVERLAP = 5
 OUTAGE_SECONDS = {"22.05": 120}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.real_slurm.cluster import RealCluster
 
-pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real_slurm, pytest.mark.one_release, pytest.mark.timeout(600)]
 
 SEED_VARIABLE = "TORTURE_SEED"
 SECONDS_VARIABLE = "TORTURE_SECONDS"

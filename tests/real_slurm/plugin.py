@@ -48,6 +48,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     # Other tests have a fixture of this name too, and those of the contract choose for themselves.
     if "cluster" in metafunc.fixturenames and metafunc.definition.get_closest_marker("real_slurm"):
         versions = chosen_versions(metafunc.config) or list(RELEASES)
+        if metafunc.definition.get_closest_marker("one_release"):
+            versions = versions[:1]
         metafunc.parametrize("cluster", versions, indirect=True, scope="session")
 
 
