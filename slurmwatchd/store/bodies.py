@@ -8,13 +8,17 @@ and GPU memory, had no unit in their names.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiosqlite
 import orjson
 
 from slurmwatchd import expressions
-from slurmwatchd.store.database import Database
+
+if TYPE_CHECKING:
+    # Scripts that only look something up load neither.
+    import aiosqlite
+
+    from slurmwatchd.store.database import Database
 
 FORM = 2
 """The form in which bodies are written now."""
@@ -26,12 +30,12 @@ _SIZED = ("vmem", "gres/gpumem")
 _SIZED_KINDS = ("bb/", "fs/")
 
 
-async def first_seq(database: Database) -> int:
+async def first_seq(database: "Database") -> int:
     """Return the position from which on bodies have the present form."""
     return int((await database.read(FIRST_SEQ, (FORM,)))[0][0])
 
 
-async def first_seq_within(connection: aiosqlite.Connection) -> int:
+async def first_seq_within(connection: "aiosqlite.Connection") -> int:
     """Return the same, inside a transaction."""
     return int(next(iter(await connection.execute_fetchall(FIRST_SEQ, (FORM,))))[0])
 
