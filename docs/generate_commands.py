@@ -110,7 +110,10 @@ def options_of(name: str, command: click.Command) -> list[tuple[str, str]]:
     os.environ["COLUMNS"] = "200"
     context = click.Context(command, info_name=f"slurmwatchd {name}", max_content_width=1000, terminal_width=1000)
     records = [
-        parameter.get_help_record(context) for parameter in command.get_params(context) if parameter.name != "help"
+        parameter.get_help_record(context)
+        for parameter in command.get_params(context)
+        # Its names depend on who asked for it first.
+        if "--help" not in parameter.opts
     ]
     return [(" ".join(record[0].split()), " ".join(record[1].split())) for record in records if record is not None]
 

@@ -45,6 +45,8 @@ def test_verify_exits_0_beside_the_service_and_1_with_the_name_of_what_was_taken
             daemon.ended(60 + 100 * number)
         daemon.start_ready()
         daemon.wait_until(lambda: len(daemon.records()) == 6, "six events")
+        cursor = "SELECT seq FROM cursors WHERE sink = 'jobs'"
+        daemon.wait_until(lambda: ask(daemon, cursor) == [(6,)], "the cursor to know of them")
 
         good = daemon.run("verify", "--sink", "jobs")
         assert (good.returncode, good.stderr) == (0, "")

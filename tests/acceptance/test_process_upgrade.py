@@ -36,8 +36,8 @@ def test_upgrade_under_the_running_daemon_loses_and_repeats_nothing_and_brings_t
         assert differences(daemon.cluster, records) == []
         by_name = {record["name"]: record for record in records}
         assert "licenses" not in by_name["22.05 0"]
-        assert by_name["ended in between"]["licenses"] == "matlab:2"
-        assert (by_name["24.11"]["licenses"], by_name["24.11"]["restarts"]) == ("matlab:2", 2)
+        assert by_name["ended in between"]["licenses"] == {"matlab": 2}
+        assert (by_name["24.11"]["licenses"], by_name["24.11"]["restarts"]) == ({"matlab": 2}, 2)
         assert by_name["24.11"]["nodes"] == ["n1-ib0", "n2-ib0"]
         assert int(by_name["24.11"]["db_index"]) > 1 << 63
         asked = [call for call in daemon.cluster.calls("sacct") if "--helpformat" in call.argv]
