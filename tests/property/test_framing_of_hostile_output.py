@@ -101,7 +101,7 @@ def test_an_answer_with_afresh_delimiter_too_few_or_too_many_is_no_answer(
         output[:place] + output[place + len(DELIMITER) :],
         output[:place] + DELIMITER + output[place:],
     ):
-        # Two values may make a delimiter where the one between them is gone; outside of here nobody knows it before.
+        # Two values may make a delimiter where the one between is gone; outside of here nobody knows it before.
         if damaged.count(DELIMITER) == len(places):
             continue
         with pytest.raises(SacctOutputError):
