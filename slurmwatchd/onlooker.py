@@ -13,8 +13,7 @@ from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.sacct import Sacct
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr
 from slurmwatchd.store.beside import Reader, ledger_of, open_for_reading
-from slurmwatchd.walking import MIN_SLICE_SECONDS
-from slurmwatchd.windows import Ledger
+from slurmwatchd.windows import MIN_SLICE_SECONDS, Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -118,17 +118,40 @@ def child_environment(environ: Mapping[str, str], *, conf: str = "") -> dict[str
     return env | {"TZ": "UTC", "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
 
 
-class _Tail:
-    """The end of a stream, and whether it ever complained."""
+class StderrTail:
+    """The end of what a child wrote to stderr, and whether it ever complained there."""
 
     def __init__(self) -> None:
+        """Begin with nothing."""
         self.kept = b""
         self.complained = False
 
+    @property
+    def text(self) -> str:
+        """What was kept, decoded."""
+        return self.kept.decode(errors="backslashreplace")
+
     def take(self, chunk: bytes) -> None:
+        """Add what came."""
         self.kept += chunk
         self.complained = self.complained or b"error:" in self.kept or b"fatal:" in self.kept
         self.kept = self.kept[-STDERR_BYTES:]
+
+
+def timed_out(argv: Sequence[str], timeout_seconds: float, tail: StderrTail) -> TimedOutError:
+    """Return the error for a child that was killed after its time."""
+    name = Path(argv[0]).name
+    return TimedOutError(
+        f"{name} gave no complete answer in {timeout_seconds:g} s and was killed", argv=argv, stderr=tail.text
+    )
+
+
+def cannot_start(argv: Sequence[str], error: OSError) -> CommandError | SlurmNotFoundError:
+    """Return the error for a child that could not be started."""
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return SlurmNotFoundError(f"cannot run {argv[0]}: {error.strerror}")
+    # Too many processes or open files, no memory, an argument that is too long.
+    return CommandError(f"cannot start {argv[0]}: {error.strerror}", argv=argv)
 
 
 class SystemProcessRunner:
@@ -146,7 +169,7 @@ class SystemProcessRunner:
         started = time.monotonic()
         stdout = _Stdout()
         collected = io.BytesIO()
-        tail = _Tail()
+        tail = StderrTail()
         try:
             process = await _start(argv, env, stdout)
             try:
@@ -156,18 +179,14 @@ class SystemProcessRunner:
             finally:
                 await _bury(process)
         except TimeoutError:
-            raise TimedOutError(
-                f"{Path(argv[0]).name} gave no complete answer in {timeout_seconds:g} s and was killed",
-                argv=argv,
-                stderr=tail.kept.decode(errors="backslashreplace"),
-            ) from None
+            raise timed_out(argv, timeout_seconds, tail) from None
         finally:
             stdout.close_unread()
         return Completed(
             argv=tuple(argv),
             returncode=returncode,
             stdout=collected.getvalue(),
-            stderr=tail.kept.decode(errors="backslashreplace"),
+            stderr=tail.text,
             complained=tail.complained,
             seconds=time.monotonic() - started,
         )
@@ -206,16 +225,13 @@ async def _start(argv: Sequence[str], env: Mapping[str, str], stdout: _Stdout) -
         return await anyio.open_process(
             list(argv), stdin=subprocess.DEVNULL, stdout=stdout.theirs, env=dict(env), start_new_session=True
         )
-    except (FileNotFoundError, PermissionError) as error:
-        raise SlurmNotFoundError(f"cannot run {argv[0]}: {error.strerror}") from error
     except OSError as error:
-        # Too many processes or open files, no memory, an argument that is too long.
-        raise CommandError(f"cannot start {argv[0]}: {error.strerror}", argv=argv) from error
+        raise cannot_start(argv, error) from error
     finally:
         os.close(stdout.theirs)
 
 
-async def _drain(process: Process, stdout: _Stdout, spool: Spool, tail: _Tail) -> None:
+async def _drain(process: Process, stdout: _Stdout, spool: Spool, tail: StderrTail) -> None:
     """Read both pipes to their ends; a spool that fails ends the reading, and its error is raised."""
     failures: list[OSError] = []
 

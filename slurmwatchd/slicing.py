@@ -7,13 +7,10 @@ from slurmwatchd.clock import Clock
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr
-from slurmwatchd.windows import Ledger, Policy
+from slurmwatchd.windows import MIN_SLICE_SECONDS, Ledger, Policy
 
 LIMITS_SECONDS = 3600.0
 """How often slurmdbd's limits are asked for."""
-
-MIN_SLICE_SECONDS = 60
-"""Slices are halved while slurmdbd finds them too much, down to this."""
 
 _log = get_logger(__name__)
 

@@ -9,12 +9,10 @@ from slurmwatchd.clock import Clock
 from slurmwatchd.errors import SacctTimeoutError, SacctTooWideError
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.sacct import Answer, Sacct
-from slurmwatchd.windows import Window
+from slurmwatchd.windows import MIN_SLICE_SECONDS, Window
 
 LIGHT = Layout(("Cluster", "JobIDRaw", "Submit", "JobID", "State", "Start", "NodeList", "End"))
 """The key, the state and the times, which every release prints; the node list says whether `Start` is one."""
-
-MIN_SLICE_SECONDS = 60
 
 Visit = Callable[[Window, Answer], Awaitable[None]]
 

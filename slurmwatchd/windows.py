@@ -15,6 +15,9 @@ from itertools import pairwise
 
 from slurmwatchd.records import REVISING, FoundBy
 
+MIN_SLICE_SECONDS = 60
+"""Slices are halved while slurmdbd finds them too much, down to this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:

@@ -10,11 +10,9 @@ import subprocess
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
-from slurmwatchd.errors import CommandError, SlurmNotFoundError
-from slurmwatchd.process import STDERR_BYTES, Completed, Spool, TimedOutError
+from slurmwatchd.process import Completed, Spool, StderrTail, cannot_start, timed_out
 
 T = TypeVar("T")
 
@@ -32,27 +30,26 @@ class BlockingProcessRunner:
     ) -> Completed:
         """See `ProcessRunner.run`."""
         started = time.monotonic()
+        tail = StderrTail()
         with _started(argv, env) as child:
             try:
                 stdout, stderr = child.communicate(timeout=timeout_seconds)
             except subprocess.TimeoutExpired as expired:
-                raise TimedOutError(
-                    f"{Path(argv[0]).name} gave no complete answer in {timeout_seconds:g} s and was killed",
-                    argv=argv,
-                    stderr=(expired.stderr or b"")[-STDERR_BYTES:].decode(errors="backslashreplace"),
-                ) from None
+                tail.take(expired.stderr or b"")
+                raise timed_out(argv, timeout_seconds, tail) from None
             finally:
                 # The group outlives its leader; and an interrupt from the keyboard does not reach another session.
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(child.pid, signal.SIGKILL)
+        tail.take(stderr)
         if spool is not None:
             spool.write(stdout)
         return Completed(
             argv=tuple(argv),
             returncode=child.returncode,
             stdout=stdout if spool is None else b"",
-            stderr=stderr[-STDERR_BYTES:].decode(errors="backslashreplace"),
-            complained=b"error:" in stderr or b"fatal:" in stderr,
+            stderr=tail.text,
+            complained=tail.complained,
             seconds=time.monotonic() - started,
         )
 
@@ -83,7 +80,5 @@ def _started(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[by
             env=dict(env),
             start_new_session=True,
         )
-    except (FileNotFoundError, PermissionError) as error:
-        raise SlurmNotFoundError(f"cannot run {argv[0]}: {error.strerror}") from error
     except OSError as error:
-        raise CommandError(f"cannot start {argv[0]}: {error.strerror}", argv=argv) from error
+        raise cannot_start(argv, error) from error

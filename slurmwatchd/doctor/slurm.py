@@ -1,7 +1,6 @@
 """Slurm: are its commands there, does slurmdbd answer, may we see everybody's jobs, do the clocks agree?"""
 
 import os
-import pwd
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from slurmwatchd.errors import CommandError, SlurmNotFoundError, SlurmwatchError
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.sacct import Sacct
-from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr
+from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr, process_user
 from slurmwatchd.units import spoken_duration
 
 OLDEST_RELEASE = (20, 11)
@@ -106,7 +105,7 @@ class Examination:
 
     async def _clusters(self) -> AsyncIterator[Finding]:
         """See whether slurmdbd knows the clusters: of an unknown one sacct shows nothing, and says nothing."""
-        known = await self._table("show", "cluster", "format=Cluster")
+        known = await self._table("cluster", "format=Cluster")
         if known is None:
             yield warning(
                 "clusters", "sacctmgr does not tell which clusters there are", "see: sacctmgr show cluster"
@@ -127,13 +126,13 @@ class Examination:
         """Tell whether slurmdbd lets us see everything; None where nobody tells."""
         if os.geteuid() == 0:
             return True
-        rows = await self._table("show", "user", _user(), "format=User,AdminLevel")
+        rows = await self._table("user", process_user(), "format=User,AdminLevel")
         if rows is None:
             return None
-        return any(row[0] == _user() and row[-1] in {"Operator", "Administrator"} for row in rows)
+        return any(row[0] == process_user() and row[-1] in {"Operator", "Administrator"} for row in rows)
 
     def _privileges(self, limits: Limits, *, operator: bool | None) -> Finding:
-        user = _user()
+        user = process_user()
         if "jobs" not in limits.private:
             return ok("privileges", "PrivateData does not hide jobs: everybody sees all of them")
         if operator:
@@ -201,18 +200,8 @@ class Examination:
         return ok(check, text)
 
     async def _table(self, *words: str) -> list[list[str]] | None:
-        """Return the rows of a `sacctmgr -nP` answer; None where there is none."""
+        """Return the rows of `sacctmgr show`; None where there are none to be had."""
         try:
-            done = await self._commands.run("sacctmgr", "-nP", *words, timeout_seconds=_TIMEOUT_SECONDS)
-        except (CommandError, SlurmNotFoundError):
+            return await self._sacctmgr.show(*words)
+        except CommandError:
             return None
-        if done.returncode != 0 or done.complained:
-            return None
-        return [line.split("|") for line in done.stdout.decode(errors="backslashreplace").splitlines()]
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())

@@ -72,15 +72,15 @@ class Sacctmgr:
         """
         self._commands = commands
         self._cluster = cluster
-        self._user = _process_user() if user is None else user
+        self._user = process_user() if user is None else user
 
     async def standing(self) -> Standing:
         """Return what slurmdbd knows of the cluster and of the user who asks."""
         limits = await self.limits()
-        clusters = await self._show("cluster", "format=cluster")
+        clusters = await self.show("cluster", "format=cluster")
         sees_all = None if limits is None else await self._sees_all(limits)
         return Standing(
-            clusters=frozenset(line.split("|")[0].lower() for line in clusters) if clusters else None,
+            clusters=frozenset(row[0].lower() for row in clusters) if clusters else None,
             limits=limits,
             sees_all=sees_all,
             cluster=self._cluster,
@@ -90,14 +90,13 @@ class Sacctmgr:
         """Tell whether this user is shown everybody's jobs; asked only where some are not."""
         if "jobs" not in limits.private or self._user == limits.slurm_user:
             return True
-        levels = await self._show("user", self._user, "format=user,adminlevel")
+        levels = await self.show("user", self._user, "format=user,adminlevel")
         if levels is None:
             return None
-        words = [line.split("|") for line in levels]
-        return any(len(word) > 1 and word[0] == self._user and word[1].lower() in _ALL_SEEING for word in words)
+        return any(len(row) > 1 and row[0] == self._user and row[1].lower() in _ALL_SEEING for row in levels)
 
-    async def _show(self, *arguments: str) -> list[str] | None:
-        """Return the lines of `sacctmgr show`, or None where it fails."""
+    async def show(self, *arguments: str) -> list[list[str]] | None:
+        """Return the values of each line of `sacctmgr show`, or None where it fails."""
         try:
             done = await self._commands.run(
                 "sacctmgr", "-nP", "show", *arguments, timeout_seconds=_TIMEOUT_SECONDS
@@ -106,7 +105,8 @@ class Sacctmgr:
             return None
         if done.returncode != 0 or done.complained:
             return None
-        return [line for line in done.stdout.decode(errors="backslashreplace").splitlines() if line]
+        lines = done.stdout.decode(errors="backslashreplace").splitlines()
+        return [line.split("|") for line in lines if line]
 
     async def limits(self) -> Limits | None:
         """Return the limits, or None where nobody tells them now.
@@ -153,7 +153,7 @@ def _purge(text: str) -> int | None:
     return int(match[1]) * _PURGE_SECONDS[match[2].lower()] if match else None
 
 
-def _process_user() -> str:
+def process_user() -> str:
     """Return the name of who runs this process; its number where it has no name."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name

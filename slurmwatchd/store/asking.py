@@ -22,6 +22,7 @@ import orjson
 
 from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.store import bodies, questions
+from slurmwatchd.store.arrays import json_array
 from slurmwatchd.store.questions import Question, Statement
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
 
@@ -136,11 +137,11 @@ class StoreReader:
         """
         with self._reading() as connection:
             sql = _WITH_USAGE if usage and self.has_usage else _WITHOUT_USAGE
-            rows = connection.execute(sql, (questions.array(ids),)).fetchall()
+            rows = connection.execute(sql, (json_array(ids),)).fetchall()
             if nodes:
                 self._learn(connection, {row[1] for row in rows} - {None})
             first = self._first_seq(connection)
-            texts = (row[0] if row[3] >= first else bodies.upgraded(row[0]) for row in rows)
+            texts = (bodies.current(row[0], row[3], first) for row in rows)
             records: list[Record] = [orjson.loads(text) for text in texts]
             if nodes:
                 for record, row in zip(records, rows, strict=True):
@@ -234,7 +235,7 @@ class StoreReader:
             self._nodes.clear()
         missing = lists - self._nodes.keys()
         if missing:
-            for identity, names in connection.execute(_NODES, (questions.array(missing),)):
+            for identity, names in connection.execute(_NODES, (json_array(missing),)):
                 self._nodes[identity] = tuple(orjson.loads(names))
 
     @contextmanager

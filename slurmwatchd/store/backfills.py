@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import aiosqlite
-import orjson
 
+from slurmwatchd.store.arrays import json_array
 from slurmwatchd.store.beside import Asked
 
 
@@ -49,7 +49,7 @@ async def some(database: Asked, ids: Sequence[int]) -> list[Backfill]:
     rows = await database.read(
         'SELECT id, cluster, start, "end", reached, "rows", new FROM backfills '
         "WHERE id IN (SELECT value FROM json_each(?))",
-        (orjson.dumps(list(ids)).decode(),),
+        (json_array(ids),),
     )
     return [Backfill(**dict(row)) for row in rows]
 

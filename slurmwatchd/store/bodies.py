@@ -40,6 +40,17 @@ async def first_seq_within(connection: "aiosqlite.Connection") -> int:
     return int(next(iter(await connection.execute_fetchall(FIRST_SEQ, (FORM,))))[0])
 
 
+def current(body: bytes, seq: int, first: float) -> bytes:
+    """Return a body in the present form.
+
+    Args:
+        body: As it stands in the store.
+        seq: The position of its event.
+        first: The position from which on bodies have the present form.
+    """
+    return body if seq >= first else upgraded(body)
+
+
 def upgraded(body: bytes) -> bytes:
     """Return a body of form 1 in the present form."""
     record: dict[str, Any] = orjson.loads(body)

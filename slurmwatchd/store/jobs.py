@@ -17,6 +17,7 @@ import orjson
 from slurmwatchd import formats
 from slurmwatchd.records import REVISING, EventKind, FoundBy, JobRecord, Rejected, event_id
 from slurmwatchd.store import bodies, ledger, nodelists, quarantine, told, waiting
+from slurmwatchd.store.arrays import json_array
 from slurmwatchd.store.database import Database
 
 _JOB_COLUMNS = (
@@ -315,7 +316,7 @@ def _changes(body: bytes, slots_then: str, fields: Mapping[str, Any], batch: Bat
 
 async def _existing(connection: aiosqlite.Connection, batch: Batch) -> dict[Key, sqlite3.Row]:
     """Return what the store has of the batch's keys."""
-    numbers = orjson.dumps(list({record.job_id_raw for record, _ in batch.readings})).decode()
+    numbers = json_array({record.job_id_raw for record, _ in batch.readings})
     found = await connection.execute_fetchall(
         "SELECT job_id_raw, submit, id, digest, revision, seq FROM jobs "
         "WHERE cluster = ? AND job_id_raw IN (SELECT value FROM json_each(?))",
@@ -340,10 +341,10 @@ async def _earlier(
     rows = await connection.execute_fetchall(
         "SELECT events.seq, events.body, layouts.slots FROM events JOIN layouts ON layouts.id = events.layout "
         "WHERE events.seq IN (SELECT value FROM json_each(?))",
-        (orjson.dumps(wanted).decode(),),
+        (json_array(wanted),),
     )
     first = await bodies.first_seq_within(connection)
-    return {row[0]: (row[1] if row[0] >= first else bodies.upgraded(row[1]), row[2]) for row in rows}
+    return {row[0]: (bodies.current(row[1], row[0], first), row[2]) for row in rows}
 
 
 async def _keep_last_seq(connection: aiosqlite.Connection, seq: int) -> None:

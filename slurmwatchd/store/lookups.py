@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import orjson
-
 from slurmwatchd.records import JobRecord
+from slurmwatchd.store.arrays import json_array
 from slurmwatchd.store.database import Database
 
 WITNESS_ROWS = 1000
@@ -25,7 +24,7 @@ async def differing(
     database: Database, cluster: str, readings: Sequence[tuple[JobRecord, int]]
 ) -> list[JobRecord]:
     """Return the attempts that are not in the store, or stand there with another digest."""
-    numbers = orjson.dumps(list({record.job_id_raw for record, _ in readings})).decode()
+    numbers = json_array({record.job_id_raw for record, _ in readings})
     rows = await database.read(
         "SELECT job_id_raw, submit, digest FROM jobs "
         "WHERE cluster = ? AND job_id_raw IN (SELECT value FROM json_each(?))",

@@ -3,18 +3,16 @@
 from collections.abc import Collection, Iterable, Mapping
 
 import aiosqlite
-import orjson
 
+from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.database import Database
-
-_IN = "IN (SELECT value FROM json_each(?))"
 
 
 async def known(database: Database, expressions: Iterable[str]) -> set[str]:
     """Return which of these were expanded before."""
     rows = await database.read(
-        f"SELECT expression FROM nodelists WHERE nodes IS NOT NULL AND expression {_IN}",  # noqa: S608 - a constant
-        (_array(list(expressions)),),
+        f"SELECT expression FROM nodelists WHERE nodes IS NOT NULL AND expression {IN_ARRAY}",  # noqa: S608 - a constant
+        (json_array(expressions),),
     )
     return {row[0] for row in rows}
 
@@ -33,15 +31,15 @@ async def keep(
         expressions: Every list of the batch, known or not.
         expanded: The new ones' nodes.
     """
-    query = f"SELECT expression, id FROM nodelists WHERE expression {_IN}"  # noqa: S608 - a constant
-    wanted = (_array(list(expressions)),)
+    query = f"SELECT expression, id FROM nodelists WHERE expression {IN_ARRAY}"  # noqa: S608 - a constant
+    wanted = (json_array(expressions),)
     ids = {row[0]: row[1] for row in await connection.execute_fetchall(query, wanted)}
     missing = [(text,) for text in expressions if text not in ids]
     if missing:
         await connection.executemany("INSERT INTO nodelists (expression) VALUES (?)", missing)
         ids = {row[0]: row[1] for row in await connection.execute_fetchall(query, wanted)}
     # What is met again is not idle any more, see `retention`.
-    await connection.execute(f"DELETE FROM idle_nodelists WHERE nodelist {_IN}", (_array(list(ids.values())),))  # noqa: S608
+    await connection.execute(f"DELETE FROM idle_nodelists WHERE nodelist {IN_ARRAY}", (json_array(ids.values()),))  # noqa: S608
     if expanded:
         await _fill(connection, [(ids[text], nodes) for text, nodes in expanded.items()])
     return ids
@@ -49,7 +47,7 @@ async def keep(
 
 async def _fill(connection: aiosqlite.Connection, lists: list[tuple[int, tuple[str, ...]]]) -> None:
     """Give lists their nodes, and nodes their lists; a repetition of a node in a list stands once in the index."""
-    arrays = [(identity, len(nodes), _array(nodes)) for identity, nodes in lists]
+    arrays = [(identity, len(nodes), json_array(nodes)) for identity, nodes in lists]
     await connection.executemany(
         "UPDATE nodelists SET node_count = ?2, nodes = CAST(?3 AS BLOB) WHERE id = ?1", arrays
     )
@@ -62,7 +60,3 @@ async def _fill(connection: aiosqlite.Connection, lists: list[tuple[int, tuple[s
         "SELECT nodes.id, ?1 FROM json_each(?2) AS wanted JOIN nodes ON nodes.name = wanted.value",
         pairs,
     )
-
-
-def _array(texts: object) -> str:
-    return orjson.dumps(texts).decode()

@@ -67,7 +67,7 @@ async def after(database: Database, seq: int, limit: int) -> list[Event]:
     ]
     first = await bodies.first_seq(database) if events else 0
     if events and events[0].seq < first:
-        events = [e._replace(body=bodies.upgraded(e.body)) if e.seq < first else e for e in events]
+        events = [event._replace(body=bodies.current(event.body, event.seq, first)) for event in events]
     return events
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import aiosqlite
-import orjson
 
 from slurmwatchd.records import Rejected
+from slurmwatchd.store.arrays import json_array
 from slurmwatchd.store.beside import Asked
 from slurmwatchd.store.database import Database
 
@@ -74,7 +74,7 @@ async def ask(database: Asked, ids: Sequence[int] | None, *, now: int) -> list[i
         now: Epoch seconds.
     """
     which = "" if ids is None else " WHERE id IN (SELECT value FROM json_each(?2))"
-    parameters = (now,) if ids is None else (now, orjson.dumps(list(ids)).decode())
+    parameters = (now,) if ids is None else (now, json_array(ids))
 
     async def work(connection: aiosqlite.Connection) -> list[int]:
         rows = await connection.execute_fetchall(
@@ -101,7 +101,7 @@ async def waiting(database: Asked, ids: Sequence[int]) -> int:
     """Return how many of some rows are still to be read again."""
     rows = await database.read(
         "SELECT count(*) FROM quarantine WHERE asked IS NOT NULL AND id IN (SELECT value FROM json_each(?))",
-        (orjson.dumps(list(ids)).decode(),),
+        (json_array(ids),),
     )
     return int(rows[0][0])
 
@@ -110,7 +110,7 @@ async def left(database: Asked, ids: Sequence[int]) -> int:
     """Return how many of some rows are there."""
     rows = await database.read(
         "SELECT count(*) FROM quarantine WHERE id IN (SELECT value FROM json_each(?))",
-        (orjson.dumps(list(ids)).decode(),),
+        (json_array(ids),),
     )
     return int(rows[0][0])
 

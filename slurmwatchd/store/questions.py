@@ -1,10 +1,10 @@
 """Questions about attempts, and the SQL that answers them; `asking.py` puts it to a store."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import orjson
+from slurmwatchd.store.arrays import json_array
 
 OPEN_STATES = ("RUNNING", "SUSPENDED")
 """What an attempt without an end must be for the store to call it running still."""
@@ -145,11 +145,6 @@ def adding_up(question: Question, clusters: Sequence[str], *, by: str | None = N
     return Statement(sql, (end, end, end, begin, *conditions.parameters))
 
 
-def array(values: Iterable[object]) -> str:
-    """Write values as the JSON array that `json_each(?)` takes."""
-    return orjson.dumps(list(values)).decode()
-
-
 class _Conditions:
     """A WHERE clause in the making."""
 
@@ -207,7 +202,7 @@ class _Conditions:
             # Not a set of one: with an equality SQLite reads the index in the order that is asked for.
             self.given(f"{column} = ?", values[0])
         elif values:
-            self.given(f"{column} IN (SELECT value FROM json_each(?))", array(values))  # noqa: S608 - our own words
+            self.given(f"{column} IN (SELECT value FROM json_each(?))", json_array(values))  # noqa: S608 - our own words
 
     def overlap(self, question: Question, clusters: Sequence[str]) -> None:
         """Say what was running in the interval: a set of ids, with a part for each index that has some."""
@@ -233,7 +228,7 @@ class _Conditions:
             long = f'"end" - start > {LONG_SECONDS}'
             parts.add(f'{long} AND "end" >= ? AND "end" > ? AND {started}', begin, soon, *by)
         still = '"end" IS NULL AND state IN (SELECT value FROM json_each(?))'
-        parts.add(f"{still} AND {started}", array(OPEN_STATES), *by)
+        parts.add(f"{still} AND {started}", json_array(OPEN_STATES), *by)
         self.given(f"jobs.id IN ({parts.sql})", *parts.parameters)
 
     def job_ids(self, question: Question, clusters: Sequence[str]) -> None:

@@ -11,16 +11,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import aiosqlite
-import orjson
 
+from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.database import Database
 
 STEP_ROWS = 500
 
 MARGIN_SECONDS = 3600
 """How much older than what is still read something must be to go: a window may be asked for and stored later."""
-
-_IN = "IN (SELECT value FROM json_each(?))"
 
 
 @dataclass(slots=True)
@@ -38,8 +36,8 @@ class Pruned:
 async def undelivered_from(database: Database, sinks: Collection[str]) -> int:
     """Return the position up to which every one of some sinks has all events."""
     rows = await database.read(
-        f"SELECT coalesce(min(seq), 0) FROM cursors WHERE sink {_IN}",  # noqa: S608 - a constant
-        (_array(sinks),),
+        f"SELECT coalesce(min(seq), 0) FROM cursors WHERE sink {IN_ARRAY}",  # noqa: S608 - a constant
+        (json_array(sinks),),
     )
     return int(rows[0][0])
 
@@ -66,9 +64,9 @@ async def prune_events(database: Database, *, before: int, up_to: int) -> Pruned
         if not going:
             return
         last = oldest[going - 1][0]
-        jobs = _array({row[1] for row in oldest[:going]})
+        jobs = json_array({row[1] for row in oldest[:going]})
         # The newest attempt stays whatever its age: row ids go on above it, and none is used twice.
-        gone = f"id {_IN} AND seq <= ? AND id < (SELECT max(id) FROM jobs)"  # noqa: S608 - a constant
+        gone = f"id {IN_ARRAY} AND seq <= ? AND id < (SELECT max(id) FROM jobs)"  # noqa: S608 - a constant
         lists = await _all(
             connection,
             f"SELECT DISTINCT nodelist FROM jobs WHERE {gone} AND nodelist NOT NULL",  # noqa: S608 - constants
@@ -79,7 +77,7 @@ async def prune_events(database: Database, *, before: int, up_to: int) -> Pruned
         pruned.add("events", await _delete(connection, "DELETE FROM events WHERE seq <= ?", last))
         # Whose usage never came is not waited for any longer than the attempt is kept.
         await connection.execute(
-            f"DELETE FROM usage_queue WHERE job {_IN} AND NOT EXISTS "  # noqa: S608 - a constant
+            f"DELETE FROM usage_queue WHERE job {IN_ARRAY} AND NOT EXISTS "  # noqa: S608 - a constant
             "(SELECT 1 FROM jobs WHERE jobs.id = usage_queue.job)",
             (jobs,),
         )
@@ -88,7 +86,7 @@ async def prune_events(database: Database, *, before: int, up_to: int) -> Pruned
             "SELECT value, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last seq'), 0) "
             "FROM json_each(?) AS listed "
             "WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.nodelist = listed.value)",
-            (_array([row[0] for row in lists]),),
+            (json_array([row[0] for row in lists]),),
         )
 
     await database.write(work)
@@ -111,15 +109,15 @@ async def prune_nodelists(database: Database) -> Pruned:
             "WHERE idle_nodelists.seq < coalesce((SELECT min(seq) FROM events), 1 << 62) LIMIT ?",
             STEP_ROWS // 10,
         )
-        ids = _array([row[0] for row in idle])
+        ids = json_array([row[0] for row in idle])
         for identity, nodes in idle:
             await connection.execute(
                 "DELETE FROM nodelist_nodes WHERE nodelist = ?1 AND node IN "
                 "(SELECT nodes.id FROM json_each(?2) AS listed JOIN nodes ON nodes.name = listed.value)",
                 (identity, (nodes or b"[]").decode()),
             )
-        pruned.add("nodelists", await _delete(connection, f"DELETE FROM nodelists WHERE id {_IN}", ids))  # noqa: S608
-        await connection.execute(f"DELETE FROM idle_nodelists WHERE nodelist {_IN}", (ids,))  # noqa: S608
+        pruned.add("nodelists", await _delete(connection, f"DELETE FROM nodelists WHERE id {IN_ARRAY}", ids))  # noqa: S608
+        await connection.execute(f"DELETE FROM idle_nodelists WHERE nodelist {IN_ARRAY}", (ids,))  # noqa: S608
 
     async with database.using_lists.exclusive():
         await database.write(work)
@@ -170,10 +168,10 @@ async def prune_sinks(database: Database, sinks: Collection[str], *, before: int
     pruned = Pruned()
 
     async def work(connection: aiosqlite.Connection) -> None:
-        old = f"SELECT sink FROM cursors WHERE moved < ? AND sink NOT {_IN}"  # noqa: S608 - a constant
-        names = _array([row[0] for row in await _all(connection, old, before, _array(sinks))])
-        await connection.execute(f"DELETE FROM sink_state WHERE sink {_IN}", (names,))  # noqa: S608
-        pruned.add("cursors", await _delete(connection, f"DELETE FROM cursors WHERE sink {_IN}", names))  # noqa: S608
+        old = f"SELECT sink FROM cursors WHERE moved < ? AND sink NOT {IN_ARRAY}"  # noqa: S608 - a constant
+        names = json_array([row[0] for row in await _all(connection, old, before, json_array(sinks))])
+        await connection.execute(f"DELETE FROM sink_state WHERE sink {IN_ARRAY}", (names,))  # noqa: S608
+        pruned.add("cursors", await _delete(connection, f"DELETE FROM cursors WHERE sink {IN_ARRAY}", names))  # noqa: S608
 
     await database.write(work)
     return pruned
@@ -195,7 +193,3 @@ async def _all(connection: aiosqlite.Connection, sql: str, *parameters: object) 
 async def _delete(connection: aiosqlite.Connection, sql: str, *parameters: object) -> int:
     async with connection.execute(sql, parameters) as cursor:
         return cursor.rowcount
-
-
-def _array(values: Collection[object]) -> str:
-    return orjson.dumps(list(values)).decode()

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiosqlite
-import orjson
 
 from slurmwatchd.records import EventKind, event_id
 from slurmwatchd.store import bodies
+from slurmwatchd.store.arrays import json_array
 from slurmwatchd.store.jobs import EVENT_COLUMNS, Intake, insert
 
 _LATEST = (
@@ -57,7 +57,7 @@ async def tell(intake: Intake, results: Results) -> int:
     """
 
     async def work(connection: aiosqlite.Connection, seq: int) -> int:
-        wanted = orjson.dumps(list(results.told)).decode()
+        wanted = json_array(results.told)
         first = await bodies.first_seq_within(connection)
         rows = await connection.execute_fetchall(_LATEST, (wanted,))
         events: list[tuple[Any, ...]] = []
@@ -65,7 +65,7 @@ async def tell(intake: Intake, results: Results) -> int:
             read_from, ending = results.told[row["job"]]
             if row["seq"] != read_from:
                 continue
-            body = row["body"] if row["seq"] >= first else bodies.upgraded(row["body"])
+            body = bodies.current(row["body"], row["seq"], first)
             kind = EventKind.JOB_USAGE.value
             identity = event_id(row["cluster"], row["job_id_raw"], row["submit"], kind, 1)
             events.append(
@@ -75,7 +75,7 @@ async def tell(intake: Intake, results: Results) -> int:
                 )
             )  # fmt: skip
         await insert(connection, "events", EVENT_COLUMNS, events)
-        told = orjson.dumps([event[2] for event in events]).decode()
+        told = json_array(event[2] for event in events)
         await connection.execute(_NOTE, (seq, told))
         await connection.execute(_LEAVE, (told,))
         await connection.executemany(

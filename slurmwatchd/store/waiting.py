@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import aiosqlite
-import orjson
 
 from slurmwatchd.records import FoundBy
 from slurmwatchd.store import bodies
+from slurmwatchd.store.arrays import json_array
 from slurmwatchd.store.database import Database
 
 NOW, PAST = 0, 1
@@ -47,7 +47,7 @@ async def enqueue(
     urgency = PAST if found_by is FoundBy.BACKFILL else NOW
     await connection.execute(
         "INSERT INTO usage_queue SELECT value, ?, ?, ?, 0, ? FROM json_each(?)",
-        (cluster, urgency, now, found_by.value, orjson.dumps(jobs).decode()),
+        (cluster, urgency, now, found_by.value, json_array(jobs)),
     )
 
 
@@ -59,7 +59,7 @@ async def due(database: Database, cluster: str, *, now: int, limit: int) -> list
         if len(found) < limit:
             rows = await database.read(_WAITING, (cluster, urgency, now, limit - len(found)))
             for row in rows:
-                body = row["body"] if row["seq"] >= first else bodies.upgraded(row["body"])
+                body = bodies.current(row["body"], row["seq"], first)
                 found.append(Waiting(row[0], row[1], row[2], row[3], row[4], body))
     return found
 

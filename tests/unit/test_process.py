@@ -16,9 +16,9 @@ from slurmwatchd.errors import CommandError, SlurmNotFoundError
 from slurmwatchd.process import (
     STDERR_BYTES,
     Completed,
+    StderrTail,
     SystemProcessRunner,
     TimedOutError,
-    _Tail,
     child_environment,
 )
 
@@ -257,7 +257,7 @@ async def test_error_and_fatal_are_complaints_and_other_words_are_not(words: str
 
 
 def test_a_complaint_cut_in_two_pieces_is_heard() -> None:
-    tail = _Tail()
+    tail = StderrTail()
     for piece in (b"x" * 100_000, b"sacct: err", b"or: half", b"y" * 100_000):
         tail.take(piece)
     assert tail.complained
