@@ -1,14 +1,11 @@
 """One cluster's answers on their way into the store: batch by batch, node lists expanded, ledger last."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
-import anyio
-from anyio.abc import ObjectReceiveStream
-
 from slurmwatchd.clock import Clock
-from slurmwatchd.errors import SacctOutputError, SilenceError
+from slurmwatchd.errors import SilenceError
 from slurmwatchd.health import Health
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
@@ -129,12 +126,11 @@ class Storer:
         total = Committed()
         rows = fetched.unchanged
         last: Rows | None = None
-        async with _read_ahead(fetched.answer) as batches:
-            async for batch in batches:
-                if last is not None:
-                    total += await self._commit(fetched, last, None)
-                last = batch
-                rows += batch.count
+        async for batch in fetched.answer.rows(BATCH_ROWS):
+            if last is not None:
+                total += await self._commit(fetched, last, None)
+            last = batch
+            rows += batch.count
         last = last or Rows((), ())
         self._parts.metrics.rows.labels(self.cluster).inc(fetched.unchanged)
         try:
@@ -221,33 +217,6 @@ class Storer:
                 node_list=record.node_list,
                 node_count=record.node_count,
             )
-
-
-@asynccontextmanager
-async def _read_ahead(answer: Answer) -> AsyncIterator[ObjectReceiveStream[Rows]]:
-    """Read an answer, a batch further than what is being written: SQLite and the disk work beside the parser.
-
-    Raises:
-        SacctOutputError: The answer is not complete; raised once the batches before were dealt with.
-    """
-    broken: list[SacctOutputError] = []
-    send, receive = anyio.create_memory_object_stream[Rows](0)
-
-    async def read() -> None:
-        # Where writing failed nobody takes the next batch; that error is on its way out of the other task.
-        with suppress(anyio.BrokenResourceError):
-            async with send:
-                try:
-                    async for batch in answer.rows(BATCH_ROWS):
-                        await send.send(batch)
-                except SacctOutputError as error:
-                    broken.append(error)
-
-    async with anyio.create_task_group() as group, receive:
-        group.start_soon(read)
-        yield receive
-    if broken:
-        raise broken[0]
 
 
 def _miscounted(record: JobRecord, expanded: Expanded) -> bool:

@@ -150,7 +150,7 @@ def run_sacct(calls: list[list[str]]) -> float:
 def main(slurm_version: str, jobs: int, hours: int, pairs: int, *, check: bool) -> None:
     """Measure `slurmwatchd once` against sacct alone on a real cluster."""
     was_up = bringup.is_up(slurm_version)
-    cluster = bringup.up(slurm_version)
+    cluster = bringup.up(slurm_version, fresh=True)
     now = int(time.time())
     first = cluster.load_jobs(jobs, now - hours * 3600 + MARGIN_SECONDS, now - MARGIN_SECONDS)
     load = os.getloadavg()[0]

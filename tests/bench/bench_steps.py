@@ -137,7 +137,7 @@ def daemons(cluster: RealCluster, folder: Path, hours: int, jobs: int, modes: Se
 def main(slurm_version: str, jobs: int, hours: int, repeats: int, *, daemon: bool, check: bool) -> None:
     """Measure what the steps of many jobs cost on a real cluster."""
     was_up = bringup.is_up(slurm_version)
-    cluster = bringup.up(slurm_version)
+    cluster = bringup.up(slurm_version, fresh=True)
     now = int(time.time())
     start, end = now - hours * 3600 + MARGIN_SECONDS, now - MARGIN_SECONDS
     first = cluster.load_jobs(jobs, start, end)

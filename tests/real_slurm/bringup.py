@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +33,13 @@ STOP_SECONDS = 20
 UP_STATES = ("idle", "mixed", "allocated", "completing")
 
 
-def up(version: str, places: Places | None = None) -> RealCluster:
+def up(version: str, places: Places | None = None, *, fresh: bool = False) -> RealCluster:
     """Bring a cluster up, or find it up.
+
+    Args:
+        version: The release: `24.11`.
+        places: Where everything is kept.
+        fresh: Whether a cluster that was down starts with nothing: no job, no record, no log of earlier times.
 
     Raises:
         CannotInstallError: The software could not be had.
@@ -49,6 +55,9 @@ def up(version: str, places: Places | None = None) -> RealCluster:
         services = Services(places.run)
         services.up()
         root.mount(places.run)
+        if fresh and not is_up(version, places):
+            services.drop_database(wanted.database)
+            shutil.rmtree(places.of(wanted), ignore_errors=True)
         services.create_database(wanted.database)
         _configure(wanted, places, root, services)
         cluster = _cluster(wanted, places, root)

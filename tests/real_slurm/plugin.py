@@ -70,7 +70,8 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[RealCluster | None]:
     version = str(request.param)
     was_up = bringup.is_up(version)
     try:
-        made = bringup.up(version)
+        # What an earlier run left, one that was cut short perhaps, would be in every answer.
+        made = bringup.up(version, fresh=True)
     except CannotInstallError as error:
         request.config.stash.setdefault(skipped, {})[version] = str(error)
         pytest.skip(f"Slurm {version} could not be installed: {' / '.join(str(error).splitlines())}")

@@ -75,6 +75,10 @@ class Services:
             grants.append(f"grant all on `{name}`.* to {user}")
         self._admin("; ".join(grants))
 
+    def drop_database(self, name: str) -> None:
+        """Remove a slurmdbd's database, where there is one."""
+        self._admin(f"drop database if exists `{name}`")
+
     def _munge_up(self) -> None:
         munged = self._munged()
         if munged.pid is not None:
