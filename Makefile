@@ -22,6 +22,9 @@ help:  ## list the targets
 demo: $(VENV)/.runtime  ## watch a simulated cluster: no Slurm, no root (ARGS="--seconds 20")
 	$(BIN)/slurmwatchd demo $(ARGS)
 
+# Bytecode is kept: every test starts programs, and compiling them anew each time costs more than some of the tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 # One process of tests a core; who has little left takes from who has much (ARGS="-n 0" runs them one by one).
 test: $(VENV)/.development  ## every test that needs neither Slurm nor root (ARGS="-k windows")
 	$(BIN)/python -m pytest -m "not real_slurm" --ignore=tests/bench -n auto --dist worksteal $(ARGS)

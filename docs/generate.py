@@ -4,8 +4,11 @@ What the page says of a key (its default, what it takes, its text) is what the p
 paragraphs below are written by hand. A test compares the file with `render()`.
 """  # noqa: INP001 - a script beside the pages it writes
 
+import ast
+import inspect
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -89,15 +92,34 @@ def _kinds() -> dict[str, type[SinkOptions]]:
 
 
 def _keys(model: type[BaseModel], *path: str) -> Iterator[str]:
-    defaults = _defaults(model)
+    defaults, texts = _defaults(model), _texts(model)
     for name, info in model.model_fields.items():
         value = defaults[name]
         given = "" if value is PydanticUndefined else f" = {_toml(value)}"
         variable = PREFIX + "__".join((*path, name)).upper()
         yield f"### `{name}{given}`\n"
-        yield f"{info.description or SinkOptions.model_fields[name].description}\n"
+        yield f"{texts[name]}\n"
         required = "; it must be given" if info.is_required() else ""
         yield f"{_takes(info)}{required}. Variable: `{variable}`.\n"
+
+
+def _texts(model: type[BaseModel]) -> dict[str, str]:
+    """Return what stands below each key of a model, and of those it inherits from.
+
+    Pydantic would read it for every class at every start of the program, which took longer than all else it does.
+    """
+    texts: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if issubclass(base, BaseModel) and base is not BaseModel:
+            (definition,) = ast.parse(inspect.getsource(base)).body
+            for key, below in pairwise(definition.body if isinstance(definition, ast.ClassDef) else ()):
+                match key, below:
+                    case (
+                        ast.AnnAssign(target=ast.Name(id=name)),
+                        ast.Expr(value=ast.Constant(value=str(text))),
+                    ):
+                        texts[name] = inspect.cleandoc(text)
+    return texts
 
 
 def _defaults(model: type[BaseModel]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ WholeDuration = Annotated[int, BeforeValidator(parse_whole_duration), PlainSeria
 class Section(BaseModel):
     """A table of the file; unknown keys are mistakes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class SlurmSection(Section):

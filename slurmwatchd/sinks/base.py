@@ -20,7 +20,7 @@ from slurmwatchd.sinks.readback import Line
 class SinkOptions(BaseModel):
     """What every sink can be told; a sink's own options are added by a subclass."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     default_backfill: ClassVar[bool] = True
 
