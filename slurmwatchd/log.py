@@ -23,8 +23,8 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TextIO, cast
 
-# structlog's console renderer, which is not used here, loads rich with all its lexers where it finds it: a tenth of
-# a second at each start, and memory for as long as the daemon runs. It does without where there is no rich.
+# structlog's console renderer, which is not used here, loads rich with all its lexers where it finds it: a tenth
+# of a second at each start, and memory for as long as the daemon runs. It does without where there is no rich.
 _rich = sys.modules.get("rich")
 sys.modules["rich"] = cast("Any", None)
 try:

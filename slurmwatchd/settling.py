@@ -53,7 +53,7 @@ class Settling:
             again: Whether a second that is withheld is read again by itself. What a backfill reads before the
                 horizon is not, so its rows are only waited for until their end is `SETTLE_SECONDS` old.
         """
-        if not self._seen and all(record.partition is not None for record, _ in readings):
+        if not self._seen and None not in [record.partition for record, _ in readings]:
             return tuple(readings)
         patient = self.patient and again
         return tuple(reading for reading in readings if self._is_ripe(reading[0], now, patient=patient))

@@ -25,7 +25,7 @@ from slurmwatchd.store.lookups import Known
 from slurmwatchd.suspicion import Suspicion
 from slurmwatchd.windows import Ledger, Window
 
-BATCH_ROWS = 1000
+BATCH_ROWS = 2000
 
 _log = get_logger(__name__)
 

@@ -61,6 +61,8 @@ def command(
     read; 75 sacct failed, or nothing of the stretch was read yet: try again later; 78 the configuration is wrong.
     """  # noqa: D301 - click's mark for lines to be left alone
     start, end = stretch_of(since, until)
+    # Where nobody names an end, what was seen in this very second counts: the cursor says what must be there.
+    last = sys.maxsize if until is None else end
     if no_sacct and not sinks:
         raise click.UsageError("--no-sacct leaves nothing to verify without --sink")
     config = load_quietly(path, flags)
@@ -73,7 +75,7 @@ def command(
             if not no_sacct:
                 report["accounting"] = await _accounting(view, wanted, (start, end), limit)
             report["sinks"] = [
-                await _files(view, name, options, (start, end), limit) for name, options in files.items()
+                await _files(view, name, options, (start, last), limit) for name, options in files.items()
             ]
             return report
 

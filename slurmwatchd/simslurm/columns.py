@@ -101,7 +101,7 @@ def columns(session: Session, printer: tres.TresPrinter, conversion: tres.Conver
 
 def _identity(session: Session) -> dict[str, Column]:
     # 20.11 knew no such variable and cut nothing.
-    bitstr_len = os.environ.get("SLURM_BITSTR_LEN") if session.release >= (21, 8) else "0"
+    bitstr_len = session.environ.get("SLURM_BITSTR_LEN") if session.release >= (21, 8) else "0"
     subtract = session.release < (25, 11)
 
     def job_id(job: Row, step: Row | None) -> bytes:

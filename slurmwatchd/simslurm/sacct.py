@@ -164,7 +164,7 @@ class _Layout:
         self._delimiter = options.delimiter
         self._ends = options.parsable == "p"
         self._table = not options.parsable
-        times = TimePrinter(session.now)
+        times = TimePrinter(session.now, session.environ)
         if times.complaint:
             session.error(times.complaint)
         # Until 22.05 a date is cut at the width of its column, also with -p and -P.

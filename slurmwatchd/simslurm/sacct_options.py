@@ -75,7 +75,7 @@ def read_options(session: Session, given: list[tuple[str, str]]) -> Options:
             options.all_users = options.all_users and target != "u"
     options.format += f"{BRIEF_FIELDS}," if brief else ""
     options.format += f"{LONG_FIELDS}," if long else ""
-    options.format = options.format or os.environ.get("SACCT_FORMAT") or DEFAULT_FIELDS
+    options.format = options.format or session.environ.get("SACCT_FORMAT") or DEFAULT_FIELDS
     _complete(session, options)
     return options
 
@@ -86,7 +86,7 @@ def _complete(session: Session, options: Options) -> None:
     selection.complete(session.now, session.release)
     start, end = selection.start or 0, selection.end or 0
     if start > end:
-        times = TimePrinter(session.now)
+        times = TimePrinter(session.now, session.environ)
         first, last = times(start).decode(), times(end).decode()
         session.error(f"Start time ({first}) requested is after end time ({last}).")
         session.exit_with_errno(1)

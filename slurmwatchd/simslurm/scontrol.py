@@ -81,7 +81,7 @@ def _shortens(entity: str, name: str) -> bool:
 
 def _show_hostnames(session: Session, value: str | None) -> int:
     """Expand a list. An invalid one empties the answer, and still the exit status is 0."""
-    text = os.environ.get("SLURM_NODELIST") if value is None else value
+    text = session.environ.get("SLURM_NODELIST") if value is None else value
     if text is None:
         session.error("host list is empty")
         return 0

@@ -15,7 +15,7 @@ from .versions import is_before, release_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import NoReturn
 
     Body = Callable[["Session", list[str]], int]
@@ -57,12 +57,33 @@ class Session:
         rows_suppressed: A fault wants the header and nothing else.
         lists_unavailable: A fault takes the names of TRES and QOS away.
         caller_uid: The user who asks.
+        environ: The environment it was started in.
     """
 
-    def __init__(self, command: str, program: str, database: str, version: str | None) -> None:
-        """Open the database and read the settings."""
+    def __init__(
+        self,
+        command: str,
+        program: str,
+        database: str,
+        version: str | None,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        emit: Callable[[int, bytes | memoryview], int] = os.write,
+    ) -> None:
+        """Open the database and read the settings.
+
+        Args:
+            command: Its name, such as `sacct`.
+            program: The path it was started as.
+            database: The path of the simulated accounting database.
+            version: The Slurm version it plays, whatever the database says.
+            environ: The environment it was started in.
+            emit: Writes to a file descriptor, 1 or 2; for whoever runs it without a process of its own.
+        """
         self.command = command
         self.program = program
+        self.environ = environ
+        self._emit = emit
         self.db = connect(database)
         rows: list[tuple[bytes, bytes]] = self.db.execute("SELECT name, value FROM config").fetchall()
         self.config = {name.decode(): value.decode() for name, value in rows}
@@ -105,7 +126,7 @@ class Session:
         self._pending.clear()
         self._pending_size = 0
         while data:
-            data = data[os.write(1, data) :]
+            data = data[self._emit(1, data) :]
 
     def drop_pending(self) -> None:
         """Forget what nobody is there to read."""
@@ -124,7 +145,7 @@ class Session:
     def complain(self, text: str) -> None:
         """Say something on stderr: the whole line."""
         self.flush()
-        os.write(2, os.fsencode(text) + b"\n")
+        self._emit(2, os.fsencode(text) + b"\n")
 
     def error(self, text: str) -> None:
         """Say something as Slurm does, and go on."""
@@ -163,7 +184,13 @@ class Session:
 def run(command: str, database: str, version: str | None, body: Body) -> NoReturn:
     """Run a stand-in command to its end, with the fault that is due, and leave the process."""
     program, arguments = sys.argv[1], sys.argv[2:]
-    session = Session(command, program, database, version)
+    status = answer(Session(command, program, database, version), arguments, body)
+    # Python's own tidying up costs more than some of these commands do.
+    os._exit(status)
+
+
+def answer(session: Session, arguments: list[str], body: Body) -> int:
+    """Answer one call, with the fault that is due, and give its exit status."""
     call, fault = _enter(session, arguments)
     if fault is None:
         status = perform(session, arguments, body)
@@ -171,7 +198,7 @@ def run(command: str, database: str, version: str | None, body: Body) -> NoRetur
         from .faults import suffer  # noqa: PLC0415 - most calls do not pay for it
 
         status = suffer(session, arguments, body, fault)
-    _leave(session, call, status)
+    return _leave(session, call, status)
 
 
 def perform(session: Session, arguments: list[str], body: Body) -> int:
@@ -212,7 +239,7 @@ def _enter(session: Session, arguments: list[str]) -> tuple[int, tuple[str, str]
     return call, fault
 
 
-def _leave(session: Session, call: int, status: int) -> NoReturn:
+def _leave(session: Session, call: int, status: int) -> int:
     try:
         session.flush()
     except BrokenPipeError:
@@ -220,5 +247,4 @@ def _leave(session: Session, call: int, status: int) -> NoReturn:
     ended = time.time() if not session.config.get("now") else session.clock
     session.db.execute("UPDATE calls SET ended = ?, exit_status = ? WHERE id = ?", (ended, status, call))
     session.db.close()
-    # Python's own tidying up costs more than some of these commands do.
-    os._exit(status)
+    return status

@@ -7,6 +7,10 @@ import time
 
 from .schema import INFINITE, NO_VAL, NO_VAL64
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 _WORDS = {"": 0, "midnight": 0, "today": 0, "noon": 43200, "fika": 54000, "teatime": 57600, "tomorrow": 86400}
 _SMALLEST_UTS = 1_000_000
@@ -105,14 +109,14 @@ class TimePrinter:
         complaint: What sacct says on stderr where the format cannot be used.
     """
 
-    def __init__(self, now: int) -> None:
-        """Read SLURM_TIME_FORMAT from the environment."""
+    def __init__(self, now: int, environ: Mapping[str, str]) -> None:
+        """Read SLURM_TIME_FORMAT."""
         self.complaint = ""
         self._now = now
         self._format = "%Y-%m-%dT%H:%M:%S"
         self._relative = False
         self._seconds = False
-        wanted = os.environ.get("SLURM_TIME_FORMAT", "")
+        wanted = environ.get("SLURM_TIME_FORMAT", "")
         if wanted == "relative":
             self._relative = True
         elif "%" in wanted and len(wanted) < _LONGEST_FORMAT:

@@ -16,6 +16,7 @@ from slurmwatchd.errors import StoreBusyError, StoreCorruptError, StoreError, St
 from slurmwatchd.log import get_logger
 from slurmwatchd.store import damage
 from slurmwatchd.store.lockfile import LockFile, State
+from slurmwatchd.store.recent import Recent
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
 from slurmwatchd.store.sharing import SharedLock
 
@@ -23,6 +24,10 @@ WRITE_TIMEOUT_SECONDS = 120.0
 BUSY_TIMEOUT_MS = 30_000
 
 _FETCH_ROWS = 250
+_PAGE_BYTES = 16384
+_READER_CACHE_KIB = 4096
+_WRITER_CACHE_KIB = 16384
+"""Indexes by user and by node list are written all over: what does not fit is read again for every batch."""
 
 _log = get_logger(__name__)
 
@@ -43,6 +48,8 @@ class Database:
         self.noted: Noted = _ignore
         self.using_lists = SharedLock()
         """Shared from looking up which node lists are known until it is written who uses them."""
+        self.recent = Recent()
+        """What was committed last, for whoever waits for it."""
         self._writer = writer
         self._reader = reader
         self._lock_file = lock_file
@@ -187,7 +194,7 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
             _set_aside(path, lock_file, str(error))
             writer = await _ready(path, suspect=False)
         try:
-            reader = await _connect(path)
+            reader = await _connect(path, cache_kib=_READER_CACHE_KIB)
             try:
                 await reader.execute("PRAGMA query_only = 1")
                 if not lock_file.aside:
@@ -218,7 +225,7 @@ async def _ready(path: Path, *, suspect: bool) -> aiosqlite.Connection:
         StoreError: It cannot be used.
         StoreBusyError: It cannot be written now.
     """
-    connection = await _connect(path)
+    connection = await _connect(path, cache_kib=_WRITER_CACHE_KIB)
     try:
         await _migrate(path, connection)
         await damage.examine(connection, thorough=suspect)
@@ -235,7 +242,7 @@ async def _ready(path: Path, *, suspect: bool) -> aiosqlite.Connection:
     return connection
 
 
-async def _connect(path: Path) -> aiosqlite.Connection:
+async def _connect(path: Path, *, cache_kib: int) -> aiosqlite.Connection:
     try:
         connection = await aiosqlite.connect(path, isolation_level=None)
     except sqlite3.Error as error:
@@ -243,10 +250,12 @@ async def _connect(path: Path) -> aiosqlite.Connection:
     connection.row_factory = sqlite3.Row
     try:
         await connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        # Takes effect where the file is made: with 4 KiB, inserting costs a fifth more.
+        await connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         await connection.execute("PRAGMA journal_mode = WAL")
         await connection.execute("PRAGMA synchronous = FULL")
         await connection.execute("PRAGMA foreign_keys = 0")
-        await connection.execute("PRAGMA cache_size = -8192")
+        await connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         await connection.execute("PRAGMA journal_size_limit = 67108864")
     except sqlite3.Error as error:
         await connection.close()

@@ -19,6 +19,7 @@ from slurmwatchd.records import REVISING, EventKind, FoundBy, JobRecord, Rejecte
 from slurmwatchd.store import bodies, ledger, nodelists, quarantine, told, waiting
 from slurmwatchd.store.arrays import json_array
 from slurmwatchd.store.database import Database
+from slurmwatchd.store.recent import EventRow
 
 _JOB_COLUMNS = (
     'id, cluster, job_id_raw, submit, job_id, state, "user", account, "partition", start, "end", nodelist, '
@@ -83,7 +84,7 @@ class _Plan:
     """The rows to write."""
 
     jobs: list[tuple[Any, ...]] = field(default_factory=list)
-    events: list[tuple[Any, ...]] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
     updates: list[tuple[Any, ...]] = field(default_factory=list)
     digests: list[tuple[int, int]] = field(default_factory=list)
 
@@ -132,15 +133,16 @@ class Intake:
             StoreBusyError: Nothing was written.
         """
 
-        async def work(connection: aiosqlite.Connection) -> Committed:
-            done = await self._write(connection, batch)
+        async def work(connection: aiosqlite.Connection) -> tuple[Committed, list[EventRow]]:
+            done, events = await self._write(connection, batch)
             if completed is not None:
                 await ledger.save(connection, completed.plus(done.new, done.revised, done.rejected))
-            return done
+            return done, events
 
-        committed = await self._database.write(work)
+        committed, events = await self._database.write(work)
         self._next_job += committed.new
-        self._next_seq += committed.new + committed.revised
+        self._next_seq += len(events)
+        self._database.recent.put(events)
         return committed
 
     async def append(self, work: Callable[[aiosqlite.Connection, int], Awaitable[int]]) -> int:
@@ -163,16 +165,18 @@ class Intake:
             return count
 
         count = await self._database.write(numbered)
-        self._next_seq += count
+        if count:
+            self._next_seq += count
+            self._database.recent.clear()
         return count
 
-    async def _write(self, connection: aiosqlite.Connection, batch: Batch) -> Committed:
+    async def _write(self, connection: aiosqlite.Connection, batch: Batch) -> tuple[Committed, list[EventRow]]:
         if batch.rejected:
             await quarantine.keep(connection, batch.cluster, batch.rejected, observed=batch.observed)
         if batch.released:
             await quarantine.release(connection, batch.released)
         if not batch.readings:
-            return Committed(rejected=len(batch.rejected), seq=self.last_seq)
+            return Committed(rejected=len(batch.rejected), seq=self.last_seq), []
         layout = await _layout_id(connection, batch.slots)
         lists = {record.node_list for record, _ in batch.readings if record.node_list is not None}
         ids = await nodelists.keep(connection, lists, batch.expanded)
@@ -194,12 +198,13 @@ class Intake:
             await waiting.enqueue(connection, jobs, batch.cluster, batch.found_by, batch.observed)
         if plan.events:
             await _keep_last_seq(connection, plan.events[-1][0])
-        return Committed(
+        committed = Committed(
             new=len(plan.jobs),
             revised=len(plan.updates),
             rejected=len(batch.rejected),
             seq=self._next_seq + len(plan.events) - 1,
         )
+        return committed, plan.events
 
     def _plan(
         self,

@@ -8,6 +8,7 @@ import aiosqlite
 
 from slurmwatchd.records import Event, EventKind, FoundBy
 from slurmwatchd.store import bodies, told
+from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.database import Database
 
 _KINDS = {str(kind): kind for kind in EventKind}
@@ -20,6 +21,7 @@ _EVENTS = (
     "WHERE events.seq > ? ORDER BY events.seq LIMIT ?"
 )
 
+_NODES = f"SELECT id, nodes FROM nodelists WHERE id {IN_ARRAY}"  # noqa: S608 - a constant
 
 MAX_BYTES = 4 << 20
 """How much of the outbox is read at a time: a list of ten thousand nodes weighs a tenth of a megabyte."""
@@ -59,6 +61,9 @@ async def position(database: Database, sink: str, *, now: int) -> Position:
 
 async def after(database: Database, seq: int, limit: int) -> list[Event]:
     """Return events behind a position, in order: at most `limit`, and no more than a few megabytes of them."""
+    recent = await _recent(database, seq, limit)
+    if recent is not None:
+        return recent
     rows = await database.read_until(_EVENTS, (seq, limit), size=_weight, max_bytes=MAX_BYTES)
     # The columns stand in the order of the fields.
     events = [
@@ -69,6 +74,28 @@ async def after(database: Database, seq: int, limit: int) -> list[Event]:
     if events and events[0].seq < first:
         events = [event._replace(body=bodies.current(event.body, event.seq, first)) for event in events]
     return events
+
+
+async def _recent(database: Database, seq: int, limit: int) -> list[Event] | None:
+    """Return the same from memory; None where they are not there, or with their node names are too many bytes."""
+    rows = database.recent.after(seq, limit)
+    if not rows:
+        return None if rows is None else []
+    seqs, ids, _, kinds, revisions, times, observed, found_by, _, lists, changed, written = zip(*rows, strict=True)
+    nodes: dict[int | None, bytes | None] = {None: None}
+    wanted = set(lists) - {None}
+    if wanted:
+        found = await database.read_until(
+            _NODES, (json_array(wanted),), size=lambda row: len(row[1] or b""), max_bytes=MAX_BYTES
+        )
+        if len(found) < len(wanted):
+            return None
+        nodes |= {row[0]: row[1] for row in found}
+    names = [nodes[number] for number in lists]
+    if sum(map(len, filter(None, names))) > MAX_BYTES:
+        return None
+    which, whence = map(_KINDS.__getitem__, kinds), map(_FOUND_BY.__getitem__, found_by)
+    return list(map(Event, seqs, ids, which, revisions, times, observed, whence, written, names, changed))
 
 
 async def advance(

@@ -15,6 +15,7 @@ from slurmwatchd.simslurm import JobKey, SimCluster, install_commands
 from slurmwatchd.simslurm.rows import JobColumns
 from slurmwatchd.sinks.registry import sink_kinds
 from tests.event_schema import conforming
+from tests.integration.quick import QuickRunner
 
 START = 1_795_500_000
 """When each test begins: far from any real now."""
@@ -122,7 +123,8 @@ class Rig:
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[Daemon]:
         """The daemon's parts, wired; nothing runs by itself."""
-        async with assembled(self.config, Outside(clock=self.clock)) as daemon:
+        runner = QuickRunner(self.folder / "bin", self.cluster.path)
+        async with assembled(self.config, Outside(clock=self.clock, runner=runner)) as daemon:
             yield daemon
 
     async def once(self) -> None:
