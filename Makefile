@@ -25,9 +25,10 @@ demo: $(VENV)/.runtime  ## watch a simulated cluster: no Slurm, no root (ARGS="-
 # Bytecode is kept: every test starts programs, and compiling them anew each time costs more than some of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One process of tests a core; who has little left takes from who has much (ARGS="-n 0" runs them one by one).
+# One process of tests a core and one more, since some wait; who has little left takes from who has much (ARGS="-n 0"
+# runs them one by one).
 test: $(VENV)/.development  ## every test that needs neither Slurm nor root (ARGS="-k windows")
-	$(BIN)/python -m pytest -m "not real_slurm" --ignore=tests/bench -n auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -m "not real_slurm" --ignore=tests/bench -n $$(($$(nproc) + 1)) --dist worksteal $(ARGS)
 
 torture: $(VENV)/.development  ## harm the daemon and its Slurm for 10 minutes (ARGS="--seconds 60 --seed 7")
 	$(BIN)/python -m tests.torture $(ARGS)

@@ -77,7 +77,7 @@ async def after(database: Database, seq: int, limit: int) -> list[Event]:
 
 
 async def _recent(database: Database, seq: int, limit: int) -> list[Event] | None:
-    """Return the same from memory; None where they are not there, or with their node names are too many bytes."""
+    """Return the same from memory; None where they are not there, or are too many bytes at once."""
     rows = database.recent.after(seq, limit)
     if not rows:
         return None if rows is None else []
@@ -92,7 +92,7 @@ async def _recent(database: Database, seq: int, limit: int) -> list[Event] | Non
             return None
         nodes |= {row[0]: row[1] for row in found}
     names = [nodes[number] for number in lists]
-    if sum(map(len, filter(None, names))) > MAX_BYTES:
+    if sum(map(len, written)) + sum(map(len, filter(None, names))) > MAX_BYTES:
         return None
     which, whence = map(_KINDS.__getitem__, kinds), map(_FOUND_BY.__getitem__, found_by)
     return list(map(Event, seqs, ids, which, revisions, times, observed, whence, written, names, changed))

@@ -1,0 +1,122 @@
+"""The newest events in memory: the same as the store has them, and nothing where that is not sure."""
+
+from pathlib import Path
+
+import aiosqlite
+import pytest
+
+from slurmwatchd.records import Event
+from slurmwatchd.store import nodelists, outbox, recent
+from slurmwatchd.store.database import Database, open_database
+from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.recent import Recent
+from tests.unit.attempts import batch, reading
+
+
+def _rows(first: int, count: int, *, body: bytes = b"{}") -> list[tuple[object, ...]]:
+    return [(seq, *[None] * 10, body) for seq in range(first, first + count)]
+
+
+def _seqs(found: list[tuple[object, ...]] | None) -> list[object] | None:
+    return None if found is None else [row[0] for row in found]
+
+
+def test_a_position_within_is_given_what_is_behind_it_over_several_transactions() -> None:
+    kept = Recent()
+    kept.put(_rows(5, 3))
+    kept.put(_rows(8, 2))
+    assert _seqs(kept.after(4, 100)) == [5, 6, 7, 8, 9]
+    assert _seqs(kept.after(6, 2)) == [7, 8]
+    assert _seqs(kept.after(8, 100)) == [9]
+    assert _seqs(kept.after(9, 100)) == []
+
+
+def test_what_is_not_there_is_to_be_read_from_the_store() -> None:
+    kept = Recent()
+    assert kept.after(0, 100) is None
+    kept.put(_rows(5, 3))
+    assert kept.after(3, 100) is None
+    assert kept.after(8, 100) is None
+    kept.clear()
+    assert kept.after(7, 100) is None
+
+
+def test_a_gap_forgets_what_is_before_it() -> None:
+    kept = Recent()
+    kept.put(_rows(1, 3))
+    kept.put(_rows(6, 2))
+    assert kept.after(2, 100) is None
+    assert kept.after(3, 100) is None
+    assert _seqs(kept.after(5, 100)) == [6, 7]
+
+
+def test_only_the_newest_stay() -> None:
+    kept = Recent()
+    for first in range(1, 10_001, 1000):
+        kept.put(_rows(first, 1000))
+    assert kept.after(5999, 100) is None
+    assert _seqs(kept.after(6000, 2)) == [6001, 6002]
+    kept.put(_rows(10_001, 5, body=b"x" * (recent.MAX_BYTES // 4)))
+    assert kept.after(10_000, 100) is None
+    assert _seqs(kept.after(10_005, 100)) == []
+
+
+async def test_events_from_memory_are_those_of_the_store(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database)
+        first = reading(1, node_list="n[1-2]"), reading(2, node_list=None)
+        await intake.commit(batch(*first, expanded={"n[1-2]": ("n1", "n2")}))
+        then = reading(1, 2, node_list="n3", state="FAILED"), reading(3, node_list="gone[")
+        await intake.commit(batch(*then, expanded={"n3": ("n3",)}))
+        assert database.recent.after(0, 100) is not None
+        quick = await outbox.after(database, 0, 100)
+        # New attempts come before changed ones.
+        assert [(event.seq, event.kind, event.revision, event.nodes) for event in quick] == [
+            (1, "job_ended", 1, b'["n1","n2"]'),
+            (2, "job_ended", 1, None),
+            (3, "job_ended", 1, None),
+            (4, "job_revised", 2, b'["n3"]'),
+        ]
+        assert await _from_store(database) == quick
+
+
+async def test_a_transaction_that_fails_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database)
+        await intake.commit(batch(reading(1)))
+        monkeypatch.setattr(nodelists, "keep", _broken)
+        with pytest.raises(ZeroDivisionError):
+            await intake.commit(batch(reading(2)))
+        assert await outbox.after(database, 1, 100) == []
+        monkeypatch.undo()
+        await intake.commit(batch(reading(3)))
+        (event,) = await outbox.after(database, 1, 100)
+        assert (event.seq, b'"job_id_raw":3,' in event.body) == (2, True)
+
+
+async def test_what_comes_by_another_way_is_read_from_the_store(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database)
+        await intake.commit(batch(reading(1)))
+
+        async def other(connection: aiosqlite.Connection, seq: int) -> int:
+            await connection.execute(
+                "INSERT INTO events SELECT ?, 'other', job, 'job_usage', 1, time, observed, found_by, layout, "
+                "nodelist, NULL, body FROM events WHERE seq = 1",
+                (seq,),
+            )
+            return 1
+
+        assert await intake.append(other) == 1
+        assert [event.id for event in await outbox.after(database, 1, 100)] == ["other"]
+        await intake.commit(batch(reading(2)))
+        assert [event.seq for event in await outbox.after(database, 0, 100)] == [1, 2, 3]
+
+
+async def _broken(*_: object) -> None:
+    raise ZeroDivisionError
+
+
+async def _from_store(database: Database) -> list[Event]:
+    database.recent.clear()
+    return await outbox.after(database, 0, 100)
