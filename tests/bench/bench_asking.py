@@ -2,14 +2,15 @@
 
 python -m tests.bench.bench_asking STORE
 
-STORE is what tests.bench.million makes. A command's time is that of the whole process less an interpreter that
-does nothing; CPU seconds stand beside it, since a machine with other work shows them more truly.
+STORE is what tests.bench.million makes. A command's time is that of the whole process, Python's start
+included: the median of several, their spread, and CPU seconds, which a machine with other work shows more truly.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from slurmwatchd.store.asking import StoreReader
 from slurmwatchd.store.telling import attempts
 from tests.bench.million import DAY, NEWEST
 
-ROUNDS = 5
+ROUNDS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,6 @@ class Cost:
 @click.argument("store", type=click.Path(path_type=Path, exists=True))
 def main(store: Path) -> None:
     """Measure and print."""
-    bare = min((cost([sys.executable, "-c", "pass"]) for _ in range(ROUNDS)), key=lambda one: one.wall)
     moment = f"@{NEWEST - 45 * DAY}"
     asked = {
         "jobs --user (busy)": ["jobs", "--user", "user000", "--since", f"@{NEWEST - 7 * DAY}"],
@@ -51,8 +51,9 @@ def main(store: Path) -> None:
     }
     for name, words in asked.items():
         found = [cost(argv(store, *words)) for _ in range(ROUNDS)]
-        wall, cpu = min(one.wall for one in found) - bare.wall, min(one.cpu for one in found) - bare.cpu
-        click.echo(f"{name:<22} {wall * 1000:6.0f} ms, {cpu * 1000:6.0f} ms of CPU")
+        walls, cpu = sorted(one.wall * 1000 for one in found), min(one.cpu for one in found) * 1000
+        median = statistics.median(walls)
+        click.echo(f"{name:<22} {median:5.0f} ms ({walls[0]:.0f} to {walls[-1]:.0f}), {cpu:.0f} ms of CPU")
     with StoreReader(store) as reader:
         count = attempts(reader)
     with tempfile.TemporaryDirectory(dir=store.parent) as folder:
