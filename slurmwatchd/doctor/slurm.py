@@ -1,6 +1,5 @@
 """Slurm: are its commands there, does slurmdbd answer, may we see everybody's jobs, do the clocks agree?"""
 
-import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -54,7 +53,7 @@ class Examination:
                 "limits", "sacctmgr does not tell slurmdbd's configuration now", "see why: sacctmgr show conf"
             )
         else:
-            operator = await self._is_operator()
+            operator = await self._is_operator(limits)
             yield self._privileges(limits, operator=operator)
             for finding in self._limits(limits, operator=operator):
                 yield finding
@@ -122,14 +121,11 @@ class Examination:
         else:
             yield ok("clusters", f"slurmdbd knows {shown}")
 
-    async def _is_operator(self) -> bool | None:
-        """Tell whether slurmdbd lets us see everything; None where nobody tells."""
-        if os.geteuid() == 0:
-            return True
-        rows = await self._table("user", process_user(), "format=User,AdminLevel")
-        if rows is None:
+    async def _is_operator(self, limits: Limits) -> bool | None:
+        try:
+            return await self._sacctmgr.is_operator(limits)
+        except CommandError:
             return None
-        return any(row[0] == process_user() and row[-1] in {"Operator", "Administrator"} for row in rows)
 
     def _privileges(self, limits: Limits, *, operator: bool | None) -> Finding:
         user = process_user()

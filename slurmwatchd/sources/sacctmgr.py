@@ -14,6 +14,7 @@ _SETTING = re.compile(r"^(\w+)\s*=\s*(.*?)\s*$", re.MULTILINE)
 _RANGE = re.compile(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)")
 _PURGE = re.compile(r"(\d+)\s*(hour|day|month)s?\*?", re.IGNORECASE)
 _ALL_SEEING = frozenset({"operator", "administrator"})
+_ROOT = "root"
 UNKNOWN_CLUSTER, NO_PRIVILEGES = "cluster", "privileges"
 _PURGE_SECONDS = {"hour": 3600, "day": 86400, "month": 30 * 86400}
 
@@ -78,7 +79,7 @@ class Sacctmgr:
         """Return what slurmdbd knows of the cluster and of the user who asks."""
         limits = await self.limits()
         clusters = await self.show("cluster", "format=cluster")
-        sees_all = None if limits is None else await self._sees_all(limits)
+        sees_all = None if limits is None else "jobs" not in limits.private or await self.is_operator(limits)
         return Standing(
             clusters=frozenset(row[0].lower() for row in clusters) if clusters else None,
             limits=limits,
@@ -86,9 +87,9 @@ class Sacctmgr:
             cluster=self._cluster,
         )
 
-    async def _sees_all(self, limits: Limits) -> bool | None:
-        """Tell whether this user is shown everybody's jobs; asked only where some are not."""
-        if "jobs" not in limits.private or self._user == limits.slurm_user:
+    async def is_operator(self, limits: Limits) -> bool | None:
+        """Tell whether slurmdbd shows this user everything, whatever its limits; None where nobody tells."""
+        if self._user in {_ROOT, limits.slurm_user}:
             return True
         levels = await self.show("user", self._user, "format=user,adminlevel")
         if levels is None:

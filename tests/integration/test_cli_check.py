@@ -56,7 +56,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Be nobody special, as far as the program can tell."""
     with monkeypatch.context() as patch:
-        patch.setattr("slurmwatchd.doctor.slurm.os.geteuid", lambda: 65534)
+        patch.setattr("slurmwatchd.sources.sacctmgr.os.geteuid", lambda: 65534)
         yield
 
 

@@ -35,14 +35,18 @@ async def look(rig: Rig, daemon: Daemon, seconds: int) -> str:
     return ""
 
 
-async def test_privileges_lost_move_no_watermark_and_what_ended_meanwhile_is_told(tmp_path: Path) -> None:
+async def test_privileges_lost_move_no_watermark_and_what_ended_meanwhile_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # From root slurmdbd hides nothing.
+    monkeypatch.setattr("slurmwatchd.sources.sacctmgr.process_user", lambda: "watch")
     with Rig(tmp_path, poll=QUIET) as rig:
         async with rig.daemon() as daemon:
             for number in range(6):
                 rig.ended(20 + number, job_name=f"before {number}", user=f"u{number}", id_user=1000 + number)
             assert await look(rig, daemon, 0) == ""
             rig.cluster.set_private_data("jobs")
-            rig.cluster.add_user("root", 0, admin_level="None")
+            rig.cluster.add_user("watch", STRANGER, admin_level="None")
             rig.cluster.set_caller(STRANGER)
             for _ in range(3):
                 rig.ended(5, job_name="hidden")
