@@ -73,6 +73,13 @@ def test_a_line_that_breaks_a_promise_is_not(change: dict[str, Any]) -> None:
     assert not printed().is_valid({**LINE, **change})
 
 
+@pytest.mark.parametrize("change", [{"nonsense": 1}, {"submit": 5}])
+def test_the_tests_own_look_at_lines_finds_what_breaks_a_promise(change: dict[str, Any]) -> None:
+    assert conforming([json.dumps(LINE).encode()]) == [LINE]
+    with pytest.raises(pytest.fail.Exception, match=r"nonsense|submit"):
+        conforming([json.dumps({**LINE, **change}).encode()])
+
+
 @pytest.mark.parametrize("name", ["id", "seq", "job_id_raw", "submit", "start", "state", "cluster"])
 def test_what_every_line_has_is_required(name: str) -> None:
     assert not printed().is_valid({key: value for key, value in LINE.items() if key != name})
