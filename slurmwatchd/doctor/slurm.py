@@ -1,8 +1,9 @@
 """Slurm: are its commands there, does slurmdbd answer, may we see everybody's jobs, do the clocks agree?"""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
+from typing import TypeVar
 
 from slurmwatchd.clock import Clock
 from slurmwatchd.config import Config
@@ -13,6 +14,8 @@ from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.sacct import Sacct
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr, process_user
 from slurmwatchd.units import spoken_duration
+
+T = TypeVar("T")
 
 OLDEST_RELEASE = (20, 11)
 SKEW_SECONDS = 5
@@ -53,7 +56,7 @@ class Examination:
                 "limits", "sacctmgr does not tell slurmdbd's configuration now", "see why: sacctmgr show conf"
             )
         else:
-            operator = await self._is_operator(limits)
+            operator = await _told(self._sacctmgr.is_operator(limits))
             yield self._privileges(limits, operator=operator)
             for finding in self._limits(limits, operator=operator):
                 yield finding
@@ -104,7 +107,7 @@ class Examination:
 
     async def _clusters(self) -> AsyncIterator[Finding]:
         """See whether slurmdbd knows the clusters: of an unknown one sacct shows nothing, and says nothing."""
-        known = await self._table("cluster", "format=Cluster")
+        known = await _told(self._sacctmgr.show("cluster", "format=Cluster"))
         if known is None:
             yield warning(
                 "clusters", "sacctmgr does not tell which clusters there are", "see: sacctmgr show cluster"
@@ -120,12 +123,6 @@ class Examination:
             yield failed("clusters", "slurmdbd knows no cluster", "sacctmgr add cluster NAME")
         else:
             yield ok("clusters", f"slurmdbd knows {shown}")
-
-    async def _is_operator(self, limits: Limits) -> bool | None:
-        try:
-            return await self._sacctmgr.is_operator(limits)
-        except CommandError:
-            return None
 
     def _privileges(self, limits: Limits, *, operator: bool | None) -> Finding:
         user = process_user()
@@ -195,9 +192,10 @@ class Examination:
             return warning(check, text, "synchronise the clocks")
         return ok(check, text)
 
-    async def _table(self, *words: str) -> list[list[str]] | None:
-        """Return the rows of `sacctmgr show`; None where there are none to be had."""
-        try:
-            return await self._sacctmgr.show(*words)
-        except CommandError:
-            return None
+
+async def _told(asked: Awaitable[T | None]) -> T | None:
+    """Return what sacctmgr tells; None also where it cannot be started now."""
+    try:
+        return await asked
+    except CommandError:
+        return None

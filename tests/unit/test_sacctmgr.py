@@ -84,8 +84,8 @@ class Slurmdbd:
         return done(f"watcher|{self.level}\n".encode() if self.level else b"")
 
 
-async def fault(folder: Path, slurmdbd: Slurmdbd, cluster: str = "tux") -> str:
-    asker = Sacctmgr(commands(FakeRunner(slurmdbd), folder), cluster=cluster, user="watcher")
+async def fault(folder: Path, slurmdbd: Slurmdbd, cluster: str = "tux", user: str = "watcher") -> str:
+    asker = Sacctmgr(commands(FakeRunner(slurmdbd), folder), cluster=cluster, user=user)
     return (await asker.standing()).fault
 
 
@@ -106,6 +106,11 @@ async def test_ordinary_user_under_private_data_is_told_apart(
     tmp_path: Path, slurmdbd: Slurmdbd, expected: str
 ) -> None:
     assert await fault(tmp_path, slurmdbd) == expected
+
+
+async def test_from_root_nothing_is_hidden(tmp_path: Path) -> None:
+    assert await fault(tmp_path, Slurmdbd(level=""), user="root") == ""
+    assert await fault(tmp_path, Slurmdbd(level=""), user="rooty") == "privileges"
 
 
 @pytest.mark.parametrize(("watched", "expected"), [("tux", ""), ("larch", ""), ("", ""), ("birch", "cluster")])
