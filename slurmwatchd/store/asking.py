@@ -22,7 +22,7 @@ import orjson
 
 from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.store import bodies, questions
-from slurmwatchd.store.arrays import json_array
+from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.questions import Question, Statement
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
 
@@ -41,7 +41,7 @@ _RECORDS = (
 _WITH_USAGE = _RECORDS.format(usage="used.body", join="LEFT JOIN events AS used ON used.seq = jobs.usage_seq")
 _WITHOUT_USAGE = _RECORDS.format(usage="NULL", join="")
 _USAGE_FIELDS = ("usage", "steps")
-_NODES = "SELECT id, nodes FROM nodelists WHERE id IN (SELECT value FROM json_each(?)) AND nodes IS NOT NULL"
+_NODES = f"SELECT id, nodes FROM nodelists WHERE id {IN_ARRAY} AND nodes IS NOT NULL"  # noqa: S608 - a constant
 # Each step looks up the next name in the index of the key: a DISTINCT would walk over all of it.
 _CLUSTERS = (
     "WITH RECURSIVE found (name) AS (SELECT min(cluster) FROM jobs UNION ALL "

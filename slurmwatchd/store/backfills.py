@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import aiosqlite
 
-from slurmwatchd.store.arrays import json_array
+from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.beside import Asked
 
 
@@ -47,8 +47,8 @@ async def unfinished(database: Asked, cluster: str) -> list[Backfill]:
 async def some(database: Asked, ids: Sequence[int]) -> list[Backfill]:
     """Return requests by their ids, finished ones too."""
     rows = await database.read(
-        'SELECT id, cluster, start, "end", reached, "rows", new FROM backfills '
-        "WHERE id IN (SELECT value FROM json_each(?))",
+        'SELECT id, cluster, start, "end", reached, "rows", new FROM backfills '  # noqa: S608 - a constant
+        f"WHERE id {IN_ARRAY}",
         (json_array(ids),),
     )
     return [Backfill(**dict(row)) for row in rows]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import aiosqlite
 
 from slurmwatchd.records import Rejected
-from slurmwatchd.store.arrays import json_array
+from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.beside import Asked
 from slurmwatchd.store.database import Database
 
@@ -100,7 +100,7 @@ async def asked(database: Database) -> list[Quarantined]:
 async def waiting(database: Asked, ids: Sequence[int]) -> int:
     """Return how many of some rows are still to be read again."""
     rows = await database.read(
-        "SELECT count(*) FROM quarantine WHERE asked IS NOT NULL AND id IN (SELECT value FROM json_each(?))",
+        f"SELECT count(*) FROM quarantine WHERE asked IS NOT NULL AND id {IN_ARRAY}",  # noqa: S608 - a constant
         (json_array(ids),),
     )
     return int(rows[0][0])
@@ -109,7 +109,7 @@ async def waiting(database: Asked, ids: Sequence[int]) -> int:
 async def left(database: Asked, ids: Sequence[int]) -> int:
     """Return how many of some rows are there."""
     rows = await database.read(
-        "SELECT count(*) FROM quarantine WHERE id IN (SELECT value FROM json_each(?))",
+        f"SELECT count(*) FROM quarantine WHERE id {IN_ARRAY}",  # noqa: S608 - a constant
         (json_array(ids),),
     )
     return int(rows[0][0])

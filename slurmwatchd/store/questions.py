@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from slurmwatchd.store.arrays import json_array
+from slurmwatchd.store.arrays import IN_ARRAY, json_array
 
 OPEN_STATES = ("RUNNING", "SUSPENDED")
 """What an attempt without an end must be for the store to call it running still."""
@@ -202,7 +202,7 @@ class _Conditions:
             # Not a set of one: with an equality SQLite reads the index in the order that is asked for.
             self.given(f"{column} = ?", values[0])
         elif values:
-            self.given(f"{column} IN (SELECT value FROM json_each(?))", json_array(values))  # noqa: S608 - our own words
+            self.given(f"{column} {IN_ARRAY}", json_array(values))
 
     def overlap(self, question: Question, clusters: Sequence[str]) -> None:
         """Say what was running in the interval: a set of ids, with a part for each index that has some."""
@@ -227,7 +227,7 @@ class _Conditions:
             parts.add(f'"end" >= ? AND "end" <= ? AND {started}', begin, soon, *by)
             long = f'"end" - start > {LONG_SECONDS}'
             parts.add(f'{long} AND "end" >= ? AND "end" > ? AND {started}', begin, soon, *by)
-        still = '"end" IS NULL AND state IN (SELECT value FROM json_each(?))'
+        still = f'"end" IS NULL AND state {IN_ARRAY}'
         parts.add(f"{still} AND {started}", json_array(OPEN_STATES), *by)
         self.given(f"jobs.id IN ({parts.sql})", *parts.parameters)
 

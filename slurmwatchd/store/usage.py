@@ -12,20 +12,20 @@ import aiosqlite
 
 from slurmwatchd.records import EventKind, event_id
 from slurmwatchd.store import bodies
-from slurmwatchd.store.arrays import json_array
+from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.jobs import EVENT_COLUMNS, Intake, insert
 
 _LATEST = (
-    "SELECT queue.job, queue.found_by, jobs.cluster, jobs.job_id_raw, jobs.submit, jobs.seq, "
+    "SELECT queue.job, queue.found_by, jobs.cluster, jobs.job_id_raw, jobs.submit, jobs.seq, "  # noqa: S608 - a constant
     "events.time, events.layout, events.nodelist, events.body FROM usage_queue AS queue "
     "JOIN jobs ON jobs.id = queue.job JOIN events ON events.seq = jobs.seq "
-    "WHERE queue.job IN (SELECT value FROM json_each(?)) ORDER BY queue.job"
+    f"WHERE queue.job {IN_ARRAY} ORDER BY queue.job"
 )
 
 _NOTE = "UPDATE jobs SET usage_seq = ?1 + told.key FROM json_each(?2) AS told WHERE jobs.id = told.value"
 """Events have positions one after the other, in the order of the list of their attempts."""
 
-_LEAVE = "DELETE FROM usage_queue WHERE job IN (SELECT value FROM json_each(?))"
+_LEAVE = f"DELETE FROM usage_queue WHERE job {IN_ARRAY}"  # noqa: S608 - a constant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
