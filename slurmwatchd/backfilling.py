@@ -31,7 +31,6 @@ LOOK_SECONDS = 0.5
 GONE_SECONDS = 30.0
 """After so long without progress a daemon whose process is gone is not waited for any more."""
 
-_BATCH_ROWS = 2000
 
 _SHOWN = (
     "CREATE TEMP TABLE shown (job_id_raw INTEGER, submit INTEGER, PRIMARY KEY (job_id_raw, submit)) WITHOUT ROWID"
@@ -172,9 +171,8 @@ async def count(view: Onlooker, wish: Wish, seen: Callable[[int, int, int], None
         async def visit(window: Window, answer: Answer, plan: Count = plan) -> None:
             nonlocal done, rows
             await view.reader.note("DELETE FROM shown")
-            async for some in answer.rows(_BATCH_ROWS):
-                keys = [(record.job_id_raw, record.submit) for record, _ in some.readings]
-                await view.reader.note("INSERT OR IGNORE INTO shown VALUES (?, ?)", keys)
+            async for some in answer.rows():
+                await view.reader.note("INSERT OR IGNORE INTO shown VALUES (?, ?)", some.readings.keys)
                 plan.rows += some.count
                 rows += some.count
             plan.new += int((await view.reader.read(_NEW, (plan.cluster,)))[0][0])

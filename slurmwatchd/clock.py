@@ -57,7 +57,7 @@ def _date(day: int) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(day * 86400))
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def rfc3339(epoch: int) -> str:
     """Write a moment as `2026-11-20T08:15:00Z`.
 

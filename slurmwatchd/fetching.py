@@ -4,17 +4,15 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from slurmwatchd.records import FoundBy, JobRecord
+from slurmwatchd.readings import NOTHING, Key, Readings
+from slurmwatchd.records import FoundBy
 from slurmwatchd.rollcall import ASK_ROWS, LAYOUT, RollCall, has_ended
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.queries import job_argument
 from slurmwatchd.sources.sacct import Answer, Rows
 from slurmwatchd.store import lookups
-from slurmwatchd.storing import BATCH_ROWS, Fetched, PipelineParts
+from slurmwatchd.storing import Fetched, PipelineParts
 from slurmwatchd.windows import Ledger, Policy, Window
-
-Key = tuple[int, int]
-"""job_id_raw and submit, within one cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +21,12 @@ class Gathered:
 
     seconds: float
     slots: frozenset[str]
-    readings: tuple[tuple[JobRecord, int], ...] = ()
+    readings: Readings = NOTHING
 
-    async def rows(self, size: int) -> AsyncIterator[Rows]:
+    async def rows(self) -> AsyncIterator[Rows]:
         """See `Answer.rows`."""
-        for begin in range(0, len(self.readings), size):
-            yield Rows(self.readings[begin : begin + size], ())
+        if self.readings:
+            yield Rows(self.readings)
 
 
 class Fetcher:
@@ -90,21 +88,21 @@ class Fetcher:
             simpler: much has changed, a row has no key, or one does not answer to its name.
         """
         seconds, count = 0.0, 0
-        wanted: dict[Key, JobRecord] = {}
+        wanted: dict[Key, str] = {}
         async with self._parts.sacct.ended_in(window, layout.few()) as few:
             seconds += few.seconds
-            async for rows in few.rows(BATCH_ROWS):
+            async for rows in few.rows():
                 count += rows.count
-                for record in await lookups.differing(self._parts.database, self.cluster, rows.readings):
-                    wanted[record.job_id_raw, record.submit] = record
+                differing = await lookups.differing(self._parts.database, self.cluster, rows.readings)
+                wanted.update(zip(differing.keys, differing.columns["job_id"], strict=True))
                 if rows.rejected or len(wanted) > ASK_ROWS:
                     return None
         if not wanted:
             return Gathered(seconds, layout.slots), count
-        if any("[" in record.job_id for record in wanted.values()):
+        if any("[" in job_id for job_id in wanted.values()):
             # An array that never started answers only with all of its tasks.
             return None
-        named = await self._ask_by_name([record.job_id for record in wanted.values()], wanted, layout, now)
+        named = await self._ask_by_name(list(wanted.values()), wanted, layout, now)
         if len(named.readings) < len(wanted):
             return None
         return replace(named, seconds=seconds + named.seconds), count - len(wanted)
@@ -123,19 +121,19 @@ class Fetcher:
         keys = {(job.job_id_raw, job.submit): job.submit for job in missing}
         layout = await self._parts.layouts.current(check=False)
         named = await self._ask_by_name(asked, keys, layout, now)
-        ended = tuple(reading for reading in named.readings if has_ended(reading[0]))
-        return Fetched(window, replace(named, readings=ended), now, ledger, missing=missing)
+        columns = named.readings.columns
+        standing = enumerate(zip(columns["state"], columns["end"], strict=True))
+        ended = [place for place, (state, end) in standing if has_ended(state, end)]
+        named = replace(named, readings=named.readings.take(ended))
+        return Fetched(window, named, now, ledger, missing=missing)
 
     async def _ask_by_name(
         self, job_ids: Sequence[str], keys: Collection[Key], layout: Layout, now: int
     ) -> Gathered:
         """Return the whole records of some attempts, as far as they answer, and of no others."""
-        found: dict[Key, tuple[JobRecord, int]] = {}
         since = min(submit for _, submit in keys)
         async with self._parts.sacct.named(job_ids, layout, since=since, now=now) as answer:
-            async for rows in answer.rows(BATCH_ROWS):
-                for reading in rows.readings:
-                    key = (reading[0].job_id_raw, reading[0].submit)
-                    if key in keys:
-                        found[key] = reading
-            return Gathered(answer.seconds, answer.slots, tuple(found.values()))
+            readings = Readings.joined([rows.readings async for rows in answer.rows()])
+            # Sacct may repeat a row; the last stands.
+            found = {key: place for place, key in enumerate(readings.keys) if key in keys}
+            return Gathered(answer.seconds, answer.slots, readings.take(list(found.values())))

@@ -5,7 +5,7 @@ in `formats.py`.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -279,6 +279,21 @@ def event_id(cluster: str, job_id_raw: int, submit: int, kind: str, revision: in
         A UUIDv5 of `cluster/job_id_raw/submit/kind/revision` under `NAMESPACE`, as 36 characters. The
         same as `uuid.uuid5`, at a third of its cost: a million jobs a day are named here.
     """
-    name = f"{cluster}/{job_id_raw}/{submit}/{kind}/{revision}".encode()
-    text = hashlib.sha1(_NAMESPACE_BYTES + name, usedforsecurity=False).hexdigest()
-    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+    return event_ids(cluster, [(job_id_raw, submit)], kind, revision)[0]
+
+
+def event_ids(cluster: str, keys: Iterable[tuple[int, int]], kind: str, revision: int) -> list[str]:
+    """Name the events of many attempts; see `event_id`.
+
+    Args:
+        cluster: The cluster of all of them.
+        keys: job_id_raw and submit of each.
+        kind: As for `event_id`.
+        revision: As for `event_id`.
+    """
+    head, tail = _NAMESPACE_BYTES + f"{cluster}/".encode(), f"/{kind}/{revision}".encode()
+    names = []
+    for job_id_raw, submit in keys:
+        text = hashlib.sha1(b"%b%d/%d%b" % (head, job_id_raw, submit, tail), usedforsecurity=False).hexdigest()
+        names.append(f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}")
+    return names

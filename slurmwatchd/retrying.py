@@ -8,8 +8,9 @@ from slurmwatchd.clock import Clock
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.nodelists import Expanded, Expander
+from slurmwatchd.readings import Reading, Readings
 from slurmwatchd.records import FoundBy, Rejected
-from slurmwatchd.sources.fields import Layout, Reading
+from slurmwatchd.sources.fields import Layout
 from slurmwatchd.store import nodelists as nodelist_store
 from slurmwatchd.store import quarantine
 from slurmwatchd.store.database import Database
@@ -88,7 +89,7 @@ class Retrier:
         expanded = await self.expander.expand(fresh) if fresh else Expanded({}, {})
         batch = Batch(
             cluster=cluster,
-            readings=tuple(reading for _, reading in readings),
+            readings=Readings.of(reading for _, reading in readings),
             slots=slots,
             observed=int(self.clock.now()),
             found_by=FoundBy.REREAD,

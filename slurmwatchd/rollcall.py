@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import JobRecord
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.sacct import Answer
 from slurmwatchd.store import openjobs
@@ -36,9 +35,9 @@ _ENDED = frozenset({
 })  # fmt: skip
 
 
-def has_ended(record: JobRecord) -> bool:
+def has_ended(state: str, end: int | None) -> bool:
     """Tell whether an attempt is over, also where slurmdbd does not know since when (`End=Unknown`)."""
-    return record.end is not None or record.state in _ENDED
+    return end is not None or state in _ENDED
 
 
 class RollCall:
@@ -89,7 +88,7 @@ class RollCall:
             self._ask_at = max(self._ask_at, now + GRACE_SECONDS)
         return jobs
 
-    async def listed(self, answer: Answer, now: int, *, batch_rows: int) -> int:
+    async def listed(self, answer: Answer, now: int) -> int:
         """Take a listing in; return how many jobs are open.
 
         Raises:
@@ -97,12 +96,16 @@ class RollCall:
             StoreBusyError: The store cannot be written now.
         """
         count, first = 0, True
-        async for rows in answer.rows(batch_rows):
+        async for rows in answer.rows():
+            columns = rows.readings.columns
+            jobs = zip(
+                *(columns[name] for name in ("job_id_raw", "submit", "job_id", "state", "end")), strict=True
+            )
             # What has ended by now with a known end is the polls' business.
             listed = [
-                openjobs.Listed(record.job_id_raw, record.submit, record.job_id, not has_ended(record))
-                for record, _ in rows.readings
-                if record.end is None
+                openjobs.Listed(job_id_raw, submit, job_id, not has_ended(state, end))
+                for job_id_raw, submit, job_id, state, end in jobs
+                if end is None
             ]
             await openjobs.gather(self._database, listed, first=first)
             count, first = count + len(listed), False

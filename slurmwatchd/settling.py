@@ -7,9 +7,7 @@ row lacks its partition, so that is the sign. A row whose start message was lost
 as it is once it had its time.
 """
 
-from collections.abc import Iterable
-
-from slurmwatchd.records import JobRecord
+from slurmwatchd.readings import Readings
 from slurmwatchd.windows import Ledger
 
 SETTLE_SECONDS = 60
@@ -42,21 +40,25 @@ class Settling:
         """Return how many rows are waited for."""
         return len(self._seen)
 
-    def ripe(
-        self, readings: Iterable[tuple[JobRecord, int]], now: int, *, again: bool = True
-    ) -> tuple[tuple[JobRecord, int], ...]:
+    def ripe(self, readings: Readings, now: int, *, again: bool = True) -> Readings:
         """Return the rows to take now; the others are remembered.
 
         Args:
-            readings: (record, digest) of each.
+            readings: What a reading shows.
             now: Epoch seconds.
             again: Whether a second that is withheld is read again by itself. What a backfill reads before the
                 horizon is not, so its rows are only waited for until their end is `SETTLE_SECONDS` old.
         """
-        if not self._seen and None not in [record.partition for record, _ in readings]:
-            return tuple(readings)
+        partitions = readings.columns["partition"]
+        if not self._seen and None not in partitions:
+            return readings
         patient = self.patient and again
-        return tuple(reading for reading in readings if self._is_ripe(reading[0], now, patient=patient))
+        keys = zip(
+            readings.columns["cluster"], readings.columns["job_id_raw"], readings.columns["submit"], strict=True
+        )
+        rows = enumerate(zip(keys, partitions, readings.columns["end"], strict=True))
+        ripe = [place for place, row in rows if self._is_ripe(*row, now=now, patient=patient)]
+        return readings if len(ripe) == len(readings) else readings.take(ripe)
 
     def withhold(self, ledger: Ledger) -> Ledger:
         """Return a ledger in which the ends of the rows waited for were not read, so that they are read again."""
@@ -68,12 +70,11 @@ class Settling:
         """Stop looking for rows that never came again."""
         self._seen = {key: seen for key, seen in self._seen.items() if now - seen[1] < FORGET_SECONDS}
 
-    def _is_ripe(self, record: JobRecord, now: int, *, patient: bool) -> bool:
-        key = (record.cluster, record.job_id_raw, record.submit)
-        if record.partition is not None or record.end is None or key in self._taken:
+    def _is_ripe(self, key: Key, partition: str | None, end: int | None, *, now: int, patient: bool) -> bool:
+        if partition is not None or end is None or key in self._taken:
             self._seen.pop(key, None)
             return True
-        _, first = self._seen.setdefault(key, (record.end, now if patient else record.end))
+        _, first = self._seen.setdefault(key, (end, now if patient else end))
         if now - first < SETTLE_SECONDS:
             return False
         del self._seen[key]

@@ -10,7 +10,8 @@ from slurmwatchd.health import Health
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.nodelists import Expanded, Expander
-from slurmwatchd.records import FoundBy, JobRecord
+from slurmwatchd.readings import NOTHING, Readings
+from slurmwatchd.records import FoundBy
 from slurmwatchd.rollcall import RollCall
 from slurmwatchd.settling import Settling
 from slurmwatchd.sources.layouts import Layouts
@@ -24,8 +25,6 @@ from slurmwatchd.store.jobs import Batch, Committed, Intake
 from slurmwatchd.store.lookups import Known
 from slurmwatchd.suspicion import Suspicion
 from slurmwatchd.windows import Ledger, Window
-
-BATCH_ROWS = 2000
 
 _log = get_logger(__name__)
 
@@ -112,10 +111,10 @@ class Storer:
         if fetched.window.found_by is not FoundBy.OPEN_SET:
             return await self._store_window(fetched)
         if not fetched.window.absent:
-            count = await self._roll_call.listed(fetched.answer, fetched.read_at, batch_rows=BATCH_ROWS)
+            count = await self._roll_call.listed(fetched.answer, fetched.read_at)
             return Stored(count, Committed())
         total, rows = Committed(), 0
-        async for batch in fetched.answer.rows(BATCH_ROWS):
+        async for batch in fetched.answer.rows():
             total += await self._commit(fetched, batch, None)
             rows += batch.count
         await self._roll_call.asked(fetched.missing, fetched.read_at)
@@ -126,12 +125,12 @@ class Storer:
         total = Committed()
         rows = fetched.unchanged
         last: Rows | None = None
-        async for batch in fetched.answer.rows(BATCH_ROWS):
+        async for batch in fetched.answer.rows():
             if last is not None:
                 total += await self._commit(fetched, last, None)
             last = batch
             rows += batch.count
-        last = last or Rows((), ())
+        last = last or Rows(NOTHING)
         self._parts.metrics.rows.labels(self.cluster).inc(fetched.unchanged)
         try:
             await self._suspicion.examine(fetched.window, rows)
@@ -161,9 +160,8 @@ class Storer:
         parts.metrics.unsettled.labels(self.cluster).set(len(self._settling))
         if completed is not None:
             completed = replace(completed, ledger=self._withhold(completed.ledger))
-        records = [record for record, _ in readings]
         async with parts.database.using_lists.shared():
-            expanded = await self._expand(records)
+            expanded = await self._expand(readings)
             batch = Batch(
                 cluster=self.cluster,
                 readings=readings,
@@ -175,15 +173,15 @@ class Storer:
                 revising=parts.layouts.revising,
             )
             committed = await parts.intake.commit(batch, completed)
-        self._count(committed, records, expanded, fetched.window.found_by)
+        self._count(committed, readings, expanded, fetched.window.found_by)
         if committed.new or committed.revised:
             parts.metrics.store_seq.set(committed.seq)
             parts.committed()
         return committed
 
-    async def _expand(self, records: Sequence[JobRecord]) -> Expanded:
+    async def _expand(self, readings: Readings) -> Expanded:
         """Return the nodes of the lists that are not in the store."""
-        met = {record.node_list for record in records if record.node_list is not None}
+        met = set(readings.columns["node_list"]) - {None}
         if not met:
             return Expanded({}, {})
         fresh = met - await nodelist_store.known(self._parts.database, met)
@@ -192,34 +190,39 @@ class Storer:
     def _count(
         self,
         committed: Committed,
-        records: Sequence[JobRecord],
+        readings: Readings,
         expanded: Expanded,
         found_by: FoundBy,
     ) -> None:
         """Tell the metrics what a transaction did."""
         metrics, name = self._parts.metrics, self.cluster
-        metrics.rows.labels(name).inc(len(records) + committed.rejected)
+        metrics.rows.labels(name).inc(len(readings) + committed.rejected)
         metrics.records.labels(name, found_by).inc(committed.new)
         metrics.revisions.labels(name).inc(committed.revised)
         metrics.quarantined.labels(name).inc(committed.rejected)
-        metrics.unparsed.labels(name).inc(sum(len(record.raw) for record in records if record.raw))
+        metrics.unparsed.labels(name).inc(sum(map(len, filter(None, readings.columns["raw"]))))
         metrics.scontrol_failures.labels(name).inc(expanded.fallbacks)
         metrics.nodelist_failures.labels(name).inc(len(expanded.failed))
         for error in expanded.failed.values():
             _log.warning("node list not expanded", cluster=name, error=str(error))
-        wrong = [record for record in records if _miscounted(record, expanded)] if expanded.nodes else []
+        wrong = _miscounted(readings, expanded) if expanded.nodes else []
         metrics.nodelist_mismatches.labels(name).inc(len(wrong))
-        for record in wrong:
+        for job_id, node_list, node_count in wrong:
             _log.warning(
                 "node list and node count disagree",
                 cluster=name,
-                job_id=record.job_id,
-                node_list=record.node_list,
-                node_count=record.node_count,
+                job_id=job_id,
+                node_list=node_list,
+                node_count=node_count,
             )
 
 
-def _miscounted(record: JobRecord, expanded: Expanded) -> bool:
-    """Tell whether a list just expanded has another number of nodes than Slurm says the attempt had."""
-    nodes = expanded.nodes.get(record.node_list or "")
-    return nodes is not None and record.node_count is not None and len(nodes) != record.node_count
+def _miscounted(readings: Readings, expanded: Expanded) -> list[tuple[str, str, int]]:
+    """Return job id, list and count where a list just expanded has another number of nodes than Slurm says."""
+    columns = readings.columns
+    rows = zip(columns["job_id"], columns["node_list"], columns["node_count"], strict=True)
+    return [
+        row
+        for row in rows
+        if row[1] in expanded.nodes and row[2] is not None and len(expanded.nodes[row[1]]) != row[2]
+    ]

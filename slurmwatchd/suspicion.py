@@ -148,8 +148,8 @@ class Suspicion:
         since = min(known.submit for known in witnesses)
         shown: set[tuple[int, int]] = set()
         async with self._sacct.named(asked, LAYOUT, since=since, now=now) as answer:
-            async for rows in answer.rows(WITNESSES):
-                shown.update((record.job_id_raw, record.submit) for record, _ in rows.readings)
+            async for rows in answer.rows():
+                shown.update(rows.readings.keys)
         return sum((known.job_id_raw, known.submit) in shown for known in witnesses)
 
     def _tell(self, reason: str) -> None:

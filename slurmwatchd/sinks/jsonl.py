@@ -9,9 +9,8 @@ import errno
 import fcntl
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import anyio.to_thread
 from pydantic import Field
@@ -48,9 +47,8 @@ class JsonlOptions(SinkOptions):
         return (os.path.realpath(self.path),)
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
-    """A line that must be in the file once."""
+class _Due(NamedTuple):
+    """A line that must be in the file once. A named tuple for the reason `JobRecord` is one."""
 
     id: str
     line: bytes

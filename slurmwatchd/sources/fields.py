@@ -4,12 +4,14 @@ Every release prints other fields (109 in 22.05, 118 in 24.11, 123 in 26.05), an
 sacct fail, so a `Layout` holds just what the sacct at hand prints.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from operator import itemgetter
-from typing import Any, NamedTuple
+from struct import unpack
+from typing import Any
 
+from slurmwatchd.readings import Reading
 from slurmwatchd.records import REVISING, JobRecord, Rejected
 from slurmwatchd.sources import grammar
 from slurmwatchd.sources.framing import Row
@@ -131,20 +133,6 @@ ASKED = _asked()
 """Field of a record to the names sacct has for it, the newest first: for docs/events.md."""
 
 
-class Reading(NamedTuple):
-    """One row, understood.
-
-    Attributes:
-        record: The attempt.
-        digest: 64 bits over the fields whose change is worth telling, as a signed integer. Equal digests
-            mean that nothing changed; unequal ones that something may have (or that Slurm was upgraded and
-            other fields are asked for, or that other fields are worth telling now).
-    """
-
-    record: JobRecord
-    digest: int
-
-
 class Layout:
     """The fields to ask one sacct for, in order, and the reader of its rows."""
 
@@ -244,7 +232,7 @@ class Layout:
 
     def digest(self, row: Row) -> int:
         """Return the `Reading.digest` of a row."""
-        return digest_of(self._pick(row))
+        return digests_of([self._pick(row)])[0]
 
     def _read_key(self, row: Row, values: list[Any]) -> None:
         """Read cluster, raw job id, submit and job id."""
@@ -278,9 +266,10 @@ class Layout:
             values[_START] = values[_NODE_LIST] = None
 
 
-def digest_of(values: Iterable[bytes]) -> int:
-    """Return the digest of the values of `Layout.digested`."""
-    return int.from_bytes(blake2b(b"\x00".join(values), digest_size=8).digest(), "big", signed=True)
+def digests_of(rows: Iterable[Iterable[bytes]]) -> Sequence[int]:
+    """Return the digests of rows of the values of `Layout.digested`."""
+    digests = [blake2b(text, digest_size=8).digest() for text in map(b"\x00".join, rows)]
+    return unpack(f">{len(digests)}q", b"".join(digests))
 
 
 class _KeyFieldError(ValueError):

@@ -17,6 +17,9 @@ Columns = list[list[bytes]]
 """One list a field, all of the same length."""
 
 
+_CUT_BYTES = 16384
+
+
 class RowReader:
     """Take output in pieces of any size, give back what is whole.
 
@@ -53,7 +56,7 @@ class RowReader:
         Raises:
             SacctOutputError: The header is not the one asked for, or a row does not end where it must.
         """
-        pieces = (self._rest + chunk).split(self._delimiter)
+        pieces = self._cut(self._rest + chunk)
         width = self._width
         end = (len(pieces) - 1) // width * width
         begin = 0
@@ -69,6 +72,19 @@ class RowReader:
             )
         self.rows += len(first)
         return [[value[1:] for value in first], *(pieces[begin + n : end : width] for n in range(1, width))]
+
+    def _cut(self, text: bytes) -> list[bytes]:
+        """Cut at delimiters, a little at a time.
+
+        In longer text Python looks for them by an algorithm that prepares itself anew for each one found.
+        """
+        pieces: list[bytes] = []
+        rest = b""
+        for begin in range(0, len(text), _CUT_BYTES):
+            pieces += (rest + text[begin : begin + _CUT_BYTES]).split(self._delimiter)
+            rest = pieces.pop()
+        pieces.append(rest)
+        return pieces
 
     def close(self) -> None:
         """Say that the output has ended.

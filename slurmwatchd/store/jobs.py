@@ -7,7 +7,7 @@ whose digest is the stored one costs a comparison.
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 import aiosqlite
@@ -15,7 +15,8 @@ import anyio.to_thread
 import orjson
 
 from slurmwatchd import formats
-from slurmwatchd.records import REVISING, EventKind, FoundBy, JobRecord, Rejected, event_id
+from slurmwatchd.readings import Key, Readings
+from slurmwatchd.records import REVISING, EventKind, FoundBy, JobRecord, Rejected, event_id, event_ids
 from slurmwatchd.store import bodies, ledger, nodelists, quarantine, told, waiting
 from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.database import Database
@@ -25,13 +26,13 @@ _JOB_COLUMNS = (
     'id, cluster, job_id_raw, submit, job_id, state, "user", account, "partition", start, "end", nodelist, '
     "digest, revision, seq"
 )
+_JOB_FIELDS = (
+    "cluster", "job_id_raw", "submit", "job_id", "state", "user", "account", "partition", "start", "end",
+)  # fmt: skip
 EVENT_COLUMNS = "seq, id, job, kind, revision, time, observed, found_by, layout, nodelist, changed, body"
 _ROWS_A_STATEMENT = 200
 """SQLite's module takes and drops Python's lock once a statement: with a row each, it would wait for whoever else
 runs, once for every row."""
-
-Key = tuple[int, int]
-"""job_id_raw and submit, within one cluster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class Batch:
     """What one transaction writes.
 
     Attributes:
-        readings: (record, digest) of each row; see `sources.fields.Reading`.
+        readings: The rows that can be keyed.
         rejected: Rows for the quarantine.
         slots: The record's fields that this reading could fill.
         observed: Epoch seconds, now.
@@ -50,8 +51,8 @@ class Batch:
     """
 
     cluster: str
-    readings: tuple[tuple[JobRecord, int], ...]
-    rejected: tuple[Rejected, ...] = ()
+    readings: Readings
+    rejected: Sequence[Rejected] = ()
     slots: frozenset[str]
     observed: int
     found_by: FoundBy
@@ -178,8 +179,7 @@ class Intake:
         if not batch.readings:
             return Committed(rejected=len(batch.rejected), seq=self.last_seq), []
         layout = await _layout_id(connection, batch.slots)
-        lists = {record.node_list for record, _ in batch.readings if record.node_list is not None}
-        ids = await nodelists.keep(connection, lists, batch.expanded)
+        ids = await nodelists.keep(connection, set(batch.readings.columns["node_list"]) - {None}, batch.expanded)
         existing = await _existing(connection, batch)
         earlier = await _earlier(connection, batch, existing)
         plan = await anyio.to_thread.run_sync(self._plan, batch, existing, earlier, ids, layout)
@@ -217,27 +217,8 @@ class Intake:
         """Decide what each reading means; runs in a worker thread."""
         plan = _Plan()
         fresh, changed = _sorted(batch, existing)
-        # Plain text: SQLite's module looks for an adapter for anything that is a subclass of str.
-        kind, found_by = EventKind.JOB_ENDED.value, batch.found_by.value
-        job, seq = self._next_job, self._next_seq
-        for (record, digest), body in zip(fresh, formats.bodies([record for record, _ in fresh]), strict=True):
-            nodelist = None if record.node_list is None else ids.get(record.node_list)
-            identity = event_id(record.cluster, record.job_id_raw, record.submit, kind, 1)
-            plan.jobs.append(
-                (
-                    job, record.cluster, record.job_id_raw, record.submit, record.job_id, record.state,
-                    record.user, record.account, record.partition, record.start, record.end,
-                    nodelist, digest, 1, seq,
-                )
-            )  # fmt: skip
-            plan.events.append(
-                (
-                    seq, identity, job, kind, 1, record.end, batch.observed, found_by,
-                    layout, nodelist, None, body,
-                )
-            )  # fmt: skip
-            job += 1
-            seq += 1
+        self._plan_fresh(plan, batch, fresh, ids, layout)
+        seq = self._next_seq + len(plan.events)
         for record, digest, stored in changed:
             before = earlier.get(stored["seq"], (b"{}", ""))
             fields = formats.wire(record)
@@ -251,8 +232,8 @@ class Intake:
             identity = event_id(record.cluster, record.job_id_raw, record.submit, revised, revision)
             plan.events.append(
                 (
-                    seq, identity, stored["id"], revised, revision, record.end, batch.observed, found_by,
-                    layout, nodelist, orjson.dumps(differences), formats.body(fields),
+                    seq, identity, stored["id"], revised, revision, record.end, batch.observed,
+                    batch.found_by.value, layout, nodelist, orjson.dumps(differences), formats.body(fields),
                 )
             )  # fmt: skip
             plan.updates.append(
@@ -263,6 +244,25 @@ class Intake:
             )  # fmt: skip
             seq += 1
         return plan
+
+    def _plan_fresh(self, plan: _Plan, batch: Batch, fresh: Readings, ids: Mapping[str, int], layout: int) -> None:
+        """Add the rows of new attempts, made a column at a time."""
+        if not fresh:
+            return
+        count = len(fresh)
+        jobs = range(self._next_job, self._next_job + count)
+        seqs = range(self._next_seq, self._next_seq + count)
+        columns = fresh.columns
+        lists = list(map(ids.get, columns["node_list"]))
+        kept = (columns[field] for field in _JOB_FIELDS)
+        plan.jobs += zip(jobs, *kept, lists, fresh.digests, repeat(1), seqs, strict=False)
+        # Plain text: SQLite's module looks for an adapter for anything that is a subclass of str.
+        kind, found_by = EventKind.JOB_ENDED.value, batch.found_by.value
+        names = event_ids(columns["cluster"][0], fresh.keys, kind, 1)
+        plan.events += zip(
+            seqs, names, jobs, repeat(kind), repeat(1), columns["end"], repeat(batch.observed), repeat(found_by),
+            repeat(layout), lists, repeat(None), fresh.bodies, strict=False,
+        )  # fmt: skip
 
 
 async def insert(
@@ -282,26 +282,28 @@ async def insert(
 
 def _sorted(
     batch: Batch, existing: Mapping[Key, sqlite3.Row]
-) -> tuple[list[tuple[JobRecord, int]], list[tuple[JobRecord, int, sqlite3.Row]]]:
+) -> tuple[Readings, list[tuple[JobRecord, int, sqlite3.Row]]]:
     """Return the readings that are new, and those that may have changed, each key once.
 
     Sacct repeats a row when its reservation has several revisions (Bug 7745).
     """
-    fresh: list[tuple[JobRecord, int]] = []
-    changed: list[tuple[JobRecord, int, sqlite3.Row]] = []
+    readings, keys = batch.readings, batch.readings.keys
+    if not existing and len(set(keys)) == len(keys):
+        return readings, []
+    fresh: list[int] = []
+    changed: list[tuple[int, sqlite3.Row]] = []
     met: set[Key] = set()
-    for reading in batch.readings:
-        record, digest = reading
-        key = (record.job_id_raw, record.submit)
+    for place, (key, digest) in enumerate(zip(keys, readings.digests, strict=True)):
         if key in met:
             continue
         met.add(key)
         stored = existing.get(key)
         if stored is None:
-            fresh.append(reading)
+            fresh.append(place)
         elif stored["digest"] != digest and not batch.released:
-            changed.append((record, digest, stored))
-    return fresh, changed
+            changed.append((place, stored))
+    others = zip(readings.take([place for place, _ in changed]), changed, strict=True)
+    return readings.take(fresh), [(*reading, stored) for reading, (_, stored) in others]
 
 
 def _changes(body: bytes, slots_then: str, fields: Mapping[str, Any], batch: Batch) -> dict[str, list[Any]]:
@@ -321,11 +323,11 @@ def _changes(body: bytes, slots_then: str, fields: Mapping[str, Any], batch: Bat
 
 async def _existing(connection: aiosqlite.Connection, batch: Batch) -> dict[Key, sqlite3.Row]:
     """Return what the store has of the batch's keys."""
-    numbers = json_array({record.job_id_raw for record, _ in batch.readings})
+    numbers = json_array(set(batch.readings.columns["job_id_raw"]))
     found = await connection.execute_fetchall(
         "SELECT job_id_raw, submit, id, digest, revision, seq FROM jobs "  # noqa: S608 - a constant
         f"WHERE cluster = ? AND job_id_raw {IN_ARRAY}",
-        (batch.readings[0][0].cluster, numbers),
+        (batch.readings.columns["cluster"][0], numbers),
     )
     return {(row[0], row[1]): row for row in found}
 
@@ -336,11 +338,8 @@ async def _earlier(
     """Return seq to (body, slots) of the stored attempts whose digest is another now."""
     if not existing:
         return {}
-    wanted = [
-        stored["seq"]
-        for record, digest in batch.readings
-        if (stored := existing.get((record.job_id_raw, record.submit))) is not None and stored["digest"] != digest
-    ]
+    known = zip(map(existing.get, batch.readings.keys), batch.readings.digests, strict=True)
+    wanted = [stored["seq"] for stored, digest in known if stored is not None and stored["digest"] != digest]
     if not wanted:
         return {}
     rows = await connection.execute_fetchall(

@@ -1,9 +1,8 @@
 """What the store knows of attempts that sacct shows, or should show."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from slurmwatchd.records import JobRecord
+from slurmwatchd.readings import Readings
 from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.database import Database
 
@@ -20,18 +19,17 @@ class Known:
     job_id: str
 
 
-async def differing(
-    database: Database, cluster: str, readings: Sequence[tuple[JobRecord, int]]
-) -> list[JobRecord]:
+async def differing(database: Database, cluster: str, readings: Readings) -> Readings:
     """Return the attempts that are not in the store, or stand there with another digest."""
-    numbers = json_array({record.job_id_raw for record, _ in readings})
+    numbers = json_array(set(readings.columns["job_id_raw"]))
     rows = await database.read(
         "SELECT job_id_raw, submit, digest FROM jobs "  # noqa: S608 - a constant
         f"WHERE cluster = ? AND job_id_raw {IN_ARRAY}",
         (cluster, numbers),
     )
     stored = {(row[0], row[1]): row[2] for row in rows}
-    return [record for record, digest in readings if stored.get((record.job_id_raw, record.submit)) != digest]
+    known = zip(map(stored.get, readings.keys), readings.digests, strict=True)
+    return readings.take([place for place, (then, now) in enumerate(known) if then != now])
 
 
 async def ended_count(database: Database, cluster: str, start: int, end: int) -> int:

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from operator import itemgetter
 from typing import Any
 
-MAX_EVENTS = 4000
+MAX_EVENTS = 5000
 MAX_BYTES = 8 << 20
 """Of bodies; a record's texts may be long."""
 

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from slurmwatchd.clock import Clock
-from slurmwatchd.records import JobRecord, Rejected
+from slurmwatchd.readings import Readings
+from slurmwatchd.records import Rejected
 from slurmwatchd.sources.sacct import Answer, Sacct
 from slurmwatchd.store.beside import Reader
 from slurmwatchd.store.quarantine import SEPARATOR
 from slurmwatchd.verify.scope import Span
 from slurmwatchd.walking import walk
 from slurmwatchd.windows import Window
-
-_BATCH_ROWS = 2000
 
 _SHOWN = (
     "CREATE TEMP TABLE shown (job_id_raw INTEGER, submit INTEGER, job_id TEXT, state TEXT, "
@@ -142,8 +141,8 @@ class Comparison:
             # The call began this long ago; what came into the store since then is not held against it.
             asked = int(self._clock.now() - answer.seconds) - 1
             await self._reader.note("DELETE FROM shown")
-            async for rows in answer.rows(_BATCH_ROWS):
-                await self._show([record for record, _ in rows.readings])
+            async for rows in answer.rows():
+                await self._show(rows.readings)
                 await self._note_unreadable(cluster, rows.rejected, tally)
                 tally.rows += rows.count
             await self._compare_slice(cluster, window, asked, tally)
@@ -171,14 +170,11 @@ class Comparison:
             for row in page:
                 yield Difference(**{**dict(row), "what": What(row["what"])})
 
-    async def _show(self, records: Sequence[JobRecord]) -> None:
+    async def _show(self, readings: Readings) -> None:
         """Remember what sacct prints; it repeats a row when its reservation has several revisions (Bug 7745)."""
+        shown = (readings.columns[name] for name in ("job_id_raw", "submit", "job_id", "state", "start", "end"))
         await self._reader.note(
-            "INSERT OR IGNORE INTO shown VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (record.job_id_raw, record.submit, record.job_id, record.state, record.start, record.end)
-                for record in records
-            ],
+            "INSERT OR IGNORE INTO shown VALUES (?, ?, ?, ?, ?, ?)", list(zip(*shown, strict=True))
         )
 
     async def _compare_slice(self, cluster: str, window: Window, asked: int, tally: Tally) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 import click
 
+from slurmwatchd.readings import Readings
 from slurmwatchd.records import FoundBy, JobRecord
 from slurmwatchd.store.database import open_database
 from slurmwatchd.store.jobs import Batch, Intake
@@ -54,7 +55,7 @@ async def _commit(intake: Intake, rows: list[tuple[JobRecord, int]], expanded: d
     await intake.commit(
         Batch(
             cluster="tux",
-            readings=tuple(rows),
+            readings=Readings.of(rows),
             slots=frozenset(JobRecord._fields),
             observed=NEWEST,
             found_by=FoundBy.POLL,

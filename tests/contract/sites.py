@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from slurmwatchd.process import SystemProcessRunner, child_environment
+from slurmwatchd.readings import Readings
 from slurmwatchd.simslurm import SimCluster, install_commands
 from slurmwatchd.simslurm.schema import STEP_IDS
 from slurmwatchd.sources.commands import Commands
@@ -278,9 +279,9 @@ class RealSite(Site):
 
 
 async def _all_rows(answer: Answer) -> Rows:
-    parts = [rows async for rows in answer.rows(10_000)]
+    parts = [rows async for rows in answer.rows()]
     return Rows(
-        tuple(reading for rows in parts for reading in rows.readings),
+        Readings.of(reading for rows in parts for reading in rows.readings),
         tuple(row for rows in parts for row in rows.rejected),
     )
 

@@ -5,10 +5,11 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slurmwatchd.formats import body, wire
+from slurmwatchd.readings import Reading
 from slurmwatchd.records import Rejected
 from slurmwatchd.sources import columns
 from slurmwatchd.sources.columns import ColumnReader
-from slurmwatchd.sources.fields import Reading
 from slurmwatchd.sources.framing import Columns
 from tests.property.test_hostile_rows import LAYOUT, any_row, keyed_row
 from tests.unit.sacct_rows import (
@@ -31,6 +32,16 @@ def turned(rows: list[list[bytes]]) -> Columns:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
+def at_once(rows: list[list[bytes]]) -> tuple[list[Reading], list[Rejected]]:
+    """What the reader of columns makes of rows, after a look at what it says of them by column."""
+    readings, rejected = ColumnReader(LAYOUT).read(turned(rows))
+    whole = list(readings)
+    for name, values in readings.columns.items():
+        assert list(values) == [getattr(record, name) for record, _ in whole], name
+    assert list(readings.bodies) == [body(wire(record)) for record, _ in whole]
+    return whole, rejected
+
+
 def one_by_one(rows: list[list[bytes]]) -> tuple[list[Reading], list[Rejected]]:
     read = [LAYOUT.read(row) for row in rows]
     return (
@@ -42,7 +53,7 @@ def one_by_one(rows: list[list[bytes]]) -> tuple[list[Reading], list[Rejected]]:
 @given(st.lists(st.one_of(any_row, keyed_row, st.sampled_from(ORDINARY)), min_size=1, max_size=6))
 @settings(deadline=None, max_examples=300)
 def test_a_batch_reads_as_its_rows_do(rows: list[list[bytes]]) -> None:
-    assert ColumnReader(LAYOUT).read(turned(rows)) == one_by_one(rows)
+    assert at_once(rows) == one_by_one(rows)
 
 
 @given(st.lists(st.sampled_from(ORDINARY), min_size=1, max_size=30))
@@ -50,17 +61,41 @@ def test_a_batch_reads_as_its_rows_do(rows: list[list[bytes]]) -> None:
 def test_ordinary_rows_do_not_need_the_slow_way(rows: list[list[bytes]]) -> None:
     expected = one_by_one(rows)
     with patch.object(LAYOUT, "read", side_effect=AssertionError("read row by row")):
-        assert ColumnReader(LAYOUT).read(turned(rows)) == expected
+        assert at_once(rows) == expected
 
 
 def test_a_memo_that_is_full_begins_anew_and_reads_the_same() -> None:
-    rows = [ordered({**FAILED, "ElapsedRaw": str(number % 7).encode()}, LAYOUT.fields) for number in range(50)]
+    rows = [ordered({**FAILED, "User": b"u%d" % (number % 7)}, LAYOUT.fields) for number in range(50)]
     with patch.object(columns, "MEMO_VALUES", 3):
         readings, _ = ColumnReader(LAYOUT).read(turned(rows))
-    assert [reading.record.elapsed_seconds for reading in readings] == [number % 7 for number in range(50)]
+    assert [reading.record.user for reading in readings] == [f"u{number % 7}" for number in range(50)]
+
+
+def test_one_reader_reads_batch_after_batch_whether_values_come_again_or_not() -> None:
+    """Names are all different, so the reader stops looking them up; users are not."""
+    reader = ColumnReader(LAYOUT)
+    for batch in range(4):
+        numbers = range(batch * 600, (batch + 1) * 600)
+        rows = [
+            ordered({**FAILED, "JobName": b"job %d" % number, "User": b"u%d" % (number % 7)}, LAYOUT.fields)
+            for number in numbers
+        ]
+        readings, _ = reader.read(turned([*rows, ordered({**FAILED, "JobName": b""}, LAYOUT.fields)]))
+        assert [record.name for record, _ in readings] == [*(f"job {number}" for number in numbers), None]
+        assert readings.columns["user"][:600] == [f"u{number % 7}" for number in numbers]
+
+
+def test_a_start_that_nobody_can_read_is_kept_as_text_also_where_there_never_was_one() -> None:
+    rows = [ordered(row, LAYOUT.fields) for row in (FAILED, {**CANCELLED_PENDING_ARRAY, "Start": b"soon"})]
+    found, _ = at_once(rows)
+    assert found == one_by_one(rows)[0]
+    assert [(record.start is None, record.raw) for record, _ in found] == [
+        (False, None),
+        (True, {"Start": "soon"}),
+    ]
 
 
 def test_a_number_longer_than_any_real_one_is_refused_in_a_batch_too() -> None:
     for name in ("JobIDRaw", "Submit", "UID"):
         rows = [ordered(row, LAYOUT.fields) for row in (FAILED, {**FAILED, name: b"9" * 25})]
-        assert ColumnReader(LAYOUT).read(turned(rows)) == one_by_one(rows)
+        assert at_once(rows) == one_by_one(rows)

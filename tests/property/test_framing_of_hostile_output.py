@@ -1,12 +1,14 @@
 """Whatever users write into their jobs, and however the pipe cuts it, rows come out as they went in."""
 
 from itertools import pairwise
+from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from slurmwatchd.errors import SacctOutputError
+from slurmwatchd.sources import framing
 from slurmwatchd.sources.framing import RowReader
 from slurmwatchd.sources.sacct import fresh_delimiter
 from tests.unit.sacct_rows import fed
@@ -58,6 +60,16 @@ def test_any_chunking_gives_the_rows_that_were_printed(
     edges = sorted({0, len(output), *(cut for cut in cuts if cut < len(output))})
     assert read([output[begin:end] for begin, end in pairwise(edges)], fields) == rows
     assert read([output], fields) == rows
+
+
+@given(answers(), st.integers(1, 40))
+@settings(deadline=None, max_examples=100)
+def test_wherever_the_search_for_delimiters_begins_anew_the_rows_are_those_that_were_printed(
+    answer: tuple[tuple[str, ...], list[list[bytes]]], at_once: int
+) -> None:
+    fields, rows = answer
+    with patch.object(framing, "_CUT_BYTES", at_once):
+        assert read([printed(fields, rows)], fields) == rows
 
 
 @given(answers())

@@ -81,7 +81,7 @@ SABOTAGES = {
     "settling": Sabotage(
         "half-written rows are taken at once",
         "settling.py",
-        "if record.partition is not None or record.end is None or key in self._taken:",
+        "if partition is not None or end is None or key in self._taken:",
         "if True:",
     ),
     "revisions": Sabotage(

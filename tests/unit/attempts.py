@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from slurmwatchd.readings import Readings
 from slurmwatchd.records import FoundBy, JobRecord
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.jobs import Batch
@@ -49,7 +50,7 @@ def batch(*readings: Reading, **fields: Any) -> Batch:  # noqa: ANN401 - any fie
     """A batch as the pipeline makes one; the nodes of n1 are known."""
     settings: dict[str, Any] = {
         "cluster": "sim",
-        "readings": readings,
+        "readings": Readings.of(readings),
         "slots": SLOTS,
         "observed": NOW,
         "found_by": FoundBy.POLL,

@@ -6,9 +6,10 @@ import orjson
 import pytest
 
 from slurmwatchd.formats import body, wire
+from slurmwatchd.readings import Reading
 from slurmwatchd.records import REVISING, JobRecord, Rejected
 from slurmwatchd.simslurm.versions import fields_of, release_of
-from slurmwatchd.sources.fields import Layout, Reading
+from slurmwatchd.sources.fields import Layout
 from tests.unit.sacct_rows import (
     ARRAY_TASK,
     CANCELLED_PENDING_ARRAY,

@@ -46,9 +46,9 @@ def source(answer: Callable[[Sequence[str]], Completed | SlurmwatchError], folde
     return Sacct(commands(FakeRunner(answer), folder), timeout_seconds=300, spool_dir=folder)
 
 
-async def rows_of(sacct: Sacct, size: int = 100) -> list[Rows]:
+async def rows_of(sacct: Sacct) -> list[Rows]:
     async with sacct.ended_in(WINDOW, LAYOUT) as answer:
-        return [rows async for rows in answer.rows(size)]
+        return [rows async for rows in answer.rows()]
 
 
 def test_a_window_is_asked_for_with_these_arguments() -> None:
@@ -83,7 +83,7 @@ async def test_a_complete_answer_gives_its_rows_once_understood(tmp_path: Path) 
     batches = await rows_of(source(prints(FAILED, ARRAY_TASK), tmp_path))
     assert len(batches) == 1
     assert [record.job_id for record, _ in batches[0].readings] == ["2", "6_0"]
-    assert batches[0].rejected == ()
+    assert batches[0].rejected == []
     assert batches[0].count == 2
 
 
@@ -91,11 +91,20 @@ async def test_an_empty_window_is_an_answer_without_rows(tmp_path: Path) -> None
     assert await rows_of(source(prints(), tmp_path)) == []
 
 
-async def test_rows_come_in_batches_of_the_size_asked_for(tmp_path: Path) -> None:
-    rows = [{**FAILED, "JobIDRaw": str(number).encode()} for number in range(10)]
-    batches = await rows_of(source(prints(*rows), tmp_path), size=4)
-    assert [batch.count for batch in batches] == [4, 4, 2]
-    assert [record.job_id_raw for batch in batches for record, _ in batch.readings] == list(range(10))
+async def test_rows_come_in_batches_with_none_between_them_lost(tmp_path: Path) -> None:
+    rows = [{**FAILED, "JobIDRaw": str(number).encode()} for number in range(5000)]
+    batches = await rows_of(source(prints(*rows), tmp_path))
+    assert [batch.count for batch in batches[:-1]] == pytest.approx([2000, 2000], abs=200)
+    assert sum(batch.count for batch in batches) == 5000
+    assert [number for batch in batches for number in batch.readings.columns["job_id_raw"]] == list(range(5000))
+
+
+async def test_a_batch_of_long_rows_has_fewer_of_them(tmp_path: Path) -> None:
+    rows = [{**FAILED, "JobIDRaw": str(number).encode(), "Comment": b"x" * 200_000} for number in range(50)]
+    batches = await rows_of(source(prints(*rows), tmp_path))
+    assert len(batches) > 2
+    assert max(sum(map(len, batch.readings.bodies)) for batch in batches) < 4_600_000
+    assert [number for batch in batches for number in batch.readings.columns["job_id_raw"]] == list(range(50))
 
 
 async def test_a_row_without_a_key_is_rejected_and_its_neighbours_are_kept(tmp_path: Path) -> None:
@@ -106,11 +115,11 @@ async def test_a_row_without_a_key_is_rejected_and_its_neighbours_are_kept(tmp_p
 
 
 async def test_rows_without_a_key_come_in_batches_as_well(tmp_path: Path) -> None:
-    rows = [{**FAILED, "JobIDRaw": b"x%d" % number} for number in range(10)]
-    batches = await rows_of(source(prints(*rows, FAILED), tmp_path), size=4)
-    assert [len(batch.rejected) for batch in batches] == [4, 4, 2]
-    assert [len(batch.readings) for batch in batches] == [1, 0, 0]
-    assert [row.row[1] for batch in batches for row in batch.rejected] == [b"x%d" % n for n in range(10)]
+    rows = [{**FAILED, "JobIDRaw": b"x%d" % number} for number in range(3000)]
+    batches = await rows_of(source(prints(*rows, FAILED), tmp_path))
+    assert [len(batch.rejected) for batch in batches] == pytest.approx([2000, 1000], abs=200)
+    assert [len(batch.readings) for batch in batches] == [0, 1]
+    assert [row.row[1] for batch in batches for row in batch.rejected] == [b"x%d" % n for n in range(3000)]
 
 
 async def test_only_rejected_rows_are_given_too(tmp_path: Path) -> None:
@@ -268,7 +277,7 @@ async def test_an_answer_of_a_real_child_is_read_to_its_end(tmp_path: Path) -> N
     real = Commands.of(SystemProcessRunner(), bin_dir=str(tmp_path))
     layout = Layout(["Cluster", "JobIDRaw", "Submit", "JobID", "State"])
     async with Sacct(real, timeout_seconds=30, spool_dir=tmp_path).ended_in(WINDOW, layout) as answer:
-        batches = [rows async for rows in answer.rows(100)]
+        batches = [rows async for rows in answer.rows()]
         assert answer.slots == layout.slots
         assert answer.seconds > 0
     assert [record.state for record, _ in batches[0].readings] == ["TIMEOUT"]

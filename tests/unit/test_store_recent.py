@@ -54,8 +54,8 @@ def test_only_the_newest_stay() -> None:
     kept = Recent()
     for first in range(1, 10_001, 1000):
         kept.put(_rows(first, 1000))
-    assert kept.after(5999, 100) is None
-    assert _seqs(kept.after(6000, 2)) == [6001, 6002]
+    assert kept.after(4999, 100) is None
+    assert _seqs(kept.after(5000, 2)) == [5001, 5002]
     kept.put(_rows(10_001, 5, body=b"x" * (recent.MAX_BYTES // 4)))
     assert kept.after(10_000, 100) is None
     assert _seqs(kept.after(10_005, 100)) == []
