@@ -1,8 +1,8 @@
 """Attempts as sacct shows them now, one field of all of them at once.
 
 A poll brings thousands of rows, and what is done with them is done alike for all: by column that costs a third of
-what it costs by record. Of each attempt there are the fields that decide something, and the whole of it as the store
-keeps it.
+what it costs by record. Of each attempt there are the fields that decide something, and the whole of it as it is
+stored.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -30,9 +30,9 @@ _JOB_FIELDS = (
     "cluster", "job_id_raw", "submit", "job_id", "state", "user", "account", "partition", "start", "end",
 )  # fmt: skip
 EVENT_COLUMNS = "seq, id, job, kind, revision, time, observed, found_by, layout, nodelist, changed, body"
-_ROWS_A_STATEMENT = 200
+_ROWS_A_STATEMENT = (500, 25, 1)
 """SQLite's module takes and drops Python's lock once a statement: with a row each, it would wait for whoever else
-runs, once for every row."""
+runs, once for every row. A few sizes and no others, since each is a statement that is kept ready."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,12 +187,15 @@ class Intake:
         if self._resumes and plan.jobs:
             await told.resume_revisions(connection, self._next_job)
         await insert(connection, "events", EVENT_COLUMNS, plan.events)
-        await connection.executemany(
-            'UPDATE jobs SET state = ?, "user" = ?, account = ?, "partition" = ?, start = ?, "end" = ?, '
-            "nodelist = ?, digest = ?, revision = ?, seq = ? WHERE id = ?",
-            plan.updates,
-        )
-        await connection.executemany("UPDATE jobs SET digest = ? WHERE id = ?", plan.digests)
+        # Each statement is a way to SQLite's thread and back, so those with nothing to do are left out.
+        if plan.updates:
+            await connection.executemany(
+                'UPDATE jobs SET state = ?, "user" = ?, account = ?, "partition" = ?, start = ?, "end" = ?, '
+                "nodelist = ?, digest = ?, revision = ?, seq = ? WHERE id = ?",
+                plan.updates,
+            )
+        if plan.digests:
+            await connection.executemany("UPDATE jobs SET digest = ? WHERE id = ?", plan.digests)
         if self._usage and plan.jobs:
             jobs = [job[0] for job in plan.jobs]
             await waiting.enqueue(connection, jobs, batch.cluster, batch.found_by, batch.observed)
@@ -271,13 +274,13 @@ async def insert(
     """Insert rows, many to a statement."""
     row = f"({', '.join('?' * (columns.count(',') + 1))})"
     head = f"INSERT INTO {table} ({columns}) VALUES "  # noqa: S608 - constants
-    whole = len(rows) - len(rows) % _ROWS_A_STATEMENT
-    many = head + ", ".join([row] * _ROWS_A_STATEMENT)
-    packs = [
-        tuple(chain.from_iterable(rows[n : n + _ROWS_A_STATEMENT])) for n in range(0, whole, _ROWS_A_STATEMENT)
-    ]
-    await connection.executemany(many, packs)
-    await connection.executemany(head + row, rows[whole:])
+    begin = 0
+    for size in _ROWS_A_STATEMENT:
+        end = len(rows) - (len(rows) - begin) % size
+        packs = [tuple(chain.from_iterable(rows[place : place + size])) for place in range(begin, end, size)]
+        if packs:
+            await connection.executemany(head + ", ".join([row] * size), packs)
+        begin = end
 
 
 def _sorted(
@@ -360,6 +363,9 @@ async def _keep_last_seq(connection: aiosqlite.Connection, seq: int) -> None:
 
 async def _layout_id(connection: aiosqlite.Connection, slots: frozenset[str]) -> int:
     text = " ".join(sorted(slots))
-    await connection.execute("INSERT OR IGNORE INTO layouts (slots) VALUES (?)", (text,))
     rows = list(await connection.execute_fetchall("SELECT id FROM layouts WHERE slots = ?", (text,)))
+    if not rows:
+        rows = list(
+            await connection.execute_fetchall("INSERT INTO layouts (slots) VALUES (?) RETURNING id", (text,))
+        )
     return int(rows[0][0])
