@@ -1,4 +1,4 @@
-"""Many rows at once, a column at a time: the same readings as `Layout.read` makes, at a quarter of the cost.
+"""Many rows at once, a column at a time: the same readings as `Layout.read` makes, at a fraction of the cost.
 
 Most values of a column are the same few (users, partitions, states, TRES lists), so each column remembers what it
 has read, and what that is on the wire, and the loops over it run in C. Values go from sacct's text to the wire in

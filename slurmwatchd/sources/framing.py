@@ -79,11 +79,11 @@ class RowReader:
         In longer text Python looks for them by an algorithm that prepares itself anew for each one found.
         """
         pieces: list[bytes] = []
-        rest = b""
-        for begin in range(0, len(text), _CUT_BYTES):
-            pieces += (rest + text[begin : begin + _CUT_BYTES]).split(self._delimiter)
-            rest = pieces.pop()
-        pieces.append(rest)
+        begin = 0
+        while (end := text.find(self._delimiter, begin + _CUT_BYTES)) >= 0:
+            pieces += text[begin:end].split(self._delimiter)
+            begin = end + len(self._delimiter)
+        pieces += text[begin:].split(self._delimiter)
         return pieces
 
     def close(self) -> None:

@@ -46,7 +46,7 @@ makes reading a third quicker."""
 
 _BATCH_ROWS = 2000
 _BATCH_BYTES = 4 << 20
-"""Rows are given when there are so many, or bodies of so many bytes."""
+"""Rows are given when there are so many, or at least one and sacct printed so many bytes."""
 
 _TOO_WIDE = ("Too wide of a date range", "exceeds size limit", "Result too large", "range in query")
 
@@ -276,7 +276,7 @@ class _Spooled:
         parts: list[Readings] = []
         rejected: list[Rejected] = []
         count = weight = 0
-        while count < _BATCH_ROWS and weight < _BATCH_BYTES:
+        while not count or (count < _BATCH_ROWS and weight < _BATCH_BYTES):
             chunk = self._spool.read(_PIECE_BYTES)
             if not chunk:
                 self._reader.close()

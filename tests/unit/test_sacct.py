@@ -107,6 +107,13 @@ async def test_a_batch_of_long_rows_has_fewer_of_them(tmp_path: Path) -> None:
     assert [number for batch in batches for number in batch.readings.columns["job_id_raw"]] == list(range(50))
 
 
+async def test_a_row_of_many_megabytes_is_a_row_and_what_follows_it_is_read_too(tmp_path: Path) -> None:
+    rows = [{**FAILED, "SubmitLine": b"x" * 9_000_000}, {**FAILED, "JobIDRaw": b"7"}]
+    batches = await rows_of(source(prints(*rows), tmp_path))
+    assert [number for batch in batches for number in batch.readings.columns["job_id_raw"]] == [2, 7]
+    assert next(len(record.submit_line or "") for record, _ in batches[0].readings) == 9_000_000
+
+
 async def test_a_row_without_a_key_is_rejected_and_its_neighbours_are_kept(tmp_path: Path) -> None:
     batches = await rows_of(source(prints(FAILED, {**FAILED, "Submit": b"Unknown"}, HETEROGENEOUS), tmp_path))
     assert [record.job_id for batch in batches for record, _ in batch.readings] == ["2", "9+0"]
