@@ -5,9 +5,9 @@ event's own head before it and the node names behind it when a sink writes it. E
 from the store, so a line that was cut off by a crash can be completed.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
-from itertools import repeat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, repeat
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -17,11 +17,18 @@ from slurmwatchd.records import SCHEMA, Event, JobRecord
 
 TIME_FIELDS = ("submit", "eligible", "start", "end")
 
+Piece = bytes | Sequence[bytes]
+"""What stands in all of some texts, or what stands in each."""
+
 _FIELDS = JobRecord._fields
 _NEVER_CUT = frozenset({
     "id", "event", "schema", "seq", "revision", "time", "observed", "found_by",
     "job_id_raw", "submit", "usage", "truncated",
 })  # fmt: skip
+_ORIGIN = itemgetter(*(Event._fields.index(name) for name in ("kind", "revision", "observed", "found_by")))
+_WITHIN_HOUR = [b'%02d:%02dZ"' % divmod(second, 60) for second in range(3600)]
+"""How the moments of any hour end."""
+_MANY_HOURS = 20_000
 _MARK = 60
 """Room left in a shortened line for the names of the fields that were cut."""
 
@@ -62,16 +69,38 @@ def bodies(records: Sequence[JobRecord]) -> list[bytes]:
     if not records:
         return []
     count = len(records)
-    return joined(
+    members = (
         _members(name, column)
         for name, column in zip(_FIELDS, zip(*records, strict=True), strict=True)
         if name == "start" or column[0] is not None or column.count(None) < count
     )
+    return joined(members, count)
 
 
-def joined(members: Iterable[Iterable[bytes]]) -> list[bytes]:
-    """Put bodies together from their members: one list a field, the cluster first, in the order of the fields."""
-    return list(map(b"".join, zip(*members, repeat(b"}"), strict=False)))
+def joined(pieces: Iterable[Piece], count: int) -> list[bytes]:
+    """Put so many bodies together from their pieces, in the order of the fields, without the closing brace."""
+    return list(map(b"".join, zip(*merged((*pieces, b"}"), count), strict=True)))
+
+
+def merged(pieces: Iterable[Piece], count: int, between: bytes = b"") -> Iterator[Iterable[bytes]]:
+    """Give columns of so many values each, what is the same in all rows put together with what stands beside it.
+
+    Args:
+        pieces: See `Piece`.
+        count: How many rows there are.
+        between: What stands between two pieces.
+    """
+    common: list[bytes] = []
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            common.append(piece)
+            continue
+        if common:
+            yield repeat(between.join(common), count)
+            common = []
+        yield piece
+    if common:
+        yield repeat(between.join(common), count)
 
 
 def member(name: str) -> Callable[[Any], bytes]:
@@ -90,6 +119,10 @@ def head(name: str) -> bytes:
     return f'{"{" if name == _FIELDS[0] else ","}"{name}":'.encode()
 
 
+def _moment(time: int) -> bytes:
+    return moments((time,))[0]
+
+
 def _members(name: str, column: Sequence[Any]) -> list[bytes]:
     """Write a column of values as members, each of its distinct ones once where most are the same few."""
     write = member(name)
@@ -106,37 +139,60 @@ def _members(name: str, column: Sequence[Any]) -> list[bytes]:
     return list(map(written.__getitem__, column))
 
 
-@lru_cache(maxsize=32768)
-def _moment(moment: int) -> bytes:
-    """Write a time; four of them stand in each record, and the same seconds come again."""
-    return b'"%b"' % rfc3339(moment).encode()
+def moments(times: Iterable[int]) -> list[bytes]:
+    """Write times as JSON: what `rfc3339` makes of each, in quotes; up to four of them stand in a record."""
+    hours, within = _HOURS, _WITHIN_HOUR
+    return [hours[time // 3600] + within[time % 3600] for time in times]
+
+
+class _Hours(dict[int, bytes]):
+    """How the moments of an hour begin, by the number of the hour."""
+
+    def __missing__(self, hour: int) -> bytes:
+        if len(self) >= _MANY_HOURS:
+            self.clear()
+        self[hour] = text = f'"{rfc3339(hour * 3600).removesuffix("00:00Z")}'.encode()
+        return text
+
+
+_HOURS = _Hours()
 
 
 def flat(event: Event, *, max_line_bytes: int) -> bytes:
-    """Write an event as one line of the `flat` format, with its newline.
+    """Write an event as one line of the `flat` format; see `flat_lines`."""
+    return flat_lines([event], max_line_bytes=max_line_bytes)[0]
+
+
+def flat_lines(events: Iterable[Event], *, max_line_bytes: int) -> list[bytes]:
+    """Write events as lines of the `flat` format, each with its newline.
 
     A line that would be longer than `max_line_bytes` loses its node names first (`nodes_omitted: true`);
     if it is still too long its longest texts are cut and its longest lists left out, and both are named under
     `truncated`. The store keeps all of it.
 
     Args:
-        event: What to write.
+        events: What to write.
         max_line_bytes: Limit, the newline included; at least 4096.
     """
-    seq, identity, kind, revision, time, observed, found_by, text, nodes, changed = event
-    when = f'"time":"{rfc3339(time)}",' if time is not None else ""
-    start = (
-        f'{{"id":"{identity}","event":"{kind}","schema":{SCHEMA},"seq":{seq},"revision":{revision},{when}'
-        f'"observed":"{rfc3339(observed)}","found_by":"{found_by}",'
-    ).encode()
-    parts = [start, text[1:-1]] if changed is None else [start, text[1:-1], b',"changed":', changed]
-    if nodes is None:
-        whole = b"".join((*parts, b"}\n"))
-    else:
-        whole = b"".join((*parts, b',"nodes":', nodes, b"}\n"))
-        if len(whole) > max_line_bytes:
-            whole = b"".join((*parts, b',"nodes_omitted":true}\n'))
-    return whole if len(whole) <= max_line_bytes else _shortened(whole, max_line_bytes)
+    lines = []
+    # What one reading brought has all of this alike.
+    for (kind, revision, observed, found_by), some in groupby(events, _ORIGIN):
+        alike = list(some)
+        whens = moments(event.time or 0 for event in alike)
+        what = f'","event":"{kind}","schema":{SCHEMA},"seq":'.encode()
+        which = f',"revision":{revision},'.encode()
+        seen = f'"observed":"{rfc3339(observed)}","found_by":"{found_by}",'.encode()
+        for (seq, identity, _, _, time, _, _, text, nodes, changed), moment in zip(alike, whens, strict=True):
+            when = b"" if time is None else b'"time":%b,' % moment
+            difference = b"" if changed is None else b',"changed":' + changed
+            start = (b'{"id":"', identity.encode(), what, b"%d" % seq, which, when, seen, text[1:-1], difference)
+            line = b"".join((*start, b"}\n" if nodes is None else b',"nodes":%b}\n' % nodes))
+            if len(line) > max_line_bytes:
+                if nodes is not None:
+                    line = b"".join((*start, b',"nodes_omitted":true}\n'))
+                line = _shortened(line, max_line_bytes)
+            lines.append(line)
+    return lines
 
 
 def _shortened(line: bytes, limit: int) -> bytes:

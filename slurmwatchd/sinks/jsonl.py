@@ -10,9 +10,10 @@ import fcntl
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import anyio.to_thread
+import orjson
 from pydantic import Field
 
 from slurmwatchd import formats
@@ -45,13 +46,6 @@ class JsonlOptions(SinkOptions):
     def files(self) -> tuple[str, ...]:
         """Return the path."""
         return (os.path.realpath(self.path),)
-
-
-class _Due(NamedTuple):
-    """A line that must be in the file once. A named tuple for the reason `JobRecord` is one."""
-
-    id: str
-    line: bytes
 
 
 class JsonlSink:
@@ -99,7 +93,7 @@ class JsonlSink:
 
         Whatever fails half-way is found again at the next call, by comparing with the file.
         """
-        due = [_Due(event.id, formats.flat(event, max_line_bytes=self._limit)) for event in events]
+        due = formats.flat_lines(events, max_line_bytes=self._limit)
         if self._mark is not None and not self._mark.is_at(self._path):
             due, mark = self._finish_rotated(self._mark, due)
             if not due and mark is not None:
@@ -107,12 +101,12 @@ class JsonlSink:
         self._open()
         due, offset = self._settle(self._descriptor, self._start(due), due)
         if due:
-            _write_all(self._descriptor, b"".join([item.line for item in due]))
+            _write_all(self._descriptor, b"".join(due))
             offset = os.fstat(self._descriptor).st_size
         os.fdatasync(self._descriptor)
         return Mark.at(self._descriptor, offset)
 
-    def _finish_rotated(self, mark: Mark, due: list[_Due]) -> tuple[list[_Due], Mark | None]:
+    def _finish_rotated(self, mark: Mark, due: list[bytes]) -> tuple[list[bytes], Mark | None]:
         """Look into the file written last, renamed since, for lines that the cursor does not know of."""
         self._close()
         rotated = find_by_mark(self._path, mark)
@@ -130,11 +124,11 @@ class JsonlSink:
                     break
         return due, reached
 
-    def _settle_file(self, path: Path, due: list[_Due], mark: Mark | None) -> tuple[list[_Due], Mark | None]:
+    def _settle_file(self, path: Path, due: list[bytes], mark: Mark | None) -> tuple[list[bytes], Mark | None]:
         """Settle a rotated file from a mark on; without one, from where the first line due stands in it."""
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         try:
-            offset = mark.offset if mark is not None else find_line(descriptor, due[0].line)
+            offset = mark.offset if mark is not None else find_line(descriptor, due[0])
             if offset is None:
                 return due, None
             due, offset = self._settle(descriptor, offset, due)
@@ -143,12 +137,12 @@ class JsonlSink:
         finally:
             os.close(descriptor)
 
-    def _start(self, due: list[_Due]) -> int:
+    def _start(self, due: list[bytes]) -> int:
         """Return where, in the file now open, the bytes begin that the cursor does not know of."""
         size = os.fstat(self._descriptor).st_size
         if self._mark is None:
             # The cursor never moved: there may have been a crash right after the very first write.
-            begun = find_line(self._descriptor, due[0].line)
+            begun = find_line(self._descriptor, due[0])
             if begun is not None:
                 return begun
             # A file of an earlier life: what is in it is not compared, but our first line gets a line of its own.
@@ -164,7 +158,7 @@ class JsonlSink:
             return 0
         return self._mark.offset
 
-    def _settle(self, descriptor: int, offset: int, due: list[_Due]) -> tuple[list[_Due], int]:
+    def _settle(self, descriptor: int, offset: int, due: list[bytes]) -> tuple[list[bytes], int]:
         """Compare what stands behind an offset with what is due; complete a line that was cut off.
 
         Returns:
@@ -172,25 +166,25 @@ class JsonlSink:
         """
         residue = Residue(descriptor, offset)
         taken = 0
-        while taken < len(due) and residue.takes(due[taken].line):
+        while taken < len(due) and residue.takes(due[taken]):
             taken += 1
         due = due[taken:]
         if residue.is_exhausted or not due:
             return due, residue.offset
-        if residue.is_prefix_of(due[0].line):
+        if residue.is_prefix_of(due[0]):
             self._torn.inc()
-            _log.info("torn line completed", sink=self._name, id=due[0].id)
-            _write_all(descriptor, due[0].line[residue.remaining :])
-            return due[1:], residue.offset + len(due[0].line)
+            _log.info("torn line completed", sink=self._name, id=_id_of(due[0]))
+            _write_all(descriptor, due[0][residue.remaining :])
+            return due[1:], residue.offset + len(due[0])
         return self._pass_foreign(descriptor, residue, due)
 
-    def _pass_foreign(self, descriptor: int, residue: Residue, due: list[_Due]) -> tuple[list[_Due], int]:
+    def _pass_foreign(self, descriptor: int, residue: Residue, due: list[bytes]) -> tuple[list[bytes], int]:
         """Deal with bytes that are not what is due: another program's, or ours under an older configuration.
 
         Events whose ids stand in them are not written again; a line without an end is ended.
         """
         ids = residue.ids()
-        fresh = [item for item in due if item.id not in ids]
+        fresh = [line for line in due if _id_of(line) not in ids]
         if not fresh:
             return [], residue.offset
         self._torn.inc()
@@ -228,6 +222,10 @@ class JsonlSink:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _id_of(line: bytes) -> str:
+    return str(orjson.loads(line)["id"])
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -7,21 +7,28 @@ that cannot be parsed or is no UTF-8, and the batch is read row by row instead: 
 row means, and a test holds this module against it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
+import orjson
+
 from slurmwatchd import formats
+from slurmwatchd.formats import Piece
 from slurmwatchd.readings import COLUMNS, NOTHING, Reading, Readings
 from slurmwatchd.records import JobRecord, Rejected
 from slurmwatchd.sources import grammar
-from slurmwatchd.sources.fields import EMPTY, SLOT, TEXT, Layout, Reader, digests_of
+from slurmwatchd.sources.fields import DIGEST_BETWEEN, EMPTY, SLOT, TEXT, Layout, Reader, digests_of
 from slurmwatchd.sources.framing import Columns
 
 _FIELDS = JobRecord._fields
 _CLUSTER, _JOB_ID_RAW, _SUBMIT, _JOB_ID = range(4)
 _FROM_JOB_ID = _FIELDS[SLOT["array_job_id"] : SLOT["array_job_id"] + grammar.JOB_ID_WIDTH]
 _NO_NODES = grammar.NO_NODES.encode()
-_VARIOUS = {**dict.fromkeys(("start", "eligible", "end"), grammar.NATURAL_DIGITS), "elapsed_seconds": 9}
+_BETWEEN_TEXTS = b"\x7f"
+"""Stands as it is in JSON, and hardly ever in what people write."""
+_UNLIKE_NO_VAL = 9
+"""With so many digits a number is none of `grammar.UNSET_IDS`."""
 
 MEMO_VALUES = 20_000
 """How many values a column remembers before it begins anew: bounds memory, not correctness."""
@@ -49,10 +56,14 @@ class Memo(dict[bytes, Any]):
         self[value] = result
         return result
 
-    def column(self, values: list[bytes]) -> list[Any]:
+    @property
+    def is_various(self) -> bool:
+        """Whether remembering costs more than reading: names and command lines."""
+        return self._missed * 2 > self._asked > _TRIED_VALUES
+
+    def column(self, values: Sequence[bytes]) -> list[Any]:
         """Read a column."""
-        if self._missed * 2 > self._asked > _TRIED_VALUES:
-            # Names and command lines: remembering them costs more than reading them.
+        if self.is_various:
             self.clear()
             read, absent = self._read, self._absent
             return [read(value) if value else absent for value in values]
@@ -69,40 +80,57 @@ class _Source:
 
     def __init__(self, index: int, field: str, read: Reader) -> None:
         """Read the column at `index` with `read`, see `grammar`."""
-        self._index = index
-        self._is_kept = field in COLUMNS
+        self.index = index
         self.field = field
+        self._is_kept = field in COLUMNS
+        self._head = formats.head(field)
         write, absent = formats.member(field), EMPTY[SLOT[field]]
         self._values = Memo(read, absent)
         self._members = Memo(lambda value: write(read(value)), write(absent))
 
-    def read(self, columns: Columns, values: Values) -> Sequence[bytes]:
-        """Read a column into `values`, where it is kept, and return what it is in the body of each row.
+    def read(self, texts: Piece, count: int, values: Values) -> Sequence[Piece]:
+        """Read a column into `values`, where it is kept, and return what it is in the bodies.
+
+        Args:
+            texts: As sacct printed them, or what it printed in every row.
+            count: How many rows there are.
+            values: Is added to.
 
         Raises:
             ValueError: A value is not as it should be.
         """
-        texts = columns[self._index]
+        if isinstance(texts, bytes):
+            if self._is_kept:
+                values[self.field] = [self._values[texts]] * count
+            return [self._members[texts]]
+        return self._read_each(texts, values)
+
+    def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
         if self._is_kept:
             values[self.field] = self._values.column(texts)
-        return self._members.column(texts)
+        return [self._members.column(texts)]
 
 
 class _Digits(_Source):
     """Text that is most often a number, and no two rows have the same."""
 
-    def __init__(self, index: int, field: str, read: Reader) -> None:
-        super().__init__(index, field, read)
-        self._head = formats.head(field)
-
-    def read(self, columns: Columns, values: Values) -> Sequence[bytes]:
-        texts = columns[self._index]
+    def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
         if not all(map(bytes.isdigit, texts)):
-            return super().read(columns, values)
+            return super()._read_each(texts, values)
         if self._is_kept:
             values[self.field] = list(map(bytes.decode, texts))
-        head = self._head
-        return [b'%b"%b"' % (head, text) for text in texts]
+        return [self._head + b'"', texts, b'"']
+
+
+class _Text(_Source):
+    """Text that people write."""
+
+    def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
+        if not self._is_kept and self._members.is_various and all(texts):
+            written = orjson.dumps(_BETWEEN_TEXTS.join(texts).decode())[1:-1].split(_BETWEEN_TEXTS)
+            if len(written) == len(texts):
+                return [self._head + b'"', written, b'"']
+        return super()._read_each(texts, values)
 
 
 class _Wide(_Source):
@@ -126,45 +154,44 @@ class _JobIds(_Wide):
     def __init__(self) -> None:
         super().__init__(_JOB_ID, _FROM_JOB_ID, lambda value: grammar.job_id(value.decode()))
 
-    def read(self, columns: Columns, values: Values) -> Sequence[bytes]:
-        ids = columns[_JOB_ID]
-        return [b""] * len(ids) if all(map(bytes.isdigit, ids)) else super().read(columns, values)
+    def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
+        return [] if all(map(bytes.isdigit, texts)) else super()._read_each(texts, values)
 
 
 class _Numbers(_Source):
-    """Numbers that differ from row to row, so that reading them anew costs less than looking them up."""
+    """Numbers that differ from row to row, and mean just what they look like."""
 
     def __init__(self, index: int, field: str, read: Reader, most_digits: int) -> None:
-        """Take what has up to so many digits for just what it looks like (`NO_VAL` has ten)."""
+        """Take what has up to so many digits for a number."""
         super().__init__(index, field, read)
         self._most_digits = most_digits
-        self._head = formats.head(field)
-        self._write = formats.member(field) if field in formats.TIME_FIELDS else None
 
-    def read(self, columns: Columns, values: Values) -> Sequence[bytes]:
-        texts = columns[self._index]
-        if not all(map(bytes.isdigit, filter(None, texts))) or max(map(len, texts)) > self._most_digits:
-            numbers = self._values.column(texts)
-        else:
-            numbers = list(map(int, texts)) if all(texts) else [int(text) if text else None for text in texts]
+    def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
+        if not all(map(bytes.isdigit, texts)) or max(map(len, texts)) > self._most_digits:
+            return super()._read_each(texts, values)
+        numbers = _whole(texts)
         if self._is_kept:
             values[self.field] = numbers
-        if self._write is not None:
-            return list(map(self._write, numbers))
-        head = self._head
-        return [b"" if number is None else b"%b%d" % (head, number) for number in numbers]
+        return [self._head, texts]
 
 
-class _KeyNumbers(_Numbers):
-    """Ids or times that must all be there."""
+class _Times(_Source):
+    """Times; words for there being none stand among them."""
 
-    def __init__(self, index: int, field: str) -> None:
-        super().__init__(index, field, grammar.natural, grammar.NATURAL_DIGITS)
-
-    def read(self, columns: Columns, values: Values) -> Sequence[bytes]:
-        if not all(columns[self._index]):
-            raise ValueError(f"a row without {self.field}")
-        return super().read(columns, values)
+    def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
+        present = list(filter(bytes.isdigit, texts))
+        if max(map(len, present), default=0) > grammar.NATURAL_DIGITS:
+            return super()._read_each(texts, values)
+        times: Sequence[int | None] = (known := _whole(present))
+        head, moments = self._head, formats.moments(known)
+        pieces: Sequence[Piece] = [head, moments]
+        if len(present) < len(texts):
+            numbers, written = iter(known), iter(moments)
+            times = [next(numbers) if text.isdigit() else self._values[text] for text in texts]
+            pieces = [[head + next(written) if text.isdigit() else self._members[text] for text in texts]]
+        if self._is_kept:
+            values[self.field] = times
+        return pieces
 
 
 class ColumnReader:
@@ -173,13 +200,23 @@ class ColumnReader:
     def __init__(self, layout: Layout) -> None:
         """Prepare; what is remembered lives as long as this reader."""
         self._layout = layout
+
+        def source(index: int, field: str, read: Reader) -> _Source:
+            if field in formats.TIME_FIELDS:
+                return _Times(index, field, read)
+            if field == "elapsed_seconds":
+                return _Numbers(index, field, read, _UNLIKE_NO_VAL)
+            if read is TEXT:
+                return _Text(index, field, read)
+            return (_Digits if read is grammar.digits else _Source)(index, field, read)
+
         sources = [
             _Source(_CLUSTER, "cluster", TEXT),
             _Digits(_JOB_ID, "job_id", TEXT),
-            _KeyNumbers(_JOB_ID_RAW, "job_id_raw"),
+            _Numbers(_JOB_ID_RAW, "job_id_raw", grammar.natural, grammar.NATURAL_DIGITS),
             _JobIds(),
-            _KeyNumbers(_SUBMIT, "submit"),
-            *(_source(index, _FIELDS[slot], read) for index, slot, read in layout.plan),
+            _Times(_SUBMIT, "submit", grammar.natural),
+            *(source(index, _FIELDS[slot], read) for index, slot, read in layout.plan),
             *(_Wide(index, _FIELDS[slots], read) for index, slots, read in layout.wide),
         ]
         self._sources = sorted(sources, key=lambda source: SLOT[source.field])
@@ -213,30 +250,43 @@ class ColumnReader:
         Raises:
             ValueError: One is not.
         """
-        if not all(columns[_CLUSTER]) or not all(columns[_JOB_ID]):
-            raise ValueError("a row without a cluster or a job id")
-        digests = digests_of(zip(*(columns[index] for index in self._layout.digested), strict=True))
-        columns = self._amended(columns)
-        values: Values = {field: [EMPTY[SLOT[field]]] * len(digests) for field in COLUMNS}
-        members = [source.read(columns, values) for source in self._sources]
-        return Readings(values, digests, formats.joined(members))
+        if not all(all(columns[index]) for index in (_CLUSTER, _JOB_ID_RAW, _SUBMIT, _JOB_ID)):
+            raise ValueError("a row without a key")
+        count = len(columns[0])
+        texts = list(map(_folded, columns))
+        digested = formats.merged((texts[index] for index in self._layout.digested), count, between=DIGEST_BETWEEN)
+        digests = digests_of(zip(*digested, strict=True))
+        for index, amended in self._amended(columns):
+            texts[index] = _folded(amended)
+        values: Values = {field: [EMPTY[SLOT[field]]] * count for field in COLUMNS}
+        pieces = chain.from_iterable(source.read(texts[source.index], count, values) for source in self._sources)
+        return Readings(values, digests, formats.joined(pieces, count))
 
-    def _amended(self, columns: Columns) -> Columns:
-        """Take out what is not so, as `Layout.read` does: what never got a node never started."""
+    def _amended(self, columns: Columns) -> Iterator[tuple[int, list[bytes]]]:
+        """Give the columns of which something is not so, as `Layout.read` does: what got no node never started."""
         start, node_list = self._start, self._node_list
         if node_list is None or _NO_NODES not in columns[node_list]:
-            return columns
-        nodes, columns = columns[node_list], columns.copy()
-        columns[node_list] = [b"" if text == _NO_NODES else text for text in nodes]
+            return
+        nodes = columns[node_list]
+        yield node_list, [b"" if text == _NO_NODES else text for text in nodes]
         if start is not None:
             starts = list(zip(columns[start], nodes, strict=True))
             for begun in {begun for begun, text in starts if begun and text == _NO_NODES}:
                 grammar.epoch(begun)
-            columns[start] = [b"" if text == _NO_NODES else begun for begun, text in starts]
-        return columns
+            yield start, [b"" if text == _NO_NODES else begun for begun, text in starts]
 
 
-def _source(index: int, field: str, read: Reader) -> _Source:
-    if field in _VARIOUS:
-        return _Numbers(index, field, read, _VARIOUS[field])
-    return _Digits(index, field, read) if read is grammar.digits else _Source(index, field, read)
+def _folded(texts: list[bytes]) -> Piece:
+    """Return what stands in every row, where that is the same."""
+    first = texts[0]
+    return first if first == texts[-1] and texts.count(first) == len(texts) else texts
+
+
+def _whole(texts: Sequence[bytes]) -> list[int]:
+    """Read digits as numbers, all of them at once.
+
+    Raises:
+        ValueError: One begins with a zero, as no number that Slurm writes.
+    """
+    numbers: list[int] = orjson.loads(b"[%b]" % b",".join(texts))
+    return numbers

@@ -112,6 +112,9 @@ _COLUMNS = (
     _column("OverSubscribe", "oversubscribe"),
 )
 
+DIGEST_BETWEEN = b"\x00"
+"""Stands between the values that make a digest."""
+
 EMPTY: list[Any] = [JobRecord._field_defaults.get(name) for name in JobRecord._fields]
 _JOB_ID, _ARRAY, _STATE = SLOT["job_id"], SLOT["array_job_id"], SLOT["state"]
 _SUBMIT, _START, _RAW = SLOT["submit"], SLOT["start"], SLOT["raw"]
@@ -267,8 +270,11 @@ class Layout:
 
 
 def digests_of(rows: Iterable[Iterable[bytes]]) -> Sequence[int]:
-    """Return the digests of rows of the values of `Layout.digested`."""
-    digests = [blake2b(text, digest_size=8).digest() for text in map(b"\x00".join, rows)]
+    """Return the digests of rows of the values of `Layout.digested`.
+
+    Neighbours may be one already, with `DIGEST_BETWEEN` between them.
+    """
+    digests = [blake2b(text, digest_size=8).digest() for text in map(DIGEST_BETWEEN.join, rows)]
     return unpack(f">{len(digests)}q", b"".join(digests))
 
 

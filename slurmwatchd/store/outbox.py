@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import aiosqlite
 
@@ -95,7 +96,9 @@ async def _recent(database: Database, seq: int, limit: int) -> list[Event] | Non
     if sum(map(len, written)) + sum(map(len, filter(None, names))) > MAX_BYTES:
         return None
     which, whence = map(_KINDS.__getitem__, kinds), map(_FOUND_BY.__getitem__, found_by)
-    return list(map(Event, seqs, ids, which, revisions, times, observed, whence, written, names, changed))
+    # The columns stand in the order of the fields. A named tuple's own constructor takes three times as long.
+    columns = zip(seqs, ids, which, revisions, times, observed, whence, written, names, changed, strict=True)
+    return list(map(partial(tuple.__new__, Event), columns))
 
 
 async def advance(

@@ -85,6 +85,37 @@ def test_one_reader_reads_batch_after_batch_whether_values_come_again_or_not() -
         assert readings.columns["user"][:600] == [f"u{number % 7}" for number in numbers]
 
 
+def test_names_of_all_kinds_are_written_as_they_are_also_where_no_two_are_the_same() -> None:
+    reader = ColumnReader(LAYOUT)
+    endings = [b"", b'"', b"\\", b"\\u007f", b"\n", b"\x1f", b"\xc3\xa9", b"</script>", b"\x00"]
+    for batch in range(6):
+        # Only the last batches have what stands between names while they are written.
+        named = endings if batch < 4 else [*endings, b"\x7f"]
+        names = [
+            b"%d %b" % (number, named[number % len(named)]) for number in range(batch * 600, batch * 600 + 600)
+        ]
+        rows = [ordered({**FAILED, "JobName": name}, LAYOUT.fields) for name in names]
+        with patch.object(LAYOUT, "read", side_effect=AssertionError("read row by row")):
+            readings, _ = reader.read(turned(rows))
+        assert [record.name for record, _ in readings] == [name.decode() for name in names]
+
+
+def test_times_and_words_for_none_stand_side_by_side() -> None:
+    given = [(b"1795436431", b"1795436433"), (b"Unknown", b"None"), (b"", b"1795440000"), (b"None", b"")]
+    rows = [ordered({**FAILED, "Eligible": a, "Start": b}, LAYOUT.fields) for a, b in given]
+    with patch.object(LAYOUT, "read", side_effect=AssertionError("read row by row")):
+        found, _ = at_once(rows)
+    assert [(record.eligible, record.start) for record, _ in found] == [
+        (1_795_436_431, 1_795_436_433),
+        (None, None),
+        (None, 1_795_440_000),
+        (None, None),
+    ]
+    assert [b'"eligible"' in body for body in ColumnReader(LAYOUT).read(turned(rows))[0].bodies] == [
+        True, False, False, False,
+    ]  # fmt: skip
+
+
 def test_a_start_that_nobody_can_read_is_kept_as_text_also_where_there_never_was_one() -> None:
     rows = [ordered(row, LAYOUT.fields) for row in (FAILED, {**CANCELLED_PENDING_ARRAY, "Start": b"soon"})]
     found, _ = at_once(rows)
@@ -98,4 +129,10 @@ def test_a_start_that_nobody_can_read_is_kept_as_text_also_where_there_never_was
 def test_a_number_longer_than_any_real_one_is_refused_in_a_batch_too() -> None:
     for name in ("JobIDRaw", "Submit", "UID"):
         rows = [ordered(row, LAYOUT.fields) for row in (FAILED, {**FAILED, name: b"9" * 25})]
+        assert at_once(rows) == one_by_one(rows)
+
+
+def test_a_number_with_a_zero_before_it_is_read_as_in_a_row_of_its_own() -> None:
+    for name in ("JobIDRaw", "Submit", "Start", "Eligible", "ElapsedRaw"):
+        rows = [ordered(row, LAYOUT.fields) for row in (FAILED, {**FAILED, name: b"0" + FAILED[name]})]
         assert at_once(rows) == one_by_one(rows)

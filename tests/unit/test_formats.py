@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slurmwatchd.formats import bodies, body, flat, wire
+from slurmwatchd.formats import bodies, body, flat, flat_lines, moments, wire
 from slurmwatchd.records import Event, EventKind, FoundBy, JobRecord
 
 FINISHED = JobRecord(
@@ -68,6 +68,48 @@ def names(count: int) -> bytes:
 
 def test_a_finished_array_task_is_this_line() -> None:
     assert flat(event(nodes=b'["tux1","tux2"]'), max_line_bytes=30_000) == FINISHED_LINE
+
+
+def test_each_line_of_many_says_its_own_origin() -> None:
+    """What neighbours have alike is written once for all of them."""
+    undated = FINISHED._replace(end=None)
+    usage = EventKind.JOB_USAGE
+    lines = flat_lines(
+        [
+            event(nodes=b'["tux1","tux2"]'),
+            event(seq=42, id="b", time=1_795_436_434),
+            event(undated, seq=43, id="c"),
+            event(
+                seq=44, id="d", revision=2, kind=EventKind.JOB_REVISED, changed=b'{"state":["FAILED","TIMEOUT"]}'
+            ),
+            event(seq=45, id="e", observed=1_795_436_436, found_by=FoundBy.REREAD),
+            event(seq=46, id="f", observed=1_795_436_436, found_by=FoundBy.REREAD, kind=usage),
+        ],
+        max_line_bytes=30_000,
+    )
+    assert lines[0] == FINISHED_LINE
+    told = ("seq", "id", "event", "revision", "time", "observed", "found_by", "changed")
+    assert [tuple(json.loads(line).get(name) for name in told) for line in lines[1:]] == [
+        (42, "b", "job_ended", 1, "2026-11-23T12:20:34Z", "2026-11-23T12:20:35Z", "poll", None),
+        (43, "c", "job_ended", 1, None, "2026-11-23T12:20:35Z", "poll", None),
+        (44, "d", "job_revised", 2, "2026-11-23T12:20:33Z", "2026-11-23T12:20:35Z", "poll",
+         {"state": ["FAILED", "TIMEOUT"]}),
+        (45, "e", "job_ended", 1, "2026-11-23T12:20:33Z", "2026-11-23T12:20:36Z", "reread", None),
+        (46, "f", "job_usage", 1, "2026-11-23T12:20:33Z", "2026-11-23T12:20:36Z", "reread", None),
+    ]  # fmt: skip
+
+
+def test_moments_are_written_to_the_second_over_hours_days_and_years() -> None:
+    assert moments([0, 59, 3599, 3600, 86_399, 1_709_251_199, 1_798_761_600, 99_999_999_999]) == [
+        b'"1970-01-01T00:00:00Z"',
+        b'"1970-01-01T00:00:59Z"',
+        b'"1970-01-01T00:59:59Z"',
+        b'"1970-01-01T01:00:00Z"',
+        b'"1970-01-01T23:59:59Z"',
+        b'"2024-02-29T23:59:59Z"',
+        b'"2027-01-01T00:00:00Z"',
+        b'"5138-11-16T09:46:39Z"',
+    ]
 
 
 def test_the_dedupe_key_comes_first_and_the_nodes_last() -> None:
