@@ -7,7 +7,6 @@ whose digest is the stored one costs a comparison.
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
 from typing import Any
 
 import aiosqlite
@@ -20,19 +19,12 @@ from slurmwatchd.records import REVISING, EventKind, FoundBy, JobRecord, Rejecte
 from slurmwatchd.store import bodies, ledger, nodelists, quarantine, told, waiting
 from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.recent import EventRow
+from slurmwatchd.store.rows import Rows
 
-_JOB_COLUMNS = (
-    'id, cluster, job_id_raw, submit, job_id, state, "user", account, "partition", start, "end", nodelist, '
-    "digest, revision, seq"
-)
-_JOB_FIELDS = (
-    "cluster", "job_id_raw", "submit", "job_id", "state", "user", "account", "partition", "start", "end",
-)  # fmt: skip
-EVENT_COLUMNS = "seq, id, job, kind, revision, time, observed, found_by, layout, nodelist, changed, body"
-_ROWS_A_STATEMENT = (500, 25, 1)
-"""SQLite's module takes and drops Python's lock once a statement: with a row each, it would wait for whoever else
-runs, once for every row. A few sizes and no others, since each is a statement that is kept ready."""
+_KEPT = ("job_id_raw", "submit", "job_id", "state", "user", "account", "partition", "start", "end")
+"""The fields of a record that stand in columns of their own, but for the cluster's name."""
+
+_EVENT = ("seq", "id", "job", "revision", "time", "nodelist", "changed", "body")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +76,16 @@ class Committed:
 class _Plan:
     """The rows to write."""
 
-    jobs: list[tuple[Any, ...]] = field(default_factory=list)
-    events: list[EventRow] = field(default_factory=list)
+    jobs: Rows = field(default_factory=Rows)
+    ended: Rows = field(default_factory=Rows)
+    revised: Rows = field(default_factory=Rows)
     updates: list[tuple[Any, ...]] = field(default_factory=list)
     digests: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def events(self) -> int:
+        """How many there are."""
+        return len(self.ended) + len(self.revised)
 
 
 class Intake:
@@ -134,16 +132,17 @@ class Intake:
             StoreBusyError: Nothing was written.
         """
 
-        async def work(connection: aiosqlite.Connection) -> tuple[Committed, list[EventRow]]:
-            done, events = await self._write(connection, batch)
+        async def work(connection: aiosqlite.Connection) -> tuple[Committed, _Plan]:
+            done, plan = await self._write(connection, batch)
             if completed is not None:
                 await ledger.save(connection, completed.plus(done.new, done.revised, done.rejected))
-            return done, events
+            return done, plan
 
-        committed, events = await self._database.write(work)
-        self._next_job += committed.new
-        self._next_seq += len(events)
-        self._database.recent.put(events)
+        committed, plan = await self._database.write(work)
+        self._next_job += len(plan.jobs)
+        self._next_seq += plan.events
+        for rows in (plan.ended, plan.revised):
+            self._database.recent.put(rows)
         return committed
 
     async def append(self, work: Callable[[aiosqlite.Connection, int], Awaitable[int]]) -> int:
@@ -171,22 +170,23 @@ class Intake:
             self._database.recent.clear()
         return count
 
-    async def _write(self, connection: aiosqlite.Connection, batch: Batch) -> tuple[Committed, list[EventRow]]:
+    async def _write(self, connection: aiosqlite.Connection, batch: Batch) -> tuple[Committed, _Plan]:
         if batch.rejected:
             await quarantine.keep(connection, batch.cluster, batch.rejected, observed=batch.observed)
         if batch.released:
             await quarantine.release(connection, batch.released)
         if not batch.readings:
-            return Committed(rejected=len(batch.rejected), seq=self.last_seq), []
+            return Committed(rejected=len(batch.rejected), seq=self.last_seq), _Plan()
         layout = await _layout_id(connection, batch.slots)
         ids = await nodelists.keep(connection, set(batch.readings.columns["node_list"]) - {None}, batch.expanded)
         existing = await _existing(connection, batch)
         earlier = await _earlier(connection, batch, existing)
         plan = await anyio.to_thread.run_sync(self._plan, batch, existing, earlier, ids, layout)
-        await insert(connection, "jobs", _JOB_COLUMNS, plan.jobs)
+        await plan.jobs.insert(connection, "jobs")
         if self._resumes and plan.jobs:
             await told.resume_revisions(connection, self._next_job)
-        await insert(connection, "events", EVENT_COLUMNS, plan.events)
+        for rows in (plan.ended, plan.revised):
+            await rows.insert(connection, "events")
         # Each statement is a way to SQLite's thread and back, so those with nothing to do are left out.
         if plan.updates:
             await connection.executemany(
@@ -197,17 +197,18 @@ class Intake:
         if plan.digests:
             await connection.executemany("UPDATE jobs SET digest = ? WHERE id = ?", plan.digests)
         if self._usage and plan.jobs:
-            jobs = [job[0] for job in plan.jobs]
-            await waiting.enqueue(connection, jobs, batch.cluster, batch.found_by, batch.observed)
+            await waiting.enqueue(
+                connection, plan.jobs.columns["id"], batch.cluster, batch.found_by, batch.observed
+            )
         if plan.events:
-            await _keep_last_seq(connection, plan.events[-1][0])
+            await _keep_last_seq(connection, self._next_seq + plan.events - 1)
         committed = Committed(
             new=len(plan.jobs),
             revised=len(plan.updates),
             rejected=len(batch.rejected),
-            seq=self._next_seq + len(plan.events) - 1,
+            seq=self._next_seq + plan.events - 1,
         )
-        return committed, plan.events
+        return committed, plan
 
     def _plan(
         self,
@@ -218,10 +219,10 @@ class Intake:
         layout: int,
     ) -> _Plan:
         """Decide what each reading means; runs in a worker thread."""
-        plan = _Plan()
         fresh, changed = _sorted(batch, existing)
-        self._plan_fresh(plan, batch, fresh, ids, layout)
-        seq = self._next_seq + len(plan.events)
+        plan = self._plan_fresh(batch, fresh, ids, layout) if fresh else _Plan()
+        seq = self._next_seq + len(plan.ended)
+        events: list[tuple[Any, ...]] = []
         for record, digest, stored in changed:
             before = earlier.get(stored["seq"], (b"{}", ""))
             fields = formats.wire(record)
@@ -231,14 +232,10 @@ class Intake:
                 continue
             nodelist = None if record.node_list is None else ids.get(record.node_list)
             revision = stored["revision"] + 1
-            revised = EventKind.JOB_REVISED.value
-            identity = event_id(record.cluster, record.job_id_raw, record.submit, revised, revision)
-            plan.events.append(
-                (
-                    seq, identity, stored["id"], revised, revision, record.end, batch.observed,
-                    batch.found_by.value, layout, nodelist, orjson.dumps(differences), formats.body(fields),
-                )
-            )  # fmt: skip
+            kind = EventKind.JOB_REVISED.value
+            identity = event_id(record.cluster, record.job_id_raw, record.submit, kind, revision)
+            changes, body = orjson.dumps(differences), formats.body(fields)
+            events.append((seq, identity, stored["id"], revision, record.end, nodelist, changes, body))
             plan.updates.append(
                 (
                     record.state, record.user, record.account, record.partition, record.start, record.end,
@@ -246,41 +243,38 @@ class Intake:
                 )
             )  # fmt: skip
             seq += 1
+        plan.revised = Rows.of(_EVENT, events, _origin(batch, EventKind.JOB_REVISED, layout))
         return plan
 
-    def _plan_fresh(self, plan: _Plan, batch: Batch, fresh: Readings, ids: Mapping[str, int], layout: int) -> None:
-        """Add the rows of new attempts, made a column at a time."""
-        if not fresh:
-            return
+    def _plan_fresh(self, batch: Batch, fresh: Readings, ids: Mapping[str, int], layout: int) -> _Plan:
+        """Make the rows of new attempts, a column at a time."""
         count = len(fresh)
         jobs = range(self._next_job, self._next_job + count)
         seqs = range(self._next_seq, self._next_seq + count)
         columns = fresh.columns
+        cluster = columns["cluster"][0]
         lists = list(map(ids.get, columns["node_list"]))
-        kept = (columns[field] for field in _JOB_FIELDS)
-        plan.jobs += zip(jobs, *kept, lists, fresh.digests, repeat(1), seqs, strict=False)
-        # Plain text: SQLite's module looks for an adapter for anything that is a subclass of str.
-        kind, found_by = EventKind.JOB_ENDED.value, batch.found_by.value
-        names = event_ids(columns["cluster"][0], fresh.keys, kind, 1)
-        plan.events += zip(
-            seqs, names, jobs, repeat(kind), repeat(1), columns["end"], repeat(batch.observed), repeat(found_by),
-            repeat(layout), lists, repeat(None), fresh.bodies, strict=False,
-        )  # fmt: skip
+        kept = {name: columns[name] for name in _KEPT}
+        names = event_ids(cluster, fresh.keys, EventKind.JOB_ENDED.value, 1)
+        events = (seqs, names, jobs, [1] * count, columns["end"], lists, [None] * count, fresh.bodies)
+        return _Plan(
+            jobs=Rows(
+                {"id": jobs, **kept, "nodelist": lists, "digest": fresh.digests, "seq": seqs},
+                {"cluster": cluster, "revision": 1},
+            ),
+            ended=Rows(dict(zip(_EVENT, events, strict=True)), _origin(batch, EventKind.JOB_ENDED, layout)),
+        )
 
 
-async def insert(
-    connection: aiosqlite.Connection, table: str, columns: str, rows: Sequence[tuple[Any, ...]]
-) -> None:
-    """Insert rows, many to a statement."""
-    row = f"({', '.join('?' * (columns.count(',') + 1))})"
-    head = f"INSERT INTO {table} ({columns}) VALUES "  # noqa: S608 - constants
-    begin = 0
-    for size in _ROWS_A_STATEMENT:
-        end = len(rows) - (len(rows) - begin) % size
-        packs = [tuple(chain.from_iterable(rows[place : place + size])) for place in range(begin, end, size)]
-        if packs:
-            await connection.executemany(head + ", ".join([row] * size), packs)
-        begin = end
+def _origin(batch: Batch, kind: EventKind, layout: int) -> dict[str, Any]:
+    """Return what events of one kind that one batch makes have in common."""
+    # Plain text: SQLite's module looks for an adapter for anything that is a subclass of str.
+    return {
+        "kind": kind.value,
+        "observed": batch.observed,
+        "found_by": batch.found_by.value,
+        "layout": layout,
+    }
 
 
 def _sorted(

@@ -1,9 +1,10 @@
 """Events going out: read in order after a sink's cursor; the cursor moves with what the sink remembers."""
 
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, repeat
 
 import aiosqlite
 
@@ -11,6 +12,7 @@ from slurmwatchd.records import Event, EventKind, FoundBy
 from slurmwatchd.store import bodies, told
 from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.database import Database
+from slurmwatchd.store.rows import Rows
 
 _KINDS = {str(kind): kind for kind in EventKind}
 _FOUND_BY = {str(found_by): found_by for found_by in FoundBy}
@@ -79,12 +81,11 @@ async def after(database: Database, seq: int, limit: int) -> list[Event]:
 
 async def _recent(database: Database, seq: int, limit: int) -> list[Event] | None:
     """Return the same from memory; None where they are not there, or are too many bytes at once."""
-    rows = database.recent.after(seq, limit)
-    if not rows:
-        return None if rows is None else []
-    seqs, ids, _, kinds, revisions, times, observed, found_by, _, lists, changed, written = zip(*rows, strict=True)
+    packs = database.recent.after(seq, limit)
+    if packs is None:
+        return None
     nodes: dict[int | None, bytes | None] = {None: None}
-    wanted = set(lists) - {None}
+    wanted = set(chain.from_iterable(pack.columns["nodelist"] for pack in packs)) - {None}
     if wanted:
         found = await database.read_until(
             _NODES, (json_array(wanted),), size=lambda row: len(row[1] or b""), max_bytes=MAX_BYTES
@@ -92,13 +93,29 @@ async def _recent(database: Database, seq: int, limit: int) -> list[Event] | Non
         if len(found) < len(wanted):
             return None
         nodes |= {row[0]: row[1] for row in found}
-    names = [nodes[number] for number in lists]
-    if sum(map(len, written)) + sum(map(len, filter(None, names))) > MAX_BYTES:
-        return None
-    which, whence = map(_KINDS.__getitem__, kinds), map(_FOUND_BY.__getitem__, found_by)
-    # The columns stand in the order of the fields. A named tuple's own constructor takes three times as long.
-    columns = zip(seqs, ids, which, revisions, times, observed, whence, written, names, changed, strict=True)
-    return list(map(partial(tuple.__new__, Event), columns))
+    events = list(chain.from_iterable(_told(pack, nodes) for pack in packs))
+    weight = sum(len(event.body) + len(event.nodes or b"") for event in events)
+    return None if weight > MAX_BYTES else events
+
+
+def _told(pack: Rows, nodes: Mapping[int | None, bytes | None]) -> Iterator[Event]:
+    """Make events of rows as they were written."""
+    columns, common = pack.columns, pack.common
+    values = zip(
+        columns["seq"],
+        columns["id"],
+        repeat(_KINDS[common["kind"]]),
+        columns["revision"],
+        columns["time"],
+        repeat(common["observed"]),
+        repeat(_FOUND_BY[common["found_by"]]),
+        columns["body"],
+        [nodes[number] for number in columns["nodelist"]],
+        columns["changed"],
+        strict=False,
+    )
+    # They stand in the order of the fields. A named tuple's own constructor takes three times as long.
+    return map(partial(tuple.__new__, Event), values)
 
 
 async def advance(

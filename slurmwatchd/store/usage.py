@@ -13,7 +13,8 @@ import aiosqlite
 from slurmwatchd.records import EventKind, event_id
 from slurmwatchd.store import bodies
 from slurmwatchd.store.arrays import IN_ARRAY, json_array
-from slurmwatchd.store.jobs import EVENT_COLUMNS, Intake, insert
+from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.rows import Rows
 
 _LATEST = (
     "SELECT queue.job, queue.found_by, jobs.cluster, jobs.job_id_raw, jobs.submit, jobs.seq, "  # noqa: S608 - a constant
@@ -24,6 +25,8 @@ _LATEST = (
 
 _NOTE = "UPDATE jobs SET usage_seq = ?1 + told.key FROM json_each(?2) AS told WHERE jobs.id = told.value"
 """Events have positions one after the other, in the order of the list of their attempts."""
+
+_EVENT = ("seq", "id", "job", "time", "found_by", "layout", "nodelist", "body")
 
 _LEAVE = f"DELETE FROM usage_queue WHERE job {IN_ARRAY}"  # noqa: S608 - a constant
 
@@ -70,11 +73,12 @@ async def tell(intake: Intake, results: Results) -> int:
             identity = event_id(row["cluster"], row["job_id_raw"], row["submit"], kind, 1)
             events.append(
                 (
-                    seq + len(events), identity, row["job"], kind, 1, row["time"], results.observed,
-                    row["found_by"], row["layout"], row["nodelist"], None, body[:-1] + ending + b"}",
+                    seq + len(events), identity, row["job"], row["time"], row["found_by"], row["layout"],
+                    row["nodelist"], body[:-1] + ending + b"}",
                 )
             )  # fmt: skip
-        await insert(connection, "events", EVENT_COLUMNS, events)
+        common = {"kind": EventKind.JOB_USAGE.value, "revision": 1, "observed": results.observed}
+        await Rows.of(_EVENT, events, common).insert(connection, "events")
         told = json_array(event[2] for event in events)
         await connection.execute(_NOTE, (seq, told))
         await connection.execute(_LEAVE, (told,))

@@ -1,5 +1,6 @@
 """Which attempts wait for their usage: in from the transaction that stores them, out by the one that tells it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import aiosqlite
@@ -41,7 +42,7 @@ class Waiting:
 
 
 async def enqueue(
-    connection: aiosqlite.Connection, jobs: list[int], cluster: str, found_by: FoundBy, now: int
+    connection: aiosqlite.Connection, jobs: Iterable[int], cluster: str, found_by: FoundBy, now: int
 ) -> None:
     """Have new attempts wait for their usage; inside the transaction that stores them."""
     urgency = PAST if found_by is FoundBy.BACKFILL else NOW

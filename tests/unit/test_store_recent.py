@@ -10,15 +10,16 @@ from slurmwatchd.store import nodelists, outbox, recent
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.jobs import Intake
 from slurmwatchd.store.recent import Recent
+from slurmwatchd.store.rows import Rows
 from tests.unit.attempts import batch, reading
 
 
-def _rows(first: int, count: int, *, body: bytes = b"{}") -> list[tuple[object, ...]]:
-    return [(seq, *[None] * 10, body) for seq in range(first, first + count)]
+def _rows(first: int, count: int, *, body: bytes = b"{}") -> Rows:
+    return Rows({"seq": range(first, first + count), "body": [body] * count})
 
 
-def _seqs(found: list[tuple[object, ...]] | None) -> list[object] | None:
-    return None if found is None else [row[0] for row in found]
+def _seqs(found: list[Rows] | None) -> list[object] | None:
+    return None if found is None else [seq for rows in found for seq in rows.columns["seq"]]
 
 
 def test_a_position_within_is_given_what_is_behind_it_over_several_transactions() -> None:
