@@ -31,7 +31,6 @@ LOOK_SECONDS = 0.5
 GONE_SECONDS = 30.0
 """After so long without progress a daemon whose process is gone is not waited for any more."""
 
-
 _SHOWN = (
     "CREATE TEMP TABLE shown (job_id_raw INTEGER, submit INTEGER, PRIMARY KEY (job_id_raw, submit)) WITHOUT ROWID"
 )

@@ -121,8 +121,7 @@ class Fetcher:
         keys = {(job.job_id_raw, job.submit): job.submit for job in missing}
         layout = await self._parts.layouts.current(check=False)
         named = await self._ask_by_name(asked, keys, layout, now)
-        columns = named.readings.columns
-        standing = enumerate(zip(columns["state"], columns["end"], strict=True))
+        standing = enumerate(named.readings.values("state", "end"))
         ended = [place for place, (state, end) in standing if has_ended(state, end)]
         named = replace(named, readings=named.readings.take(ended))
         return Fetched(window, named, now, ledger, missing=missing)

@@ -86,7 +86,11 @@ class Readings:
     @property
     def keys(self) -> list[Key]:
         """The key of each."""
-        return list(zip(self.columns["job_id_raw"], self.columns["submit"], strict=True))
+        return list(self.values("job_id_raw", "submit"))
+
+    def values(self, *names: str) -> Iterator[tuple[Any, ...]]:
+        """Give some fields of one after the other; only those in `COLUMNS`."""
+        return zip(*map(self.columns.__getitem__, names), strict=True)
 
     def take(self, places: Sequence[int]) -> "Readings":
         """Return those at some places, in that order."""

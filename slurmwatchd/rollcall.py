@@ -97,10 +97,7 @@ class RollCall:
         """
         count, first = 0, True
         async for rows in answer.rows():
-            columns = rows.readings.columns
-            jobs = zip(
-                *(columns[name] for name in ("job_id_raw", "submit", "job_id", "state", "end")), strict=True
-            )
+            jobs = rows.readings.values("job_id_raw", "submit", "job_id", "state", "end")
             # What has ended by now with a known end is the polls' business.
             listed = [
                 openjobs.Listed(job_id_raw, submit, job_id, not has_ended(state, end))

@@ -53,9 +53,7 @@ class Settling:
         if not self._seen and None not in partitions:
             return readings
         patient = self.patient and again
-        keys = zip(
-            readings.columns["cluster"], readings.columns["job_id_raw"], readings.columns["submit"], strict=True
-        )
+        keys = readings.values("cluster", "job_id_raw", "submit")
         rows = enumerate(zip(keys, partitions, readings.columns["end"], strict=True))
         ripe = [place for place, row in rows if self._is_ripe(*row, now=now, patient=patient)]
         return readings if len(ripe) == len(readings) else readings.take(ripe)

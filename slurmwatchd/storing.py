@@ -219,10 +219,8 @@ class Storer:
 
 def _miscounted(readings: Readings, expanded: Expanded) -> list[tuple[str, str, int]]:
     """Return job id, list and count where a list just expanded has another number of nodes than Slurm says."""
-    columns = readings.columns
-    rows = zip(columns["job_id"], columns["node_list"], columns["node_count"], strict=True)
     return [
         row
-        for row in rows
+        for row in readings.values("job_id", "node_list", "node_count")
         if row[1] in expanded.nodes and row[2] is not None and len(expanded.nodes[row[1]]) != row[2]
     ]

@@ -5,6 +5,8 @@ import pwd
 import re
 from dataclasses import dataclass
 
+import anyio
+
 from slurmwatchd.errors import SlurmNotFoundError
 from slurmwatchd.process import TimedOutError
 from slurmwatchd.sources.commands import Commands
@@ -74,6 +76,9 @@ class Sacctmgr:
         self._commands = commands
         self._cluster = cluster
         self._user = process_user() if user is None else user
+        self._turn = anyio.Lock()
+        self._limits: Limits | None = None
+        self._answers = 0
 
     async def standing(self) -> Standing:
         """Return what slurmdbd knows of the cluster and of the user who asks."""
@@ -110,11 +115,19 @@ class Sacctmgr:
         return [line.split("|") for line in lines if line]
 
     async def limits(self) -> Limits | None:
-        """Return the limits, or None where nobody tells them now.
+        """Return the limits, or None where nobody tells them now; who asks while somebody does gets that answer.
 
         While slurmdbd is down `sacctmgr show configuration` prints the client's half of its answer and exits 0
         (measured on 22.05.8), so the server's half must be there.
         """
+        before = self._answers
+        async with self._turn:
+            if self._answers == before:
+                self._limits = await self._ask_limits()
+                self._answers += 1
+            return self._limits
+
+    async def _ask_limits(self) -> Limits | None:
         try:
             done = await self._commands.run(
                 "sacctmgr", "-nP", "show", "configuration", timeout_seconds=_TIMEOUT_SECONDS

@@ -13,9 +13,8 @@ import aiosqlite
 import anyio.to_thread
 import orjson
 
-from slurmwatchd import formats
-from slurmwatchd.readings import Key, Readings
-from slurmwatchd.records import REVISING, EventKind, FoundBy, JobRecord, Rejected, event_id, event_ids
+from slurmwatchd.readings import NOTHING, Key, Readings
+from slurmwatchd.records import REVISING, EventKind, FoundBy, Rejected, event_id, event_ids
 from slurmwatchd.store import bodies, ledger, nodelists, quarantine, told, waiting
 from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.database import Database
@@ -23,6 +22,14 @@ from slurmwatchd.store.rows import Rows
 
 _KEPT = ("job_id_raw", "submit", "job_id", "state", "user", "account", "partition", "start", "end")
 """The fields of a record that stand in columns of their own, but for the cluster's name."""
+
+_CHANGING = ("state", "user", "account", "partition", "start", "end", "node_list")
+"""Those of them that may change, and what a row of `nodelists` stands for."""
+
+_UPDATE = (
+    'UPDATE jobs SET state = ?, "user" = ?, account = ?, "partition" = ?, start = ?, "end" = ?, nodelist = ?, '
+    "digest = ?, revision = ?, seq = ? WHERE id = ?"
+)
 
 _EVENT = ("seq", "id", "job", "revision", "time", "nodelist", "changed", "body")
 
@@ -189,11 +196,7 @@ class Intake:
             await rows.insert(connection, "events")
         # Each statement is a way to SQLite's thread and back, so those with nothing to do are left out.
         if plan.updates:
-            await connection.executemany(
-                'UPDATE jobs SET state = ?, "user" = ?, account = ?, "partition" = ?, start = ?, "end" = ?, '
-                "nodelist = ?, digest = ?, revision = ?, seq = ? WHERE id = ?",
-                plan.updates,
-            )
+            await connection.executemany(_UPDATE, plan.updates)
         if plan.digests:
             await connection.executemany("UPDATE jobs SET digest = ? WHERE id = ?", plan.digests)
         if self._usage and plan.jobs:
@@ -222,28 +225,23 @@ class Intake:
         fresh, changed = _sorted(batch, existing)
         plan = self._plan_fresh(batch, fresh, ids, layout) if fresh else _Plan()
         seq = self._next_seq + len(plan.ended)
+        kind = EventKind.JOB_REVISED
         events: list[tuple[Any, ...]] = []
-        for record, digest, stored in changed:
-            before = earlier.get(stored["seq"], (b"{}", ""))
-            fields = formats.wire(record)
-            differences = _changes(*before, fields, batch)
+        for values, key, digest, body in zip(
+            changed.values(*_CHANGING), changed.keys, changed.digests, changed.bodies, strict=True
+        ):
+            *updated, end, node_list = values
+            stored = existing[key]
+            differences = _changes(*earlier.get(stored["seq"], (b"{}", "")), orjson.loads(body), batch)
             if not differences:
                 plan.digests.append((digest, stored["id"]))
                 continue
-            nodelist = None if record.node_list is None else ids.get(record.node_list)
-            revision = stored["revision"] + 1
-            kind = EventKind.JOB_REVISED.value
-            identity = event_id(record.cluster, record.job_id_raw, record.submit, kind, revision)
-            changes, body = orjson.dumps(differences), formats.body(fields)
-            events.append((seq, identity, stored["id"], revision, record.end, nodelist, changes, body))
-            plan.updates.append(
-                (
-                    record.state, record.user, record.account, record.partition, record.start, record.end,
-                    nodelist, digest, revision, seq, stored["id"],
-                )
-            )  # fmt: skip
+            nodelist, revision = ids.get(node_list), stored["revision"] + 1
+            identity = event_id(changed.columns["cluster"][0], *key, kind.value, revision)
+            events.append((seq, identity, stored["id"], revision, end, nodelist, orjson.dumps(differences), body))
+            plan.updates.append((*updated, end, nodelist, digest, revision, seq, stored["id"]))
             seq += 1
-        plan.revised = Rows.of(_EVENT, events, _origin(batch, EventKind.JOB_REVISED, layout))
+        plan.revised = Rows.of(_EVENT, events, _origin(batch, kind, layout))
         return plan
 
     def _plan_fresh(self, batch: Batch, fresh: Readings, ids: Mapping[str, int], layout: int) -> _Plan:
@@ -277,18 +275,16 @@ def _origin(batch: Batch, kind: EventKind, layout: int) -> dict[str, Any]:
     }
 
 
-def _sorted(
-    batch: Batch, existing: Mapping[Key, sqlite3.Row]
-) -> tuple[Readings, list[tuple[JobRecord, int, sqlite3.Row]]]:
+def _sorted(batch: Batch, existing: Mapping[Key, sqlite3.Row]) -> tuple[Readings, Readings]:
     """Return the readings that are new, and those that may have changed, each key once.
 
     Sacct repeats a row when its reservation has several revisions (Bug 7745).
     """
     readings, keys = batch.readings, batch.readings.keys
     if not existing and len(set(keys)) == len(keys):
-        return readings, []
+        return readings, NOTHING
     fresh: list[int] = []
-    changed: list[tuple[int, sqlite3.Row]] = []
+    changed: list[int] = []
     met: set[Key] = set()
     for place, (key, digest) in enumerate(zip(keys, readings.digests, strict=True)):
         if key in met:
@@ -298,9 +294,8 @@ def _sorted(
         if stored is None:
             fresh.append(place)
         elif stored["digest"] != digest and not batch.released:
-            changed.append((place, stored))
-    others = zip(readings.take([place for place, _ in changed]), changed, strict=True)
-    return readings.take(fresh), [(*reading, stored) for reading, (_, stored) in others]
+            changed.append(place)
+    return readings.take(fresh), readings.take(changed)
 
 
 def _changes(body: bytes, slots_then: str, fields: Mapping[str, Any], batch: Batch) -> dict[str, list[Any]]:

@@ -172,10 +172,8 @@ class Comparison:
 
     async def _show(self, readings: Readings) -> None:
         """Remember what sacct prints; it repeats a row when its reservation has several revisions (Bug 7745)."""
-        shown = (readings.columns[name] for name in ("job_id_raw", "submit", "job_id", "state", "start", "end"))
-        await self._reader.note(
-            "INSERT OR IGNORE INTO shown VALUES (?, ?, ?, ?, ?, ?)", list(zip(*shown, strict=True))
-        )
+        shown = readings.values("job_id_raw", "submit", "job_id", "state", "start", "end")
+        await self._reader.note("INSERT OR IGNORE INTO shown VALUES (?, ?, ?, ?, ?, ?)", list(shown))
 
     async def _compare_slice(self, cluster: str, window: Window, asked: int, tally: Tally) -> None:
         async for page in self._reader.pages(_MISSING, (cluster,)):

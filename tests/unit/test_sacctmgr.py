@@ -1,11 +1,12 @@
 """Slurmdbd's limits, as `sacctmgr show configuration` prints them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import anyio
 import pytest
 
-from slurmwatchd.process import Completed
+from slurmwatchd.process import Completed, Spool
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr, parse_limits
 from tests.unit.runners import FakeRunner, commands, done
 
@@ -64,6 +65,42 @@ async def test_only_the_servers_half_counts(tmp_path: Path) -> None:
 async def test_half_an_answer_with_exit_zero_tells_nothing(tmp_path: Path) -> None:
     runner = FakeRunner(lambda _: done(CLIENT.encode()))
     assert await Sacctmgr(commands(runner, tmp_path)).limits() is None
+
+
+class Patient(FakeRunner):
+    """A sacctmgr that takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: done((CLIENT + SERVER + f"SlurmUser = u{len(self.calls)}\n").encode()))
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        timeout_seconds: float,
+        spool: Spool | None = None,
+    ) -> Completed:
+        answer = await super().run(argv, env=env, timeout_seconds=timeout_seconds, spool=spool)
+        await anyio.wait_all_tasks_blocked()
+        return answer
+
+
+async def test_who_asks_while_somebody_does_gets_that_answer_and_who_asks_later_a_new_one(tmp_path: Path) -> None:
+    runner = Patient()
+    asker = Sacctmgr(commands(runner, tmp_path))
+    found: list[Limits | None] = []
+
+    async def ask() -> None:
+        found.append(await asker.limits())
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(ask)
+    assert found == [Limits(slurm_user="u1")] * 3
+    await ask()
+    assert found[3] == Limits(slurm_user="u2")
+    assert len(runner.calls) == 2
 
 
 class Slurmdbd:
