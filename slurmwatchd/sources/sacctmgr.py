@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from slurmwatchd.errors import SlurmNotFoundError
-from slurmwatchd.process import TimedOutError
+from slurmwatchd.errors import CommandError, SlurmNotFoundError
 from slurmwatchd.sources.commands import Commands
 
 _TIMEOUT_SECONDS = 60.0
@@ -82,8 +81,15 @@ class Sacctmgr:
 
     async def standing(self) -> Standing:
         """Return what slurmdbd knows of the cluster and of the user who asks."""
-        limits = await self.limits()
-        clusters = await self.show("cluster", "format=cluster")
+        clusters: list[list[str]] | None = None
+
+        async def ask_clusters() -> None:
+            nonlocal clusters
+            clusters = await self.show("cluster", "format=cluster")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask_clusters)
+            limits = await self.limits()
         sees_all = None if limits is None else "jobs" not in limits.private or await self.is_operator(limits)
         return Standing(
             clusters=frozenset(row[0].lower() for row in clusters) if clusters else None,
@@ -107,7 +113,7 @@ class Sacctmgr:
             done = await self._commands.run(
                 "sacctmgr", "-nP", "show", *arguments, timeout_seconds=_TIMEOUT_SECONDS
             )
-        except (TimedOutError, SlurmNotFoundError):
+        except (CommandError, SlurmNotFoundError):
             return None
         if done.returncode != 0 or done.complained:
             return None
@@ -132,7 +138,7 @@ class Sacctmgr:
             done = await self._commands.run(
                 "sacctmgr", "-nP", "show", "configuration", timeout_seconds=_TIMEOUT_SECONDS
             )
-        except (TimedOutError, SlurmNotFoundError):
+        except (CommandError, SlurmNotFoundError):
             return None
         _, found, server = done.stdout.decode(errors="backslashreplace").partition("SlurmDBD configuration:")
         if done.returncode != 0 or not found:

@@ -6,8 +6,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+from slurmwatchd.errors import CommandError
 from slurmwatchd.process import Completed, Spool
-from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr, parse_limits
+from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr, Standing, parse_limits
 from tests.unit.runners import FakeRunner, commands, done
 
 # Cut down from what 22.05.8 prints.
@@ -101,6 +102,13 @@ async def test_who_asks_while_somebody_does_gets_that_answer_and_who_asks_later_
     await ask()
     assert found[3] == Limits(slurm_user="u2")
     assert len(runner.calls) == 2
+
+
+async def test_a_sacctmgr_that_cannot_be_started_tells_nothing(tmp_path: Path) -> None:
+    runner = FakeRunner(lambda _: CommandError("cannot start sacctmgr: Cannot allocate memory", argv=["sacctmgr"]))
+    standing = await Sacctmgr(commands(runner, tmp_path), cluster="tux", user="watcher").standing()
+    assert standing == Standing(clusters=None, limits=None, sees_all=None, cluster="tux")
+    assert standing.fault == ""
 
 
 class Slurmdbd:
