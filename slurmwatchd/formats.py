@@ -29,6 +29,7 @@ _ORIGIN = itemgetter(*(Event._fields.index(name) for name in ("kind", "revision"
 _WITHIN_HOUR = [b'%02d:%02dZ"' % divmod(second, 60) for second in range(3600)]
 """How the moments of any hour end."""
 _MANY_HOURS = 20_000
+"""So many are remembered: bounds memory, not correctness."""
 _MARK = 60
 """Room left in a shortened line for the names of the fields that were cut."""
 

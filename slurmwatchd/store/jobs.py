@@ -84,15 +84,14 @@ class _Plan:
     """The rows to write."""
 
     jobs: Rows = field(default_factory=Rows)
-    ended: Rows = field(default_factory=Rows)
-    revised: Rows = field(default_factory=Rows)
+    events: list[Rows] = field(default_factory=list)
     updates: list[tuple[Any, ...]] = field(default_factory=list)
     digests: list[tuple[int, int]] = field(default_factory=list)
 
     @property
-    def events(self) -> int:
-        """How many there are."""
-        return len(self.ended) + len(self.revised)
+    def told(self) -> int:
+        """How many events there are."""
+        return sum(map(len, self.events))
 
 
 class Intake:
@@ -147,8 +146,8 @@ class Intake:
 
         committed, plan = await self._database.write(work)
         self._next_job += len(plan.jobs)
-        self._next_seq += plan.events
-        for rows in (plan.ended, plan.revised):
+        self._next_seq += plan.told
+        for rows in plan.events:
             self._database.recent.put(rows)
         return committed
 
@@ -192,7 +191,7 @@ class Intake:
         await plan.jobs.insert(connection, "jobs")
         if self._resumes and plan.jobs:
             await told.resume_revisions(connection, self._next_job)
-        for rows in (plan.ended, plan.revised):
+        for rows in plan.events:
             await rows.insert(connection, "events")
         # Each statement is a way to SQLite's thread and back, so those with nothing to do are left out.
         if plan.updates:
@@ -203,13 +202,13 @@ class Intake:
             await waiting.enqueue(
                 connection, plan.jobs.columns["id"], batch.cluster, batch.found_by, batch.observed
             )
-        if plan.events:
-            await _keep_last_seq(connection, self._next_seq + plan.events - 1)
+        if plan.told:
+            await _keep_last_seq(connection, self._next_seq + plan.told - 1)
         committed = Committed(
             new=len(plan.jobs),
             revised=len(plan.updates),
             rejected=len(batch.rejected),
-            seq=self._next_seq + plan.events - 1,
+            seq=self._next_seq + plan.told - 1,
         )
         return committed, plan
 
@@ -224,7 +223,7 @@ class Intake:
         """Decide what each reading means; runs in a worker thread."""
         fresh, changed = _sorted(batch, existing)
         plan = self._plan_fresh(batch, fresh, ids, layout) if fresh else _Plan()
-        seq = self._next_seq + len(plan.ended)
+        seq = self._next_seq + plan.told
         kind = EventKind.JOB_REVISED
         events: list[tuple[Any, ...]] = []
         for values, key, digest, body in zip(
@@ -241,7 +240,7 @@ class Intake:
             events.append((seq, identity, stored["id"], revision, end, nodelist, orjson.dumps(differences), body))
             plan.updates.append((*updated, end, nodelist, digest, revision, seq, stored["id"]))
             seq += 1
-        plan.revised = Rows.of(_EVENT, events, _origin(batch, kind, layout))
+        plan.events.append(Rows.of(_EVENT, events, _origin(batch, kind, layout)))
         return plan
 
     def _plan_fresh(self, batch: Batch, fresh: Readings, ids: Mapping[str, int], layout: int) -> _Plan:
@@ -260,7 +259,7 @@ class Intake:
                 {"id": jobs, **kept, "nodelist": lists, "digest": fresh.digests, "seq": seqs},
                 {"cluster": cluster, "revision": 1},
             ),
-            ended=Rows(dict(zip(_EVENT, events, strict=True)), _origin(batch, EventKind.JOB_ENDED, layout)),
+            events=[Rows(dict(zip(_EVENT, events, strict=True)), _origin(batch, EventKind.JOB_ENDED, layout))],
         )
 
 

@@ -1,13 +1,13 @@
 """Slurmdbd's limits, as `sacctmgr show configuration` prints them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
 import pytest
 
 from slurmwatchd.errors import CommandError
-from slurmwatchd.process import Completed, Spool
+from slurmwatchd.process import Completed
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr, Standing, parse_limits
 from tests.unit.runners import FakeRunner, commands, done
 
@@ -68,27 +68,8 @@ async def test_half_an_answer_with_exit_zero_tells_nothing(tmp_path: Path) -> No
     assert await Sacctmgr(commands(runner, tmp_path)).limits() is None
 
 
-class Patient(FakeRunner):
-    """A sacctmgr that takes its time."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda _: done((CLIENT + SERVER + f"SlurmUser = u{len(self.calls)}\n").encode()))
-
-    async def run(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        timeout_seconds: float,
-        spool: Spool | None = None,
-    ) -> Completed:
-        answer = await super().run(argv, env=env, timeout_seconds=timeout_seconds, spool=spool)
-        await anyio.wait_all_tasks_blocked()
-        return answer
-
-
 async def test_who_asks_while_somebody_does_gets_that_answer_and_who_asks_later_a_new_one(tmp_path: Path) -> None:
-    runner = Patient()
+    runner = FakeRunner(lambda _: done((CLIENT + SERVER + f"SlurmUser = u{len(runner.calls)}\n").encode()))
     asker = Sacctmgr(commands(runner, tmp_path))
     found: list[Limits | None] = []
 
