@@ -211,23 +211,28 @@ class Watcher:
                 if window is None:
                     if not forever:
                         return
-                    left = next_head(ledger, self._policy) - now
-                    if self._collector is None or not await self._collector.work(left):
-                        await self._wait(left)
+                    await self._rest(next_head(ledger, self._policy) - now)
                     continue
                 polled_last = window.head
-                fetched = await self._fetcher.fetch(window, ledger, rules)
-                if fetched is None:
-                    continue
-                ledger = fetched.ledger.settled(self._policy)
-                fetched = replace(fetched, ledger=ledger)
-                if not await _hand_over(send, fetched):
-                    return
+                async with anyio.create_task_group() as beside:
+                    if window.head:
+                        # What is read next must keep them, so nothing is read before they are known.
+                        beside.start_soon(self._slices.ask_limits, ledger, int(now))
+                    fetched = await self._fetcher.fetch(window, ledger, rules)
+                    if fetched is None:
+                        continue
+                    ledger = fetched.ledger.settled(self._policy)
+                    if not await _hand_over(send, replace(fetched, ledger=ledger)):
+                        return
                 if window.head:
                     polled = True
-                    await self._slices.ask_limits(ledger, int(now))
                     if forever:
                         ledger = await self._look_back(ledger, int(now))
+
+    async def _rest(self, seconds: float) -> None:
+        """Ask for usage until the next poll is due, or just wait."""
+        if self._collector is None or not await self._collector.work(seconds):
+            await self._wait(seconds)
 
     async def _wanted(self) -> list[Wanted]:
         """Return what backfills have left, by the store."""

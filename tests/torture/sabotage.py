@@ -93,12 +93,12 @@ SABOTAGES = {
     "ledger": Sabotage(
         "the ledger remembers what was asked, whether it was answered or not",
         "pipeline.py",
-        "                fetched = await self._fetcher.fetch(window, ledger, rules)\n",
-        "                await self._parts.database.write(lambda connection: ledger_store.save(connection,"
+        "                    fetched = await self._fetcher.fetch(window, ledger, rules)\n",
+        "                    await self._parts.database.write(lambda connection: ledger_store.save(connection,"
         " ledger_store.Completed(cluster=self.cluster, window=window, read_at=int(now),"
         " ledger=ledger.read(window.start, window.end, int(now)), rows=0, new=0, revised=0, rejected=0,"
         " seconds=0.0)))\n"
-        "                fetched = await self._fetcher.fetch(window, ledger, rules)\n",
+        "                    fetched = await self._fetcher.fetch(window, ledger, rules)\n",
     ),
     "residue": Sabotage(
         "after a crash, lines are written without a look at what stands in the file",
