@@ -11,6 +11,7 @@ import anyio
 from slurmwatchd.assembly import assembled
 from slurmwatchd.config import load
 from slurmwatchd.daemon import Daemon, Outside
+from slurmwatchd.process import ProcessRunner
 from slurmwatchd.simslurm import JobKey, SimCluster, install_commands
 from slurmwatchd.simslurm.rows import JobColumns
 from slurmwatchd.sinks.registry import sink_kinds
@@ -121,11 +122,15 @@ class Rig:
         return self.cluster.add_job(**given)
 
     @asynccontextmanager
-    async def daemon(self) -> AsyncIterator[Daemon]:
+    async def daemon(self, runner: ProcessRunner | None = None) -> AsyncIterator[Daemon]:
         """The daemon's parts, wired; nothing runs by itself."""
-        runner = QuickRunner(self.folder / "bin", self.cluster.path)
-        async with assembled(self.config, Outside(clock=self.clock, runner=runner)) as daemon:
+        outside = Outside(clock=self.clock, runner=runner or self.runner())
+        async with assembled(self.config, outside) as daemon:
             yield daemon
+
+    def runner(self) -> QuickRunner:
+        """What runs this cluster's commands."""
+        return QuickRunner(self.folder / "bin", self.cluster.path)
 
     async def once(self) -> None:
         """Start, read what is due, deliver it, stop."""

@@ -1,14 +1,12 @@
 """Slurmdbd's limits are asked for beside the first poll, and hold for all that is read after it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 
-from slurmwatchd.assembly import assembled
-from slurmwatchd.daemon import Outside
 from slurmwatchd.process import Completed, Spool
-from tests.integration.quick import QuickRunner
 from tests.integration.rig import WINDOW, Rig
 
 LIMIT = 3600
@@ -19,7 +17,7 @@ class Ordered:
     """A runner that holds back every answer of sacctmgr, or of the first window, until the test lets it go."""
 
     def __init__(self, rig: Rig, held: str) -> None:
-        self._inner = QuickRunner(rig.folder / "bin", rig.cluster.path)
+        self._inner = rig.runner()
         self._held = held
         self.asked_limits = anyio.Event()
         self.let_go = anyio.Event()
@@ -47,15 +45,19 @@ class Ordered:
         return await self._inner.run(argv, env=env, timeout_seconds=timeout_seconds, spool=spool)
 
 
+@asynccontextmanager
+async def _once(rig: Rig, runner: Ordered) -> AsyncIterator[None]:
+    """Start `once`; wait for its end on the way out."""
+    async with rig.daemon(runner) as daemon, anyio.create_task_group() as group:
+        group.start_soon(daemon.once)
+        yield
+
+
 async def test_limits_are_asked_while_sacct_still_answers_the_first_poll(tmp_path: Path) -> None:
     with Rig(tmp_path, poll=QUIET) as rig:
         rig.ended(10)
         runner = Ordered(rig, held="window")
-        async with (
-            assembled(rig.config, Outside(clock=rig.clock, runner=runner)) as daemon,
-            anyio.create_task_group() as group,
-        ):
-            group.start_soon(daemon.once)
+        async with _once(rig, runner):
             with anyio.fail_after(30):
                 await runner.asked_limits.wait()
             runner.let_go.set()
@@ -70,11 +72,7 @@ async def test_first_poll_is_stored_before_the_limits_are_known_and_all_after_it
         rig.ended(10, job_name="of the first poll")
         rig.ended(3 * 3600, job_name="older")
         runner = Ordered(rig, held="limits")
-        async with (
-            assembled(rig.config, Outside(clock=rig.clock, runner=runner)) as daemon,
-            anyio.create_task_group() as group,
-        ):
-            group.start_soon(daemon.once)
+        async with _once(rig, runner):
             with anyio.fail_after(30):
                 while rig.names() != ["of the first poll"]:  # noqa: ASYNC110 - nothing tells when
                     await anyio.sleep(0.02)
