@@ -154,5 +154,16 @@ FIELDS: dict[str, Callable[[Record], str]] = {
     "flags": _joined("flags", ","),
     "priority": _text("priority"),
     "container": _text("container"),
+    "mcslabel": _text("mcs_label"),
+    "reservationid": _text("reservation_id"),
+    "stdin": _text("std_in"),
+    "stdout": _text("std_out"),
+    "stderr": _text("std_err"),
+    "qosreq": _text("qos_req"),
+    "reqreservation": _text("req_reservation"),
+    "segmentsize": _text("segment_size"),
+    "originalsluid": _text("original_sluid"),
+    "exclusive": _text("exclusive"),
+    "oversubscribe": _text("oversubscribe"),
 }
 """sacct's fields, in lower case, to what makes them of a record."""

@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slurmwatchd import connector
 from slurmwatchd.connector import Question, Slurm, Totals, jobs_running_between
+from slurmwatchd.connector.stored import FIELDS
 from slurmwatchd.errors import StoreError
+from slurmwatchd.sources.fields import ASKED
 from slurmwatchd.store.database import open_database
 from slurmwatchd.store.jobs import Intake
 from tests.unit.attempts import NOW, batch, reading
@@ -138,6 +141,29 @@ async def test_slurm_is_filled_from_the_store_without_sacct(
         assert Slurm(99, store=store) == {}
         with pytest.raises(ValueError, match="the store does not have maxrss: only "):
             Slurm(5, store=store).load_keys("MaxRSS")
+
+
+async def test_slurm_has_what_newer_releases_say_from_the_store(tmp_path: Path) -> None:
+    said: dict[str, Any] = {
+        "mcs_label": "secret", "reservation_id": 17, "std_in": "/dev/null", "std_out": "/home/ada/%j.out",
+        "std_err": "/home/ada/%j.err", "qos_req": "high", "req_reservation": "maint", "segment_size": 4,
+        "original_sluid": "s2XYZ", "exclusive": "user", "oversubscribe": "NO",
+    }  # fmt: skip
+    expected = {
+        "mcslabel": "secret", "reservationid": "17", "stdin": "/dev/null", "stdout": "/home/ada/%j.out",
+        "stderr": "/home/ada/%j.err", "qosreq": "high", "reqreservation": "maint", "segmentsize": "4",
+        "originalsluid": "s2XYZ", "exclusive": "user", "oversubscribe": "NO",
+    }  # fmt: skip
+    async with open_database(tmp_path / "s.db") as database:
+        await (await Intake.load(database)).commit(batch(reading(8, **said), reading(9)))
+    slurm = Slurm("8,9", store=tmp_path / "s.db").load_keys(*expected)
+    assert {name: slurm["8"][name] for name in expected} == expected
+    assert {slurm["9"][name] for name in expected} == {""}
+
+
+def test_of_what_the_daemon_asks_for_only_amounts_are_not_there_in_sacct_words() -> None:
+    asked = {name.lower() for names in ASKED.values() for name in names[:1]}
+    assert asked - set(FIELDS) == {"reqtres", "alloctres", "timelimitraw"}
 
 
 async def test_running_between_from_the_store(path: Path) -> None:
