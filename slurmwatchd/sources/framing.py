@@ -42,7 +42,10 @@ class RowReader:
         self._width = len(fields)
         self.header: tuple[str, ...] = tuple(fields)
         """The names as sacct prints them, once it has."""
-        self._rest = b""
+        self._values: list[bytes] = []
+        """Of the row that is not whole yet, those that are."""
+        self._begun: list[bytes] = [b""]
+        """The pieces of the value after them: put together once, when its delimiter is in."""
         self._seen_header = False
         self.rows = 0
 
@@ -56,14 +59,17 @@ class RowReader:
         Raises:
             SacctOutputError: The header is not the one asked for, or a row does not end where it must.
         """
-        pieces = self._cut(self._rest + chunk)
+        if not self._ends_within(chunk):
+            self._begun.append(chunk)
+            return [[] for _ in range(self._width)]
+        pieces = self._values + self._cut(b"".join((*self._begun, chunk)))
         width = self._width
         end = (len(pieces) - 1) // width * width
         begin = 0
         if not self._seen_header and end:
             self._check_header(pieces[:width])
             begin = width
-        self._rest = self._delimiter.join(pieces[end:])
+        self._values, self._begun = pieces[end:-1], pieces[-1:]
         first = pieces[begin:end:width]
         if [value[:1] for value in first].count(b"\n") != len(first):
             wrong, value = next((n, value) for n, value in enumerate(first) if value[:1] != b"\n")
@@ -72,6 +78,21 @@ class RowReader:
             )
         self.rows += len(first)
         return [[value[1:] for value in first], *(pieces[begin + n : end : width] for n in range(1, width))]
+
+    def _ends_within(self, chunk: bytes) -> bool:
+        """Return whether a delimiter ends in a piece; what came before is searched only where one may begin."""
+        longest = len(self._delimiter) - 1
+        before = b""
+        for piece in reversed(self._begun):
+            if len(before) >= longest:
+                break
+            before = piece[-longest:] + before
+        return self._delimiter in before + chunk
+
+    @property
+    def _rest(self) -> bytes:
+        """What has been printed after the last whole row."""
+        return self._delimiter.join((*self._values, b"".join(self._begun)))
 
     def _cut(self, text: bytes) -> list[bytes]:
         """Cut at delimiters, a little at a time.

@@ -1,5 +1,7 @@
 """Rows are cut by counting a delimiter nobody knows beforehand, never by looking for line ends."""
 
+from unittest.mock import patch
+
 import pytest
 
 from slurmwatchd.errors import SacctOutputError
@@ -67,6 +69,17 @@ def test_output_in_single_bytes_gives_the_same_rows() -> None:
     reader.close()
     assert rows == [[b"7", b"new\nline", b"COMPLETED"], [b"8", b"\x1f", b"FAILED"]]
     assert reader.rows == 2
+
+
+def test_a_long_value_is_cut_once_however_many_pieces_it_comes_in() -> None:
+    output = printed((b"7", b"x" * 100_000, b"COMPLETED"), (b"8", b"train", b"FAILED"))
+    reader = RowReader(D, FIELDS)
+    with patch.object(RowReader, "_cut", autospec=True, side_effect=RowReader._cut) as cut:
+        rows = [row for index in range(0, len(output), 100) for row in fed(reader, output[index : index + 100])]
+    reader.close()
+    assert rows == [[b"7", b"x" * 100_000, b"COMPLETED"], [b"8", b"train", b"FAILED"]]
+    # At worst each delimiter comes in a piece of its own.
+    assert sum(len(call.args[1]) for call in cut.call_args_list) < 101_000
 
 
 @pytest.mark.parametrize(
