@@ -44,7 +44,15 @@ VALUE_MAX_CHARACTERS = 2_000
 TRACEBACK_MAX_CHARACTERS = 12_000
 """A longer traceback keeps its end, where the fault is."""
 
-_CHATTY = ("aiosqlite", "asyncio")
+_CHATTY = {
+    # Every query, and every turn of the event loop.
+    "aiosqlite": logging.INFO,
+    "asyncio": logging.INFO,
+    # Its own starting and stopping, which the daemon tells.
+    "uvicorn": logging.WARNING,
+}
+"""Libraries to the least of what they say that is of use here."""
+
 _PLAIN = re.compile(r"[^\s\"=\\]+")
 _OURS = ("ts", "level", "event", "logger", "exception", "exception_at", "traceback", "")
 _NO_KEY = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -76,8 +84,8 @@ def configure(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    for name in _CHATTY:  # their debug lines tell every query and every turn of the event loop
-        logging.getLogger(name).setLevel(max(logging.INFO, root.level))
+    for name, least in _CHATTY.items():
+        logging.getLogger(name).setLevel(max(least, root.level))
     logging.captureWarnings(capture=True)
 
 

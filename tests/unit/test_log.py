@@ -27,7 +27,7 @@ def root_logger_as_before() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(capture=False)
-    for name in ("aiosqlite", "asyncio"):
+    for name in ("aiosqlite", "asyncio", "uvicorn"):
         logging.getLogger(name).setLevel(logging.NOTSET)
     structlog.contextvars.clear_contextvars()
 
@@ -211,6 +211,15 @@ def test_sqlite_calls_are_not_told_at_debug() -> None:
     stream = logfmt_stream(level="debug")
     logging.getLogger("aiosqlite").debug("executing")
     assert stream.getvalue() == ""
+
+
+def test_the_web_server_tells_of_faults_and_not_of_its_own_starting() -> None:
+    stream = logfmt_stream()
+    logging.getLogger("uvicorn.error").info("Started server process [%d]", 7)
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    assert re.fullmatch(
+        r'ts=\S+ level=warning event="Invalid HTTP request received." logger=uvicorn.error\n', stream.getvalue()
+    )
 
 
 def test_what_is_bound_to_the_context_is_on_every_line() -> None:
