@@ -162,6 +162,7 @@ DEFAULT_SINKS: Mapping[str, Mapping[str, Any]] = {
 """The sinks where the configuration names none."""
 
 PROMETHEUS_SINK: Mapping[str, Any] = {"type": "prometheus"}
+PROMETHEUS_NAME = "prometheus"
 """The sink behind `/metrics`, which is there whenever the web server is, unless the file configures one."""
 
 
@@ -265,12 +266,13 @@ def _sinks(
         except ValidationError as error:
             faults += _faults(error, ("sinks", name), layers)
     has_web = not isinstance(merged.get("web"), Mapping) or merged["web"].get("listen", "default") != ""
-    if (
-        has_web
-        and "prometheus" in models
-        and "prometheus" not in {getattr(s, "type", "") for s in result.values()}
-    ):
-        result["prometheus"] = models["prometheus"].model_validate(PROMETHEUS_SINK)
+    types = {getattr(options, "type", "") for options in result.values()}
+    if has_web and "prometheus" in models and "prometheus" not in types:
+        if PROMETHEUS_NAME in result:
+            where = _source(("sinks", PROMETHEUS_NAME), layers)
+            faults.append(f"{where}: sinks.{PROMETHEUS_NAME}: this name is that of the sink behind /metrics")
+        else:
+            result[PROMETHEUS_NAME] = models["prometheus"].model_validate(PROMETHEUS_SINK)
     return result
 
 

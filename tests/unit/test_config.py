@@ -298,6 +298,13 @@ def test_two_sinks_on_one_file_are_a_mistake(file: Path, tmp_path: Path) -> None
     assert faults(file, text) == [f"{file}: sinks.b.path: {tmp_path}/jobs.jsonl is already used by sinks.a.path"]
 
 
+def test_the_name_of_the_sink_behind_metrics_is_taken(file: Path) -> None:
+    text = f'[sinks.prometheus]\ntype = "jsonl"\npath = "{file.parent}/jobs.jsonl"\n'
+    assert faults(file, text) == [f"{file}: sinks.prometheus: this name is that of the sink behind /metrics"]
+    assert list(read(file, text + '[web]\nlisten = ""\n').sinks) == ["prometheus"]
+    assert list(read(file, text + '[sinks.m]\ntype = "prometheus"\n').sinks) == ["prometheus", "m"]
+
+
 def test_a_sink_on_the_stores_file_is_a_mistake(file: Path) -> None:
     text = '[store]\npath = "/srv/jobs"\n[sinks.a]\ntype = "jsonl"\npath = "/srv/../srv/jobs"\n'
     assert faults(file, text) == [f"{file}: sinks.a.path: /srv/jobs is already used by store.path"]
