@@ -12,7 +12,7 @@ import click
 import orjson
 
 from slurmwatchd.assembly import assembled
-from slurmwatchd.cli.columns import table
+from slurmwatchd.cli import tables
 from slurmwatchd.cli.options import load_quietly, store_options
 from slurmwatchd.clock import rfc3339
 from slurmwatchd.config import Config
@@ -27,8 +27,7 @@ WAIT_SECONDS = 60.0
 
 _LOOK_SECONDS = 0.2
 _EMPTY = "the quarantine is empty"
-_KEY = ("JobIDRaw", "Submit")
-_HEAD = ("id", "cluster", "met", "job id, submit", "reason")
+_COLUMNS = [tables.Column(name) for name in ("id", "cluster", "observed", "job_id_raw", "submitted", "reason")]
 
 
 @click.group("quarantine")
@@ -102,7 +101,7 @@ async def _list(config: Config, as_json: bool) -> None:  # noqa: FBT001 - anyio.
                 for row in rows:
                     click.echo(orjson.dumps(_json(row)).decode())
             else:
-                click.echo(table(_HEAD, [_cells(row) for row in rows]))
+                tables.write_table(map(_shown, rows), _COLUMNS)
     if not count and not as_json:
         click.echo(_EMPTY)
 
@@ -119,10 +118,10 @@ def _json(row: Quarantined) -> dict[str, Any]:
     }
 
 
-def _cells(row: Quarantined) -> tuple[object, ...]:
-    values = dict(zip(row.fields, row.row, strict=False))
-    key = " ".join(values.get(name, b"").decode(errors="backslashreplace") or "-" for name in _KEY)
-    return row.id, row.cluster, rfc3339(row.observed), key, row.reason
+def _shown(row: Quarantined) -> dict[str, Any]:
+    """Return the columns of a table; job id and submission as sacct printed them, as they may be what is wrong."""
+    report = _json(row)
+    return {**report, "job_id_raw": report["row"].get("JobIDRaw"), "submitted": report["row"].get("Submit")}
 
 
 async def _retry_alone(config: Config, ids: Sequence[int] | None) -> tuple[int, int]:

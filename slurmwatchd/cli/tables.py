@@ -28,7 +28,7 @@ _STYLES = {
     "RESIZING": "yellow", "REVOKED": "yellow", "ok": "green", "warning": "yellow", "not configured": "yellow",
 }  # fmt: skip
 _TIMES = frozenset({"submit", "eligible", "start", "end", "time", "observed", "read_at"})
-_FLEXIBLE = frozenset({"name", "node_list", "nodes", "work_dir", "submit_line", "account", "partition", "text"})
+_FLEXIBLE = frozenset({"name", "node_list", "nodes", "work_dir", "submit_line", "account", "partition", "reason"})
 _TITLES = {"job_id": "job", "elapsed_seconds": "elapsed", "node_list": "nodes", "node_count": "count"}
 _SCALE = 1024
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import anyio
 import click
-import orjson
 
-from slurmwatchd.cli import EX_TEMPFAIL
+from slurmwatchd.cli import EX_TEMPFAIL, tables
 from slurmwatchd.cli.options import load_quietly, store_options, stretch_of, stretch_options
 from slurmwatchd.cli.progress import Progress
-from slurmwatchd.cli.verify_report import Report, cluster_report, difference, finding, text
+from slurmwatchd.cli.verify_report import Report, cluster_report, difference, finding, write
 from slurmwatchd.clock import SystemClock, rfc3339
 from slurmwatchd.config import Config
 from slurmwatchd.errors import FatalError, VerifyError
@@ -86,7 +85,10 @@ def command(
             raise
         # 1 says that there is a difference.
         raise VerifyError(str(error)) from error
-    click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode() if as_json else text(report))
+    if as_json:
+        tables.write_json(report)
+    else:
+        write(report)
     accounting = report.get("accounting", {"count": 0, "compared": True})
     if accounting["count"] or any(sink["count"] for sink in report["sinks"]):
         sys.exit(1)

@@ -1,18 +1,25 @@
-"""What `verify` found, for programs and for people."""
+"""What `verify` found, for programs and for people: those read times in their own zone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from slurmwatchd.cli.columns import table
+import click
+
+from slurmwatchd.cli import tables
+from slurmwatchd.cli.tables import Column, local_time
 from slurmwatchd.clock import rfc3339
+from slurmwatchd.printable import shown
 from slurmwatchd.verify.accounting import Difference, Tally, What
 from slurmwatchd.verify.lines import Finding
 from slurmwatchd.verify.scope import Scope, Span
 
 Report = dict[str, Any]
 """A part of what `--json` writes."""
+
+_MOMENTS = frozenset({What.NOT_IN_STORE, What.NOT_IN_SACCT, What.START, What.END})
+"""What differs in these is a time."""
 
 
 def cluster_report(name: str, scope: Scope, tally: Tally, stretch: Span) -> Report:
@@ -37,9 +44,8 @@ def _spans(spans: Sequence[Span]) -> list[Report]:
 
 def difference(found: Difference) -> Report:
     """Return a difference, its moments as text."""
-    moments = {What.NOT_IN_STORE, What.NOT_IN_SACCT, What.START, What.END}
     report = asdict(found)
-    for name in ("store", "sacct") if found.what in moments else ():
+    for name in ("store", "sacct") if found.what in _MOMENTS else ():
         report[name] = None if report[name] is None else rfc3339(report[name])
     report["submit"] = None if found.submit is None else rfc3339(found.submit)
     return report
@@ -52,58 +58,58 @@ def finding(found: Finding) -> Report:
     return report
 
 
-def text(report: Report) -> str:
-    """Write a report for people."""
-    parts = []
+def write(report: Report) -> None:
+    """Write a report for people to standard output."""
     if accounting := report.get("accounting"):
         for cluster in accounting["clusters"]:
-            parts += _cluster_text(cluster)
-        parts.append(f"store against sacct: {_plural(accounting['count'], 'difference')}")
-        parts += _listed(
-            accounting, ("cluster", "job_id", "submit", "what", "store", "sacct"),
-            ("cluster", "job", "submitted", "differs in", "store", "sacct"),
-        )  # fmt: skip
+            _write_cluster(cluster)
+        click.echo(f"store against sacct: {_plural(accounting['count'], 'difference')}")
+        _write_listed(accounting, map(_local, accounting["differences"]), "cluster,job_id,submit,what,store,sacct")
     for sink in report["sinks"]:
-        parts.append(
-            f"sink {sink['sink']}: {_plural(sink['events'], 'event')} must be there, "
+        click.echo(
+            f"sink {shown(sink['sink'])}: {_plural(sink['events'], 'event')} must be there, "
             f"{_plural(sink['lines'], 'line')} in {_plural(len(sink['files']), 'file')}: "
             f"{_plural(sink['count'], 'difference')}"
         )
         if sink["left_out"]:
-            parts.append(f"  {_plural(len(sink['left_out']), 'older file')} left out")
-        rows = [
-            {**row, "where": None if row["file"] is None else f"{Path(row['file']).name}:{row['line']}"}
-            for row in sink["differences"]
-        ]
-        parts += _listed(
-            {**sink, "differences": rows}, ("what", "id", "seq", "kind", "job_id", "where"),
-            ("what", "event", "seq", "kind", "job", "file:line"),
-        )  # fmt: skip
-    return "\n".join(parts)
+            click.echo(f"  {_plural(len(sink['left_out']), 'older file')} left out")
+        _write_listed(sink, map(_placed, sink["differences"]), "what,id,seq,kind,job_id,where")
 
 
-def _cluster_text(cluster: Report) -> list[str]:
-    lines = [f"cluster {cluster['cluster']}: {_plural(cluster['rows'], 'row')} of sacct compared"]
-    lines += [f"  ended {span['start']} to {span['end']}" for span in cluster["compared"]]
-    lines += [
-        f"  never read: {span['start']} to {span['end']} (`slurmwatchd backfill` reads what came before)"
-        for span in cluster["unread"]
-    ]
+def _write_cluster(cluster: Report) -> None:
+    click.echo(f"cluster {shown(cluster['cluster'])}: {_plural(cluster['rows'], 'row')} of sacct compared")
+    for span in cluster["compared"]:
+        click.echo(f"  ended {_between(span)}")
+    for span in cluster["unread"]:
+        click.echo(f"  never read: {_between(span)} (`slurmwatchd backfill` reads what came before)")
     if "young_from" in cluster:
-        lines.append(f"  from {cluster['young_from']} on: left to the next poll")
+        click.echo(f"  from {local_time(cluster['young_from'])} on: left to the next poll")
     if "purged_until" in cluster:
-        lines.append(f"  before {cluster['purged_until']}: purged by slurmdbd, or by [store] retain")
+        click.echo(f"  before {local_time(cluster['purged_until'])}: purged by slurmdbd, or by [store] retain")
     if cluster["quarantined"]:
-        lines.append(f"  {_plural(cluster['quarantined'], 'row')} in quarantine (`slurmwatchd quarantine list`)")
-    return lines
+        click.echo(f"  {_plural(cluster['quarantined'], 'row')} in quarantine (`slurmwatchd quarantine list`)")
 
 
-def _listed(report: Report, names: Sequence[str], head: Sequence[str]) -> list[str]:
-    rows = [[row[name] for name in names] for row in report["differences"]]
-    if not rows:
-        return []
-    more = report["count"] - len(rows)
-    return [table(head, rows), *([f"and {more} more (--limit)"] if more else [])]
+def _between(span: Report) -> str:
+    return f"{local_time(span['start'])} to {local_time(span['end'])}"
+
+
+def _local(row: Report) -> Report:
+    """Return a difference with what differs in it as a person reads it."""
+    if row["what"] not in _MOMENTS:
+        return row
+    return {**row, **{name: row[name] and local_time(row[name]) for name in ("store", "sacct")}}
+
+
+def _placed(row: Report) -> Report:
+    """Return a finding with the line it concerns."""
+    return {**row, "where": None if row["file"] is None else f"{Path(row['file']).name}:{row['line']}"}
+
+
+def _write_listed(report: Report, rows: Iterable[Report], columns: str) -> None:
+    listed = tables.write_table(rows, [Column(name) for name in columns.split(",")]) if report["count"] else 0
+    if more := report["count"] - listed:
+        click.echo(f"and {more} more (--limit)")
 
 
 def _plural(count: int, noun: str) -> str:

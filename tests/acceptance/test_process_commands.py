@@ -61,9 +61,11 @@ def test_verify_exits_0_beside_the_service_and_1_with_the_name_of_what_was_taken
 
         bad = daemon.run("verify", "--sink", "jobs")
         assert bad.returncode == 1
-        table = [line.split() for line in bad.stdout.splitlines()]
-        assert ["sim", "4"] in [line[:2] for line in table if "not in store" in " ".join(line)]
-        assert ["missing", gone["id"], "3", "job_ended", gone["job_id"], "-"] in table
+        table = [line.split("\t") for line in bad.stdout.splitlines()]
+        assert ["CLUSTER", "JOB", "SUBMIT", "WHAT", "STORE", "SACCT"] in table
+        assert [line[3:5] for line in table if line[:2] == ["sim", "4"]] == [["not in store", ""]]
+        assert ["WHAT", "ID", "SEQ", "KIND", "JOB", "WHERE"] in table
+        assert ["missing", gone["id"], "3", "job_ended", gone["job_id"], ""] in table
 
         found = json.loads(daemon.run("verify", "--sink", "jobs", "--json").stdout)
         assert [(d["job_id"], d["what"]) for d in found["accounting"]["differences"]] == [("4", "not in store")]
@@ -191,7 +193,7 @@ def test_quarantined_rows_are_listed_and_read_again_beside_the_service_and_witho
         daemon.start_ready()
         listed = run(daemon, ["quarantine", "list"])
         assert listed.returncode == 0
-        assert listed.stdout.splitlines()[1].split("  ")[-1].strip() == "Submit is b'Unknown', not a time"
+        assert listed.stdout.splitlines()[1].split("\t")[-1] == "Submit is b'Unknown', not a time"
         row = json.loads(run(daemon, ["quarantine", "list", "--json"]).stdout)
         assert (row["row"]["JobName"], row["row"]["Submit"], row["id"]) == ("no submit", "Unknown", 1)
 
