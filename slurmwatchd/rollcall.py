@@ -104,10 +104,10 @@ class RollCall:
                 for job_id_raw, submit, job_id, state, end in jobs
                 if end is None
             ]
-            await openjobs.gather(self._database, listed, first=first)
+            await openjobs.gather(self._database, self.cluster, listed, first=first)
             count, first = count + len(listed), False
         if first:
-            await openjobs.gather(self._database, (), first=True)
+            await openjobs.gather(self._database, self.cluster, (), first=True)
         await openjobs.conclude(self._database, self.cluster, now)
         await self._load()
         return count

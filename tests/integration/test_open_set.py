@@ -101,6 +101,22 @@ async def test_job_whose_end_slurmdbd_does_not_know_is_told_once_without_one(
         assert len(named(rig)) == 1
 
 
+async def test_job_without_an_end_that_is_listed_for_ever_is_told_once_however_little_the_store_retains(
+    tmp_path: Path,
+) -> None:
+    with Rig(tmp_path, poll=QUIET, store={"retain": "1h"}) as rig:
+        key = running(rig, "no end")
+        await rig.once()
+        rig.cluster.update_job(key, state="COMPLETED", time_end=UNKNOWN, time_eligible=START - 10_900)
+        for turn in range(4):
+            await passes(rig, 500)
+            # The newest attempt of all stays in the store.
+            rig.ended(5, job_name=f"other {turn}")
+            await passes(rig, 2500)
+        assert rig.names() == ["no end", "other 0", "other 1", "other 2", "other 3"]
+        assert rig.ask_store("SELECT count(*) FROM jobs WHERE job_id = '1'") == [(0,)]
+
+
 async def test_tasks_and_components_are_asked_for_by_their_own_names_since_their_submission(
     tmp_path: Path,
 ) -> None:

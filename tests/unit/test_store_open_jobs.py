@@ -26,7 +26,7 @@ def known(number: int) -> Known:
 async def listing(database: Database, now: int, *numbers: int, unknown_end: int = 0) -> None:
     """A listing of these, and perhaps of one that has ended at a time nobody knows."""
     listed = [Listed(number, SUBMIT, str(number), open=number != unknown_end) for number in numbers]
-    await openjobs.gather(database, listed, first=True)
+    await openjobs.gather(database, "sim", listed, first=True)
     await openjobs.conclude(database, "sim", now)
 
 
@@ -85,6 +85,23 @@ async def test_job_that_ended_at_a_time_nobody_knows_is_missing_at_once_and_only
         assert await missing(database, NOW + 35) == [1]
         await (await Intake.load(database)).commit(batch(reading(1, end=None)))
         await listing(database, NOW + 300, 1, unknown_end=1)
+        assert await openjobs.stand(database, "sim", grace=35, again=3600) == Roll(0, 0, None)
+        assert await missing(database, NOW + 9000) == []
+
+
+async def test_job_that_ended_at_a_time_nobody_knows_is_not_missing_again_once_the_store_has_pruned_it(
+    tmp_path: Path,
+) -> None:
+    async with store(tmp_path) as database:
+        await (await Intake.load(database)).commit(batch(reading(1, end=None)))
+        await listing(database, NOW, 1, unknown_end=1)
+        await database.write(lambda connection: connection.execute("DELETE FROM jobs"))
+        await openjobs.mark_asked(database, "sim", [], NOW + 100)
+        for days in (1, 9, 18):
+            await listing(database, NOW + days * 86400, 1, unknown_end=1)
+            assert await missing(database, NOW + days * 86400 + 9000) == []
+            assert await openjobs.stand(database, "sim", grace=35, again=3600) == Roll(0, 0, None)
+        await listing(database, NOW + 19 * 86400)
         assert await rows(database, "SELECT * FROM open_jobs") == []
 
 
@@ -101,9 +118,22 @@ async def test_job_that_is_missing_for_over_eight_days_is_forgotten(tmp_path: Pa
 async def test_other_clusters_are_left_alone(tmp_path: Path) -> None:
     async with store(tmp_path) as database:
         await listing(database, NOW, 1)
-        await openjobs.gather(database, [], first=True)
+        await openjobs.gather(database, "other", [], first=True)
         await openjobs.conclude(database, "other", NOW + 300)
         assert await openjobs.stand(database, "sim", grace=35, again=3600) == Roll(1, 0, None)
+
+
+async def test_listings_of_two_clusters_that_are_gathered_at_once_are_kept_apart(tmp_path: Path) -> None:
+    async with store(tmp_path) as database:
+        await openjobs.gather(database, "sim", [Listed(1, SUBMIT, "1", open=True)], first=True)
+        await openjobs.gather(database, "other", [Listed(1, SUBMIT, "1", open=False)], first=True)
+        await openjobs.gather(database, "sim", [Listed(2, SUBMIT, "2", open=True)], first=False)
+        await openjobs.gather(database, "other", [Listed(9, SUBMIT, "9", open=True)], first=False)
+        await openjobs.conclude(database, "sim", NOW)
+        await openjobs.conclude(database, "other", NOW + 1)
+        assert await rows(database, "SELECT cluster, job_id_raw, absent FROM open_jobs ORDER BY 1, 2") == [
+            ("other", 1, NOW + 1), ("other", 9, 0), ("sim", 1, 0), ("sim", 2, 0),
+        ]  # fmt: skip
 
 
 async def test_grace_is_one_poll_and_five_seconds(tmp_path: Path) -> None:
