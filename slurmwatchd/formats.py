@@ -197,23 +197,34 @@ def flat_lines(events: Iterable[Event], *, max_line_bytes: int) -> list[bytes]:
 
 
 def _shortened(line: bytes, limit: int) -> bytes:
-    """Cut the longest values until the line fits; names, numbers and the head always stay."""
+    """Cut the longest values until the line fits; the head always stays, and so do a usage's numbers."""
     fields: dict[str, Any] = orjson.loads(line)
     truncated: list[str] = []
     while len(line) > limit:
-        name = max((key for key in fields if key not in _NEVER_CUT), key=lambda key: _length(fields[key]))
-        excess = len(line) - limit + _MARK + len(name)
-        value = fields[name]
+        holder, name = max(_cuttable(fields), key=lambda place: _length(place[0][place[1]]))
+        told = name if holder is fields else f"usage.{name}"
+        excess = len(line) - limit + _MARK + len(told)
+        value = holder[name]
         if isinstance(value, str):
             # A character takes one to six bytes on the wire: cut by the average, at least one, and look again.
-            fields[name] = value[: -(1 + excess * len(value) // _length(value))]
+            holder[name] = value[: -(1 + excess * len(value) // _length(value))]
         else:
-            del fields[name]
-        if name not in truncated:
-            truncated.append(name)
+            del holder[name]
+        if told not in truncated:
+            truncated.append(told)
         fields["truncated"] = truncated
         line = orjson.dumps(fields) + b"\n"
     return line
+
+
+def _cuttable(fields: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Give what may be cut, as a mapping and a key of it; without it all a line is far shorter than any limit."""
+    for name, value in fields.items():
+        if name not in _NEVER_CUT and value != "":
+            yield fields, name
+    # The one part of a usage that has no bound: a text for each step and field that could not be parsed.
+    if "raw" in (usage := fields.get("usage", {})):
+        yield usage, "raw"
 
 
 def _length(value: Any) -> int:  # noqa: ANN401 - any JSON value

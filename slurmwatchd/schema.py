@@ -150,7 +150,8 @@ TAIL = (
     Field(
         "truncated",
         "[string]",
-        "texts cut, and other fields left out, because the line was too long even so; the store has all of it",
+        "texts cut, and other fields or `usage.raw` left out, because the line was too long even so; the store "
+        "has all of it",
     ),
 )
 
@@ -182,7 +183,7 @@ USAGE = (
     Field(
         "complete", "bool", "false where steps were still missing a quarter of an hour after the first question"
     ),
-    Field("raw", "texts", "step and field to text, for values that could not be parsed"),
+    Field("raw", "texts", "step and field to text, for values that could not be parsed: the first 1,000"),
 )
 
 STEP = (

@@ -7,6 +7,7 @@ DBIndex, so a requeued job's steps fall to the attempt they belong to.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import IO
 
 import anyio.to_thread
@@ -18,7 +19,8 @@ from slurmwatchd.sources.steprows import FIELDS, STEP_FIELDS, Key
 from slurmwatchd.usage import Asked, Measured, Told, summed
 
 MAX_STEPS = 1000
-"""So many steps of one attempt are told at most; all of them are in its sums."""
+"""So many steps of one attempt are told at most, and so many values that cannot be parsed; all of them are in its
+sums."""
 
 CLOCK_SECONDS = 3600
 """How far ahead of ours slurmctld's clock may be."""
@@ -72,8 +74,11 @@ class StepSource:
     def _sum(read: Iterable[tuple[Key, Measured]], wanted: Mapping[Key, Asked], found: dict[Key, Told]) -> None:
         for key, measured in read:
             attempt = wanted.get(key)
-            if attempt is not None:
-                found[key] = Told(usage=summed(attempt, measured), steps=measured.steps[:MAX_STEPS])
+            if attempt is None:
+                continue
+            unread = dict(islice((measured.raw or {}).items(), MAX_STEPS))
+            usage = summed(attempt, measured._replace(raw=unread))
+            found[key] = Told(usage=usage, steps=measured.steps[:MAX_STEPS])
 
 
 def list_arguments(attempts: Sequence[Asked], fields: Sequence[str], *, delimiter: str, now: int) -> list[str]:

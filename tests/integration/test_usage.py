@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from slurmwatchd import collecting
@@ -315,3 +316,21 @@ def _key(job: dict[str, Any]) -> tuple[int, int]:
 def _count(text: str, tres_id: str) -> int:
     counts = dict(item.split("=") for item in text.split(",") if item)
     return int(counts.get(tres_id, 0))
+
+
+async def test_hundreds_of_steps_that_cannot_be_read_make_a_line_that_fits_and_a_thousand_texts(
+    tmp_path: Path,
+) -> None:
+    # What an energy counter that ran below zero leaves in slurmdbd.
+    below_zero = "1=1000,2=900000,3=18446744073709547520,6=1000,7=1000000"
+    times = {"time_start": START - 60, "time_end": START - 6}
+    step = {"state": "COMPLETED", **times, "tres_usage_in_tot": below_zero}
+    job = {"state": "COMPLETED", "time_submit": START - 90, "time_start": START - 60, "time_end": START - 5}
+    with with_usage(tmp_path) as rig:
+        rig.cluster.add_attempt(job, dict.fromkeys(range(1200), step))
+        with anyio.fail_after(60):
+            await rig.once()
+        (told,) = usages(rig)
+        assert (told["usage"]["steps"], told["truncated"]) == (1200, ["usage.raw"])
+        kept = "SELECT count(*) FROM events, json_each(body, '$.usage.raw') WHERE kind = 'job_usage'"
+        assert rig.ask_store(kept) == [(1000,)]

@@ -222,6 +222,32 @@ def test_then_its_longest_text_is_cut_and_named() -> None:
     assert line["nodes_omitted"] is True
 
 
+def test_a_usage_keeps_its_numbers_and_loses_what_could_not_be_parsed() -> None:
+    unread = {f"{step}.TRESUsageInTot": "energy=18446744073709547520" for step in range(700)}
+    fields = {**wire(FINISHED), "usage": {"cpu_seconds": 1.5, "steps": 700, "complete": True, "raw": unread}}
+    long = event(kind=EventKind.JOB_USAGE, body=body(fields))
+    line = json.loads(flat(long, max_line_bytes=4096))
+    assert line["usage"] == {"cpu_seconds": 1.5, "steps": 700, "complete": True}
+    assert line["truncated"] == ["usage.raw"]
+    assert line["name"] == "arr"
+    exact = len(flat(long, max_line_bytes=1_000_000))
+    assert json.loads(flat(long, max_line_bytes=exact))["usage"]["raw"] == unread
+
+
+def test_a_line_of_nothing_but_long_values_ends_within_its_limit() -> None:
+    texts = ("name", "user", "account", "comment", "work_dir", "submit_line", "node_list", "job_id", "cluster")
+    record = FINISHED._replace(**dict.fromkeys(texts, "x" * 5000), flags=["y" * 300] * 100)
+    unread = {f"{step}.TRESUsageInTot": "z" * 50 for step in range(700)}
+    fields = {
+        **wire(record),
+        "usage": {"steps": 700, "complete": True, "raw": unread},
+        "steps": [{"id": "0"}] * 900,
+    }
+    line = flat(event(kind=EventKind.JOB_USAGE, body=body(fields), nodes=names(1000)), max_line_bytes=4096)
+    assert 3000 < len(line) <= 4096
+    assert {"usage.raw", "steps", "flags"} < set(json.loads(line)["truncated"])
+
+
 def test_a_cut_text_keeps_most_of_what_there_is_room_for() -> None:
     line = flat(event(FINISHED._replace(submit_line="x" * 50_000)), max_line_bytes=30_000)
     assert 29_800 < len(line) <= 30_000
