@@ -176,12 +176,13 @@ class Daemon:
             for fault in error.faults:
                 _log.error("configuration not reloaded", fault=fault)
         else:
-            self._apply(new)
+            self.apply(new)
         for delivery in self.deliveries:
             delivery.reopen()
         notifier.ready()
 
-    def _apply(self, new: Config) -> None:
+    def apply(self, new: Config) -> None:
+        """Go on by another configuration, as far as that needs no restart; say what does."""
         fixed = [
             name
             for name in ("slurm", "steps", "store", "sinks", "web")
@@ -190,9 +191,10 @@ class Daemon:
         if fixed:
             _log.warning("a restart is needed for the changes in some sections", sections=", ".join(fixed))
         configure(format=new.log.format, level=new.log.level)
-        for watcher in self.watchers:
-            watcher.reconfigure(rules_of(new))
+        # What needs a restart stays as it is for everybody: nobody may read again what the pruner has taken away.
         self.config = self.config.model_copy(update={"poll": new.poll, "log": new.log})
+        for watcher in self.watchers:
+            watcher.reconfigure(rules_of(self.config))
         self.metrics.reload_success.set(1)
         self.metrics.reload_time.set(self.outside.clock.now())
         _log.info("configuration reloaded")

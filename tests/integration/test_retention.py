@@ -74,6 +74,24 @@ async def test_what_was_pruned_is_never_read_again_whatever_asks_for_the_past(tm
         assert min(begins[-3:]) >= rig.now - 2 * DAY - 60
 
 
+async def test_reload_that_retains_more_reads_nothing_again_that_is_still_pruned_by_the_old_rule(
+    tmp_path: Path,
+) -> None:
+    poll = {"since": "5m", "reread": ["5m", "3h"], "open_set": "0s"}
+    with _rig(tmp_path, poll=poll, store={"path": str(tmp_path / "store.db"), "retain": "1h"}) as rig:
+        rig.ended(10, job_name="job 0")
+        async with rig.daemon() as daemon:
+            store = daemon.config.store.model_copy(update={"retain": 30 * DAY})
+            daemon.apply(daemon.config.model_copy(update={"store": store}))
+            for turn in range(1, 40):
+                await daemon.once()
+                if turn % 10 == 0:
+                    rig.ended(5, job_name=f"job {turn}")
+                rig.move(600)
+        assert _counts(rig, "jobs")["jobs"] < 4
+        assert rig.names() == ["job 0", "job 10", "job 20", "job 30"]
+
+
 def _forget_everything(rig: Rig) -> None:
     with closing(sqlite3.connect(rig.store)) as store:
         store.execute("DELETE FROM coverage")
