@@ -123,8 +123,9 @@ class Rebuilder:
             await told.remember(self.database, sinks, [line.id for line in batch], revisions)
         if not events:
             return 0
-        if span is None or first_seq == 1:
-            # All that the sink was ever told is in these files: what they lack, it was not told.
+        if span is None or first_seq == 1 or not is_new:
+            # What these files lack, the sink was not told: all it ever was told is in them, or this store knows
+            # what was told before, and reading does not begin anew.
             span = _Span(0, self._now() if span is None else span.newest)
         horizons = {cluster: self._horizon(known) for cluster, known in clusters.items()} if is_new else {}
         found = told.Readback(span.oldest, span.newest, events)

@@ -210,3 +210,20 @@ async def test_renamed_sink_does_not_write_again_what_its_file_has(tmp_path: Pat
         rig.ended(5, job_name="after")
         await rig.once()
         assert rig.names() == ["before 0", "before 1", "before 2", "after"]
+
+
+async def test_renamed_sink_whose_older_file_is_gone_is_told_of_a_record_that_shows_late(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        rig.ended(5, job_name="in the file that is gone")
+        await rig.once()
+        (tmp_path / "old").mkdir()
+        rig.file.rename(tmp_path / "old" / "jobs.jsonl.1")
+        rig.move(600)
+        rig.ended(5, job_name="in the file")
+        await rig.once()
+        rig.config = rig.config.model_copy(update={"sinks": {"other": rig.config.sinks["jobs"]}})
+        rig.move(30)
+        # It ended before the file's first event was seen, and slurmdbd shows it only now.
+        rig.ended(100, job_name="late")
+        await rig.once()
+        assert rig.names() == ["in the file", "late"]
