@@ -6,6 +6,7 @@ Lines of any format count that begin with an `id`; where one was cut off, or is 
 import bz2
 import gzip
 import lzma
+import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ _KINDS: dict[str, Callable[[Path], AbstractContextManager[Iterable[bytes]]]] = {
     ".xz": lzma.LZMAFile,
     ".bz2": bz2.BZ2File,
 }
+_MAX_INTEGER = (1 << 63) - 1
+"""SQLite's."""
+
 _UNREADABLE = {".zst", ".lz4", ".lzo", ".Z", ".zip"}
 
 _log = get_logger(__name__)
@@ -79,8 +83,22 @@ def lines(path: Path, others: Collection[Path] = ()) -> Iterator[Line]:
                     event = _parsed(line)
                     if event is not None:
                         yield event
-        except (EOFError, lzma.LZMAError) as error:
-            _log.warning("file is cut off", path=str(file), error=str(error))
+        except (EOFError, lzma.LZMAError, zlib.error) as error:
+            _warn_of_damage(file, error)
+        except OSError as error:
+            # Of gzip and bz2 that is also the error for what they cannot unpack; it has no number then.
+            if error.errno is not None:
+                error.filename = str(file)
+                raise
+            _warn_of_damage(file, error)
+
+
+def _warn_of_damage(file: Path, error: Exception) -> None:
+    _log.warning(
+        "file is damaged or cut off: what it holds from there on may be told again",
+        path=str(file),
+        error=str(error),
+    )
 
 
 def _plain(path: Path) -> AbstractContextManager[Iterable[bytes]]:
@@ -93,19 +111,24 @@ def _parsed(line: bytes) -> Line | None:
         identity = UUID(fields["id"]).bytes
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    seq, observed, revision = fields.get("seq"), fields.get("observed"), fields.get("revision")
+    observed = fields.get("observed")
     return Line(
         identity,
-        seq if isinstance(seq, int) else 0,
+        _number(fields.get("seq")) or 0,
         epoch(observed) if isinstance(observed, str) else None,
         _attempt(fields),
-        revision if isinstance(revision, int) else 1,
+        _number(fields.get("revision")) or 1,
     )
 
 
 def _attempt(fields: dict[str, Any]) -> tuple[str, int, int] | None:
-    cluster, job_id_raw, submit = fields.get("cluster"), fields.get("job_id_raw"), fields.get("submit")
-    if not isinstance(cluster, str) or not isinstance(job_id_raw, int) or not isinstance(submit, str):
+    cluster, job_id_raw, submit = fields.get("cluster"), _number(fields.get("job_id_raw")), fields.get("submit")
+    if not isinstance(cluster, str) or job_id_raw is None or not isinstance(submit, str):
         return None
     moment = epoch(submit)
     return None if moment is None else (cluster, job_id_raw, moment)
+
+
+def _number(value: object) -> int | None:
+    """Return a number that a store can have; a line may be anybody's."""
+    return value if isinstance(value, int) and 0 <= value <= _MAX_INTEGER else None

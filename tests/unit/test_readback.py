@@ -2,10 +2,12 @@
 
 import bz2
 import gzip
+import json
 import lzma
 import os
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -75,6 +77,41 @@ def test_compressed_file_that_was_cut_off_is_read_as_far_as_it_goes(
     (tmp_path / f"jobs.jsonl.1.{suffix}").write_bytes(compress(_text(*range(2000)))[:-20])
     (tmp_path / "jobs.jsonl").write_bytes(_text(5000))
     assert _seqs(tmp_path / "jobs.jsonl")[-1] == 5000
+
+
+@pytest.mark.parametrize("place", ["head", "middle"])
+@pytest.mark.parametrize("compress", [gzip.compress, lzma.compress, bz2.compress])
+def test_compressed_file_that_is_damaged_costs_no_other_file(
+    tmp_path: Path, compress: Callable[[bytes], bytes], place: str
+) -> None:
+    suffix = {gzip.compress: "gz", lzma.compress: "xz", bz2.compress: "bz2"}[compress]
+    packed = bytearray(compress(b"".join(_text(number) for number in range(4000))))
+    begin = 0 if place == "head" else len(packed) // 2
+    packed[begin : begin + 100] = bytes(byte ^ 0xFF for byte in packed[begin : begin + 100])
+    (tmp_path / f"jobs.jsonl.1.{suffix}").write_bytes(packed)
+    (tmp_path / "jobs.jsonl").write_bytes(_text(5000))
+    assert _seqs(tmp_path / "jobs.jsonl")[-1] == 5000
+
+
+def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    # Opening it works, and reading it does not.
+    (tmp_path / "jobs.jsonl").symlink_to("/proc/self/mem")
+    with pytest.raises(OSError, match="Input/output error") as raised:
+        _seqs(tmp_path / "jobs.jsonl")
+    assert raised.value.filename == str(tmp_path / "jobs.jsonl")
+
+
+def test_numbers_no_store_can_have_are_none(tmp_path: Path) -> None:
+    line = {
+        "id": str(UUID(int=7)),
+        "seq": 1 << 63,
+        "revision": -1,
+        "cluster": "c",
+        "submit": "2026-11-24T06:00:00Z",
+    }
+    (tmp_path / "jobs.jsonl").write_text(json.dumps({**line, "job_id_raw": 1 << 70}) + "\n", encoding="utf-8")
+    (found,) = lines(tmp_path / "jobs.jsonl")
+    assert (found.seq, found.revision, found.attempt) == (0, 1, None)
 
 
 def test_missing_file_holds_nothing(tmp_path: Path) -> None:
