@@ -28,6 +28,7 @@ from slurmwatchd.units import (
     DAY,
     HOUR,
     MINUTE,
+    check_file,
     format_duration,
     parse_duration,
     parse_whole_duration,
@@ -115,7 +116,7 @@ class StepsSection(Section):
 class StoreSection(Section):
     """The database between Slurm and the sinks."""
 
-    path: Path = DEFAULT_STORE
+    path: Annotated[Path, BeforeValidator(check_file)] = DEFAULT_STORE
     """The file; its folder is made if it is missing. Keep it on a local disk."""
     retain: WholeDuration = Field(400 * DAY, ge=HOUR)
     """How long attempts are kept after their end, or after a backfill found them; nothing older is read again."""

@@ -22,7 +22,29 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path | None:
     """Return the configuration file where none is named: the variable's, or the default one if it is there."""
     if named := environ.get(CONFIG_VARIABLE):
         return Path(named)
-    return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+    # A file that may not be looked for is not taken for one that is not there: reading it says what is wrong.
+    return DEFAULT_CONFIG if not _is_missing(DEFAULT_CONFIG) else None
+
+
+def real_path(store: Path) -> Path:
+    """Return a store's own name, whatever links lead to it."""
+    return Path(os.path.realpath(store))
+
+
+def lock_path(store: Path) -> Path:
+    """Return the file beside a store that says who has it; the same for every name of the store."""
+    path = real_path(store)
+    return path.with_name(f"{path.name}.lock")
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def read_config(path: Path) -> dict[str, Any]:

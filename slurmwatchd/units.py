@@ -2,26 +2,33 @@
 
 import ipaddress
 import re
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d|w)")
 MINUTE, HOUR, DAY = 60, 3600, 86400
 """In seconds."""
 
 _MAX_PORT = 65535
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_MAX_SECONDS = 36_525 * DAY
+_SECONDS = {"s": 1, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 
 
 def parse_duration(value: Any) -> float:  # noqa: ANN401 - whatever stands in the file
     """Read `"30s"`, `"15m"`, `"1.5h"` as seconds.
 
     Raises:
-        ValueError: It is no text, or has no unit.
+        ValueError: It is no text, has no unit, or is longer than a hundred years.
     """
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f'{value!r} is not a duration such as "30s", "15m", "2h" or "400d"')
-    return float(match[1]) * _SECONDS[match[2]]
+    # Exact: in binary, 1.1 hours are no whole number of seconds.
+    seconds = Decimal(match[1]) / 1000 if match[2] == "ms" else Decimal(match[1]) * _SECONDS[match[2]]
+    if seconds > _MAX_SECONDS:
+        raise ValueError(f"{value!r} is longer than {format_duration(_MAX_SECONDS)}")
+    return float(seconds)
 
 
 def parse_whole_duration(value: Any) -> int:  # noqa: ANN401 - whatever stands in the file
@@ -44,6 +51,17 @@ def format_duration(seconds: float) -> str:
     return f"{round(seconds * 1000, 6):.15g}ms"
 
 
+def check_file(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
+    """Return a path as it was given.
+
+    Raises:
+        ValueError: It is empty, or has no last part that could be a file's name.
+    """
+    if isinstance(value, str | Path) and not Path(value).name:
+        raise ValueError(f"{str(value)!r} names no file")
+    return value
+
+
 def split_texts(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
     """Read `a,b` from an environment variable as a list; a list stays one."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -56,7 +74,7 @@ def split_address(value: str) -> tuple[str, int]:
         ValueError: It is neither.
     """
     host, colon, port = value.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > _MAX_PORT:
+    if not colon or not re.fullmatch("[0-9]{1,5}", port) or int(port) > _MAX_PORT:
         raise ValueError(f"{value!r} is not an address with a port, such as 127.0.0.1:10025")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from slurmwatchd.locations import lock_path
 from slurmwatchd.units import split_address
 
 _TIMEOUT_SECONDS = 3.0
@@ -22,7 +23,7 @@ def running_pid(store: Path) -> int | None:
 
     /proc/locks is read instead of trying the lock: even for a moment it would turn away a daemon that starts.
     """
-    lock = store.with_name(store.name + ".lock")
+    lock = lock_path(store)
     try:
         inode = lock.stat().st_ino
         pid = int(lock.read_text(encoding="ascii").split()[0])

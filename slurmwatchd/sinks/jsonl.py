@@ -10,11 +10,11 @@ import fcntl
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import anyio.to_thread
 import orjson
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from slurmwatchd import formats
 from slurmwatchd.errors import SinkError, SinkFullError
@@ -24,6 +24,7 @@ from slurmwatchd.records import Event
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
 from slurmwatchd.sinks.readback import Line, lines
 from slurmwatchd.sinks.tail import Mark, Residue, find_by_mark, find_line, rotated_after
+from slurmwatchd.units import check_file
 
 MODE = 0o640
 
@@ -36,7 +37,7 @@ class JsonlOptions(SinkOptions):
     """A file of JSON lines."""
 
     type: Literal["jsonl"]
-    path: Path
+    path: Annotated[Path, BeforeValidator(check_file)]
     """The file. Its folder is made if it is missing; a rotated or removed file is made anew."""
     format: Literal["flat"] = "flat"
     """How an event is written."""

@@ -17,6 +17,7 @@ import aiosqlite
 import anyio
 
 from slurmwatchd.errors import StoreBusyError, StoreError
+from slurmwatchd.locations import lock_path
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
 from slurmwatchd.windows import Ledger, Stretch
@@ -142,7 +143,7 @@ async def ledger_of(store: Reader | Database, cluster: str) -> Ledger | None:
 def owner(path: Path) -> int | None:
     """Return the pid of who has the store, or had it last; None where nobody ever did."""
     try:
-        first = path.with_name(path.name + ".lock").read_bytes().partition(b"\n")[0].strip()
+        first = lock_path(path).read_bytes().partition(b"\n")[0].strip()
     except OSError:
         return None
     return int(first) if first.isdigit() else None

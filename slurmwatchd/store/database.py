@@ -13,6 +13,7 @@ import aiosqlite
 import anyio
 
 from slurmwatchd.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError
+from slurmwatchd.locations import real_path
 from slurmwatchd.log import get_logger
 from slurmwatchd.store import damage
 from slurmwatchd.store.lockfile import LockFile, State
@@ -183,6 +184,8 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
             folder cannot be written.
         StoreBusyError: It cannot be made ready now, for instance because its disk is full.
     """
+    # By its own name, or setting it aside would rename a link to it.
+    path = real_path(path)
     with LockFile(path) as lock_file:
         if lock_file.left is State.CORRUPT:
             _set_aside(path, lock_file, "damage was met while it was in use")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from slurmwatchd.errors import StoreError, StoreInUseError
+from slurmwatchd.locations import lock_path
 
 
 class State(StrEnum):
@@ -34,7 +35,7 @@ class LockFile:
     def __init__(self, store: Path) -> None:
         """Name the file; nothing is opened."""
         self._store = store
-        self._path = store.with_name(store.name + ".lock")
+        self._path = lock_path(store)
         self._descriptor = -1
         self.left = State.UNKNOWN
         """How the store was left by whoever had it before; then, how it is now."""

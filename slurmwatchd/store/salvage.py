@@ -3,6 +3,7 @@
 The attempts themselves are not among it. sacct has them, and what it says is the truth.
 """
 
+import re
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import closing
@@ -16,6 +17,7 @@ from slurmwatchd.store import told
 from slurmwatchd.store.database import Database
 
 _NOT_KEPT = ("last seq", "last room")
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 @dataclass(slots=True)
@@ -45,14 +47,20 @@ def read(aside: Path) -> Salvaged:
         return found
     with closing(store):
         found.meta = dict(_rows(store, "SELECT key, value FROM meta"))
-        ledgers = list(_rows(store, "SELECT cluster, horizon, watermark FROM horizons"))
+        ledgers = [
+            (cluster, horizon, watermark)
+            for cluster, horizon, watermark in _rows(store, "SELECT cluster, horizon, watermark FROM horizons")
+            if isinstance(cluster, str) and isinstance(horizon, int) and isinstance(watermark, int)
+        ]
         found.horizons = {cluster: horizon for cluster, horizon, _ in ledgers}
         found.watermark = min((watermark for _, _, watermark in ledgers), default=0)
         for sink, key, value in _rows(store, "SELECT sink, key, value FROM sink_state"):
             found.states.setdefault(sink, {})[key] = value
         positions = [seq for (seq,) in _rows(store, "SELECT seq FROM cursors")]
         positions += [seq for (seq,) in _rows(store, "SELECT seq FROM events ORDER BY seq DESC LIMIT 1")]
-        found.last_seq = max([int(found.meta.get("last seq", "0")), *positions])
+        kept = str(found.meta.get("last seq"))
+        positions += [int(kept)] if _NUMBER.fullmatch(kept) else []
+        found.last_seq = max((seq for seq in positions if isinstance(seq, int)), default=0)
     return found
 
 

@@ -27,7 +27,7 @@ def bind(address: str) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host or "0.0.0.0", port))  # noqa: S104 - ":10025" asks for every interface
+        listener.bind((host, port))
         listener.listen(128)
     except OSError as error:
         listener.close()

@@ -1,6 +1,8 @@
 """A store that was lost or damaged is made anew from sacct; what the files hold already is not written again."""
 
 import gzip
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,21 @@ async def test_reading_begins_where_the_damaged_store_began(tmp_path: Path) -> N
         assert rig.ask_store("SELECT horizon FROM horizons") == [(START - HOUR,)]
         assert rig.names() == ["early", "while it was down"]
         assert differences(rig.cluster, rig.records()) == []
+
+
+async def test_nonsense_in_what_is_left_of_a_damaged_store_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        await _three_then(rig)
+        with closing(sqlite3.connect(rig.store, isolation_level=None)) as store:
+            store.execute("UPDATE meta SET value = '3;' WHERE key = 'last seq'")
+            store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _damage_store(rig)
+        await rig.once()
+        rig.ended(5, job_name="afterwards")
+        await rig.once()
+        assert rig.names() == ["before 0", "before 1", "before 2", "afterwards"]
+        assert [record["seq"] for record in rig.records()][:3] == [1, 2, 3]
+        assert rig.ask_store("SELECT min(seq) FROM events") == [(4,)]
 
 
 async def test_lost_store_is_read_anew_from_as_far_back_as_records_may_be_late(tmp_path: Path) -> None:

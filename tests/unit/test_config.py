@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from slurmwatchd import locations
 from slurmwatchd.config import Config, load
 from slurmwatchd.errors import ConfigError
 from slurmwatchd.sinks.jsonl import JsonlOptions
@@ -308,6 +309,24 @@ def test_the_name_of_the_sink_behind_metrics_is_taken(file: Path) -> None:
 def test_a_sink_on_the_stores_file_is_a_mistake(file: Path) -> None:
     text = '[store]\npath = "/srv/jobs"\n[sinks.a]\ntype = "jsonl"\npath = "/srv/../srv/jobs"\n'
     assert faults(file, text) == [f"{file}: sinks.a.path: /srv/jobs is already used by store.path"]
+
+
+@pytest.mark.parametrize("path", ["", "/", "."])
+def test_a_path_that_names_no_file_is_a_mistake(file: Path, path: str) -> None:
+    text = f'[store]\npath = "{path}"\n[sinks.a]\ntype = "jsonl"\npath = "{path}"\n'
+    assert faults(file, text) == [
+        f"{file}: store.path: '{path}' names no file",
+        f"{file}: sinks.a.path: '{path}' names no file",
+    ]
+
+
+def test_a_default_file_that_may_not_be_looked_for_is_not_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = Path("/" + "x" * 300)
+    monkeypatch.setattr(locations, "DEFAULT_CONFIG", long)
+    with pytest.raises(ConfigError, match=f"{long}: cannot be read: File name too long"):
+        load(None, sink_options=MODELS, environ={})
+    monkeypatch.setattr(locations, "DEFAULT_CONFIG", Path("/dev/null/slurmwatchd.toml"))
+    assert list(load(None, sink_options=MODELS, environ={}).sinks) == ["jobs", "prometheus"]
 
 
 def test_two_sinks_cannot_fill_one_metrics_page(file: Path) -> None:

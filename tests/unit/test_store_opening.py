@@ -9,12 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import slurmwatchd.store
-from slurmwatchd.errors import StoreError
+from slurmwatchd.errors import StoreError, StoreInUseError
 from slurmwatchd.store.database import open_database
 from tests.unit.attempts import rows
-
-MIGRATIONS = Path(slurmwatchd.store.__file__).parent / "migrations"
 
 HOLDER = """
 import sys, anyio
@@ -39,7 +36,6 @@ def path(tmp_path: Path) -> Path:
 
 
 async def test_fresh_store_is_made_with_its_folder_and_bears_our_mark(path: Path) -> None:
-    newest = max(int(file.name[:4]) for file in MIGRATIONS.glob("*.sql"))
     async with open_database(path) as database:
         assert await rows(database, "PRAGMA application_id") == [(0x534C5744,)]
         newest = max(int(file.name[:4]) for file in MIGRATIONS.glob("*.sql"))
@@ -53,6 +49,22 @@ async def test_store_opened_again_keeps_what_it_holds(path: Path) -> None:
         await database.write(lambda connection: connection.execute("INSERT INTO meta VALUES ('a', 'b')"))
     async with open_database(path) as database:
         assert await rows(database, "SELECT key, value FROM meta") == [("a", "b")]
+
+
+async def test_store_under_two_names_is_one_store(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    async with open_database(link) as database:
+        await database.write(lambda connection: connection.execute("INSERT INTO meta VALUES ('a', 'b')"))
+        with pytest.raises(StoreInUseError, match=f"in use by another slurmwatchd, pid {os.getpid()}$"):
+            async with open_database(path):
+                pass
+    async with open_database(path) as database:
+        assert await rows(database, "SELECT key, value FROM meta") == [("a", "b")]
+    path.write_bytes(b"damaged" * 10_000)
+    async with open_database(link):
+        assert link.is_symlink()
+        assert (path.stat().st_size, link.stat().st_ino) == (link.stat().st_size, path.stat().st_ino)
 
 
 async def test_commits_wait_for_the_disk(path: Path) -> None:

@@ -34,6 +34,20 @@ def test_anything_else_is_no_duration_and_the_error_shows_it(value: object) -> N
     assert str(caught.value).startswith(repr(value))
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1.1h", 3960), ("4.1m", 246), ("0.7d", 60_480), ("2.2w", 1_330_560), ("0.001d", 86.4)]
+)  # fmt: skip
+def test_parts_of_a_unit_are_exact(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("value", ["36526d", "999999999999d", "999999999999w"])
+def test_a_duration_of_over_a_hundred_years_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match=f"'{value}' is longer than 36525d"):
+        parse_duration(value)
+    assert parse_duration("36525d") == 3_155_760_000
+
+
 def test_where_whole_seconds_are_needed_a_part_of_one_is_refused() -> None:
     assert parse_whole_duration("1.5h") == 5400
     assert parse_whole_duration("2000ms") == 2
