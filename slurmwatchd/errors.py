@@ -12,6 +12,7 @@
     │   │   ├── ScontrolError           scontrol failed for a whole batch
     │   │   └── process.TimedOutError   killed after its time; the sources make one of the above of it
     │   ├── SilenceError            sacct's answer cannot be all there is
+    │   ├── ClockError              this machine's clock is behind what was read already
     │   ├── StoreBusyError          the database is locked or cannot be written now
     │   │   └── StoreFullError          its disk, or the spool's, is full
     │   └── SinkError               a receiver cannot take events now
@@ -161,6 +162,10 @@ class SilenceError(TransientError):
         """Keep the reason; `text` tells it to a person."""
         self.reason = reason
         super().__init__(text)
+
+
+class ClockError(TransientError):
+    """The clock is behind the moment at which reading began: it is wrong now, or was wrong then."""
 
 
 class StoreBusyError(TransientError):

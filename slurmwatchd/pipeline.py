@@ -13,11 +13,12 @@ import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from slurmwatchd.breaker import Breaker
-from slurmwatchd.clock import Backoff
+from slurmwatchd.clock import Backoff, rfc3339
 from slurmwatchd.collecting import Collector
 from slurmwatchd.disks import Disks
 from slurmwatchd.doubt import Doubt
 from slurmwatchd.errors import (
+    ClockError,
     CommandError,
     SacctTimeoutError,
     SacctTooWideError,
@@ -250,7 +251,15 @@ class Watcher:
         return replace(rules, interval=math.inf) if once_polled else rules
 
     def _as_of(self, ledger: Ledger, now: int) -> Ledger:
-        """Return the ledger as it stands now: nothing ahead of the clock, nothing older than is kept."""
+        """Return the ledger as it stands now: nothing ahead of the clock, nothing older than is kept.
+
+        Raises:
+            ClockError: Reading began ahead of the clock.
+        """
+        if ledger.horizon > now:
+            # Which of the two is wrong, nobody can tell: to begin anew would tell of jobs that were told before.
+            began = rfc3339(ledger.horizon)
+            raise ClockError(f"the clock says {rfc3339(now)}, but reading began at {began}: set the clock right")
         ledger = self._roll_call.mark(ledger.until(now))
         return ledger if self._policy.retain is None else ledger.since(now - self._policy.retain)
 

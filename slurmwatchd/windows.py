@@ -170,14 +170,16 @@ class Ledger:
         return replace(self, stretches=_joined(self._without(start, end)))
 
     def until(self, now: int) -> "Ledger":
-        """Return the ledger without what a clock that has since gone back claims to have read ahead of now."""
-        if all(stretch.end <= now and stretch.read_at <= now for stretch in self.stretches):
+        """Return the ledger by a clock that has since gone back: nothing in it is ahead of now.
+
+        How far the clock was ahead is how far the newest reading is. Nobody knows since when, so every reading is
+        dated back by as much: then none counts for seconds that were still to come, and some are made once more.
+        """
+        ahead = max(0, *(stretch.read_at - now for stretch in self.stretches)) if self.stretches else 0
+        if not ahead and all(stretch.end <= now for stretch in self.stretches):
             return self
-        kept = [
-            Stretch(stretch.start, min(stretch.end, now), min(stretch.read_at, now))
-            for stretch in self.stretches
-            if stretch.start < now
-        ]
+        dated = [(stretch.start, stretch.end, stretch.read_at - ahead) for stretch in self.stretches]
+        kept = [Stretch(start, min(end, read_at if ahead else now), read_at) for start, end, read_at in dated]
         return replace(self, stretches=_joined(kept))
 
     def since(self, start: int) -> "Ledger":
@@ -258,7 +260,7 @@ def _head(ledger: Ledger, now: float, policy: Policy, *, poll: bool) -> Window |
     start = ledger.newest - policy.overlap
     if end - start > policy.slice_seconds:
         # Behind by more than a slice, or the very first poll: read the present now, the gap is a hole.
-        start = end - min(policy.slice_seconds, policy.overlap + int(policy.interval))
+        start = end - min(policy.slice_seconds, policy.overlap + int(min(policy.interval, policy.slice_seconds)))
         if not ledger.stretches and end - ledger.horizon <= policy.slice_seconds:
             start = ledger.horizon
     return Window(max(start, ledger.horizon), end, FoundBy.POLL, head=True)

@@ -1,5 +1,6 @@
 """The pages: `/`, `/metrics` and those below `/-/`. None of them asks the store or Slurm anything."""
 
+from collections.abc import Callable
 from html import escape
 
 import anyio.to_thread
@@ -66,7 +67,7 @@ def make_app(health: Health, registry: CollectorRegistry) -> Starlette:
         return HTMLResponse(_page(health), headers=_HEADERS)
 
     async def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        encode, content_type = _encoder(request.headers.get("accept", ""))
         # Rendering thousands of series takes tens of milliseconds, so it is done off the event loop.
         text = await anyio.to_thread.run_sync(encode, registry)
         return Response(text, media_type=content_type, headers=_HEADERS)
@@ -93,6 +94,15 @@ def make_app(health: Health, registry: CollectorRegistry) -> Starlette:
             Route("/-/status", state),
         ]
     )
+
+
+def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """Return what writes the metrics as a scraper wants them, and what that is called."""
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):
+        # A version that is no number is not to be had, like any other form that nobody writes.
+        return choose_encoder("")
 
 
 def _page(health: Health) -> str:

@@ -187,6 +187,15 @@ def test_a_backfill_without_the_service_that_is_killed_goes_on_and_delivers_ever
         assert daemon.run("verify", "--since", "71h", "--sink", "jobs").returncode == 0
 
 
+def test_backfill_makes_a_store_where_there_is_none(tmp_path: Path) -> None:
+    with watching(tmp_path) as daemon:
+        daemon.ended(60, job_name="now")
+        daemon.ended(7000, job_name="before")
+        ran = daemon.run("backfill", "--since", "4h")
+        assert ran.returncode == 0, ran
+        assert sorted(daemon.names()) == ["before", "now"]
+
+
 def test_quarantined_rows_are_listed_and_read_again_beside_the_service_and_without_it(tmp_path: Path) -> None:
     with watching(tmp_path) as daemon:
         daemon.ended(60, time_submit=0, job_name="no submit")

@@ -8,6 +8,8 @@ from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.process import DaemonProcess
 
 HOSTILE = "sacct: error: <script>alert(1)</script><img src=x onerror=alert(2)> \"'&amp; </table> \u202e"
@@ -99,6 +101,21 @@ def test_metrics_are_given_as_openmetrics_where_that_is_asked_for(tmp_path: Path
         connection.close()
         assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
         assert text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/openmetrics-text;version=abc", "text/plain;version=", ";", "\xff"]
+)
+def test_metrics_are_given_as_plain_text_where_nobody_could_write_what_is_asked_for(
+    tmp_path: Path, accept: str
+) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.start_ready()
+        connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=10)
+        connection.request("GET", "/metrics", headers={"Accept": accept})
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["content-type"][:10]) == (200, "text/plain")
+        connection.close()
 
 
 def test_metrics_tell_of_the_daemon_what_an_alert_needs(tmp_path: Path) -> None:

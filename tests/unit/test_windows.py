@@ -31,6 +31,12 @@ def test_a_first_poll_that_would_be_too_long_reads_the_present_and_leaves_the_pa
     assert due(ledger, NOW, POLICY) == Window(NOW - 10_000, NOW - 6400, FoundBy.POLL)
 
 
+def test_a_first_poll_that_nobody_asks_for_again_reads_one_slice() -> None:
+    # As for a backfill on a store that was never read.
+    once = replace(POLICY, interval=math.inf)
+    assert due(Ledger(NOW - 10_000), NOW, once) == Window(NOW - 3600, NOW, FoundBy.POLL, head=True)
+
+
 def test_between_two_polls_nothing_is_due() -> None:
     assert due(read_until_now(), NOW + 29.9, POLICY) is None
     assert next_head(read_until_now(), POLICY) == NOW + 30
@@ -162,12 +168,24 @@ def test_stretches_read_at_one_moment_become_one_and_others_stay_apart() -> None
 
 
 def test_a_clock_that_went_back_has_read_nothing_ahead_of_itself() -> None:
-    ledger = Ledger(0).read(0, 100, 100).read(100, 500, 500)
+    ledger = Ledger(0).read(0, 100, 400).read(100, 500, 500)
+    # It was ahead by 200 seconds, and perhaps from the beginning on.
     back = ledger.until(300)
-    assert back.stretches == (Stretch(0, 100, 100), Stretch(100, 300, 300))
+    assert back.stretches == (Stretch(0, 100, 200), Stretch(100, 300, 300))
     assert due(back, 330, POLICY) == Window(180, 330, FoundBy.POLL, head=True)
     assert ledger.until(500) is ledger
-    assert ledger.until(50).stretches == (Stretch(0, 50, 50),)
+    assert ledger.until(50).stretches == ()
+
+
+def test_what_a_clock_that_was_ahead_read_before_it_had_happened_is_read_again() -> None:
+    # Each stretch as it ended, by a clock that was 1,000 s ahead, and one of them once more 1,500 s later.
+    ledger = Ledger(0)
+    for end in range(1500, 3001, 500):
+        ledger = ledger.read(end - 500, end, end)
+    ledger = ledger.read(1000, 1500, 3000)
+    ledger = ledger.until(2000)
+    assert ledger.stretches == (Stretch(1000, 1500, 2000),)
+    assert due(ledger, 2000, POLICY) == Window(1380, 2000, FoundBy.POLL, head=True)
 
 
 def test_a_clock_that_went_back_behind_the_horizon_waits_for_it() -> None:
