@@ -167,7 +167,10 @@ class SystemProcessRunner:
     ) -> Completed:
         """See `ProcessRunner.run`."""
         started = time.monotonic()
-        stdout = _Stdout()
+        try:
+            stdout = _Stdout()
+        except OSError as error:
+            raise cannot_start(argv, error) from error
         collected = io.BytesIO()
         tail = StderrTail()
         try:

@@ -2,8 +2,7 @@
 
 import re
 
-from slurmwatchd.errors import SlurmNotFoundError
-from slurmwatchd.process import TimedOutError
+from slurmwatchd.errors import CommandError, SlurmNotFoundError
 from slurmwatchd.sources.commands import Commands
 
 _QUEUE = re.compile(rb"^DBD Agent queue size:\s*(\d+)\s*$", re.MULTILINE)
@@ -21,13 +20,13 @@ class Sdiag:
     async def queue_size(self) -> int | None:
         """Return how many messages for slurmdbd wait in slurmctld, or None where nobody tells.
 
-        `sdiag` prints it from 20.11 to 26.05; a slurmctld that is down, or a cluster that this machine cannot
-        reach, is no failure here.
+        `sdiag` prints it from 20.11 to 26.05; a slurmctld that is down, a cluster that this machine cannot reach,
+        or an sdiag that cannot be started is no failure here.
         """
         arguments = ["-M", self._cluster] if self._cluster else []
         try:
             done = await self._commands.run("sdiag", *arguments, timeout_seconds=_TIMEOUT_SECONDS)
-        except (TimedOutError, SlurmNotFoundError):
+        except (CommandError, SlurmNotFoundError):
             return None
         match = _QUEUE.search(done.stdout)
         return int(match[1]) if match and done.returncode == 0 else None

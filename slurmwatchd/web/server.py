@@ -1,16 +1,21 @@
 """The HTTP server as a task among others: bound before anything starts, and never touching signals."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from slurmwatchd.errors import ListenError
 from slurmwatchd.units import split_address
 
 _GRACE_SECONDS = 2
+
+REQUEST_SECONDS = 10.0
+"""A client that has not sent a whole request by then is cut off: it would keep a descriptor for ever."""
 
 
 def bind(address: str) -> socket.socket:
@@ -42,6 +47,24 @@ def url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class _Connection(H11Protocol):
+    """A connection that waits for its first request for a while only; uvicorn limits the pauses after it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._patience = self.loop.call_later(REQUEST_SECONDS, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._patience.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        if not self.cycle:
+            self.transport.close()
+
+
 class WebServer(uvicorn.Server):
     """Uvicorn without its signal handlers: SIGTERM and SIGINT are the supervisor's."""
 
@@ -50,6 +73,7 @@ class WebServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=_Connection,
                 log_config=None,
                 access_log=False,
                 lifespan="off",

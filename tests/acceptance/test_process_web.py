@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import resource
 import socket
 import threading
 from collections import Counter
@@ -160,4 +161,23 @@ def test_silent_clients_and_garbage_do_not_stop_pages_nor_the_end(tmp_path: Path
         assert scrapes == [200] * 8
         assert daemon.stop() == 0
         for connection in silent:
+            connection.close()
+
+
+def test_clients_that_ask_for_nothing_and_take_every_descriptor_are_cut_off_and_the_daemon_goes_on(
+    tmp_path: Path,
+) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.start_ready()
+        assert daemon.process is not None
+        _, most = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (60, most))
+        idle = [socket.create_connection(("127.0.0.1", daemon.port)) for _ in range(80)]
+        daemon.wait_until(lambda: b"Too many open files" in daemon.log.read_bytes(), "descriptors to run out")
+        daemon.ended(5, job_name="meanwhile")
+        # They are still open from here: it is the daemon that ends them.
+        daemon.wait_until(lambda: daemon.names() == ["meanwhile"], "the event")
+        daemon.wait_until(lambda: daemon.get("/-/ready")[0] == 200, "an answer")
+        assert daemon.process.poll() is None
+        for connection in idle:
             connection.close()
