@@ -5,7 +5,8 @@ the web server. How the parts are made is the business of `assembly.py`.
 """
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -152,7 +153,7 @@ class Daemon:
         self, scope: anyio.CancelScope, stop: anyio.Event, reload: Callable[[], Config]
     ) -> None:
         """SIGTERM and SIGINT stop, a second one without the drain; SIGHUP reloads."""
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        with _signals() as signals:
             async for number in signals:
                 if number == signal.SIGHUP:
                     await self._reload(reload)
@@ -246,6 +247,21 @@ async def _drain_one(delivery: Delivery) -> None:
         await delivery.drain()
     except TransientError as error:
         _log.warning("not everything was delivered", sink=delivery.name, error=str(error))
+
+
+@contextmanager
+def _signals() -> Iterator[AsyncIterator[signal.Signals]]:
+    try:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            yield signals
+    finally:
+        # The receiver leaves SIGHUP to end the process, and a damaged store is made anew in this one.
+        ignore_hangups()
+
+
+def ignore_hangups() -> None:
+    """Let a SIGHUP pass that comes while no daemon is there to obey it: there is nothing to read again."""
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def rules_of(config: Config) -> Policy:

@@ -1,6 +1,5 @@
 """`slurmwatchd run`: the service."""
 
-import signal
 from pathlib import Path
 
 import anyio
@@ -9,6 +8,7 @@ import click
 from slurmwatchd import supervisor
 from slurmwatchd.cli.options import config_options, load
 from slurmwatchd.cli.tuning import tune
+from slurmwatchd.daemon import ignore_hangups
 
 
 @click.command("run")
@@ -23,8 +23,7 @@ def command(path: Path | None, **flags: str | None) -> None:
 
     Exit codes: 0 stopped as asked; 1 it cannot run (store, address, sacct); 78 the configuration is wrong.
     """
-    # Until the daemon obeys it, a SIGHUP would end the process; there is nothing to read again yet.
-    signal.signal(signal.SIGHUP, lambda *_: None)
+    ignore_hangups()
     config = load(path, flags)
 
     async def serve() -> None:

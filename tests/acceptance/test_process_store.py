@@ -1,6 +1,7 @@
 """The real daemon and its store: damaged while it runs, lost, opened twice; and a clock that is set."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -76,7 +77,14 @@ def test_store_damaged_while_the_daemon_runs_is_made_anew_without_a_restart(tmp_
         spoil(daemon)
         for _ in range(20):
             daemon.ended()
-        daemon.wait_until(lambda: len(daemon.records()) == 70, "the events that ended since")
+
+        def all_are_told_whatever_logrotate_sends_meanwhile() -> bool:
+            for _ in range(10):
+                os.kill(pid, signal.SIGHUP)
+                time.sleep(0.005)
+            return len(daemon.records()) == 70
+
+        daemon.wait_until(all_are_told_whatever_logrotate_sends_meanwhile, "the events that ended since")
         daemon.wait_until(lambda: daemon.get("/-/ready")[0] == 200, "ready again")
         assert daemon.process.pid == pid
         rebuilt = daemon.samples("slurmwatchd_store_rebuilt_timestamp_seconds")[()]
