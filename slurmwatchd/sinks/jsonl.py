@@ -74,7 +74,7 @@ class JsonlSink:
             self._close()
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise SinkFullError(f"{self._path}: {error.strerror}: it goes on when there is room") from error
-            raise SinkError(f"{self._path}: {error.strerror}") from error
+            raise SinkError(f"{error.filename or self._path}: {error.strerror}") from error
         return {_STATE_KEY: self._written.encode()}
 
     def committed(self) -> None:
@@ -113,6 +113,8 @@ class JsonlSink:
         rotated = find_by_mark(self._path, mark)
         if rotated is None:
             _log.warning("the file written last is gone", sink=self._name, path=str(self._path))
+            # The next file may get its inode.
+            self._mark = None
             return due, None
         _log.info("file was rotated", sink=self._name, path=str(self._path), rotated=str(rotated))
         due, reached = self._settle_file(rotated, due, mark)
@@ -127,12 +129,12 @@ class JsonlSink:
 
     def _settle_file(self, path: Path, due: list[bytes], mark: Mark | None) -> tuple[list[bytes], Mark | None]:
         """Settle a rotated file from a mark on; without one, from where the first line due stands in it."""
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        descriptor, may_write = _open_rotated(path)
         try:
             offset = mark.offset if mark is not None else find_line(descriptor, due[0])
             if offset is None:
                 return due, None
-            due, offset = self._settle(descriptor, offset, due)
+            due, offset = self._settle(descriptor, offset, due, may_write=may_write)
             os.fdatasync(descriptor)
             return due, Mark.at(descriptor, offset)
         finally:
@@ -159,8 +161,12 @@ class JsonlSink:
             return 0
         return self._mark.offset
 
-    def _settle(self, descriptor: int, offset: int, due: list[bytes]) -> tuple[list[bytes], int]:
+    def _settle(
+        self, descriptor: int, offset: int, due: list[bytes], *, may_write: bool = True
+    ) -> tuple[list[bytes], int]:
         """Compare what stands behind an offset with what is due; complete a line that was cut off.
+
+        In a file that somebody has closed to us such a line stays as it is, and its event goes to the next file.
 
         Returns:
             What must still be written, and the offset up to which the file is accounted for.
@@ -172,14 +178,19 @@ class JsonlSink:
         due = due[taken:]
         if residue.is_exhausted or not due:
             return due, residue.offset
-        if residue.is_prefix_of(due[0]):
-            self._torn.inc()
-            _log.info("torn line completed", sink=self._name, id=_id_of(due[0]))
-            _write_all(descriptor, due[0][residue.remaining :])
-            return due[1:], residue.offset + len(due[0])
-        return self._pass_foreign(descriptor, residue, due)
+        if not residue.is_prefix_of(due[0]):
+            return self._pass_foreign(descriptor, residue, due, may_write=may_write)
+        self._torn.inc()
+        if not may_write:
+            _log.warning("a line cut off in a rotated file cannot be completed", sink=self._name)
+            return due, residue.offset
+        _log.info("torn line completed", sink=self._name, id=_id_of(due[0]))
+        _write_all(descriptor, due[0][residue.remaining :])
+        return due[1:], residue.offset + len(due[0])
 
-    def _pass_foreign(self, descriptor: int, residue: Residue, due: list[bytes]) -> tuple[list[bytes], int]:
+    def _pass_foreign(
+        self, descriptor: int, residue: Residue, due: list[bytes], *, may_write: bool
+    ) -> tuple[list[bytes], int]:
         """Deal with bytes that are not what is due: another program's, or ours under an older configuration.
 
         Events whose ids stand in them are not written again; a line without an end is ended.
@@ -197,7 +208,7 @@ class JsonlSink:
             known_ids=len(ids),
         )
         end = residue.offset + residue.remaining
-        if not residue.ends_a_line:
+        if may_write and not residue.ends_a_line:
             _write_all(descriptor, b"\n")
             end += 1
         return fresh, end
@@ -227,6 +238,21 @@ class JsonlSink:
 
 def _id_of(line: bytes) -> str:
     return str(orjson.loads(line)["id"])
+
+
+def _open_rotated(path: Path) -> tuple[int, bool]:
+    """Open a file that has another name by now; return whether it may be written, too.
+
+    Whoever rotates may close it to us, or keep it on a file system that is read only: most often nothing is to be
+    written there.
+    """
+    flags = os.O_APPEND | os.O_CLOEXEC
+    try:
+        return os.open(path, os.O_RDWR | flags), True
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+    return os.open(path, os.O_RDONLY | flags), False
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -1,6 +1,10 @@
 """The file is renamed, copied, truncated or removed by others, at the worst moments: each event is in it once."""
 
 import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -160,3 +164,60 @@ async def test_folder_that_was_removed_is_made_anew(tmp_path: Path) -> None:
     subject.path.parent.rmdir()
     await delivery.deliver(make_events(4, 4))
     assert _in(subject.path) == [4]
+
+
+@pytest.fixture
+def closed(subject: Jsonl) -> Iterator[Callable[[], None]]:
+    """Rotates the file and takes from us, and from root, the right to write it."""
+    rotated, chattr = subject.path.with_name("jobs.jsonl.1"), shutil.which("chattr")
+
+    def close() -> None:
+        subject.rotate()
+        rotated.chmod(0o440)
+        is_root = os.access(rotated, os.W_OK)
+        if is_root and (chattr is None or subprocess.run([chattr, "+i", rotated], check=False).returncode != 0):
+            pytest.skip("nothing is unwritable for root: there is no chattr, or not for this file system")
+
+    yield close
+    if chattr is not None and os.geteuid() == 0:
+        subprocess.run([chattr, "-i", rotated], check=False)
+
+
+async def test_rotated_file_that_is_closed_to_us_holds_nothing_up(
+    subject: Jsonl, closed: Callable[[], None]
+) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    await delivery.write(make_events(4, 6))
+    closed()
+    await delivery.deliver(make_events(4, 8))
+    assert _in(subject.path) == [7, 8]
+
+
+async def test_line_cut_off_in_a_file_that_is_closed_to_us_goes_to_the_next_one(
+    subject: Jsonl, closed: Callable[[], None]
+) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    await delivery.write(make_events(4, 6))
+    size = subject.path.stat().st_size
+    os.truncate(subject.path, size - 20)
+    closed()
+    await delivery.deliver(make_events(4, 7))
+    assert _in(subject.path) == [6, 7]
+    rotated = subject.path.with_name("jobs.jsonl.1").read_bytes()
+    assert len(rotated) == size - 20
+
+
+async def test_file_that_was_removed_is_not_said_to_be_truncated(
+    subject: Jsonl, caplog: pytest.LogCaptureFixture
+) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    subject.path.unlink()
+    await delivery.deliver(make_events(4, 5))
+    await delivery.deliver(make_events(6, 6))
+    assert _in(subject.path) == [4, 5, 6]
+    told = [record.getMessage() for record in caplog.records]
+    assert sum("gone" in line for line in told) == 1
+    assert not [line for line in told if "truncated" in line]
