@@ -4,8 +4,10 @@ Where there is no scontrol, ClusterShell knows the grammar. Known lists are the 
 is given only the others.
 """
 
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +17,12 @@ import anyio.to_thread
 from slurmwatchd.errors import NodelistError, ScontrolError, SlurmNotFoundError
 
 MAX_PROCESSES = 4
+
+SLOW_SECONDS = 10.0
+"""A scontrol that fails after so long hangs: it waits for a slurmctld that does not answer."""
+
+PAUSE_SECONDS = 300.0
+"""For so long nobody waits for one that hangs again."""
 
 _ONE_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """A list without brackets and commas names itself; nothing needs to be asked."""
@@ -60,10 +68,18 @@ class Expanded:
 class Expander:
     """Expands node lists, several processes at once."""
 
-    def __init__(self, scontrol: ExpandsBatches, *, max_processes: int = MAX_PROCESSES) -> None:
+    def __init__(
+        self,
+        scontrol: ExpandsBatches,
+        *,
+        max_processes: int = MAX_PROCESSES,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Prepare; nothing is run."""
         self._scontrol = scontrol
         self._limiter = anyio.CapacityLimiter(max_processes)
+        self._monotonic = monotonic
+        self._paused_until = -math.inf
 
     async def expand(self, nodelists: Iterable[str]) -> Expanded:
         """Expand distinct lists; a scontrol that is missing, hangs or fails holds nothing up."""
@@ -80,9 +96,8 @@ class Expander:
         async def one(batch: list[str]) -> None:
             nonlocal fallbacks
             async with self._limiter:
-                try:
-                    answer = await self._scontrol.expand(batch)
-                except (SlurmNotFoundError, ScontrolError):
+                answer = await self._ask(batch)
+                if answer is None:
                     fallbacks += 1
                     answer = await anyio.to_thread.run_sync(with_clustershell, batch)
             for text, result in answer.items():
@@ -95,6 +110,19 @@ class Expander:
             for batch in self._scontrol.batches(asked):
                 group.start_soon(one, batch)
         return Expanded(nodes, failed, fallbacks)
+
+    async def _ask(self, batch: Sequence[str]) -> dict[str, Nodes | NodelistError] | None:
+        """Have scontrol expand a batch; None where it cannot be run, fails, or hung not long ago."""
+        began = self._monotonic()
+        if began < self._paused_until:
+            return None
+        try:
+            return await self._scontrol.expand(batch)
+        except (SlurmNotFoundError, ScontrolError):
+            now = self._monotonic()
+            if now - began >= SLOW_SECONDS:
+                self._paused_until = now + PAUSE_SECONDS
+            return None
 
 
 def names_itself(text: str) -> bool:

@@ -103,7 +103,13 @@ class Watcher:
         self._roll_call = RollCall(cluster, parts.database, parts.metrics)
         self._fetcher = Fetcher(cluster, parts, self._roll_call)
         self._storer = Storer(
-            cluster, parts, self._settling, self._suspicion, self._roll_call, withhold=self._withhold
+            cluster,
+            parts,
+            self._settling,
+            self._suspicion,
+            self._roll_call,
+            withhold=self._withhold,
+            alive=lambda: self._tick(0),
         )
 
     def reconfigure(self, policy: Policy) -> None:

@@ -82,6 +82,7 @@ class Storer:
         roll_call: RollCall,
         *,
         withhold: Callable[[Ledger], Ledger],
+        alive: Callable[[], None],
     ) -> None:
         """Prepare.
 
@@ -92,6 +93,7 @@ class Storer:
             suspicion: Judges whether an answer can be all there is.
             roll_call: Takes the listings of open jobs.
             withhold: Makes of the ledger after a reading the one to save: without what must be read again.
+            alive: Called with each batch, as a sign of life: an answer may have hundreds.
         """
         self.cluster = cluster
         self._parts = parts
@@ -99,6 +101,7 @@ class Storer:
         self._suspicion = suspicion
         self._roll_call = roll_call
         self._withhold = withhold
+        self._alive = alive
 
     async def store(self, fetched: Fetched) -> Stored:
         """Take in an answer of any kind.
@@ -153,6 +156,7 @@ class Storer:
         return Stored(rows, total)
 
     async def _commit(self, fetched: Fetched, rows: Rows, completed: ledger_store.Completed | None) -> Committed:
+        self._alive()
         parts = self._parts
         observed = int(parts.clock.now())
         again = fetched.window.found_by is not FoundBy.BACKFILL

@@ -1,10 +1,13 @@
 """Each distinct node list is asked of scontrol once in the life of a store; a bad one costs only itself."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from slurmwatchd import nodelists
+from slurmwatchd.process import Completed, Spool, TimedOutError
 from tests.integration.rig import Rig
 from tests.sim_truth import differences
 
@@ -110,3 +113,44 @@ async def test_nodes_of_a_list_too_long_for_a_line_are_left_out_and_stay_in_the_
         assert record["node_list"] == "node[00001-09999]"
         assert rig.ask_store("SELECT node_count FROM nodelists") == [(9999,)]
         assert rig.ask_store("SELECT count(*) FROM nodelist_nodes") == [(9999,)]
+
+
+class _Hanging:
+    """A runner whose scontrol hangs for a minute of the rig's time, each time it is asked for nodes."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig, self._inner = rig, rig.runner()
+        self.stalled: set[str] = set()
+        self.look: Callable[[], list[str]] = list
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        timeout_seconds: float,
+        spool: Spool | None = None,
+    ) -> Completed:
+        """See `ProcessRunner.run`."""
+        if "hostnames" not in argv:
+            return await self._inner.run(argv, env=env, timeout_seconds=timeout_seconds, spool=spool)
+        self._rig.clock.move(timeout_seconds)
+        self.stalled |= set(self.look())
+        raise TimedOutError("scontrol gave no complete answer", argv=argv)
+
+
+async def test_a_scontrol_that_hangs_for_each_batch_of_a_long_answer_is_no_stuck_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if it hung for each batch, however long it is left alone in between.
+    monkeypatch.setattr(nodelists, "PAUSE_SECONDS", 0)
+    with Rig(tmp_path, slurm={"timeout": "1m"}) as rig:
+        with rig.cluster.batch():
+            for number in range(10_000):
+                rig.ended(number % 3000, nodelist=f"n[{number + 1}-{number + 2}]", nodes_alloc=2)
+        runner = _Hanging(rig)
+        async with rig.daemon(runner) as daemon:
+            runner.look = daemon.health.stalled
+            await daemon.once()
+        assert rig.ask_store("SELECT count(*) FROM jobs") == [(10_000,)]
+        assert runner.stalled == set()

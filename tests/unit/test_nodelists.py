@@ -46,6 +46,40 @@ async def test_lists_are_expanded_in_batches_and_put_together() -> None:
     assert sorted(scontrol.asked) == [["k[5-6]"], ["n[1-2]", "m[1-1]"]]
 
 
+class HangingScontrol(FakeScontrol):
+    """Fails after a minute, by a clock of its own."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(error=ScontrolError("killed"), size=1)
+        self.now = 1000.0
+        self._seconds = seconds
+
+    async def expand(self, nodelists: Sequence[str]) -> Answer:
+        self.now += self._seconds
+        return await super().expand(nodelists)
+
+
+async def test_a_scontrol_that_hangs_is_waited_for_once_in_five_minutes() -> None:
+    scontrol = HangingScontrol(60)
+    expander = Expander(scontrol, max_processes=1, monotonic=lambda: scontrol.now)
+    expanded = await expander.expand(["n[1-2]", "n[3-4]", "n[5-6]"])
+    assert expanded.nodes == {"n[1-2]": ("n1", "n2"), "n[3-4]": ("n3", "n4"), "n[5-6]": ("n5", "n6")}
+    assert (expanded.fallbacks, scontrol.asked, scontrol.now) == (3, [["n[1-2]"]], 1060)
+    scontrol.now += 299
+    await expander.expand(["n[7-8]"])
+    assert len(scontrol.asked) == 1
+    scontrol.now += 1
+    await expander.expand(["n[7-8]"])
+    assert len(scontrol.asked) == 2
+
+
+async def test_a_scontrol_that_fails_at_once_is_asked_again_for_each_batch() -> None:
+    scontrol = HangingScontrol(0.1)
+    expander = Expander(scontrol, max_processes=1, monotonic=lambda: scontrol.now)
+    await expander.expand(["n[1-2]", "n[3-4]"])
+    assert scontrol.asked == [["n[1-2]"], ["n[3-4]"]]
+
+
 async def test_a_single_host_names_itself_and_nobody_is_asked() -> None:
     scontrol = FakeScontrol()
     expanded = await Expander(scontrol).expand(["tux1", "node-07.cluster_a"])
