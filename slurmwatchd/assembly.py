@@ -50,17 +50,20 @@ class _Memory:
         await meta.put(self._database, key, value)
 
 
-async def _cluster_names(config: Config, scontrol: Scontrol, database: Database) -> dict[str, str]:
+async def _cluster_names(
+    config: Config, scontrol: Scontrol, sacctmgr: Sacctmgr, database: Database
+) -> dict[str, str]:
     """Return label to `-M` argument for each cluster to watch.
 
-    The local cluster's name is asked of scontrol once and kept, so that a slurmctld that is down changes no label.
+    The local cluster's name is asked for once and kept, so that a slurmctld that is down changes no label: of
+    scontrol, and where slurmctld does not answer, of a slurmdbd that knows one cluster only.
     """
     if config.slurm.clusters:
         return {name: name for name in config.slurm.clusters}
     key = f"local cluster: {config.slurm.conf}"
     name = await meta.get(database, key)
     if name is None:
-        name = await scontrol.cluster_name()
+        name = await scontrol.cluster_name() or await sacctmgr.only_cluster()
         if name is None:
             return {UNNAMED_CLUSTER: ""}
         await meta.put(database, key, name)
@@ -120,7 +123,8 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 delivery.wake()
 
         watchers: list[Watcher] = []
-        for name, argument in (await _cluster_names(config, scontrol, database)).items():
+        names = await _cluster_names(config, scontrol, Sacctmgr(commands), database)
+        for name, argument in names.items():
             sacct = Sacct(
                 commands,
                 timeout_seconds=config.slurm.timeout,

@@ -98,6 +98,11 @@ class Sacctmgr:
             cluster=self._cluster,
         )
 
+    async def only_cluster(self) -> str | None:
+        """Return the name of the one cluster that slurmdbd knows; None where there are several, or nobody tells."""
+        rows = await self.show("cluster", "format=cluster")
+        return rows[0][0] if rows is not None and len(rows) == 1 else None
+
     async def is_operator(self, limits: Limits) -> bool | None:
         """Tell whether slurmdbd shows this user everything, whatever its limits; None where nobody tells."""
         if self._user in {_ROOT, limits.slurm_user}:
