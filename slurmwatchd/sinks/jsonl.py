@@ -197,21 +197,21 @@ class JsonlSink:
         """
         ids = residue.ids()
         fresh = [line for line in due if _id_of(line) not in ids]
-        if not fresh:
-            return [], residue.offset
-        self._torn.inc()
-        _log.warning(
-            "unexpected bytes at the end of the file",
-            sink=self._name,
-            path=str(self._path),
-            bytes=residue.remaining,
-            known_ids=len(ids),
-        )
+        if fresh:
+            self._torn.inc()
+            _log.warning(
+                "unexpected bytes at the end of the file",
+                sink=self._name,
+                path=str(self._path),
+                bytes=residue.remaining,
+                known_ids=len(ids),
+            )
         end = residue.offset + residue.remaining
         if may_write and not residue.ends_a_line:
             _write_all(descriptor, b"\n")
             end += 1
-        return fresh, end
+        # Where all that is due is there, what is due next may be there too: it is looked for from here again.
+        return fresh, end if fresh else residue.offset
 
     def _open(self) -> None:
         """Have the file open that is at the path now, locked for us."""

@@ -150,7 +150,7 @@ class Residue:
         return line.startswith(os.pread(self._descriptor, self.remaining, self.offset))
 
     def ids(self) -> set[str]:
-        """Return the ids of the whole lines that remain, of any format that begins with one."""
+        """Return the ids of the lines that remain and are whole, but perhaps for the last one's end."""
         found = set()
         for line in self._lines():
             try:
@@ -171,6 +171,7 @@ class Residue:
             offset += len(chunk)
             *whole, rest = (rest + chunk).split(b"\n")
             yield from whole
+        yield rest
 
 
 def _fingerprint(descriptor: int, offset: int) -> str:

@@ -99,7 +99,7 @@ class Sacctmgr:
         )
 
     async def only_cluster(self) -> str | None:
-        """Return the name of the one cluster that slurmdbd knows; None where there are several, or nobody tells."""
+        """Return the name of the one cluster that slurmdbd knows; None where it has several, or none tells."""
         rows = await self.show("cluster", "format=cluster")
         return rows[0][0] if rows is not None and len(rows) == 1 else None
 

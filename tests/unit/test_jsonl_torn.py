@@ -1,11 +1,13 @@
 """A crash may leave a batch cut off at any byte: what is missing is appended, what is there stays as it is."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from slurmwatchd.errors import SinkError
+from slurmwatchd.records import Event
 from slurmwatchd.testing import make_event, make_events
 from tests.unit.subjects import Jsonl, delivery_to, disk_full, short_events
 
@@ -128,6 +130,24 @@ async def test_line_cut_off_under_another_limit_costs_a_broken_line_but_no_event
     await delivery.deliver([*wide, make_event(6)])
     assert _numbers(subject.path.read_bytes()) == [1, 2, 3, 4, 5, 6]
     assert max(len(line) for line in subject.path.read_bytes().splitlines()[4:]) < 4096
+
+
+@pytest.mark.parametrize("more", [(), (make_event(4),)], ids=["nothing more", "another"])
+async def test_line_that_lacks_only_its_end_is_ended_and_not_written_again_in_other_bytes(
+    tmp_path: Path, more: tuple[Event, ...]
+) -> None:
+    subject = Jsonl(tmp_path / "jobs.jsonl", max_line_bytes=30_000)
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 2))
+    wide = make_event(3, text="x" * 6000)
+    await delivery.write([wide])
+    os.truncate(subject.path, subject.path.stat().st_size - 1)
+    subject.max_line_bytes = 4096
+    await delivery.crash()
+    await delivery.deliver([wide, *more])
+    text = subject.path.read_bytes()
+    assert _numbers(text) == [1, 2, 3, *(event.seq for event in more)]
+    assert text.endswith(b"}\n")
 
 
 def _numbers(text: bytes) -> list[int]:
