@@ -22,6 +22,7 @@ import orjson
 
 from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.store import bodies, questions
+from slurmwatchd.store.access import uri_for_reading
 from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.questions import Question, Statement
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
@@ -252,7 +253,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise StoreError(f"{path}: {error.strerror}") from error
     with _errors(path):
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro",
+            uri_for_reading(path),
             uri=True,
             timeout=BUSY_TIMEOUT_SECONDS,
             isolation_level=None,

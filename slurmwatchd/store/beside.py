@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote
 
 import aiosqlite
 import anyio
 
 from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.locations import lock_path
+from slurmwatchd.store.access import uri_for_reading, uri_for_requests
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
 from slurmwatchd.windows import Ledger, Stretch
@@ -111,7 +111,8 @@ async def open_for_reading(path: Path) -> AsyncIterator[Reader]:
     Raises:
         StoreError: There is none, it cannot be read, or its schema is not this program's.
     """
-    async with _opened(path, "ro") as connection:
+    _must_exist(path)
+    async with _opened(path, uri_for_reading(path)) as connection:
         yield Reader(path, connection)
 
 
@@ -122,7 +123,8 @@ async def open_beside(path: Path) -> AsyncIterator[Requester]:
     Raises:
         StoreError: There is none, it cannot be written, or its schema is not this program's.
     """
-    async with _opened(path, "rw") as connection:
+    _must_exist(path)
+    async with _opened(path, uri_for_requests(path)) as connection:
         if not os.access(path, os.W_OK):
             raise StoreError(f"{path}: cannot be written by this user")
         await connection.execute("PRAGMA synchronous = FULL")
@@ -150,9 +152,7 @@ def owner(path: Path) -> int | None:
 
 
 @asynccontextmanager
-async def _opened(path: Path, mode: str) -> AsyncIterator[aiosqlite.Connection]:
-    _must_exist(path)
-    uri = f"file:{quote(str(path))}?mode={mode}"
+async def _opened(path: Path, uri: str) -> AsyncIterator[aiosqlite.Connection]:
     try:
         connection = await aiosqlite.connect(uri, uri=True, isolation_level=None)
     except sqlite3.Error as error:
