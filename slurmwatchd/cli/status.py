@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from slurmwatchd.cli import daemon_seen, tables
 from slurmwatchd.cli.options import configuration_of
 from slurmwatchd.cli.reading import open_store, store_options
 from slurmwatchd.cli.tables import Column
-from slurmwatchd.clock import rfc3339
+from slurmwatchd.clock import epoch, rfc3339
 from slurmwatchd.config import Config
 from slurmwatchd.printable import shown
 from slurmwatchd.store import telling
@@ -20,6 +21,12 @@ from slurmwatchd.units import spoken_duration
 
 NOT_RUNNING = 3
 TROUBLE = 4
+
+SILENT_INTERVALS = 5
+"""After so many polls without a complete reading, and the time one call may take, a cluster counts as failing."""
+
+WAITING_SECONDS = 300
+"""An event that a sink has not got after so long waits for something."""
 
 State = dict[str, Any]
 
@@ -33,8 +40,9 @@ _SINKS = "sink,position,waiting,lag_seconds,state"
 def command(config: Path | None, store: Path | None, *, as_json: bool) -> None:
     """Show what the daemon is doing: how far it has read, what its sinks have, what waits and what is wrong.
 
-    The store tells most of it, whether a daemon runs or not. What a running one says of itself (why a reading or a
-    delivery fails) is asked over HTTP, where it listens on this machine.
+    The store tells most of it, whether a daemon runs or not: also that a running one reads or delivers nothing any
+    more. What it says of itself (why a reading or a delivery fails) is asked over HTTP, where it listens on this
+    machine.
 
     Example: slurmwatchd status
 
@@ -58,6 +66,11 @@ def _state(store: StoreReader, config: Config, now: int) -> State:
     if told is not None and told["pid"] != pid:
         # Another daemon, with another store, has the address.
         told = None
+    readings = telling.readings(store)
+    clusters = [_cluster(reading, told, now) for reading in readings]
+    known = {reading.cluster for reading in readings}
+    if told is not None:
+        clusters += [_unread(name, own) for name, own in told["clusters"].items() if name not in known]
     state: State = {
         "running": pid is not None,
         "pid": pid,
@@ -67,23 +80,55 @@ def _state(store: StoreReader, config: Config, now: int) -> State:
         "stalled": told["stalled"] if told else [],
         "store": {
             "path": str(store.path),
-            "bytes": store.path.stat().st_size,
+            "bytes": _size(store.path),
             "schema": telling.schema(store),
             "attempts": telling.attempts(store),
             "newest_event": telling.newest(store),
         },
-        "clusters": [_cluster(reading, told, now) for reading in telling.readings(store)],
+        "clusters": clusters,
         "sinks": [_sink(position, config, told, now) for position in telling.positions(store)],
         "quarantine": _quarantine(store),
         "backfills": [_backfill(row) for row in telling.backfills(store)],
     }
-    state["wrong"] = [
-        *(f"not ready: {reason}" for reason in state["not_ready"]),
-        *(f"stuck: {loop}" for loop in state["stalled"]),
-        *(f"cluster {row['cluster']}: {row['error']}" for row in state["clusters"] if row["error"]),
-        *(f"sink {row['sink']}: {row['error']}" for row in state["sinks"] if row["error"]),
-    ]
+    if pid is not None:
+        _judge(state, config, now)
+    state["wrong"] = list(_wrong(state, silent_at=url if pid is not None and told is None else None))
     return state
+
+
+def _judge(state: State, config: Config, now: int) -> None:
+    """Say of a daemon that runs what the store shows and it does not say itself: that it does nothing any more."""
+    patience = SILENT_INTERVALS * config.poll.interval + config.slurm.timeout
+    for row in state["clusters"]:
+        last = row["last_reading"]
+        silent = 0 if last is None else now - (epoch(last["read_at"]) or now)
+        if not row["error"] and silent > patience:
+            row["error"] = f"no complete reading for {spoken_duration(silent)}"
+    for row in state["sinks"]:
+        if row["configured"] and not row["error"] and row["lag_seconds"] > WAITING_SECONDS:
+            row["error"] = f"an event waits for {spoken_duration(row['lag_seconds'])}"
+
+
+def _wrong(state: State, *, silent_at: str | None) -> Iterator[str]:
+    """Give what is wrong, a line each and nothing twice."""
+    if silent_at is not None:
+        yield f"the daemon does not answer at {silent_at}"
+    for reason in state["not_ready"]:
+        yield f"not ready: {reason}"
+    for loop in state["stalled"]:
+        yield f"stuck: {loop}"
+    for row in state["clusters"]:
+        if row["error"] and f"{row['cluster']}: {row['error']}" not in state["not_ready"]:
+            yield f"cluster {row['cluster']}: {row['error']}"
+    for row in state["sinks"]:
+        if row["error"]:
+            yield f"sink {row['sink']}: {row['error']}"
+
+
+def _size(path: Path) -> int:
+    """Return how many bytes the store has, with what was committed and is not in its own file yet."""
+    wal = path.with_name(f"{path.name}-wal")
+    return path.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
 
 
 def _cluster(reading: telling.Reading, told: State | None, now: int) -> State:
@@ -99,6 +144,13 @@ def _cluster(reading: telling.Reading, told: State | None, now: int) -> State:
         "error": own.get("error", ""),
         "daemon": own or None,
     }
+
+
+def _unread(cluster: str, own: State) -> State:
+    """Return what there is of a cluster of which nothing was ever read."""
+    error = own.get("error") or "the first reading is still going on"
+    unread = dict.fromkeys(("horizon", "read_up_to", "lag_seconds", "last_reading"))
+    return {"cluster": cluster, **unread, "holes": [], "error": error, "daemon": own}
 
 
 def _sink(position: telling.Position, config: Config, told: State | None, now: int) -> State:
@@ -140,15 +192,17 @@ def _write(state: State) -> None:
     )
     quarantine = state["quarantine"]
     newest = f", the newest of {tables.local_time(quarantine['newest'])}" if quarantine["newest"] else ""
-    click.echo(f"quarantine  {quarantine['rows']:,} rows{newest}")
+    rows = "1 row" if quarantine["rows"] == 1 else f"{quarantine['rows']:,} rows"
+    click.echo(f"quarantine  {rows}{newest}")
     click.echo()
-    tables.write_table([_cluster_row(row) for row in state["clusters"]], _columns(_CLUSTERS))
+    running = state["running"]
+    tables.write_table([_cluster_row(row, running=running) for row in state["clusters"]], _columns(_CLUSTERS))
     for row in state["clusters"]:
         for hole in row["holes"]:
             ends = f"{tables.local_time(hole['start'])} to {tables.local_time(hole['end'])}"
             click.echo(f"hole        {shown(row['cluster'])}: never read: {ends}")
     click.echo()
-    tables.write_table([_sink_row(row) for row in state["sinks"]], _columns(_SINKS))
+    tables.write_table([_sink_row(row, running=running) for row in state["sinks"]], _columns(_SINKS))
     for row in state["backfills"]:
         ends = f"{tables.local_time(row['start'])} to {tables.local_time(row['end'])}"
         click.echo(f"backfill    {shown(row['cluster'])}: {ends}, {row['done']:.0%} read")
@@ -160,7 +214,7 @@ def _columns(names: str) -> list[Column]:
     return [Column(name) for name in names.split(",")]
 
 
-def _cluster_row(row: State) -> State:
+def _cluster_row(row: State, *, running: bool) -> State:
     last = row["last_reading"]
     told = ""
     if last is not None:
@@ -168,12 +222,18 @@ def _cluster_row(row: State) -> State:
         told = f"{tables.local_time(last['read_at'])} ({last['found_by']}: {rows})"
     return {
         **row,
-        "read_up_to": tables.local_time(row["read_up_to"]),
+        "read_up_to": row["read_up_to"] and tables.local_time(row["read_up_to"]),
         "holes": len(row["holes"]),
         "last_reading": told,
-        "state": "failing" if row["error"] else "ok",
+        "state": _state_of(row, running=running),
     }
 
 
-def _sink_row(row: State) -> State:
-    return {**row, "state": "failing" if row["error"] else "ok" if row["configured"] else "not configured"}
+def _sink_row(row: State, *, running: bool) -> State:
+    return {**row, "state": _state_of(row, running=running) if row["configured"] else "not configured"}
+
+
+def _state_of(row: State, *, running: bool) -> str:
+    if not running:
+        return "stopped"
+    return "failing" if row["error"] else "ok"

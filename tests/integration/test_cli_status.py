@@ -1,6 +1,8 @@
 """`status`: what the store and a running daemon say, and the exit codes that tell them apart."""
 
 import json
+import re
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from slurmwatchd.cli import daemon_seen
+from slurmwatchd.store.lockfile import LockFile
 from tests.acceptance.process import DaemonProcess
 from tests.integration.asked import run
 from tests.integration.rig import Rig
@@ -79,8 +82,47 @@ def test_holes_sinks_that_are_behind_quarantine_and_backfills_are_told(
     assert [(row["id"], row["done"]) for row in told["backfills"]] == [(1, 0.25)]
     text = run("status", "--config", config, "--store", store).out
     assert "hole        sim: never read: 2026-11-24 04:00:00 to 2026-11-24 05:00:00\n" in text
-    assert "quarantine  1 rows, the newest of 2026-11-24 06:00:00\n" in text
+    assert "quarantine  1 row, the newest of 2026-11-24 06:00:00\n" in text
     assert "backfill    sim: 2026-11-18 11:06:40 to 2026-11-23 02:13:20, 25% read\n" in text
+
+
+def test_a_daemon_that_neither_reads_nor_delivers_is_exit_4_though_it_does_not_say_so(
+    filled: Rig, config: Path, tmp_path: Path
+) -> None:
+    store = copied(filled, tmp_path, "UPDATE cursors SET seq = 7")
+    with LockFile(store):
+        ran = run("status", "--config", config, "--store", store)
+    assert ran.code == 4
+    days = r"\d+d\d+h"
+    assert re.search(f"^wrong       cluster sim: no complete reading for {days}$", ran.out, re.MULTILINE)
+    assert re.search(f"^wrong       sink jobs: an event waits for {days}$", ran.out, re.MULTILINE)
+    assert ran.out.count("\nwrong ") == 2
+    assert [line.split("\t")[-1] for line in ran.out.splitlines() if line.startswith(("sim", "jobs"))] == [
+        "failing",
+        "failing",
+    ]
+
+
+def test_a_daemon_that_hangs_is_exit_4(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.start_ready()
+        daemon.signal(signal.SIGSTOP)
+        ran = daemon.run("status")
+        assert (ran.returncode, ran.stdout.splitlines()[-1]) == (
+            4,
+            f"wrong       the daemon does not answer at http://127.0.0.1:{daemon.port}",
+        )
+
+
+def test_a_cluster_that_was_never_read_is_listed(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.cluster.set_slurmdbd_down()
+        daemon.start()
+        daemon.wait_until(lambda: "sacct failed" in daemon.get("/-/ready")[1], "the first failure")
+        ran = daemon.run("status")
+        assert ran.returncode == 4
+        assert "\nsim\t\t\t0\t\tfailing\n" in ran.stdout
+        assert ran.stdout.count("\nwrong ") == 1
 
 
 def test_a_daemon_that_runs_is_exit_0_and_one_in_trouble_exit_4(tmp_path: Path) -> None:
