@@ -66,7 +66,7 @@ class Metrics:
             "records_total", "Attempts seen for the first time, by what found them.", [*cluster, "found_by"]
         )
         self.revisions = counter("revisions_total", "Attempts that changed after they were sent.", cluster)
-        self.quarantined = counter("quarantined_rows_total", "Rows that cannot be keyed.", cluster)
+        self.quarantined = counter("quarantined_rows_total", "Rows that cannot be keyed, each once.", cluster)
         self.unsettled = gauge("unsettled_rows", "Rows slurmdbd has not finished writing, waited for.", cluster)
         self.unparsed = counter(
             "unparsed_values_total", "Values of records that were kept as raw text, repeats included.", cluster

@@ -178,6 +178,13 @@ class Storer:
             )
             committed = await parts.intake.commit(batch, completed)
         self._count(committed, readings, expanded, fetched.window.found_by)
+        if committed.quarantined:
+            _log.warning(
+                "rows that cannot be keyed are in quarantine: see `slurmwatchd quarantine list`",
+                cluster=self.cluster,
+                rows=committed.quarantined,
+                reasons="; ".join(sorted({row.reason for row in rows.rejected})[:3]),
+            )
         if committed.new or committed.revised:
             parts.metrics.store_seq.set(committed.seq)
             parts.committed()
@@ -203,7 +210,7 @@ class Storer:
         metrics.rows.labels(name).inc(len(readings) + committed.rejected)
         metrics.records.labels(name, found_by).inc(committed.new)
         metrics.revisions.labels(name).inc(committed.revised)
-        metrics.quarantined.labels(name).inc(committed.rejected)
+        metrics.quarantined.labels(name).inc(committed.quarantined)
         metrics.unparsed.labels(name).inc(sum(map(len, filter(None, readings.columns["raw"]))))
         metrics.scontrol_failures.labels(name).inc(expanded.fallbacks)
         metrics.nodelist_failures.labels(name).inc(len(expanded.failed))

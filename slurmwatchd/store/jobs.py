@@ -62,11 +62,20 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """What a transaction did: counts of attempts, and the newest event's position."""
+    """What a transaction did.
+
+    Attributes:
+        new: Attempts that were not in the store.
+        revised: Attempts that had changed.
+        rejected: Rows that cannot be keyed, those met before too.
+        quarantined: Those of them that were not in quarantine.
+        seq: The newest event's position.
+    """
 
     new: int = 0
     revised: int = 0
     rejected: int = 0
+    quarantined: int = 0
     seq: int = 0
 
     def __add__(self, other: "Committed") -> "Committed":
@@ -75,6 +84,7 @@ class Committed:
             new=self.new + other.new,
             revised=self.revised + other.revised,
             rejected=self.rejected + other.rejected,
+            quarantined=self.quarantined + other.quarantined,
             seq=max(self.seq, other.seq),
         )
 
@@ -177,12 +187,16 @@ class Intake:
         return count
 
     async def _write(self, connection: aiosqlite.Connection, batch: Batch) -> tuple[Committed, _Plan]:
+        quarantined = 0
         if batch.rejected:
-            await quarantine.keep(connection, batch.cluster, batch.rejected, observed=batch.observed)
+            quarantined = await quarantine.keep(connection, batch.cluster, batch.rejected, observed=batch.observed)
         if batch.released:
             await quarantine.release(connection, batch.released)
         if not batch.readings:
-            return Committed(rejected=len(batch.rejected), seq=self.last_seq), _Plan()
+            return (
+                Committed(rejected=len(batch.rejected), quarantined=quarantined, seq=self.last_seq),
+                _Plan(),
+            )
         layout = await _layout_id(connection, batch.slots)
         ids = await nodelists.keep(connection, set(batch.readings.columns["node_list"]) - {None}, batch.expanded)
         existing = await _existing(connection, batch)
@@ -208,6 +222,7 @@ class Intake:
             new=len(plan.jobs),
             revised=len(plan.updates),
             rejected=len(batch.rejected),
+            quarantined=quarantined,
             seq=self._next_seq + plan.told - 1,
         )
         return committed, plan

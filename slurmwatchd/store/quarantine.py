@@ -52,12 +52,13 @@ class Quarantined:
 
 async def keep(
     connection: aiosqlite.Connection, cluster: str, rejected: Sequence[Rejected], *, observed: int
-) -> None:
-    """Write rows that have no key; the same row read again stands there once."""
-    await connection.executemany(
-        "INSERT OR IGNORE INTO quarantine (cluster, observed, reason, fields, row) VALUES (?, ?, ?, ?, ?)",
-        [(cluster, observed, row.reason, " ".join(row.fields), SEPARATOR.join(row.row)) for row in rejected],
-    )
+) -> int:
+    """Write rows that have no key, and return how many are new: the same row read again stands there once."""
+    rows = [(cluster, observed, row.reason, " ".join(row.fields), SEPARATOR.join(row.row)) for row in rejected]
+    async with connection.executemany(
+        "INSERT OR IGNORE INTO quarantine (cluster, observed, reason, fields, row) VALUES (?, ?, ?, ?, ?)", rows
+    ) as cursor:
+        return cursor.rowcount
 
 
 async def release(connection: aiosqlite.Connection, ids: Iterable[int]) -> None:

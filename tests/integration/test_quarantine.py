@@ -4,6 +4,9 @@ from contextlib import closing
 from pathlib import Path
 from sqlite3 import connect
 
+import pytest
+from prometheus_client import generate_latest
+
 from slurmwatchd.daemon import Daemon
 from slurmwatchd.store import quarantine
 from tests.integration.rig import Rig
@@ -44,6 +47,23 @@ async def retry(daemon: Daemon) -> list[int]:
 
 def rig_now(daemon: Daemon) -> int:
     return int(daemon.outside.clock.now())
+
+
+async def test_a_row_without_a_key_is_counted_and_told_once_however_often_it_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Rig(tmp_path) as rig:
+        rig.ended(30, job_name="no submit", time_submit=0)
+        async with rig.daemon() as daemon:
+            for _ in range(4):
+                await daemon.once()
+                rig.move(30)
+            scraped = generate_latest(daemon.metrics.registry).decode()
+        assert 'slurmwatchd_quarantined_rows_total{slurm_cluster="sim"} 1.0\n' in scraped
+        assert rig.ask_store("SELECT count(*) FROM quarantine") == [(1,)]
+        told = [line for line in (r.getMessage() for r in caplog.records) if "in quarantine" in line]
+        assert len(told) == 1
+        assert "Submit is b'Unknown', not a time" in told[0]
 
 
 async def test_a_row_that_can_be_keyed_now_is_an_event_and_out_of_the_quarantine(tmp_path: Path) -> None:
