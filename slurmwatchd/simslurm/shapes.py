@@ -179,14 +179,15 @@ class Shaper:
             attempt.columns["failed_node"] = self.nodelist(1)
         if self._random.random() < self._late:
             attempt.late = 1 + self._seconds(30)
-        self._add_steps(attempt)
+        self._draw_steps(attempt)
         return attempt
 
     def _canceller(self, columns: JobColumns) -> int:
         return 0 if self._random.random() < _ROOT_CANCELS else columns["id_user"]
 
-    def _add_steps(self, attempt: Attempt) -> None:
-        """Draw steps that together use a part of what the attempt has."""
+    def _draw_steps(self, attempt: Attempt) -> None:
+        """Draw steps that together use a part of what the attempt has; those drawn before are none any more."""
+        attempt.steps.clear()
         random = self._random
         cpus = attempt.columns["cpus_req"]
         count = random.choice((0, 0, 1, 1, 1, 2, 5))
@@ -244,6 +245,7 @@ class Shaper:
         parts = [self._started(same) for _ in range(self._random.randint(2, 3))]
         for offset, part in enumerate(parts):
             part.component, part.wait, part.run = offset, parts[0].wait, parts[0].run
+            self._draw_steps(part)
         return parts
 
     def _requeued(self) -> list[Attempt]:
@@ -265,6 +267,7 @@ class Shaper:
                     "restart_cnt": number,
                 }
                 attempt.columns = {**identity, **own}
+                self._draw_steps(attempt)
             if number < len(chain) - 1:
                 state = self._random.choice(("REQUEUED", "REQUEUED", "PREEMPTED", "NODE_FAIL"))
                 attempt.columns = {**attempt.columns, "state": state, "exit_code": 0, "kill_requid": None}
