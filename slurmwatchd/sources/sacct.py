@@ -191,7 +191,7 @@ class Sacct:
             StoreBusyError: The spool cannot be written.
         """
         async with self._spooled(arguments, self._timeout_seconds) as (spool, done):
-            yield _Spooled(spool, RowReader(delimiter.encode(), layout.fields), layout, done.seconds)
+            yield _Spooled(spool, RowReader(delimiter.encode(), layout.fields), layout, done)
 
     @asynccontextmanager
     async def answer_to(self, arguments: Sequence[str], *, timeout_seconds: float) -> AsyncIterator[IO[bytes]]:
@@ -254,11 +254,12 @@ class Sacct:
 class _Spooled:
     """An answer in a spool."""
 
-    def __init__(self, spool: IO[bytes], reader: RowReader, layout: Layout, seconds: float) -> None:
+    def __init__(self, spool: IO[bytes], reader: RowReader, layout: Layout, done: Completed) -> None:
         self._spool = spool
         self._reader = reader
         self._columns = ColumnReader(layout)
-        self.seconds = seconds
+        self._done = done
+        self.seconds = done.seconds
         self.slots = layout.slots
 
     async def rows(self) -> AsyncIterator[Rows]:
@@ -268,8 +269,14 @@ class _Spooled:
             SacctOutputError: Header or framing is not what was asked for; rows given before are true, but the
                 answer is not complete.
         """
-        while (rows := await anyio.to_thread.run_sync(self._parse)) is not None:
-            yield rows
+        try:
+            while (rows := await anyio.to_thread.run_sync(self._parse)) is not None:
+                yield rows
+        except SacctOutputError as error:
+            done = self._done
+            raise SacctOutputError(
+                error.reason, argv=done.argv, returncode=done.returncode, stderr=done.stderr[-2000:]
+            ) from error
 
     def _parse(self) -> Rows | None:
         """Read the next rows of the spool; runs in a worker thread. Returns None at its end."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -251,10 +252,13 @@ async def test_an_answer_cut_off_with_exit_0_is_no_answer(cut: int, tmp_path: Pa
 
 async def test_another_header_is_no_answer(tmp_path: Path) -> None:
     def answer(arguments: Sequence[str]) -> Completed:
-        return done(printed(delimiter_in(arguments), LAYOUT.fields, FAILED).replace(b"QOS", b"QOSRAW", 1))
+        text = printed(delimiter_in(arguments), LAYOUT.fields, FAILED).replace(b"QOS", b"QOSRAW", 1)
+        return replace(done(text, stderr="sacct: a warning"), argv=("sacct", *arguments))
 
-    with pytest.raises(SacctOutputError, match="header is not what was asked for"):
+    with pytest.raises(SacctOutputError, match="header is not what was asked for") as caught:
         await rows_of(source(answer, tmp_path))
+    assert caught.value.argv[:2] == ("sacct", "-a")
+    assert (caught.value.returncode, caught.value.stderr) == (0, "sacct: a warning")
 
 
 async def test_nothing_printed_with_exit_0_is_no_answer(tmp_path: Path) -> None:
