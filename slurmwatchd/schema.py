@@ -62,14 +62,15 @@ HEAD = (
     Field("id", "uuid", "the dedupe key"),
     Field("event", "event", "`job_ended`, `job_usage`, `job_revised`"),
     Field("schema", "schema", str(SCHEMA)),
-    Field("seq", "int", "position in this daemon's store; grows, with gaps at most where events were pruned"),
+    Field("seq", "int", "position in this daemon's store: grows; gaps are no loss, see above"),
     Field("revision", "int", "1 for `job_ended` and `job_usage`; 2, 3 ... for `job_revised`"),
     Field("time", "time", "the attempt's end; absent where Slurm never dated it"),
     Field("observed", "time", "when this was first seen"),
     Field(
         "found_by",
         "found by",
-        "`poll`; `reread` for what a later look at the same time found; `backfill` for what a backfill did",
+        "`poll`; `reread` for what a later look at the same time found; `open_set` for a job that vanished from "
+        "the list of open ones; `backfill` for what a backfill did",
     ),
 )
 

@@ -68,7 +68,7 @@ _WAIT_FAMILY = _Family(
 )
 _LAG_FAMILY = _Family(
     "detection_lag_seconds",
-    "From the end of an attempt until it was first seen, for those a poll or a re-read found.",
+    "From the end of an attempt until it was first seen, but for what a backfill found.",
     ("slurm_cluster",),
     _LAG,
 )

@@ -26,6 +26,7 @@ _PAGE = """<!doctype html>
  table {{ border-collapse: collapse; width: 100%; margin: 1rem 0; }}
  th, td {{ text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884; vertical-align: top; }}
  td {{ overflow-wrap: anywhere; }}
+ td:nth-child(3) {{ white-space: nowrap; }}
  .bad {{ color: #b00020; }}
  @media (prefers-color-scheme: dark) {{
   body {{ background: #111; color: #ddd; }}

@@ -7,7 +7,16 @@ from typing import Any
 import orjson
 
 from slurmwatchd._version import __version__
-from slurmwatchd.health import Health
+from slurmwatchd.clock import rfc3339
+from slurmwatchd.health import ClusterHealth, Health
+
+
+def _cluster(entry: ClusterHealth) -> dict[str, Any]:
+    """Return one cluster's health, its moments as everywhere; null before the first reading."""
+    moments = {
+        name: rfc3339(moment) if (moment := getattr(entry, name)) else None for name in ("last_ok", "watermark")
+    }
+    return {**asdict(entry), **moments}
 
 
 def status(health: Health) -> bytes:
@@ -18,7 +27,7 @@ def status(health: Health) -> bytes:
         "pid": os.getpid(),
         "not_ready": health.not_ready(),
         "stalled": health.stalled(),
-        "clusters": {name: asdict(entry) for name, entry in health.clusters.items()},
+        "clusters": {name: _cluster(entry) for name, entry in health.clusters.items()},
         "sinks": {name: asdict(entry) for name, entry in health.sinks.items()},
     }
     return orjson.dumps(value, default=str, option=orjson.OPT_APPEND_NEWLINE)
