@@ -12,7 +12,7 @@ from slurmwatchd.clock import Backoff, Clock
 from slurmwatchd.disks import Disks
 from slurmwatchd.errors import SinkFullError, TransientError
 from slurmwatchd.health import Health, SinkHealth
-from slurmwatchd.log import get_logger
+from slurmwatchd.log import Repeats, get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.records import FoundBy
 from slurmwatchd.sinks.base import Sink
@@ -50,6 +50,7 @@ class Delivery:
         self._parts = parts
         self._wants_backfill = wants_backfill
         self._backoff = Backoff(first_seconds=0.5, ceiling_seconds=60.0)
+        self._repeats = Repeats()
         self._wake = anyio.Event()
         self._reopen = False
         self._opened = False
@@ -139,6 +140,7 @@ class Delivery:
     def _succeeded(self) -> None:
         if self._health.error:
             _log.info("sink works again", sink=self.name, failures=self._backoff.failures)
+            self._repeats.reset()
         self._backoff.reset()
         self._disks.room(f"sink {self.name}")
         self._health.error = ""
@@ -154,7 +156,9 @@ class Delivery:
             self._disks.full(f"sink {self.name}", str(error))
         self._parts.metrics.sink_up.labels(self.name).set(0)
         self._parts.metrics.sink_failures.labels(self.name).inc()
-        _log.warning("delivery failed", sink=self.name, failures=self._backoff.failures + 1, error=str(error))
+        is_news = self._repeats.is_news(str(error), self._parts.clock.monotonic())
+        log = _log.warning if is_news else _log.debug
+        log("delivery failed", sink=self.name, failures=self._backoff.failures + 1, error=str(error))
 
     def _tick(self, seconds: float) -> None:
         self._parts.health.tick(f"sink {self.name}", within_seconds=seconds + _PATIENCE_SECONDS)

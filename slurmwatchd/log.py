@@ -41,6 +41,9 @@ Level = Literal["debug", "info", "warning", "error"]
 VALUE_MAX_CHARACTERS = 2_000
 """A longer value is cut: the journal splits a line at 48 KiB (LineMax in journald.conf) into two events."""
 
+REPEAT_SECONDS = 3600.0
+"""So often a failure that goes on is told again: an outage of a night is no thousand lines."""
+
 TRACEBACK_MAX_CHARACTERS = 12_000
 """A longer traceback keeps its end, where the fault is."""
 
@@ -87,6 +90,31 @@ def configure(
     for name, least in _CHATTY.items():
         logging.getLogger(name).setLevel(max(least, root.level))
     logging.captureWarnings(capture=True)
+
+
+class Repeats:
+    """Tells which of the same failures in a row deserve a line: the first, another one, and then one an hour."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._text = ""
+        self._told_at = -math.inf
+
+    def is_news(self, text: str, now: float) -> bool:
+        """Return whether to tell of a failure.
+
+        Args:
+            text: What it is.
+            now: Seconds, of a clock that never goes back.
+        """
+        if text == self._text and now - self._told_at < REPEAT_SECONDS:
+            return False
+        self._text, self._told_at = text, now
+        return True
+
+    def reset(self) -> None:
+        """Take the next failure for a new one: something worked in between."""
+        self._told_at = -math.inf
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

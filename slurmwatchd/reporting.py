@@ -3,7 +3,7 @@
 from slurmwatchd.clock import Clock, rfc3339
 from slurmwatchd.errors import StoreBusyError
 from slurmwatchd.health import ClusterHealth
-from slurmwatchd.log import get_logger
+from slurmwatchd.log import Repeats, get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.storing import Fetched, Stored
 
@@ -19,6 +19,7 @@ class Reporter:
         self._clock = clock
         self._metrics = metrics
         self._health = health
+        self._repeats = Repeats()
         metrics.up.labels(cluster).set(0)
         self.probing(False)
 
@@ -27,6 +28,7 @@ class Reporter:
         metrics, health, window, total = self._metrics, self._health, fetched.window, stored.total
         if health.error:
             _log.info("sacct answers again", cluster=self.cluster, failures=health.failures)
+            self._repeats.reset()
         now = int(self._clock.now())
         health.error, health.failures, health.attempted, health.last_ok = "", 0, True, now
         health.watermark = watermark
@@ -56,7 +58,9 @@ class Reporter:
         if not isinstance(error, StoreBusyError):
             self._metrics.up.labels(self.cluster).set(0)
         self._metrics.poll_failures.labels(self.cluster, type(error).__name__).inc()
-        _log.warning("reading failed", cluster=self.cluster, failures=health.failures, error=str(error))
+        is_news = self._repeats.is_news(str(error), self._clock.monotonic())
+        log = _log.warning if is_news else _log.debug
+        log("reading failed", cluster=self.cluster, failures=health.failures, error=str(error))
 
     def probing(self, probing: bool) -> None:  # noqa: FBT001 - one value
         """Tell whether only a cheap probe is sent from now on."""

@@ -131,7 +131,9 @@ async def test_slurmdbd_down_moves_nothing_and_is_told_in_its_own_words(tmp_path
         assert rig.names() == ["while slurmdbd is down"]
 
 
-async def test_failures_are_followed_by_ever_longer_pauses_and_then_everything_is_read(tmp_path: Path) -> None:
+async def test_failures_are_followed_by_ever_longer_pauses_and_then_everything_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with _rig(tmp_path) as rig:
         async with rig.daemon() as daemon, anyio.create_task_group() as group:
             rig.cluster.set_slurmdbd_down()
@@ -145,6 +147,9 @@ async def test_failures_are_followed_by_ever_longer_pauses_and_then_everything_i
             for pause, longest in zip(rig.clock.asked, (5, 10, 20, 30, 30, 30), strict=True):
                 assert 0.75 * longest <= pause <= longest
             assert health.last_ok == 0
+            # It is told once, and not with each of them.
+            warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+            assert sum("reading failed" in line for line in warnings) == 1
             rig.cluster.set_slurmdbd_down(down=False)
             rig.ended(30, job_name="at last")
             with anyio.fail_after(30):

@@ -222,6 +222,17 @@ def test_the_web_server_tells_of_faults_and_not_of_its_own_starting() -> None:
     )
 
 
+def test_a_failure_that_goes_on_is_news_once_an_hour_and_after_each_success() -> None:
+    repeats = log.Repeats()
+    assert repeats.is_news("down", 10.0)
+    assert not repeats.is_news("down", 3609.0)
+    assert repeats.is_news("down", 3610.0)
+    assert repeats.is_news("refused", 3611.0)
+    assert repeats.is_news("down", 3612.0)
+    repeats.reset()
+    assert repeats.is_news("down", 3613.0)
+
+
 def test_what_is_bound_to_the_context_is_on_every_line() -> None:
     stream = logfmt_stream()
     with structlog.contextvars.bound_contextvars(cluster="tux"):
