@@ -85,18 +85,20 @@ class Retrier:
     ) -> Outcome:
         """Move rows into attempts and events, in one transaction."""
         met = {reading.record.node_list for _, reading in readings if reading.record.node_list is not None}
-        fresh = met - await nodelist_store.known(self.database, met)
-        expanded = await self.expander.expand(fresh) if fresh else Expanded({}, {})
-        batch = Batch(
-            cluster=cluster,
-            readings=Readings.of(reading for _, reading in readings),
-            slots=slots,
-            observed=int(self.clock.now()),
-            found_by=FoundBy.REREAD,
-            expanded=expanded.nodes,
-            released=tuple(number for number, _ in readings),
-        )
-        committed = await self.intake.commit(batch)
+        # A list that is known must not be pruned before the attempt has it.
+        async with self.database.using_lists.shared():
+            fresh = met - await nodelist_store.known(self.database, met)
+            expanded = await self.expander.expand(fresh) if fresh else Expanded({}, {})
+            batch = Batch(
+                cluster=cluster,
+                readings=Readings.of(reading for _, reading in readings),
+                slots=slots,
+                observed=int(self.clock.now()),
+                found_by=FoundBy.REREAD,
+                expanded=expanded.nodes,
+                released=tuple(number for number, _ in readings),
+            )
+            committed = await self.intake.commit(batch)
         self.metrics.records.labels(cluster, FoundBy.REREAD).inc(committed.new)
         self.metrics.store_seq.set(self.intake.last_seq)
         return Outcome(released=len(readings), new=committed.new)

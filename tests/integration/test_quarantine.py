@@ -1,14 +1,22 @@
 """Rows read again by today's program: what can be keyed becomes an attempt once, the rest stays with a reason."""
 
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import connect
 
+import anyio
 import pytest
 from prometheus_client import generate_latest
 
 from slurmwatchd.daemon import Daemon
+from slurmwatchd.errors import NodelistError, SlurmNotFoundError
+from slurmwatchd.metrics import Metrics
+from slurmwatchd.nodelists import Expanded, Expander, Nodes
+from slurmwatchd.retrying import Retrier
 from slurmwatchd.store import quarantine
+from slurmwatchd.store.database import Database
+from slurmwatchd.store.jobs import Intake
 from tests.integration.rig import Rig
 from tests.sim_truth import differences
 from tests.unit.sacct_rows import FIELDS_22_05, ordered
@@ -64,6 +72,52 @@ async def test_a_row_without_a_key_is_counted_and_told_once_however_often_it_is_
         told = [line for line in (r.getMessage() for r in caplog.records) if "in quarantine" in line]
         assert len(told) == 1
         assert "Submit is b'Unknown', not a time" in told[0]
+
+
+class PruningExpander(Expander):
+    """Tries to prune node lists at the moment in which some are to be expanded."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(Nobody())
+        self._database = database
+        self.pruned: list[bool] = []
+
+    async def expand(self, nodelists: Iterable[str]) -> Expanded:
+        with anyio.move_on_after(0.05) as scope:
+            async with self._database.using_lists.exclusive():
+                pass
+        self.pruned.append(not scope.cancelled_caught)
+        return await super().expand(nodelists)
+
+
+class Nobody:
+    """A scontrol that is not there."""
+
+    def batches(self, nodelists: Sequence[str]) -> list[list[str]]:
+        return [list(nodelists)]
+
+    async def expand(self, nodelists: Sequence[str]) -> dict[str, Nodes | NodelistError]:
+        raise SlurmNotFoundError(f"no scontrol for {nodelists}")
+
+
+async def test_no_node_list_is_pruned_between_being_looked_up_and_being_stored_with_its_attempt(
+    tmp_path: Path,
+) -> None:
+    with Rig(tmp_path) as rig:
+        await rig.once()
+        put(rig, ROW)
+        async with rig.daemon() as daemon:
+            retrier = Retrier(
+                database=daemon.database,
+                intake=await Intake.load(daemon.database),
+                expander=(expander := PruningExpander(daemon.database)),
+                clock=rig.clock,
+                metrics=Metrics(),
+            )
+            await quarantine.ask(daemon.database, None, now=rig.now)
+            assert (await retrier.retry()).new == 1
+        assert expander.pruned == [False]
+        assert rig.ask_store("SELECT nodes FROM nodelists") == [(b'["n1","n2"]',)]
 
 
 async def test_a_row_that_can_be_keyed_now_is_an_event_and_out_of_the_quarantine(tmp_path: Path) -> None:
