@@ -13,8 +13,9 @@ AHEAD = 7200
 def _ended_by_slurmctld(rig: Rig, name: str) -> None:
     """A job that ended five seconds ago by a clock that is right, while ours is ahead."""
     end = rig.now - AHEAD - 5
-    times = {"time_submit": end - 90, "time_start": end - 60, "time_end": end}
-    rig.cluster.add_job(job_name=name, state="COMPLETED", user="ann", id_user=1000, **times)
+    rig.cluster.add_job(
+        job_name=name, state="COMPLETED", time_submit=end - 90, time_start=end - 60, time_end=end, id_user=1000
+    )
 
 
 async def test_nothing_is_lost_by_a_clock_that_is_ahead_for_a_while(tmp_path: Path) -> None:

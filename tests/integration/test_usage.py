@@ -1,7 +1,7 @@
 """What the steps of ended jobs used: told once for each attempt, complete or not, whatever dies in between."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -12,6 +12,9 @@ from slurmwatchd.errors import SacctError
 from slurmwatchd.simslurm import Workload
 from tests.integration.rig import START, Rig
 from tests.sim_truth import epoch
+
+if TYPE_CHECKING:
+    from slurmwatchd.simslurm.rows import JobColumns, StepColumns
 
 SUBMIT_LINE = "/usr/bin/sbatch job.sh"
 
@@ -323,9 +326,18 @@ async def test_hundreds_of_steps_that_cannot_be_read_make_a_line_that_fits_and_a
 ) -> None:
     # What an energy counter that ran below zero leaves in slurmdbd.
     below_zero = "1=1000,2=900000,3=18446744073709547520,6=1000,7=1000000"
-    times = {"time_start": START - 60, "time_end": START - 6}
-    step = {"state": "COMPLETED", **times, "tres_usage_in_tot": below_zero}
-    job = {"state": "COMPLETED", "time_submit": START - 90, "time_start": START - 60, "time_end": START - 5}
+    step: StepColumns = {
+        "state": "COMPLETED",
+        "time_start": START - 60,
+        "time_end": START - 6,
+        "tres_usage_in_tot": below_zero,
+    }
+    job: JobColumns = {
+        "state": "COMPLETED",
+        "time_submit": START - 90,
+        "time_start": START - 60,
+        "time_end": START - 5,
+    }
     with with_usage(tmp_path) as rig:
         rig.cluster.add_attempt(job, dict.fromkeys(range(1200), step))
         with anyio.fail_after(60):

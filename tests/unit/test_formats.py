@@ -236,7 +236,8 @@ def test_a_usage_keeps_its_numbers_and_loses_what_could_not_be_parsed() -> None:
 
 def test_a_line_of_nothing_but_long_values_ends_within_its_limit() -> None:
     texts = ("name", "user", "account", "comment", "work_dir", "submit_line", "node_list", "job_id", "cluster")
-    record = FINISHED._replace(**dict.fromkeys(texts, "x" * 5000), flags=["y" * 300] * 100)
+    long: dict[str, Any] = dict.fromkeys(texts, "x" * 5000)
+    record = FINISHED._replace(**long, flags=["y" * 300] * 100)
     unread = {f"{step}.TRESUsageInTot": "z" * 50 for step in range(700)}
     fields = {
         **wire(record),
