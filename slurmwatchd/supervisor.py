@@ -7,8 +7,9 @@ from slurmwatchd._version import __version__
 from slurmwatchd.assembly import assembled
 from slurmwatchd.config import Config
 from slurmwatchd.daemon import Outside
-from slurmwatchd.errors import StoreCorruptError, first_cause
+from slurmwatchd.errors import ListenError, StoreCorruptError, first_cause
 from slurmwatchd.log import get_logger
+from slurmwatchd.store.lockfile import holder, in_use
 
 _log = get_logger(__name__)
 
@@ -52,7 +53,13 @@ async def _run_until_stopped(
     from slurmwatchd.web.app import make_app  # noqa: PLC0415
     from slurmwatchd.web.server import WebServer, bind, url  # noqa: PLC0415
 
-    listener = bind(config.web.listen) if config.web.listen else None
+    try:
+        listener = bind(config.web.listen) if config.web.listen else None
+    except ListenError:
+        if (pid := holder(config.store.path)) is not None:
+            # Most likely it has the address too.
+            raise in_use(config.store.path, pid) from None
+        raise
     try:
         async with assembled(config, outside) as daemon:
             server = None

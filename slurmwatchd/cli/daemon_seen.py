@@ -1,36 +1,16 @@
-"""The daemon as seen from outside: whether one holds the store, and what it says of itself over HTTP."""
+"""The daemon as seen from outside: what it says of itself over HTTP."""
 
 import ipaddress
-import re
 import urllib.request
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from slurmwatchd.locations import lock_path
 from slurmwatchd.units import split_address
 
 _TIMEOUT_SECONDS = 3.0
-_LOCKS = Path("/proc/locks")
-_FLOCK = re.compile(r"^\d+: FLOCK .* (\d+) \S+:(\d+) ", re.MULTILINE)
 _ANSWER_BYTES = 1 << 22
-
-
-def running_pid(store: Path) -> int | None:
-    """Return the process that has the store open for writing, or None.
-
-    /proc/locks is read instead of trying the lock: even for a moment it would turn away a daemon that starts.
-    """
-    lock = lock_path(store)
-    try:
-        inode = lock.stat().st_ino
-        pid = int(lock.read_text(encoding="ascii").split()[0])
-        held = {(int(owner), int(number)) for owner, number in _FLOCK.findall(_LOCKS.read_text(encoding="ascii"))}
-    except (OSError, ValueError, IndexError):
-        return None
-    return pid if (pid, inode) in held else None
 
 
 def loopback_url(listen: str) -> str | None:

@@ -17,6 +17,7 @@ from slurmwatchd.config import Config
 from slurmwatchd.printable import shown
 from slurmwatchd.store import telling
 from slurmwatchd.store.asking import StoreReader
+from slurmwatchd.store.lockfile import holder
 from slurmwatchd.units import spoken_duration
 
 NOT_RUNNING = 3
@@ -60,7 +61,7 @@ def command(config: Path | None, store: Path | None, *, as_json: bool) -> None:
 
 
 def _state(store: StoreReader, config: Config, now: int) -> State:
-    pid = daemon_seen.running_pid(config.store.path)
+    pid = holder(config.store.path)
     url = daemon_seen.loopback_url(config.web.listen)
     told = daemon_seen.told_by(url) if url and pid is not None else None
     if told is not None and told["pid"] != pid:

@@ -6,6 +6,7 @@ descriptor of it is closed. Its first line is the holder's pid, its second the s
 
 import fcntl
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -27,6 +28,30 @@ class State(StrEnum):
     """Damage was met while it was in use."""
     REBUILDING = "rebuilding"
     """A new one is being made; the word behind it is the name of the one set aside."""
+
+
+_LOCKS = Path("/proc/locks")
+_FLOCK = re.compile(r"^\d+: FLOCK .* (\d+) \S+:(\d+) ", re.MULTILINE)
+
+
+def holder(store: Path) -> int | None:
+    """Return the process that holds a store, or None.
+
+    /proc/locks is read instead of trying the lock: even for a moment it would turn away a daemon that starts.
+    """
+    lock = lock_path(store)
+    try:
+        inode = lock.stat().st_ino
+        pid = int(lock.read_text(encoding="ascii").split()[0])
+        held = {(int(owner), int(number)) for owner, number in _FLOCK.findall(_LOCKS.read_text(encoding="ascii"))}
+    except (OSError, ValueError, IndexError):
+        return None
+    return pid if (pid, inode) in held else None
+
+
+def in_use(store: Path, pid: object) -> StoreInUseError:
+    """Return the error for a store that another process has."""
+    return StoreInUseError(f"{store}: is in use by another slurmwatchd, pid {pid}")
 
 
 class LockFile:
@@ -60,7 +85,7 @@ class LockFile:
         except OSError:
             os.close(self._descriptor)
             owner = pid.strip() or "unknown"
-            raise StoreInUseError(f"{self._store}: is in use by another slurmwatchd, pid {owner}") from None
+            raise in_use(self._store, owner) from None
         state, _, self.aside = rest.strip().partition(" ")
         self.left = State(state) if state in set(State) else State.UNKNOWN
         self.mark(self.left, self.aside)

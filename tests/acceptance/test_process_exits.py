@@ -73,11 +73,12 @@ def test_store_of_another_program_is_exit_1_and_left_alone(tmp_path: Path) -> No
         )
 
 
-def test_second_daemon_on_one_store_is_exit_1_and_names_the_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [(), ("--listen", "")], ids=["the same configuration", "another address"])
+def test_second_daemon_on_one_store_is_exit_1_and_names_the_first(tmp_path: Path, flags: tuple[str, ...]) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.start_ready()
         assert daemon.process is not None
-        done = daemon.run("run", "--listen", "")
+        done = daemon.run("run", *flags)
         assert (done.returncode, done.stderr.splitlines()[-1]) == (
             1,
             f"slurmwatchd: {daemon.store}: is in use by another slurmwatchd, pid {daemon.process.pid}",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slurmwatchd.cli import daemon_seen
-from slurmwatchd.store.lockfile import LockFile
+from slurmwatchd.store.lockfile import LockFile, holder
 from tests.acceptance.process import DaemonProcess
 from tests.integration.asked import run
 from tests.integration.rig import Rig
@@ -153,11 +153,11 @@ def test_a_daemon_that_runs_is_exit_0_and_one_in_trouble_exit_4(tmp_path: Path) 
 def test_a_daemon_is_known_by_its_lock_and_not_by_what_the_file_says(tmp_path: Path) -> None:
     store = tmp_path / "store.db"
     lock = tmp_path / "store.db.lock"
-    assert daemon_seen.running_pid(store) is None
+    assert holder(store) is None
     lock.write_text("1\n")
-    assert daemon_seen.running_pid(store) is None
+    assert holder(store) is None
     lock.write_text("")
-    assert daemon_seen.running_pid(store) is None
+    assert holder(store) is None
 
 
 @pytest.mark.parametrize(
