@@ -21,6 +21,8 @@ class Reporter:
         self._health = health
         self._repeats = Repeats()
         metrics.up.labels(cluster).set(0)
+        # The series is there from the start: an alert on its age is to hold before the first success, too.
+        metrics.last_poll.labels(cluster).set(0)
         self.probing(False)
 
     def read(self, fetched: Fetched, stored: Stored, watermark: int) -> None:
