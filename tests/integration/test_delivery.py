@@ -1,0 +1,138 @@
+"""One sink's loop: when it looks again, how long it leaves a dead receiver alone, and what it tells meanwhile."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+
+from slurmwatchd.delivery import Delivery, DeliveryParts
+from slurmwatchd.errors import SinkError
+from slurmwatchd.health import Health
+from slurmwatchd.metrics import Metrics
+from slurmwatchd.records import Event
+from slurmwatchd.store.database import open_database
+from slurmwatchd.store.jobs import Intake
+from tests.integration.rig import FakeClock
+from tests.unit.attempts import NOW, batch, reading
+
+
+class Receiver:
+    """A sink that keeps what it was sent, and is dead as long as the test says so."""
+
+    def __init__(self) -> None:
+        self.dead = False
+        self.tried = 0
+        self.got: list[int] = []
+        self.reopened = anyio.Event()
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def open(self, state: Mapping[str, bytes]) -> None: ...
+
+    async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
+        self.tried += 1
+        self.meanwhile()
+        if self.dead:
+            raise SinkError("nobody is there")
+        self.got += [event.seq for event in events]
+        return {}
+
+    def committed(self) -> None: ...
+
+    async def reopen(self) -> None:
+        self.reopened.set()
+
+    async def close(self) -> None: ...
+
+
+class Bench:
+    """A store, a delivery that runs, and the clock it goes by."""
+
+    def __init__(self, delivery: Delivery, intake: Intake, clock: FakeClock, metrics: Metrics) -> None:
+        self.delivery = delivery
+        self.clock = clock
+        self._intake = intake
+        self._metrics = metrics
+
+    async def ended(self, number: int) -> None:
+        """Commit the end of a job, as the pipeline does."""
+        await self._intake.commit(batch(reading(number)))
+        self.delivery.wake()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        with anyio.fail_after(10):
+            while not condition():  # noqa: ASYNC110 - nothing tells when
+                await anyio.sleep(0.005)
+
+    def shown(self, name: str) -> float | None:
+        return self._metrics.registry.get_sample_value(f"slurmwatchd_{name}", {"sink": "jobs"})
+
+
+@asynccontextmanager
+async def running(folder: Path, receiver: Receiver) -> AsyncIterator[Bench]:
+    clock, metrics = FakeClock(NOW), Metrics()
+    async with open_database(folder / "store.db") as database:
+        parts = DeliveryParts(database=database, clock=clock, metrics=metrics, health=Health(clock))
+        delivery = Delivery("jobs", receiver, parts)
+        await delivery.enter()
+        async with anyio.create_task_group() as group:
+            group.start_soon(delivery.run)
+            yield Bench(delivery, await Intake.load(database), clock, metrics)
+            group.cancel_scope.cancel()
+
+
+async def test_what_is_asked_during_a_delivery_is_done_right_after_it(tmp_path: Path) -> None:
+    receiver = Receiver()
+    async with running(tmp_path, receiver) as bench:
+        # A SIGHUP while the only batch is on its way: nothing comes later that would wake the loop again.
+        receiver.meanwhile = bench.delivery.reopen
+        await bench.ended(1)
+        with anyio.fail_after(10):
+            await receiver.reopened.wait()
+        assert receiver.got == [1]
+
+
+async def test_new_events_do_not_make_it_knock_at_a_dead_receiver(tmp_path: Path) -> None:
+    receiver = Receiver()
+    receiver.dead = True
+    async with running(tmp_path, receiver) as bench:
+        await bench.ended(1)
+        await bench.until(lambda: len(bench.clock.asked) == 1)
+        for number in range(2, 6):
+            await bench.ended(number)
+            await anyio.wait_all_tasks_blocked()
+        assert receiver.tried == 1
+        receiver.dead = False
+        bench.clock.move(0.5)
+        await bench.until(lambda: receiver.got == [1, 2, 3, 4, 5])
+
+
+async def test_dead_receiver_is_left_alone_twice_as_long_each_time_up_to_a_minute(tmp_path: Path) -> None:
+    receiver = Receiver()
+    receiver.dead = True
+    async with running(tmp_path, receiver) as bench:
+        await bench.ended(1)
+        for failures in range(1, 10):
+            await bench.until(lambda: len(bench.clock.asked) == failures)  # noqa: B023 - at once
+            bench.clock.move(60)
+        # Cut by up to a quarter.
+        for pause, longest in zip(bench.clock.asked[:9], (0.5, 1, 2, 4, 8, 16, 32, 60, 60), strict=True):
+            assert 0.75 * longest <= pause <= longest
+
+
+async def test_metrics_tell_since_when_a_sink_has_been_behind_and_how_often_it_failed(tmp_path: Path) -> None:
+    receiver = Receiver()
+    async with running(tmp_path, receiver) as bench:
+        await bench.until(lambda: bench.shown("sink_up") == 1)
+        receiver.dead = True
+        await bench.ended(1)
+        await bench.until(lambda: len(bench.clock.asked) == 1)
+        bench.clock.move(60)
+        await bench.until(lambda: len(bench.clock.asked) == 2)
+        assert bench.shown("sink_oldest_undelivered_timestamp_seconds") == NOW
+        assert (bench.shown("sink_up"), bench.shown("sink_failures_total")) == (0, 2)
+        receiver.dead = False
+        bench.clock.move(60)
+        await bench.until(lambda: bench.shown("sink_up") == 1)
+        assert bench.shown("sink_oldest_undelivered_timestamp_seconds") == 0
+        assert (bench.shown("sink_failures_total"), bench.shown("sink_events_total")) == (2, 1)
