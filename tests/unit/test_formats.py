@@ -284,6 +284,14 @@ def test_a_record_long_in_every_text_still_fits_and_keeps_its_head() -> None:
     assert len(texts) > 20
 
 
+def test_the_attempts_key_is_whole_where_it_is_the_longest_value_there_is() -> None:
+    record = JobRecord(cluster="tux", job_id="7", job_id_raw=7, submit=1_795_436_431, name="x" * 18, user="y" * 18)
+    exact = len(flat(event(record), max_line_bytes=4096))
+    line = json.loads(flat(event(record), max_line_bytes=exact - 1))
+    assert (line["job_id_raw"], line["submit"]) == (7, "2026-11-23T12:20:31Z")
+    assert line["truncated"] == ["name", "user"]
+
+
 def test_a_value_that_is_no_text_is_left_out_whole() -> None:
     line = json.loads(flat(event(FINISHED._replace(raw={"Elapsed": "?" * 9000})), max_line_bytes=4096))
     assert "raw" not in line

@@ -151,6 +151,31 @@ async def test_label_sets_beyond_the_cap_fold_into_other_and_nothing_is_lost() -
     assert sum(_samples(delivery, "detection_lag_seconds_count").values()) == 7
 
 
+async def test_label_sets_that_come_one_by_one_fold_as_well() -> None:
+    delivery = await delivery_to(Prometheus(max_label_sets=3))
+    for number in range(1, 6):
+        await delivery.deliver(make_events(number, number))
+    assert _samples(delivery, "jobs_ended_total") == {
+        ("sim", "p1", "COMPLETED"): 1,
+        ("sim", "p2", "COMPLETED"): 1,
+        ("sim", "p3", "COMPLETED"): 1,
+        ("sim", "other", "other"): 2,
+    }
+
+
+async def test_histogram_of_a_release_with_other_buckets_begins_again_and_counters_go_on() -> None:
+    delivery = await delivery_to(Prometheus())
+    delivery.state = {
+        '["jobs_ended","sim","main","COMPLETED"]': b"[9]",
+        '["job_wait_seconds","sim","main"]': b"[700, 4, 5]",
+    }
+    await delivery.crash()
+    await delivery.deliver([_event(1, wait_seconds=20)])
+    assert _samples(delivery, "jobs_ended_total") == {("sim", "main", "COMPLETED"): 10}
+    assert _samples(delivery, "job_wait_seconds_count") == {("sim", "main"): 1}
+    assert _samples(delivery, "job_wait_seconds_sum") == {("sim", "main"): 20}
+
+
 async def test_cap_that_was_raised_opens_the_family_again() -> None:
     subject = Prometheus(max_label_sets=2)
     delivery = await delivery_to(subject)

@@ -1,0 +1,29 @@
+"""What the demo shows of an event: one line, which nothing in it can break or colour."""
+
+import io
+
+from slurmwatchd.metrics import Metrics
+from slurmwatchd.sinks.terminal import TerminalOptions, TerminalSink
+from slurmwatchd.testing import make_event
+
+
+async def shown(*texts: str) -> str:
+    """What stands on standard output for jobs of these names."""
+    stream = io.StringIO()
+    sink = TerminalSink("demo", TerminalOptions(type="terminal"), Metrics(), stream=stream)
+    await sink.write([make_event(number, text=text) for number, text in enumerate(texts, start=1)])
+    return stream.getvalue()
+
+
+async def test_each_event_is_a_line_of_when_who_where_and_what() -> None:
+    assert await shown("relax", "train") == (
+        "11:06:41  1                COMPLETED     ann        p1                1 node       1s  relax\n"
+        "11:06:42  2                COMPLETED     ann        p2                1 node       1s  train\n"
+    )
+
+
+async def test_name_that_would_clear_the_screen_and_forge_a_line_is_shown_escaped() -> None:
+    line = await shown("\x1b[2J\n00:00:00  999  COMPLETED \u202e")
+    assert line.count("\n") == 1
+    assert line.removesuffix("\n").isprintable()
+    assert line.endswith("  1s  \\x1b[2J\\n00:00:00  999  COMPLETED \\u202e\n")
