@@ -52,6 +52,11 @@ class _Family:
     labels: tuple[str, ...]
     buckets: tuple[float, ...] = ()
 
+    @property
+    def width(self) -> int:
+        """How many numbers its values have, see `Value`."""
+        return len(self.buckets) + 2 if self.buckets else 1
+
 
 _ENDED = _Family("jobs_ended", "Job attempts that ended.", ("slurm_cluster", "partition", "state"))
 _ELAPSED_FAMILY = _Family(
@@ -115,6 +120,11 @@ Value = tuple[float, ...]
 """A counter's total; for a histogram the sum, then the count in each bucket, +Inf last, not cumulated."""
 
 
+def _fits(key: Key, value: Value) -> bool:
+    family = _FAMILIES.get(key[0])
+    return family is not None and len(key) == len(family.labels) + 1 and len(value) == family.width
+
+
 class PrometheusSink(Collector):
     """The totals."""
 
@@ -128,8 +138,9 @@ class PrometheusSink(Collector):
         metrics.registry.register(self)
 
     async def open(self, state: Mapping[str, bytes]) -> None:
-        """Go on from the totals that were kept."""
-        self._shown = {tuple(orjson.loads(key)): tuple(orjson.loads(value)) for key, value in state.items()}
+        """Go on from the totals that were kept, but for those of a release with other labels or buckets."""
+        kept = {tuple(orjson.loads(key)): tuple(orjson.loads(value)) for key, value in state.items()}
+        self._shown = {key: value for key, value in kept.items() if _fits(key, value)}
         self._sizes = {}
         for key in self._shown:
             self._sizes[key[0]] = self._sizes.get(key[0], 0) + 1
@@ -219,15 +230,13 @@ class _Tally:
 
     def observe(self, family: _Family, labels: Key, observed: float) -> None:
         key = self._place(family, labels)
-        value = list(self._value(key, len(family.buckets) + 2))
+        value = list(self._value(key, family.width))
         value[0] += observed
         value[1 + bisect_left(family.buckets, observed)] += 1
         self.changed[key] = tuple(value)
 
     def _value(self, key: Key, width: int) -> Value:
-        value = self.changed.get(key) or self._shown.get(key, ())
-        # Totals of another width are of a release with other buckets: they cannot be continued.
-        return value if len(value) == width else (0,) * width
+        return self.changed.get(key) or self._shown.get(key) or (0,) * width
 
     def _place(self, family: _Family, labels: Key) -> Key:
         """Return where to count, `other` once the family is full; the cluster is never folded."""

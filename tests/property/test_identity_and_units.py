@@ -34,7 +34,7 @@ def test_a_moment_is_written_as_datetime_writes_it(epoch: int) -> None:
     assert rfc3339(epoch) == datetime.fromtimestamp(epoch, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@given(st.one_of(st.integers(0, 10**12), st.floats(0.001, 10**7).map(lambda seconds: round(seconds, 3))))
+@given(st.one_of(st.integers(0, 36_525 * 86_400), st.floats(0.001, 10**7).map(lambda seconds: round(seconds, 3))))
 @settings(deadline=None, max_examples=150)
 def test_a_duration_that_is_written_is_read_as_itself(seconds: float) -> None:
     read = parse_duration(format_duration(seconds))

@@ -168,8 +168,13 @@ async def test_histogram_of_a_release_with_other_buckets_begins_again_and_counte
     delivery.state = {
         '["jobs_ended","sim","main","COMPLETED"]': b"[9]",
         '["job_wait_seconds","sim","main"]': b"[700, 4, 5]",
+        '["job_wait_seconds","sim"]': b"[0]",
+        '["no_more","sim"]': b"[7]",
     }
     await delivery.crash()
+    # A scrape before anything is counted anew.
+    assert _samples(delivery, "jobs_ended_total") == {("sim", "main", "COMPLETED"): 9}
+    assert _samples(delivery, "job_wait_seconds_count") == {}
     await delivery.deliver([_event(1, wait_seconds=20)])
     assert _samples(delivery, "jobs_ended_total") == {("sim", "main", "COMPLETED"): 10}
     assert _samples(delivery, "job_wait_seconds_count") == {("sim", "main"): 1}
