@@ -75,6 +75,8 @@ class Daemon:
     pruner: Pruner
     metrics: Metrics
     health: Health
+    _is_ready: bool = field(default=False, init=False)
+    """Whether systemd was told READY."""
 
     async def once(self) -> None:
         """Read what is due, deliver it, and return.
@@ -169,7 +171,10 @@ class Daemon:
     async def _reload(self, reload: Callable[[], Config]) -> None:
         """Take a new configuration where it can be taken, and reopen files; a faulty one changes nothing."""
         notifier = self.outside.notifier
-        notifier.reloading()
+        # The READY=1 behind a reload would end the start as well, which has not come to its end yet.
+        tells = self._is_ready
+        if tells:
+            notifier.reloading()
         try:
             new = await anyio.to_thread.run_sync(reload)
         except ConfigError as error:
@@ -180,7 +185,8 @@ class Daemon:
             self.apply(new)
         for delivery in self.deliveries:
             delivery.reopen()
-        notifier.ready()
+        if tells:
+            notifier.ready()
 
     def apply(self, new: Config) -> None:
         """Go on by another configuration, as far as that needs no restart; say what does."""
@@ -216,11 +222,11 @@ class Daemon:
         notifier, health = self.outside.notifier, self.health
         watchdog = notifier.watchdog_interval()
         began = self.outside.clock.monotonic()
-        ready, fed, told = False, began, ""
+        fed, told = began, ""
         while True:
             now = self.outside.clock.monotonic()
-            if not ready and (health.started() or now - began >= READY_SECONDS):
-                ready = True
+            if not self._is_ready and (health.started() or now - began >= READY_SECONDS):
+                self._is_ready = True
                 notifier.ready(health.line())
                 _log.info("ready", state=health.line())
             if (line := health.line()) != told:

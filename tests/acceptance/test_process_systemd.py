@@ -1,40 +1,13 @@
 """What systemd is told, on a real socket: ready, alive, reloading, stopping, and a status that cannot lie."""
 
 import signal
-import socket
 import time
-from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from tests.acceptance.process import DaemonProcess
-
-
-class ServiceManager:
-    """The other end of NOTIFY_SOCKET."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.messages: list[dict[str, str]] = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(path))
-        self._socket.setblocking(False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-    def told(self, key: str) -> list[str]:
-        """Every value of a key so far."""
-        with suppress(BlockingIOError):
-            while True:
-                lines = self._socket.recv(65536).decode().split("\n")
-                self.messages.append(dict(line.split("=", 1) for line in lines))
-        return [message[key] for message in self.messages if key in message]
+from tests.service_manager import ServiceManager
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from slurmwatchd.assembly import assembled
 from slurmwatchd.config import load
 from slurmwatchd.daemon import Daemon, Outside
 from slurmwatchd.process import ProcessRunner
+from slurmwatchd.sdnotify import Notifier
 from slurmwatchd.simslurm import JobKey, SimCluster, install_commands
 from slurmwatchd.simslurm.rows import JobColumns
 from slurmwatchd.sinks.registry import sink_kinds
@@ -122,9 +123,13 @@ class Rig:
         return self.cluster.add_job(**given)
 
     @asynccontextmanager
-    async def daemon(self, runner: ProcessRunner | None = None) -> AsyncIterator[Daemon]:
+    async def daemon(
+        self, runner: ProcessRunner | None = None, notifier: Notifier | None = None
+    ) -> AsyncIterator[Daemon]:
         """The daemon's parts, wired; nothing runs by itself."""
-        outside = Outside(clock=self.clock, runner=runner or self.runner())
+        outside = Outside(
+            clock=self.clock, runner=runner or self.runner(), notifier=notifier or Notifier(environ={})
+        )
         async with assembled(self.config, outside) as daemon:
             yield daemon
 
