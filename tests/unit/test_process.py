@@ -193,7 +193,7 @@ async def test_a_child_that_ignores_polite_signals_is_killed_too() -> None:
     assert await gone(*pids.numbers)
 
 
-async def test_cancelling_kills_the_whole_group() -> None:
+async def test_cancelling_kills_the_whole_group_and_leaves_no_zombie() -> None:
     pids = Pids(2)
     async with anyio.create_task_group() as group:
         group.start_soon(
@@ -208,6 +208,8 @@ async def test_cancelling_kills_the_whole_group() -> None:
             await pids.all_there.wait()
         assert all(is_running(pid) for pid in pids.numbers)
         group.cancel_scope.cancel()
+    # The shell is ours to wait for, and that has been done: else it would be there still, as a zombie.
+    assert not Path(f"/proc/{pids.numbers[1]}").exists()
     for pid in pids.numbers:
         assert await gone(pid)
 

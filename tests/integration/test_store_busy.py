@@ -1,0 +1,63 @@
+"""A store that cannot be used for a while: whoever looks into it now and then looks again, and nothing ends."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import anyio
+import pytest
+
+from slurmwatchd.errands import LOOK_SECONDS
+from slurmwatchd.pruning import ROUND_SECONDS
+from tests.integration.rig import Rig
+
+HOUR = 3600
+
+
+def _rename(rig: Rig, table: str, name: str) -> None:
+    """Rename a table: to SQLite one that is missing is an error like that of a file that is locked."""
+    with closing(sqlite3.connect(rig.store)) as store:
+        store.execute(f"ALTER TABLE {table} RENAME TO {name}")
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    with anyio.fail_after(30):
+        while not condition():  # noqa: ASYNC110 - nothing tells when
+            await anyio.sleep(0.01)
+
+
+async def test_requests_are_looked_for_again_after_a_look_that_failed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Rig(tmp_path) as rig:
+        async with rig.daemon() as daemon, anyio.create_task_group() as group:
+            _rename(rig, "backfills", "elsewhere")
+            group.start_soon(daemon.errands.run)
+            await _until(lambda: rig.clock.asked == [LOOK_SECONDS])
+            assert caplog.text.count("requests not done") == 1
+            _rename(rig, "elsewhere", "backfills")
+            rig.move(LOOK_SECONDS)
+            await _until(lambda: rig.clock.asked == [LOOK_SECONDS] * 2)
+            assert caplog.text.count("requests not done") == 1
+            group.cancel_scope.cancel()
+
+
+async def test_what_could_not_be_pruned_is_pruned_in_the_next_round(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = {"path": str(tmp_path / "store.db"), "retain": "1h"}
+    with Rig(tmp_path, store=store, poll={"since": "5m", "reread": ["5m"], "open_set": "0s"}) as rig:
+        rig.ended(5)
+        await rig.once()
+        rig.move(3 * HOUR)
+        async with rig.daemon() as daemon, anyio.create_task_group() as group:
+            _rename(rig, "cursors", "elsewhere")
+            group.start_soon(daemon.pruner.run)
+            await _until(lambda: rig.clock.asked == [ROUND_SECONDS])
+            assert caplog.text.count("pruning waits") == 1
+            assert rig.ask_store("SELECT count(*) FROM events") == [(1,)]
+            _rename(rig, "elsewhere", "cursors")
+            rig.move(ROUND_SECONDS)
+            await _until(lambda: rig.ask_store("SELECT count(*) FROM events") == [(0,)])
+            group.cancel_scope.cancel()
