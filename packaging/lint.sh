@@ -18,7 +18,10 @@ if have systemd-analyze systemd/; then
         echo "$complaints" >&2
         exit 1
     fi
-    systemd-analyze security --offline=true --threshold=20 --no-pager "$scratch/slurmwatchd.service" | tail -n 1
+    # Into a file and not through a pipe, whose exit status would be that of tail.
+    systemd-analyze security --offline=true --threshold=20 --no-pager "$scratch/slurmwatchd.service" \
+        >"$scratch/exposure" || { cat "$scratch/exposure" >&2; exit 1; }
+    tail -n 1 "$scratch/exposure"
 fi
 if have systemd-sysusers systemd/slurmwatchd.sysusers.conf; then
     systemd-sysusers --dry-run "$PWD/systemd/slurmwatchd.sysusers.conf" >/dev/null 2>&1
