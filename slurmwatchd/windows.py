@@ -329,7 +329,8 @@ def _lowered(horizon: int, stretches: tuple[Stretch, ...]) -> int:
 
 
 def _rested(stretch: Stretch, last_age: int) -> bool:
-    return stretch.read_at - stretch.end >= last_age
+    # Its last second, which is the youngest, is `end - 1`; see `_unread_at`.
+    return stretch.read_at - (stretch.end - 1) >= last_age
 
 
 def _joined(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:

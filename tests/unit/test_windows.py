@@ -201,8 +201,10 @@ def test_stretches_past_their_last_re_read_are_joined() -> None:
 
 
 def test_a_stretch_that_will_be_read_again_is_joined_to_none() -> None:
-    ledger = Ledger(0).read(0, 100, 7400).read(100, 200, 7399)
+    ledger = Ledger(0).read(0, 100, 7400).read(100, 200, 7398)
     assert ledger.settled(POLICY).stretches == ledger.stretches
+    # Second 199 was 7,199 s old, so it is read once more; with it all of it was read at the last age.
+    assert ledger.read(199, 200, 7399).settled(POLICY).stretches == (Stretch(0, 200, 7400),)
 
 
 def test_settled_stretches_with_a_hole_between_them_stay_apart() -> None:
