@@ -32,6 +32,9 @@ from slurmwatchd.windows import Policy
 DRAIN_SECONDS = 20.0
 """How long, after SIGTERM, sinks may take to get what is in the store. What they do not get they get next time."""
 
+ANSWERS_SECONDS = 3.0
+"""How long, after the drain, requests under way may take to be answered."""
+
 READY_SECONDS = 30.0
 """After this systemd is told READY even if sacct hangs: a slow slurmdbd must not stop the boot."""
 
@@ -128,13 +131,13 @@ class Daemon:
             server: The web server, its socket bound.
             reload: Reads the configuration again.
         """
-        stop = anyio.Event()
+        stop, served = anyio.Event(), anyio.Event()
         async with anyio.create_task_group() as root:
             root.start_soon(self._obey_signals, root.cancel_scope, stop, reload)
             root.start_soon(self._report)
             root.start_soon(self._measure_loop_lag)
             if server is not None:
-                root.start_soon(server.run_until_stopped)
+                root.start_soon(_serve, server, served)
             async with anyio.create_task_group() as workers:
                 for delivery in self.deliveries:
                     workers.start_soon(delivery.run)
@@ -147,7 +150,8 @@ class Daemon:
             await self._drain()
             if server is not None:
                 server.stop()
-                await anyio.lowlevel.checkpoint()
+                with anyio.move_on_after(ANSWERS_SECONDS):
+                    await served.wait()
             root.cancel_scope.cancel()
         _log.info("stopped")
 
@@ -246,6 +250,13 @@ class Daemon:
             due = self.outside.clock.monotonic() + _LAG_SECONDS
             await anyio.sleep(_LAG_SECONDS)
             self.metrics.loop_lag.observe(max(0.0, self.outside.clock.monotonic() - due))
+
+
+async def _serve(server: Server, served: anyio.Event) -> None:
+    try:
+        await server.run_until_stopped()
+    finally:
+        served.set()
 
 
 async def _drain_one(delivery: Delivery) -> None:

@@ -187,6 +187,37 @@ async def test_sink_that_never_takes_an_event_does_not_keep_the_daemon_from_endi
         assert rig.names() == ["meanwhile"]
 
 
+class Answering:
+    """A web server with a request under way, which takes a few turns of the loop more once it is to stop."""
+
+    def __init__(self) -> None:
+        self._stopping = anyio.Event()
+        self.serving = anyio.Event()
+        self.answered = False
+
+    async def run_until_stopped(self) -> None:
+        self.serving.set()
+        await self._stopping.wait()
+        for _ in range(20):
+            await anyio.sleep(0.005)
+        self.answered = True
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+
+async def test_request_under_way_is_answered_before_the_daemon_ends(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        async with rig.daemon() as daemon:
+            server = Answering()
+            with anyio.fail_after(30):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(daemon.run, server, lambda: daemon.config)
+                    await server.serving.wait()
+                    os.kill(os.getpid(), signal.SIGTERM)
+        assert server.answered
+
+
 async def test_how_late_timers_run_is_measured(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         async with rig.daemon() as daemon, running(daemon):
