@@ -22,6 +22,11 @@ def json_shown(line: str) -> str:
     return "".join(c if c.isprintable() else _unit_escapes(c) for c in line)
 
 
+def is_text(text: str) -> bool:
+    """Tell whether it is text: bytes of an argument that are no UTF-8 are lone surrogates in it."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _escaped(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode()
 

@@ -5,21 +5,24 @@ Exit codes: 0 done; 1 it cannot be done; 2 the command line is wrong; 75 somethi
 output has gone. `status` and `verify` have more of their own.
 """
 
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import click
 
 from slurmwatchd._version import __version__
 from slurmwatchd.errors import FatalError, SlurmwatchError, first_cause
-from slurmwatchd.printable import shown
+from slurmwatchd.printable import is_text, shown
 
 EX_TEMPFAIL = 75
 EX_PIPE = 141
 """128 + SIGPIPE: how a shell sees the end of any filter whose reader has gone."""
+
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
 _COMMANDS = {
     "run": "The service: poll, store, deliver, until told to stop.",
@@ -55,6 +58,13 @@ class _Commands(click.Group):
         command.short_help = _COMMANDS[cmd_name]
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse what is no text: it would fail where it is compared or handed on, wherever that is."""
+        for argument in args:
+            if not is_text(argument):
+                raise click.UsageError(f"{os.fsencode(argument)!r} is no UTF-8 text", ctx)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
         """Run a command; click would make a reader who has gone an exit status of 1, which says that it failed."""
         try:
@@ -82,28 +92,67 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: What follows the program's name; None: as the process was started.
     """
+    _open_what_is_closed()
     try:
         cli.main(arguments, prog_name="slurmwatchd", standalone_mode=False)
         # Here and not at Python's exit, where a reader who has gone would show as a traceback.
         sys.stdout.flush()
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         click.echo(f"slurmwatchd: {_one_line(error)}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except (BrokenPipeError, _ReaderGoneError):
-        # Whoever read our output has gone; give Python's own flush at exit somewhere to write to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EX_PIPE)
     except Exception as error:
-        cause = first_cause(error)
-        if not isinstance(cause, SlurmwatchError):
+        code = _said(first_cause(error))
+        if code is None:
             raise
-        for line in str(cause).splitlines():
-            click.echo(f"slurmwatchd: {shown(line)}", err=True)
-        sys.exit(cause.exit_code if isinstance(cause, FatalError) else EX_TEMPFAIL)
+        sys.exit(code)
+
+
+def _said(cause: BaseException) -> int | None:
+    """Say what went wrong and return the exit code; None where it is a fault of the program."""
+    if isinstance(cause, BrokenPipeError | _ReaderGoneError):
+        _let_go_of_output()
+        return EX_PIPE
+    if is_output_error(cause):
+        _let_go_of_output()
+        click.echo(f"slurmwatchd: standard output: {cause.strerror}", err=True)
+        return 1
+    if not isinstance(cause, SlurmwatchError):
+        return None
+    for line in str(cause).splitlines():
+        click.echo(f"slurmwatchd: {shown(line)}", err=True)
+    return cause.exit_code if isinstance(cause, FatalError) else EX_TEMPFAIL
+
+
+def is_output_error(error: BaseException) -> TypeGuard[OSError]:
+    """Tell whether an error is that of writing to standard output: on a full disk, or where it was closed."""
+    return isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITABLE
+
+
+def _let_go_of_output() -> None:
+    """Give Python's own flush at exit somewhere to write what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_what_is_closed() -> None:
+    """Have all three streams, also where the shell closed some (`>&-`), for which Python has None.
+
+    Input is empty then, and output refuses what is written, with the error that a closed one has. Else the next
+    file opened would get the number, and whoever writes to it by number would write into the store.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def _one_line(error: click.ClickException) -> str:

@@ -1,12 +1,14 @@
 """`slurmwatchd demo`: the whole daemon on a simulated cluster, with no privileges and nothing left behind."""
 
 import contextlib
+import math
 import os
 import signal
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import click
@@ -25,11 +27,20 @@ _MEAN_RUNTIME_SECONDS = 6.0
 _PREFERRED_ADDRESS = "127.0.0.1:10025"
 
 
+class _Number(click.FloatRange):
+    """A number in a range; `nan` passes every comparison with one, and is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's signature
+        """Return the number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
 @click.command("demo")
-@click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after this long.")
-@click.option(
-    "--rate", type=click.FloatRange(0.1, 50), default=2.0, show_default=True, help="Jobs submitted a second."
-)
+@click.option("--seconds", type=_Number(min=1), help="End by itself after this long.")
+@click.option("--rate", type=_Number(0.1, 50), default=2.0, show_default=True, help="Jobs submitted a second.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all chance: the same jobs each time.")
 @click.option("--listen", metavar="ADDRESS", help=f"Web address [default: {_PREFERRED_ADDRESS}, or a free port].")
 @click.option("--log-level", default="warning", show_default=True, help="debug, info, warning, error.")

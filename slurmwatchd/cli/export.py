@@ -65,7 +65,7 @@ def command(
     if to_stdout and form == Format.PARQUET and sys.stdout.isatty():
         raise click.UsageError("a terminal cannot show Parquet: --output", click.get_current_context())
     target = _Target(Format(form), output, overwrite=overwrite)
-    with open_store(config, store) as reader, _file_errors():
+    with open_store(config, store) as reader, _file_errors("standard output" if to_stdout else output):
         # Before anything is written: an export that cannot be made leaves nothing behind.
         if not partition and not to_stdout:
             target.check(output)
@@ -180,11 +180,11 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def _file_errors() -> Iterator[None]:
+def _file_errors(output: object) -> Iterator[None]:
+    """Make one line of what goes wrong with files, and name `output` where the error names none."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise click.ClickException(f"{where}{error.strerror}") from error
+        raise click.ClickException(f"{error.filename or output}: {error.strerror}") from error

@@ -20,6 +20,8 @@ KNOWN_FIELDS = (*JobRecord._fields, "nodes", "usage", "steps")
 
 DEFAULT_COLUMNS = "job_id,user,account,partition,state,start,end,elapsed_seconds,node_list,name"
 DEFAULT_LIMIT = 50
+MAX_LIMIT = 1_000_000_000
+"""More rows than a store has, and less than an integer of SQLite."""
 
 _STATES = {
     "BF": "BOOT_FAIL", "CA": "CANCELLED", "CD": "COMPLETED", "DL": "DEADLINE", "F": "FAILED", "NF": "NODE_FAIL",
@@ -94,7 +96,7 @@ def shape_options(function: F) -> F:
     options = (
         click.option("-o", "--columns", "columns", help=f"Fields of the record [default: {DEFAULT_COLUMNS}]."),
         click.option(
-            "-l", "--limit", "limit", type=click.IntRange(min=0), default=DEFAULT_LIMIT, show_default=True,
+            "-l", "--limit", "limit", type=click.IntRange(0, MAX_LIMIT), default=DEFAULT_LIMIT, show_default=True,
             help="The most rows; 0: all.",
         ),
         click.option("--json", "as_json", is_flag=True, help="A JSON array of whole records, or of the columns."),

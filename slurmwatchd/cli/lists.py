@@ -15,6 +15,7 @@ from slurmwatchd.sources.commands import Commands
 F = TypeVar("F", bound=Callable[..., Any])
 
 _BETWEEN = re.compile(r"[\s]+")
+_SHOWN_BYTES = 60
 
 
 def config_option(function: F) -> F:
@@ -26,13 +27,24 @@ def config_option(function: F) -> F:
 
 
 def given(arguments: Sequence[str]) -> Iterator[str]:
-    """Give the words to work on: the arguments, or standard input where there are none; `-` is that too."""
+    """Give the words to work on: the arguments, or standard input where there are none; `-` is that too.
+
+    Raises:
+        UsageError: Standard input is no text.
+    """
     for argument in arguments or ("-",):
         if argument == "-":
-            for line in sys.stdin:
-                yield from filter(None, _BETWEEN.split(line))
+            for line in sys.stdin.buffer:
+                yield from filter(None, _BETWEEN.split(_text(line)))
         else:
             yield from filter(None, _BETWEEN.split(argument))
+
+
+def _text(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise click.UsageError(f"standard input is no UTF-8 text: {line[:_SHOWN_BYTES]!r}") from None
 
 
 def commands_of(config: Path | None) -> Commands:

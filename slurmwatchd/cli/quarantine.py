@@ -3,9 +3,10 @@
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import click
@@ -94,16 +95,22 @@ async def _list(config: Config, as_json: bool) -> None:  # noqa: FBT001 - anyio.
     sql = f"SELECT {quarantine.COLUMNS} FROM quarantine ORDER BY id"  # noqa: S608 - constants
     count = 0
     async with open_for_reading(config.store.path) as reader:
-        async for page in reader.pages(sql):
-            rows = [Quarantined.of(row) for row in page]
-            count += len(rows)
-            if as_json:
-                for row in rows:
-                    click.echo(orjson.dumps(_json(row)).decode())
-            else:
-                tables.write_table(map(_shown, rows), _COLUMNS)
+        pages = cast("AsyncGenerator[list[Any], None]", reader.pages(sql))
+        # Closed at once where writing fails, or its last answer would be left for nobody.
+        async with aclosing(pages):
+            async for page in pages:
+                count += len(page)
+                _write_page([Quarantined.of(row) for row in page], as_json=as_json)
     if not count and not as_json:
         click.echo(_EMPTY)
+
+
+def _write_page(rows: Sequence[Quarantined], *, as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            click.echo(orjson.dumps(_json(row)).decode())
+    else:
+        tables.write_table(map(_shown, rows), _COLUMNS)
 
 
 def _json(row: Quarantined) -> dict[str, Any]:

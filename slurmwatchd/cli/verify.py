@@ -2,13 +2,15 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
 import click
 
-from slurmwatchd.cli import EX_TEMPFAIL, tables
+from slurmwatchd.cli import EX_TEMPFAIL, is_output_error, tables
+from slurmwatchd.cli.filters import MAX_LIMIT
 from slurmwatchd.cli.options import load_quietly, store_options, stretch_of, stretch_options
 from slurmwatchd.cli.progress import Progress
 from slurmwatchd.cli.verify_report import Report, cluster_report, difference, finding, write
@@ -31,7 +33,11 @@ from slurmwatchd.windows import Window
 @click.option("--no-sacct", is_flag=True, help="Leave sacct out: only the files, with --sink.")
 @click.option("--cluster", "clusters", multiple=True, metavar="NAME", help="Only this cluster [default: all].")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="List so many differences at most."
+    "--limit",
+    type=click.IntRange(1, MAX_LIMIT),
+    default=100,
+    show_default=True,
+    help="List so many differences at most.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 def command(
@@ -85,16 +91,28 @@ def command(
             raise
         # 1 says that there is a difference.
         raise VerifyError(str(error)) from error
-    if as_json:
-        tables.write_json(report)
-    else:
-        write(report)
+    with _output_errors():
+        if as_json:
+            tables.write_json(report)
+        else:
+            write(report)
     accounting = report.get("accounting", {"count": 0, "compared": True})
     if accounting["count"] or any(sink["count"] for sink in report["sinks"]):
         sys.exit(1)
     if not accounting["compared"]:
         click.echo("slurmwatchd: nothing that ended in that stretch was read yet: nothing is proved", err=True)
         sys.exit(EX_TEMPFAIL)
+
+
+@contextmanager
+def _output_errors() -> Iterator[None]:
+    """Have a report that cannot be written end with another status than a difference."""
+    try:
+        yield
+    except OSError as error:
+        if not is_output_error(error):
+            raise
+        raise VerifyError(f"standard output: {error.strerror}") from error
 
 
 def _jsonl(config: Config, name: str) -> JsonlOptions:

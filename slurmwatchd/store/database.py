@@ -186,6 +186,8 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
     """
     # By its own name, or setting it aside would rename a link to it.
     path = real_path(path)
+    if path.is_dir():
+        raise StoreError(f"{path}: is not a file")
     with LockFile(path) as lock_file:
         if lock_file.left is State.CORRUPT:
             _set_aside(path, lock_file, "damage was met while it was in use")
@@ -247,6 +249,8 @@ async def _ready(path: Path, *, suspect: bool) -> aiosqlite.Connection:
 
 async def _connect(path: Path, *, cache_kib: int) -> aiosqlite.Connection:
     try:
+        # Tried first: where aiosqlite fails to open a file, its thread outlives the event loop with a traceback.
+        await anyio.to_thread.run_sync(_try_to_open, path)
         connection = await aiosqlite.connect(path, isolation_level=None)
     except sqlite3.Error as error:
         raise StoreError(f"{path}: cannot be opened: {error}") from error
@@ -268,6 +272,10 @@ async def _connect(path: Path, *, cache_kib: int) -> aiosqlite.Connection:
             raise StoreFullError(f"{path}: {error}") from error
         raise StoreError(f"{path}: cannot be used as a store: {error}") from error
     return connection
+
+
+def _try_to_open(path: Path) -> None:
+    sqlite3.connect(path).close()
 
 
 async def _migrate(path: Path, connection: aiosqlite.Connection) -> None:

@@ -93,6 +93,14 @@ def test_verify_says_what_it_cannot_prove_with_another_status_than_a_difference(
         )
 
 
+def test_a_report_of_verify_that_cannot_be_written_is_no_difference(tmp_path: Path) -> None:
+    with watching(tmp_path) as daemon:
+        assert daemon.run("once").returncode == 0
+        into_full = ["bash", "-c", '"$@" >/dev/full', "bash", *argv(daemon, "verify")]
+        full = subprocess.run(into_full, check=False, capture_output=True, text=True, timeout=60)
+        assert (full.returncode, full.stderr) == (74, "slurmwatchd: standard output: No space left on device\n")
+
+
 def test_a_user_of_the_commands_gets_one_line_for_a_mistake(tmp_path: Path) -> None:
     with watching(tmp_path) as daemon:
         daemon.run("once")
@@ -226,6 +234,18 @@ def test_quarantined_rows_are_listed_and_read_again_beside_the_service_and_witho
         change(daemon, "INSERT INTO quarantine VALUES (9, 'sim', 1, 'old', 'Cluster', CAST('sim' AS BLOB), NULL)")
         alone = run(daemon, ["quarantine", "retry", "--all"])
         assert (alone.returncode, alone.stdout) == (1, "0 of 1 rows are out of the quarantine\n")
+
+
+def test_a_reader_of_the_quarantine_who_goes_is_141_without_a_traceback(tmp_path: Path) -> None:
+    with watching(tmp_path) as daemon:
+        assert daemon.run("once").returncode == 0
+        with closing(sqlite3.connect(daemon.store)) as store, store:
+            store.executemany(
+                "INSERT INTO quarantine VALUES (?1, 'sim', 1, 'old', 'Cluster', CAST(?1 AS BLOB), NULL)",
+                [(number,) for number in range(1, 5001)],
+            )
+        ran = asked.run_process("quarantine", "list", "--config", daemon.config, reader="true")
+        assert (ran.code, ran.err) == (141, "")
 
 
 def test_the_commands_leave_a_running_service_its_store(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_what_cannot_be_written_is_one_line_and_leaves_nothing(filled: Rig, tmp_
         env=environment(),
         preexec_fn=_no_large_files,
     )
-    assert (limited.returncode, limited.stderr) == (1, "slurmwatchd: File too large\n")
+    assert (limited.returncode, limited.stderr) == (1, f"slurmwatchd: {folder}/x: File too large\n")
     assert list(folder.iterdir()) == []
 
 

@@ -259,7 +259,7 @@ def test_show_tells_revisions_and_usage(filled: Rig, tmp_path: Path) -> None:
         (["jobs", "--since", "2026-13-45"], 2, "Invalid value for '-S' / '--since': '2026-13-45' is not a moment such as 24h, 30d, yesterday, 2026-11-20, 2026-11-20T14:30 or 2026-11-20T14:30:00Z (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--since", "2026-11-02", "--until", "2026-11-01"], 2, "--since and --until: the stretch ends before it begins (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--columns", "job_id,colour"], 2, "Invalid value for '--columns': 'colour' is no field: see docs/events.md (see slurmwatchd jobs --help)"),  # noqa: E501
-        (["jobs", "--limit", "-1"], 2, "Invalid value for '-l' / '--limit': -1 is not in the range x>=0. (see slurmwatchd jobs --help)"),  # noqa: E501
+        (["jobs", "--limit", "-1"], 2, "Invalid value for '-l' / '--limit': -1 is not in the range 0<=x<=1000000000. (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--json", "--csv"], 2, "--json and --csv: choose one (see slurmwatchd jobs --help)"),
         (["jobs", "--qqqq"], 2, "No such option '--qqqq'. (see slurmwatchd jobs --help)"),
         (["running", "--from", "now", "--to", "-1h"], 2, "--from and --to: the interval ends before it begins (see slurmwatchd running --help)"),  # noqa: E501
