@@ -58,7 +58,8 @@ async def _examine(config: Config, findings: list[Finding], quiet: bool) -> None
     def daemon_at() -> int | None:
         url = daemon_seen.loopback_url(config.web.listen)
         told = daemon_seen.told_by(url) if url else None
-        return told["pid"] if told else None
+        # Another daemon, with another store, keeps the address from this one as any other program does.
+        return told["pid"] if told and told["pid"] == daemon_seen.running_pid(config.store.path) else None
 
     commands = Commands.of(SystemProcessRunner(), bin_dir=config.slurm.bin_dir, conf=config.slurm.conf)
     async for finding in Examination(config, commands, SystemClock()).findings():

@@ -1,6 +1,7 @@
 """Files and the port: can the service write where it is told to, on a disk of this machine, with room on it?"""
 
 import os
+import shlex
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ NETWORK_TYPES = frozenset({
 LITTLE_BYTES = 1 << 30
 NO_BYTES = 64 << 20
 
+_AS_SERVICE = "run this check as the service's user"
 _MOUNTS = Path("/proc/self/mountinfo")
 
 
@@ -28,12 +30,12 @@ def examine(config: Config, daemon_at: Callable[[], int | None]) -> Iterator[Fin
 
     Args:
         config: Where they are.
-        daemon_at: Returns the process that answers as slurmwatchd at the web address; None where none does.
+        daemon_at: Returns the process that answers at the web address and has the store; None where it is not one.
     """
-    yield from _store(config.store.path)
+    yield from _allowed("store", config.store.path, _store(config.store.path))
     for name, options in config.sinks.items():
-        for file in getattr(options, "files", tuple)():
-            yield from _file(f"sink {name}", Path(file), on_network=warning)
+        for file in map(Path, getattr(options, "files", tuple)()):
+            yield from _allowed(f"sink {name}", file, _sink(f"sink {name}", file))
     yield _port(config.web.listen, daemon_at)
 
 
@@ -54,8 +56,27 @@ def file_system(path: Path, mounts: str) -> str:
     return kind
 
 
+def _allowed(check: str, path: Path, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Give findings about a file; where the user may not even look for it, say who forbids it."""
+    try:
+        yield from findings
+    except PermissionError:
+        text = f"{path} cannot be looked for: {_closed(path.absolute())} may not be entered"
+        yield failed(check, text, f"let the user {_user()} in, or {_AS_SERVICE}")
+
+
+def _closed(path: Path) -> Path:
+    """Return the folder on the way to a file that lets nobody look inside."""
+    for step in reversed(path.parents):
+        try:
+            step.stat()
+        except PermissionError:
+            return step.parent
+    return path.parent
+
+
 def _store(path: Path) -> Iterator[Finding]:
-    if path.exists():
+    if _is_there(path):
         try:
             with StoreReader(path):
                 pass
@@ -65,22 +86,45 @@ def _store(path: Path) -> Iterator[Finding]:
     yield from _file("store", path, on_network=failed)
 
 
+def _sink(check: str, path: Path) -> Iterator[Finding]:
+    if path.is_dir():
+        yield failed(check, f"{path} is a folder", "name a file in it")
+        return
+    yield from _file(check, path, on_network=warning)
+
+
 def _file(check: str, path: Path, *, on_network: Callable[[str, str, str], Finding]) -> Iterator[Finding]:
     """Look at where a file is, or will be made."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    folder = next(parent for parent in path.absolute().parents if _is_there(parent))
     if not folder.is_dir():
         yield failed(check, f"{folder} is not a folder", "name another path")
         return
-    target = path if path.exists() else folder
+    target = path if _is_there(path) else folder
     if not os.access(target, os.W_OK | (os.X_OK if target is folder else 0)) or not os.access(folder, os.W_OK):
-        todo = f"let the user {_user()} write there, or run this check as the service's user"
-        yield failed(check, f"{path} cannot be written: {target} forbids it", todo)
+        yield failed(check, f"{path} cannot be written: {target} forbids it", _todo(path, folder))
         return
     kind = _kind_of(folder)
     if kind in NETWORK_TYPES:
         yield on_network(check, f"{folder} is on another machine ({kind})", "put it on a local disk")
         return
     yield _room(check, path, folder, kind)
+
+
+def _todo(path: Path, folder: Path) -> str:
+    """Say how the user comes to write a file; a folder above the missing one is not to be theirs for that."""
+    if folder == path.absolute().parent:
+        return f"let the user {_user()} write there, or {_AS_SERVICE}"
+    missing = shlex.quote(str(path.absolute().parent))
+    return f"as root: install -d -o {_user()} -m 0750 {missing}; or {_AS_SERVICE}"
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether there is such a file; raises PermissionError where that may not be known."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _room(check: str, path: Path, folder: Path, kind: str) -> Finding:

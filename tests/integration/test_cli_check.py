@@ -5,6 +5,7 @@ import json
 import os
 import pwd
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.doctor.local import file_system
+from slurmwatchd.config import Config, StoreSection
+from slurmwatchd.doctor.findings import Finding, Mark
+from slurmwatchd.doctor.local import examine, file_system
 from slurmwatchd.simslurm import SimCluster, install_commands
+from slurmwatchd.sinks.jsonl import JsonlOptions
 from tests.acceptance.process import DaemonProcess, free_port
 from tests.integration.asked import run
 
@@ -58,6 +62,19 @@ def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setattr("slurmwatchd.sources.sacctmgr.os.geteuid", lambda: 65534)
         yield
+
+
+@contextmanager
+def somebody_else() -> Iterator[None]:
+    """Be nobody to the kernel too, where tests run as root, whom no folder stops."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def test_all_is_well(site: Site) -> None:
@@ -209,6 +226,42 @@ def test_a_folder_that_is_not_ours_to_write(site: Site, monkeypatch: pytest.Monk
     assert found["store"][0] == "ok"
 
 
+def test_a_missing_folder_is_to_be_made_and_the_one_above_left_to_root(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slurmwatchd.doctor.local.os.access", lambda path, mode: path != site.folder)
+    _, found = site.ask()
+    assert found["sink jobs"] == (
+        "failed",
+        f"{site.folder}/log/jobs.jsonl cannot be written: {site.folder} forbids it",
+        f"as root: install -d -o {OWN_NAME} -m 0750 {site.folder}/log; or run this check as the service's user",
+    )
+
+
+def test_a_folder_that_may_not_be_entered_is_a_finding() -> None:
+    with tempfile.TemporaryDirectory() as outside:
+        Path(outside).chmod(0o755)
+        closed = Path(outside) / "closed"
+        closed.mkdir(mode=0)
+        options = JsonlOptions(type="jsonl", path=closed / "log" / "jobs.jsonl")
+        config = Config(store=StoreSection(path=closed / "store.db"), sinks={"jobs": options})
+        with somebody_else():
+            found = {finding.check: finding for finding in examine(config, lambda: None)}
+        closed.chmod(0o700)
+    name = OWN_NAME if os.geteuid() else pwd.getpwuid(65534).pw_name
+    todo = f"let the user {name} in, or run this check as the service's user"
+    for check, file in (("store", "store.db"), ("sink jobs", "log/jobs.jsonl")):
+        text = f"{closed}/{file} cannot be looked for: {closed} may not be entered"
+        assert found[check] == Finding(Mark.FAILED, check, text, todo)
+
+
+def test_a_folder_is_no_file_for_a_sink(site: Site) -> None:
+    (site.folder / "log" / "jobs.jsonl").mkdir(parents=True)
+    code, found = site.ask()
+    text = f"{site.folder}/log/jobs.jsonl is a folder"
+    assert (code, found["sink jobs"]) == (1, ("failed", text, "name a file in it"))
+
+
 def test_network_disks_and_full_ones(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("slurmwatchd.doctor.local._kind_of", lambda folder: "nfs4")
@@ -262,3 +315,16 @@ def test_a_port_that_our_own_daemon_has(tmp_path: Path) -> None:
         assert (
             f"port: 127.0.0.1:{daemon.port} is held by slurmwatchd itself, pid {daemon.process.pid}" in done.stdout
         )
+
+
+def test_a_port_that_a_daemon_with_another_store_has(site: Site, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with DaemonProcess(other) as daemon:
+        daemon.start_ready()
+        site.port = daemon.port
+        code, found = site.ask()
+    assert (code, found["port"]) == (
+        1,
+        ("failed", f"127.0.0.1:{site.port}: Address already in use", "name another address in web.listen"),
+    )
