@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 import click
 
 from slurmwatchd import config as configuration
+from slurmwatchd.clock import rfc3339
 from slurmwatchd.config import Config
 from slurmwatchd.log import configure
 from slurmwatchd.moments import parse_stretch
 from slurmwatchd.sinks.registry import sink_kinds
+from slurmwatchd.sources.queries import EARLIEST_SECONDS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,12 +64,16 @@ def stretch_of(since: str, until: str | None, *, now: float | None = None) -> tu
     """Read `--since` and `--until`, as `moments.parse_stretch` does.
 
     Raises:
-        UsageError: One is no moment, or the stretch is empty: exit 2.
+        UsageError: One is no moment, the stretch is empty, or sacct cannot be asked for it: exit 2.
     """
     try:
-        return parse_stretch(since, until, now=time.time() if now is None else now)
+        start, end = parse_stretch(since, until, now=time.time() if now is None else now)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    if start < EARLIEST_SECONDS:
+        earliest = f"@{EARLIEST_SECONDS} ({rfc3339(EARLIEST_SECONDS)})"
+        raise click.UsageError(f"--since: {since!r} is too long ago: sacct takes no time before {earliest}")
+    return start, end
 
 
 def _added(function: F, *options: Callable[[Any], Any]) -> F:

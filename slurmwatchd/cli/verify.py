@@ -18,6 +18,7 @@ from slurmwatchd.clock import SystemClock, rfc3339
 from slurmwatchd.config import Config
 from slurmwatchd.errors import FatalError, VerifyError
 from slurmwatchd.onlooker import Onlooker, onlooker
+from slurmwatchd.printable import shown
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.sources.sacctmgr import Limits
 from slurmwatchd.verify.accounting import Comparison, Tally
@@ -63,7 +64,8 @@ def command(
              slurmwatchd verify --since 2026-11-20 --until 2026-11-21 --sink jobs --json
 
     Exit codes: 0 no difference; 1 at least one; 2 the command line is wrong; 74 the store or a file cannot be
-    read; 75 sacct failed, or nothing of the stretch was read yet: try again later; 78 the configuration is wrong.
+    read, or the report not written; 75 sacct failed, or of some cluster nothing of the stretch was read yet: try
+    again later; 78 the configuration is wrong.
     """  # noqa: D301 - click's mark for lines to be left alone
     start, end = stretch_of(since, until)
     # Where nobody names an end, what was seen in this very second counts: the cursor says what must be there.
@@ -96,11 +98,14 @@ def command(
             tables.write_json(report)
         else:
             write(report)
-    accounting = report.get("accounting", {"count": 0, "compared": True})
+    accounting = report.get("accounting", {"count": 0, "clusters": []})
+    unproved = [cluster["cluster"] for cluster in accounting["clusters"] if not cluster["compared"]]
+    for name in unproved:
+        why = "nothing that ended in that stretch was read yet: nothing is proved"
+        click.echo(f"slurmwatchd: cluster {shown(name)}: {why}", err=True)
     if accounting["count"] or any(sink["count"] for sink in report["sinks"]):
         sys.exit(1)
-    if not accounting["compared"]:
-        click.echo("slurmwatchd: nothing that ended in that stretch was read yet: nothing is proved", err=True)
+    if unproved:
         sys.exit(EX_TEMPFAIL)
 
 
@@ -162,7 +167,7 @@ async def _accounting(view: Onlooker, clusters: Sequence[str], stretch: Span, li
         reports.append(cluster_report(name, scope, tally, stretch))
     return {
         "clusters": reports,
-        "compared": any(report["compared"] for report in reports),
+        "compared": all(report["compared"] for report in reports),
         "count": await comparison.count(),
         "differences": [difference(found) async for found in comparison.differences(limit)],
     }

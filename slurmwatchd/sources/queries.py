@@ -17,6 +17,10 @@ AHEAD_SECONDS = 3600
 """How far into the future jobs asked for by id may have been submitted: slurmctld's clock may be ahead of ours."""
 
 
+EARLIEST_SECONDS = 1_000_000
+"""1970-01-12T13:46:40Z: with a smaller number behind `uts` sacct refuses the whole call, in every release."""
+
+
 def window_arguments(window: Window, fields: Sequence[str], *, delimiter: str, cluster: str = "") -> list[str]:
     """Return sacct's arguments for the attempts that ended in a window.
 
@@ -31,7 +35,7 @@ def window_arguments(window: Window, fields: Sequence[str], *, delimiter: str, c
     end = window.end + window.seconds if window.head else max(window.end - 1, window.start)
     return [
         *_beginning(delimiter, cluster),
-        "-s", TERMINAL_STATES, "-S", f"uts{window.start}", "-E", f"uts{end}", "-o", ",".join(fields),
+        "-s", TERMINAL_STATES, "-S", uts(window.start), "-E", uts(end), "-o", ",".join(fields),
     ]  # fmt: skip
 
 
@@ -61,7 +65,7 @@ def named_arguments(
     """
     return [
         *_beginning(delimiter, cluster),
-        "-j", ",".join(job_ids), "-S", f"uts{since}", "-E", f"uts{now + AHEAD_SECONDS}", "-o", ",".join(fields),
+        "-j", ",".join(job_ids), "-S", uts(since), "-E", f"uts{now + AHEAD_SECONDS}", "-o", ",".join(fields),
     ]  # fmt: skip
 
 
@@ -71,6 +75,11 @@ def job_argument(job_id: str, job_id_raw: int) -> str:
     An array that is still one row (`12_[0-9%2]`) has no such name; the whole array answers to its number.
     """
     return str(job_id_raw) if "[" in job_id else job_id
+
+
+def uts(seconds: int) -> str:
+    """Return a moment as sacct takes it; the earliest one that it takes for those before."""
+    return f"uts{max(seconds, EARLIEST_SECONDS)}"
 
 
 def _beginning(delimiter: str, cluster: str) -> list[str]:

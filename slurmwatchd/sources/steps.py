@@ -13,6 +13,7 @@ from typing import IO
 import anyio.to_thread
 
 from slurmwatchd.sources.framing import RowReader
+from slurmwatchd.sources.queries import uts
 from slurmwatchd.sources.sacct import Sacct, fresh_delimiter
 from slurmwatchd.sources.stepcolumns import StepColumns
 from slurmwatchd.sources.steprows import FIELDS, STEP_FIELDS, Key
@@ -91,5 +92,5 @@ def list_arguments(attempts: Sequence[Asked], fields: Sequence[str], *, delimite
     return [
         "-a", "-D", "--local", "--noconvert", "-p", f"--delimiter={delimiter}",
         "-j", ",".join(dict.fromkeys(attempt.selector for attempt in attempts)),
-        "-S", f"uts{since}", "-E", f"uts{now + CLOCK_SECONDS}", "-o", ",".join(fields),
+        "-S", uts(since), "-E", f"uts{now + CLOCK_SECONDS}", "-o", ",".join(fields),
     ]  # fmt: skip

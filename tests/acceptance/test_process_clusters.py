@@ -1,6 +1,8 @@
 """One daemon, several clusters of one slurmdbd: each is read, labelled and delayed by itself."""
 
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 from tests.acceptance.process import DaemonProcess
@@ -54,6 +56,25 @@ def test_two_clusters_with_the_same_job_ids_are_kept_apart(tmp_path: Path) -> No
         assert set(daemon.samples("slurmwatchd_watermark_timestamp_seconds")) == {("sim",), ("poplar",)}
         assert daemon.stop() == 0
         assert differences(daemon.cluster, daemon.records()) == []
+
+
+def test_verify_names_a_cluster_that_was_never_read_and_proves_nothing_of_it(tmp_path: Path) -> None:
+    with watching(tmp_path, 'clusters = ["sim"]') as daemon:
+        both(daemon, "job", 1, seconds_ago=1800)
+        assert daemon.run("once").returncode == 0
+        assert daemon.run("verify", "--since", "50m").returncode == 0
+        daemon.change_config('clusters = ["sim"]', BOTH)
+        done = daemon.run("verify", "--since", "50m")
+        assert (done.returncode, done.stderr) == (
+            75,
+            "slurmwatchd: cluster poplar: nothing that ended in that stretch was read yet: nothing is proved\n",
+        )
+        assert daemon.run("verify", "--since", "50m", "--cluster", "sim").returncode == 0
+        with closing(sqlite3.connect(daemon.store)) as store, store:
+            store.execute("DELETE FROM jobs")
+        missing = daemon.run("verify", "--since", "50m")
+        assert missing.returncode == 1
+        assert "cluster poplar: nothing that ended" in missing.stderr
 
 
 def test_a_cluster_that_fails_delays_nobody_but_itself(tmp_path: Path) -> None:

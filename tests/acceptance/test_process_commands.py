@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -18,6 +19,7 @@ from tests.integration import asked
 from tests.sim_truth import differences
 
 SCRIPT = shutil.which("script") or ""
+LOCAL = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 
 COMMANDS = (["verify"], ["backfill", "--since", "1d"], ["quarantine", "list"], ["quarantine", "retry", "--all"])
 
@@ -115,6 +117,12 @@ def test_a_user_of_the_commands_gets_one_line_for_a_mistake(tmp_path: Path) -> N
             ): "--sink: 'prometheus' is of type 'prometheus': it has no JSON lines",
             ("verify", "--no-sacct"): "--no-sacct leaves nothing to verify without --sink",
             ("verify", "--cluster", "x"): "--cluster: 'x' is not watched",
+            (
+                "verify",
+                "--since",
+                "99999d",
+            ): "--since: '99999d' is too long ago: sacct takes no time before @1000000",
+            ("backfill", "--since", "@999999"): "--since: '@999999' is too long ago: sacct takes no time before",
             ("backfill",): "Missing option '--since'.",
             ("backfill", "--since", "1d", "--cluster", "x"): "--cluster: 'x' is not watched; watched: sim",
             ("backfill", "--since", "1d", "--dry-run", "--cluster", "x"): "--cluster: 'x' is not watched",
@@ -158,6 +166,7 @@ def test_a_backfill_beside_the_service_is_done_by_it_and_shown(tmp_path: Path) -
         daemon.wait_until(lambda: len(daemon.records()) == 23, "all events")
         assert {record["found_by"] for record in daemon.records()} == {"backfill"}
         assert daemon.samples("slurmwatchd_jobs_ended_total") == {}
+        assert re.fullmatch(rf"cluster sim: ended {LOCAL} to {LOCAL}", done.stdout.splitlines()[0])
         again = daemon.run("backfill", "--since", "2d", "--until", "1d")
         assert (again.returncode, again.stdout.split(":")[0]) == (0, "nothing to read")
         assert daemon.run("verify", "--since", "47h", "--sink", "jobs").returncode == 0

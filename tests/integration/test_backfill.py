@@ -87,6 +87,17 @@ async def test_a_backfill_that_fails_goes_on_where_it_stopped(
         assert differences(rig.cluster, rig.records()) == []
 
 
+async def test_a_request_from_before_what_sacct_takes_is_worked_off_from_there_on(tmp_path: Path) -> None:
+    with Rig(tmp_path, poll={"slice": "30000d"}) as rig:
+        hourly(rig, 3)
+        await rig.once()
+        async with rig.daemon() as daemon:
+            await ask(daemon, 0)
+            await daemon.backfill()
+        assert len(rig.names()) == 3
+        assert any("uts1000000" in call.argv for call in rig.cluster.calls("sacct"))
+
+
 async def test_a_backfill_that_no_daemon_works_off_tries_again_by_itself(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         hourly(rig, 3)

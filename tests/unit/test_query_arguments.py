@@ -2,8 +2,10 @@
 
 import pytest
 
-from slurmwatchd.sources.queries import job_argument, named_arguments
-from slurmwatchd.windows import Ledger, Policy, Stretch, due
+from slurmwatchd.sources.queries import job_argument, named_arguments, window_arguments
+from slurmwatchd.sources.steps import list_arguments
+from slurmwatchd.usage import Asked
+from slurmwatchd.windows import Ledger, Policy, Stretch, Window, due
 
 NOW = 1_795_500_000
 
@@ -22,6 +24,16 @@ def test_jobs_asked_for_by_name_are_none_that_ended_before_the_earliest_was_subm
     assert arguments[arguments.index("-S") + 1] == f"uts{NOW - 500}"
     assert "-D" in arguments
     assert "-X" in arguments
+
+
+def test_sacct_is_asked_for_no_time_that_it_refuses() -> None:
+    window = window_arguments(Window(0, 3600), ["JobID"], delimiter="!")
+    named = named_arguments(["12"], ["JobID"], since=5, now=NOW, delimiter="!")
+    asked = Asked(job=1, job_id_raw=12, submit=5, selector="12", started=True)
+    listed = list_arguments([asked], ["JobID"], delimiter="!", now=NOW)
+    for arguments in (window, named, listed):
+        assert arguments[arguments.index("-S") + 1] == "uts1000000"
+    assert window[window.index("-E") + 1] == "uts1000000"
 
 
 @pytest.mark.parametrize(("listed_at", "listed_again"), [(NOW - 10, False), (NOW - 3600, True), (NOW + 50, True)])

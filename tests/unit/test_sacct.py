@@ -66,9 +66,9 @@ def test_states_of_open_jobs_are_never_asked_for_since_they_cost_the_index() -> 
 
 
 def test_saccts_window_includes_its_last_second_so_ours_ends_one_earlier() -> None:
-    assert "uts100" in window_arguments(Window(100, 101), ["JobIDRaw"], delimiter="@")
-    assert window_arguments(Window(100, 101), ["JobIDRaw"], delimiter="@")[12] == "uts100"
-    assert window_arguments(Window(100, 100), ["JobIDRaw"], delimiter="@")[12] == "uts100"
+    assert "uts1000100" in window_arguments(Window(1_000_100, 1_000_101), ["JobIDRaw"], delimiter="@")
+    assert window_arguments(Window(1_000_100, 1_000_101), ["JobIDRaw"], delimiter="@")[12] == "uts1000100"
+    assert window_arguments(Window(1_000_100, 1_000_100), ["JobIDRaw"], delimiter="@")[12] == "uts1000100"
 
 
 def test_a_head_poll_asks_ahead_as_far_as_it_looks_back_since_slurmctlds_clock_may_be_ahead() -> None:
