@@ -152,7 +152,9 @@ class ParquetWriter:
             import pyarrow as pa  # noqa: PLC0415
             import pyarrow.parquet as pq  # noqa: PLC0415
         except ImportError as error:
-            raise MissingExtraError("Parquet needs pyarrow: pip install 'slurmwatchd[parquet]'") from error
+            raise MissingExtraError(
+                "Parquet needs pyarrow: install slurmwatchd with its extra [parquet], or pyarrow beside it"
+            ) from error
         self._types = {
             Kind.TEXT: pa.string(),
             Kind.JSON: pa.string(),

@@ -23,7 +23,7 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path | None:
     if named := environ.get(CONFIG_VARIABLE):
         return Path(named)
     # A file that may not be looked for is not taken for one that is not there: reading it says what is wrong.
-    return DEFAULT_CONFIG if not _is_missing(DEFAULT_CONFIG) else None
+    return DEFAULT_CONFIG if not is_missing(DEFAULT_CONFIG) else None
 
 
 def real_path(store: Path) -> Path:
@@ -37,7 +37,8 @@ def lock_path(store: Path) -> Path:
     return path.with_name(f"{path.name}.lock")
 
 
-def _is_missing(path: Path) -> bool:
+def is_missing(path: Path) -> bool:
+    """Tell whether there is no such file; one that may not be looked for counts as there."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):

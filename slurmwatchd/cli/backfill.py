@@ -15,6 +15,7 @@ from slurmwatchd.backfilling import Count, State, UnknownClusterError, Wish
 from slurmwatchd.cli import EX_TEMPFAIL
 from slurmwatchd.cli.options import load_quietly, store_options, stretch_of, stretch_options
 from slurmwatchd.cli.progress import Progress
+from slurmwatchd.cli.tables import local_time
 from slurmwatchd.cli.tuning import tune
 from slurmwatchd.clock import rfc3339
 from slurmwatchd.config import Config
@@ -174,7 +175,10 @@ def _count(config: Config, wish: Wish) -> Report:
 
 def _text(report: Report) -> str:
     verb = "would be read" if report["dry_run"] else "read"
-    lines = [f"cluster {span['cluster']}: ended {span['start']} to {span['end']}" for span in report["read"]]
+    lines = [
+        f"cluster {span['cluster']}: ended {local_time(span['start'])} to {local_time(span['end'])}"
+        for span in report["read"]
+    ]
     if not lines:
         return "nothing to read: all of it was read before, or is the daemon's own (--again reads it once more)"
     lines.append(f"{report['rows']} rows {verb}, {report['new']} of them new to the store")

@@ -23,7 +23,7 @@ _UNDATED = "undated"
 @click.command("export")
 @click.option(
     "-f", "--format", "form", type=click.Choice([form.value for form in Format]), default="jsonl",
-    show_default=True, help="What to write; parquet needs the extra slurmwatchd[parquet].",
+    show_default=True, help="What to write; parquet needs pyarrow, the extra [parquet].",
 )  # fmt: skip
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=Path("-"),

@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from slurmwatchd import locations, moments
+from slurmwatchd.cli.tables import local_time
 from slurmwatchd.clock import rfc3339
+from slurmwatchd.errors import StoreError
 from slurmwatchd.store import telling
 from slurmwatchd.store.asking import StoreReader
 
@@ -59,7 +61,10 @@ def open_store(config: Path | None, store: Path | None) -> Iterator[StoreReader]
         ConfigError: The configuration file cannot be read.
         StoreError: There is no store, it is none, or it cannot be read.
     """
-    with StoreReader(store or locations.store_path(config)) as reader:
+    path = store or locations.store_path(config)
+    if locations.is_missing(path):
+        raise StoreError(f"{path}: there is no store yet; `slurmwatchd run` makes it")
+    with StoreReader(path) as reader:
         yield reader
 
 
@@ -74,8 +79,8 @@ def warn_of_unread(store: StoreReader, begin: int, end: int) -> None:
     for reading in telling.readings(store):
         ledger = reading.ledger
         if begin < ledger.horizon:
-            known = f"what ended before {rfc3339(ledger.horizon)} was never read"
+            known = f"what ended before {local_time(rfc3339(ledger.horizon))} was never read"
             click.echo(f"slurmwatchd: {reading.cluster}: {known}", err=True)
         if end >= ledger.watermark:
-            known = f"what ended after {rfc3339(ledger.watermark)}, or still runs, is not in the store"
+            known = f"what ended after {local_time(rfc3339(ledger.watermark))}, or still runs, is not in the store"
             click.echo(f"slurmwatchd: {reading.cluster}: {known}", err=True)

@@ -179,7 +179,10 @@ def test_without_pyarrow_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     ran = export(filled, "--format", "parquet", "-o", tmp_path / "x.parquet")
-    assert (ran.code, ran.err) == (1, "slurmwatchd: Parquet needs pyarrow: pip install 'slurmwatchd[parquet]'\n")
+    assert (ran.code, ran.err) == (
+        1,
+        "slurmwatchd: Parquet needs pyarrow: install slurmwatchd with its extra [parquet], or pyarrow beside it\n",
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -177,11 +177,14 @@ def test_running_says_what_the_store_cannot_know(filled: Rig) -> None:
     late = run("running", "--store", filled.store, "--from", "2026-11-24T05:50", "--to", "2026-11-24T06:10")
     assert late.column("JOB") == ["21"]
     assert late.err == (
-        "slurmwatchd: sim: what ended after 2026-11-24T06:00:00Z, or still runs, is not in the store\n"
+        "slurmwatchd: sim: what ended after 2026-11-24 06:00:00, or still runs, is not in the store\n"
     )
     early = run("running", "--store", filled.store, "--from", "2026-11-20", "--to", "2026-11-21T12:00")
     assert early.column("JOB") == ["19"]
-    assert early.err == "slurmwatchd: sim: what ended before 2026-11-24T03:00:00Z was never read\n"
+    assert early.err == "slurmwatchd: sim: what ended before 2026-11-24 03:00:00 was never read\n"
+    with zone("Asia/Tokyo"):
+        early = run("running", "--store", filled.store, "--from", "2026-11-20", "--to", "2026-11-22")
+    assert early.err == "slurmwatchd: sim: what ended before 2026-11-24 12:00:00 was never read\n"
 
 
 def test_show_tells_everything(filled: Rig) -> None:
@@ -286,7 +289,7 @@ def test_a_store_that_is_none_is_one_line_and_exit_1(tmp_path: Path, arguments: 
         (text, "cannot be read: file is not a database"),
         (other, "is an SQLite database, but not a store of slurmwatchd"),
         (folder, "is not a file"),
-        (tmp_path / "none.db", "No such file or directory"),
+        (tmp_path / "none.db", "there is no store yet; `slurmwatchd run` makes it"),
     ):
         ran = run(*arguments, "--store", path)
         assert (ran.code, ran.out, ran.err) == (1, "", f"slurmwatchd: {path}: {why}\n"), arguments
@@ -301,7 +304,8 @@ def test_the_store_is_where_the_configuration_says(
     monkeypatch.setenv("SLURMWATCHD_CONFIG", str(file))
     assert len(run("jobs").table()) == 10
     monkeypatch.setenv("SLURMWATCHD_STORE__PATH", str(tmp_path / "elsewhere.db"))
-    assert run("jobs").err == f"slurmwatchd: {tmp_path}/elsewhere.db: No such file or directory\n"
+    nowhere = f"slurmwatchd: {tmp_path}/elsewhere.db: there is no store yet; `slurmwatchd run` makes it\n"
+    assert run("jobs").err == nowhere
     monkeypatch.delenv("SLURMWATCHD_STORE__PATH")
     file.write_text("[store]\npath = 7\n")
     ran = run("jobs")
