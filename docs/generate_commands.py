@@ -31,10 +31,11 @@ Slurm. What has not ended is not in the store.
 (`14:30`), or `@1795423566`. Without a zone they are in the machine's own, as tables show them; with
 `TZ=UTC slurmwatchd ...` both are UTC. JSON, CSV and files have UTC.
 
-**Output.** On a terminal a table fits its width; into a pipe or a file the same columns come with tabs between
-them, times and sizes still as a person reads them. A program reads `--json` or `--csv`: all values, raw.
-Colours are off where `NO_COLOR` is set. What could move a cursor or forge a line in a job's name is shown
-escaped. Notes, such as that there are more rows than `--limit`, go to stderr.
+**Output.** On a terminal a table fits its width: names and node lists are cut, and where that is not enough
+columns are left out, the start first. Into a pipe or a file all columns come with tabs between them, times and
+sizes still as a person reads them. A program reads `--json` or `--csv`: all values, raw. Colours are off where
+`NO_COLOR` is set. What could move a cursor or forge a line in a job's name is shown escaped. Notes, such as that
+there are more rows than `--limit`, go to stderr.
 
 **Exit codes** that hold for every command: 0 done; 1 it cannot be done; 2 the command line is wrong; 75
 something outside failed that may heal, try again; 78 the configuration is wrong; 130 interrupted; 141 whoever

@@ -17,6 +17,7 @@ from typing import Any
 import click
 import orjson
 
+from slurmwatchd.cli.fitting import fitted
 from slurmwatchd.printable import json_shown, shown
 from slurmwatchd.units import spoken_duration
 
@@ -28,7 +29,6 @@ _STYLES = {
     "RESIZING": "yellow", "REVOKED": "yellow", "ok": "green", "warning": "yellow", "not configured": "yellow",
 }  # fmt: skip
 _TIMES = frozenset({"submit", "eligible", "start", "end", "time", "observed", "read_at"})
-_FLEXIBLE = frozenset({"name", "node_list", "nodes", "work_dir", "submit_line", "account", "partition", "reason"})
 _TITLES = {"job_id": "job", "elapsed_seconds": "elapsed", "node_list": "nodes", "node_count": "count"}
 _SCALE = 1024
 
@@ -53,11 +53,6 @@ class Column:
         return (
             _TITLES.get(self.name, self.name.rpartition(".")[2].removesuffix("_seconds")).upper().replace("_", " ")
         )
-
-    @property
-    def flexible(self) -> bool:
-        """Whether it is cut first where the terminal is too narrow."""
-        return self.name in _FLEXIBLE
 
     def of(self, row: Row) -> Any:  # noqa: ANN401 - any JSON value
         """Return its value in a row; None where there is none."""
@@ -161,21 +156,29 @@ def _plain(value: Any) -> str:  # noqa: ANN401 - any JSON value
 
 def _write_fitted(rows: Sequence[Row], columns: Sequence[Column]) -> int:
     # Not quick to import, and not needed in a pipe.
+    from rich.cells import cell_len  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
-    numeric = [any(isinstance(column.of(row), int | float) for row in rows) for column in columns]
-    for column, right in zip(columns, numeric, strict=True):
-        table.add_column(column.title, no_wrap=not column.flexible, justify="right" if right else "left")
-    for row in rows:
-        cells = [(column, shown(column.text(row))) for column in columns]
-        table.add_row(
-            *(Text(text, style=_style(column, text), no_wrap=True, overflow="ellipsis") for column, text in cells)
-        )
     with_colours = colours()
     console = Console(highlight=False, color_system="auto" if with_colours else None, no_color=not with_colours)
+    texts = {column: [shown(column.text(row)) for row in rows] for column in columns}
+    wanted = {column.name: max(map(cell_len, (column.title, *texts[column]))) for column in texts}
+    widths = fitted(wanted, console.width)
+    kept = [column for column in texts if column.name in widths]
+    table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    for column in kept:
+        numeric = any(isinstance(column.of(row), int | float) for row in rows)
+        width = widths[column.name]
+        table.add_column(column.title, width=width, no_wrap=True, justify="right" if numeric else "left")
+    for cells in zip(*(texts[column] for column in kept), strict=True):
+        table.add_row(
+            *(
+                Text(text, style=_style(column, text), no_wrap=True, overflow="ellipsis")
+                for column, text in zip(kept, cells, strict=True)
+            )
+        )
     # By click, so that a reader who has gone is noticed in one place.
     with console.capture() as captured:
         console.print(table)

@@ -133,10 +133,30 @@ def test_a_table_fits_the_terminal_and_names_are_cut_first(filled: Rig, columns:
     lines = ran.out.splitlines()
     assert len(lines) == 11
     assert max(map(len, lines)) <= columns
-    if columns == 120:
-        assert all(job in line for job, line in zip(ALL, lines[1:], strict=True))
-        assert "2026-11-24 04:20:00" in ran.out
-        assert "…" in ran.out
+    assert [line.split()[0] for line in lines[1:]] == ALL
+    assert "train-1" in ran.out
+    assert "2026-11-24 04:20:00" in ran.out
+    assert "…" in ran.out
+
+
+def test_a_narrow_terminal_loses_columns_and_no_word_of_who_and_how(filled: Rig) -> None:
+    wide = run_on_terminal("jobs", "--store", filled.store, "--state", "F", columns=80, NO_COLOR="1")
+    assert wide.out.splitlines() == [
+        "JOB USER ACCOUNT PARTITION STATE  END                 ELAPSED NODES  NAME",
+        "12  bob  physics gpu       FAILED 2026-11-24 04:20:00  10m00s n[1-2] train-1",
+    ]
+    narrow = run_on_terminal("jobs", "--store", filled.store, "--state", "F", columns=30, NO_COLOR="1")
+    assert narrow.out.splitlines() == ["JOB USER STATE  NAME", "12  bob  FAILED train-1"]
+    none = run_on_terminal("jobs", "--store", filled.store, "--state", "F", columns=10, NO_COLOR="1")
+    assert max(map(len, none.out.splitlines())) <= 10
+
+
+def test_status_on_a_narrow_terminal_keeps_lag_and_holes(filled: Rig) -> None:
+    lines = run_on_terminal("status", "--store", filled.store, columns=50, NO_COLOR="1").out.splitlines()
+    assert [line.split() for line in lines if line.startswith(("CLUSTER", "SINK"))] == [
+        ["CLUSTER", "READ", "UP", "TO", "LAG", "HOLES", "STATE"],
+        ["SINK", "POSITION", "WAITING", "LAG", "STATE"],
+    ]
 
 
 def test_colours_are_for_terminals_without_no_color(filled: Rig) -> None:
