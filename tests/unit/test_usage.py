@@ -1,5 +1,7 @@
 """Sums over steps, by hand: what sacct prints, and what is made of it."""
 
+from dataclasses import replace
+
 from slurmwatchd.records import StepRecord
 from slurmwatchd.sources.steprows import FIELDS, attempts_in, measure
 from slurmwatchd.sources.steps import list_arguments
@@ -101,10 +103,11 @@ def test_steps_belong_to_the_attempt_before_them_and_to_no_other() -> None:
 
 
 def test_jobs_are_asked_for_from_the_earliest_submission_on() -> None:
-    attempts = [ATTEMPT, Asked(job=2, job_id_raw=9, submit=90, selector="5_2", started=True)]
-    assert list_arguments(attempts, ("JobIDRaw", "Submit"), delimiter="@", now=1000) == [
+    later = replace(ATTEMPT, submit=1_795_500_000)
+    attempts = [later, Asked(job=2, job_id_raw=9, submit=1_795_400_000, selector="5_2", started=True)]
+    assert list_arguments(attempts, ("JobIDRaw", "Submit"), delimiter="@", now=1_795_600_000) == [
         "-a", "-D", "--local", "--noconvert", "-p", "--delimiter=@",
-        "-j", "7,5_2", "-S", "uts90", "-E", "uts4600", "-o", "JobIDRaw,Submit",
+        "-j", "7,5_2", "-S", "uts1795400000", "-E", "uts1795603600", "-o", "JobIDRaw,Submit",
     ]  # fmt: skip
 
 
