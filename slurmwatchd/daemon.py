@@ -5,8 +5,7 @@ the web server. How the parts are made is the business of `assembly.py`.
 """
 
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from slurmwatchd.config import Config
 from slurmwatchd.delivery import Delivery
 from slurmwatchd.errands import Errands
 from slurmwatchd.errors import ConfigError, SlurmNotFoundError, TransientError
+from slurmwatchd.hangups import hangups
 from slurmwatchd.health import Health
 from slurmwatchd.log import configure, get_logger
 from slurmwatchd.metrics import Metrics
@@ -133,7 +133,8 @@ class Daemon:
         """
         stop, served = anyio.Event(), anyio.Event()
         async with anyio.create_task_group() as root:
-            root.start_soon(self._obey_signals, root.cancel_scope, stop, reload)
+            root.start_soon(self._obey_signals, root.cancel_scope, stop)
+            root.start_soon(self._obey_hangups, reload)
             root.start_soon(self._report)
             root.start_soon(self._measure_loop_lag)
             if server is not None:
@@ -155,15 +156,11 @@ class Daemon:
             root.cancel_scope.cancel()
         _log.info("stopped")
 
-    async def _obey_signals(
-        self, scope: anyio.CancelScope, stop: anyio.Event, reload: Callable[[], Config]
-    ) -> None:
-        """SIGTERM and SIGINT stop, a second one without the drain; SIGHUP reloads."""
-        with _signals() as signals:
+    async def _obey_signals(self, scope: anyio.CancelScope, stop: anyio.Event) -> None:
+        """SIGTERM and SIGINT stop, a second one without the drain."""
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for number in signals:
-                if number == signal.SIGHUP:
-                    await self._reload(reload)
-                elif stop.is_set():
+                if stop.is_set():
                     _log.warning("stopping at once", signal=signal.Signals(number).name)
                     scope.cancel()
                 else:
@@ -171,6 +168,12 @@ class Daemon:
                     self.outside.notifier.stopping("delivering what is in the store")
                     self.outside.notifier.extend_timeout(DRAIN_SECONDS + 10)
                     stop.set()
+
+    async def _obey_hangups(self, reload: Callable[[], Config]) -> None:
+        """Read the configuration again with each SIGHUP."""
+        with hangups() as received:
+            async for _ in received:
+                await self._reload(reload)
 
     async def _reload(self, reload: Callable[[], Config]) -> None:
         """Take a new configuration where it can be taken, and reopen files; a faulty one changes nothing."""
@@ -264,21 +267,6 @@ async def _drain_one(delivery: Delivery) -> None:
         await delivery.drain()
     except TransientError as error:
         _log.warning("not everything was delivered", sink=delivery.name, error=str(error))
-
-
-@contextmanager
-def _signals() -> Iterator[AsyncIterator[signal.Signals]]:
-    try:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-            yield signals
-    finally:
-        # The receiver leaves SIGHUP to end the process, and a damaged store is made anew in this one.
-        ignore_hangups()
-
-
-def ignore_hangups() -> None:
-    """Let a SIGHUP pass that comes while no daemon is there to obey it: there is nothing to read again."""
-    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def rules_of(config: Config) -> Policy:

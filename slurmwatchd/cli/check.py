@@ -16,6 +16,7 @@ from slurmwatchd.doctor.slurm import Examination
 from slurmwatchd.printable import shown
 from slurmwatchd.process import SystemProcessRunner
 from slurmwatchd.sources.commands import Commands
+from slurmwatchd.store.lockfile import holder
 
 _COLOURS = {Mark.OK: "green", Mark.WARNING: "yellow", Mark.FAILED: "red"}
 
@@ -59,7 +60,7 @@ async def _examine(config: Config, findings: list[Finding], quiet: bool) -> None
         url = daemon_seen.loopback_url(config.web.listen)
         told = daemon_seen.told_by(url) if url else None
         # Another daemon, with another store, keeps the address from this one as any other program does.
-        return told["pid"] if told and told["pid"] == daemon_seen.running_pid(config.store.path) else None
+        return told["pid"] if told and told["pid"] == holder(config.store.path) else None
 
     commands = Commands.of(SystemProcessRunner(), bin_dir=config.slurm.bin_dir, conf=config.slurm.conf)
     async for finding in Examination(config, commands, SystemClock()).findings():

@@ -8,7 +8,7 @@ import click
 from slurmwatchd import supervisor
 from slurmwatchd.cli.options import config_options, load
 from slurmwatchd.cli.tuning import tune
-from slurmwatchd.daemon import ignore_hangups
+from slurmwatchd.hangups import ignore_hangups
 
 
 @click.command("run")
