@@ -3,10 +3,10 @@
 import sys
 import time
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import click
@@ -94,13 +94,11 @@ async def _list(config: Config, as_json: bool) -> None:  # noqa: FBT001 - anyio.
     """Write the rows page by page: there may be more than memory should hold."""
     sql = f"SELECT {quarantine.COLUMNS} FROM quarantine ORDER BY id"  # noqa: S608 - constants
     count = 0
-    async with open_for_reading(config.store.path) as reader:
-        pages = cast("AsyncGenerator[list[Any], None]", reader.pages(sql))
-        # Closed at once where writing fails, or its last answer would be left for nobody.
-        async with aclosing(pages):
-            async for page in pages:
-                count += len(page)
-                _write_page([Quarantined.of(row) for row in page], as_json=as_json)
+    # The pages are closed at once where writing fails, or their last answer would be left for nobody.
+    async with open_for_reading(config.store.path) as reader, aclosing(reader.pages(sql)) as pages:
+        async for page in pages:
+            count += len(page)
+            _write_page([Quarantined.of(row) for row in page], as_json=as_json)
     if not count and not as_json:
         click.echo(_EMPTY)
 

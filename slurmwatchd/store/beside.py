@@ -7,7 +7,8 @@ it says.
 
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+import stat
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -47,7 +48,7 @@ class Reader:
         except sqlite3.OperationalError as error:
             raise StoreBusyError(f"{self.path}: {error}") from error
 
-    async def pages(self, sql: str, parameters: Sequence[object] = ()) -> AsyncIterator[list[sqlite3.Row]]:
+    async def pages(self, sql: str, parameters: Sequence[object] = ()) -> AsyncGenerator[list[sqlite3.Row], None]:
         """Give the rows of a query, some at a time, as they were when it began.
 
         Raises:
@@ -168,11 +169,13 @@ async def _opened(path: Path, uri: str) -> AsyncIterator[aiosqlite.Connection]:
 
 def _must_exist(path: Path) -> None:
     try:
-        path.stat()
+        is_file = stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
         raise StoreError(f"{path}: there is no store yet; `slurmwatchd run` makes it") from None
     except OSError as error:
         raise StoreError(f"{path}: cannot be opened: {error.strerror}") from error
+    if not is_file:
+        raise StoreError(f"{path}: is not a file")
 
 
 async def _check_schema(path: Path, connection: aiosqlite.Connection) -> None:
