@@ -15,6 +15,9 @@ from itertools import pairwise
 
 from slurmwatchd.records import REVISING, FoundBy
 
+EXACT_SECONDS = 6 * 3600
+"""For so long the ledger keeps when each stretch was read, though it will not be read again."""
+
 MIN_SLICE_SECONDS = 60
 """Slices are halved while slurmdbd finds them too much, down to this."""
 
@@ -190,14 +193,20 @@ class Ledger:
         return replace(self, horizon=start, stretches=_joined(kept))
 
     def settled(self, policy: Policy) -> "Ledger":
-        """Return the ledger with neighbours joined that will never be read again by the schedule."""
+        """Return the ledger with neighbours joined that will never be read again by the schedule.
+
+        The joined have the later of their times, which is more than one of them was read at. Those of the last
+        hours keep their own: had the clock been ahead, they say what was read before it happened (`until`).
+        """
         last = policy.reread[-1] if policy.reread else 0
+        exact = max((stretch.read_at for stretch in self.stretches), default=0) - EXACT_SECONDS
         joined: list[Stretch] = []
         for stretch in self.stretches:
             previous = joined[-1] if joined else None
             if (
                 previous is not None
                 and previous.end == stretch.start
+                and stretch.end <= exact
                 and _rested(previous, last)
                 and _rested(stretch, last)
             ):

@@ -150,7 +150,8 @@ def test_a_store_that_is_none_is_one_line(tmp_path: Path, arguments: list[str]) 
 def test_a_backfill_beside_the_service_is_done_by_it_and_shown(tmp_path: Path) -> None:
     with watching(tmp_path) as daemon:
         for number in range(1, 30):
-            daemon.ended(7200 * number)
+            # None of them on the edge of two days, which moves meanwhile.
+            daemon.ended(7200 * number + 600)
         daemon.start_ready()
         count = daemon.run("backfill", "--since", "2d", "--dry-run", "--json")
         assert count.returncode == 0, count.stderr

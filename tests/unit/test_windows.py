@@ -197,18 +197,21 @@ def test_a_clock_that_went_back_behind_the_horizon_waits_for_it() -> None:
 
 def test_stretches_past_their_last_re_read_are_joined() -> None:
     ledger = Ledger(0).read(0, 100, 7400).read(100, 200, 7500).read(200, 300, 7501)
-    assert ledger.settled(POLICY).stretches == (Stretch(0, 300, 7501),)
+    assert ledger.settled(POLICY).stretches == ledger.stretches
+    six_hours_later = ledger.read(400, 500, 21_900)
+    assert six_hours_later.settled(POLICY).stretches == (Stretch(0, 300, 7501), Stretch(400, 500, 21_900))
 
 
 def test_a_stretch_that_will_be_read_again_is_joined_to_none() -> None:
-    ledger = Ledger(0).read(0, 100, 7400).read(100, 200, 7398)
+    ledger = Ledger(0).read(0, 100, 7400).read(100, 200, 7398).read(300, 400, 30_000)
     assert ledger.settled(POLICY).stretches == ledger.stretches
     # Second 199 was 7,199 s old, so it is read once more; with it all of it was read at the last age.
-    assert ledger.read(199, 200, 7399).settled(POLICY).stretches == (Stretch(0, 200, 7400),)
+    whole = ledger.read(199, 200, 7399).settled(POLICY)
+    assert whole.stretches == (Stretch(0, 200, 7400), Stretch(300, 400, 30_000))
 
 
 def test_settled_stretches_with_a_hole_between_them_stay_apart() -> None:
-    ledger = Ledger(0).read(0, 100, 9000).read(150, 200, 9000)
+    ledger = Ledger(0).read(0, 100, 90_000).read(150, 200, 90_000)
     assert ledger.settled(POLICY).holes() == [(100, 150)]
 
 
