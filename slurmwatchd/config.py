@@ -163,8 +163,10 @@ DEFAULT_SINKS: Mapping[str, Mapping[str, Any]] = {
 """The sinks where the configuration names none."""
 
 PROMETHEUS_SINK: Mapping[str, Any] = {"type": "prometheus"}
-PROMETHEUS_NAME = "prometheus"
 """The sink behind `/metrics`, which is there whenever the web server is, unless the file configures one."""
+
+PROMETHEUS_NAME = "prometheus"
+"""Its name, then."""
 
 
 def load(

@@ -37,15 +37,25 @@ def lock_path(store: Path) -> Path:
     return path.with_name(f"{path.name}.lock")
 
 
-def is_missing(path: Path) -> bool:
-    """Tell whether there is no such file; one that may not be looked for counts as there."""
+def is_there(path: Path) -> bool:
+    """Tell whether there is such a file.
+
+    Raises:
+        OSError: That may not be known, or its name is none.
+    """
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        return True
+        return False
+    return True
+
+
+def is_missing(path: Path) -> bool:
+    """Tell whether there is no such file; one that may not be looked for counts as there."""
+    try:
+        return not is_there(path)
     except OSError:
         return False
-    return False
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -178,7 +178,7 @@ class Ledger:
         How far the clock was ahead is how far the newest reading is. Nobody knows since when, so every reading is
         dated back by as much: then none counts for seconds that were still to come, and some are made once more.
         """
-        ahead = max(0, *(stretch.read_at - now for stretch in self.stretches)) if self.stretches else 0
+        ahead = max([0, *(stretch.read_at - now for stretch in self.stretches)])
         if not ahead and all(stretch.end <= now for stretch in self.stretches):
             return self
         dated = [(stretch.start, stretch.end, stretch.read_at - ahead) for stretch in self.stretches]

@@ -11,8 +11,8 @@ import click
 from slurmwatchd import locations, moments
 from slurmwatchd.cli.tables import local_time
 from slurmwatchd.clock import rfc3339
-from slurmwatchd.errors import StoreError
 from slurmwatchd.store import telling
+from slurmwatchd.store.access import no_store
 from slurmwatchd.store.asking import StoreReader
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,7 +63,7 @@ def open_store(config: Path | None, store: Path | None) -> Iterator[StoreReader]
     """
     path = store or locations.store_path(config)
     if locations.is_missing(path):
-        raise StoreError(f"{path}: there is no store yet; `slurmwatchd run` makes it")
+        raise no_store(path)
     with StoreReader(path) as reader:
         yield reader
 

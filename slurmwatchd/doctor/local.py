@@ -9,6 +9,7 @@ from pathlib import Path
 from slurmwatchd.config import Config
 from slurmwatchd.doctor.findings import Finding, failed, ok, warning
 from slurmwatchd.errors import StoreError
+from slurmwatchd.locations import is_there
 from slurmwatchd.store.asking import StoreReader
 from slurmwatchd.units import split_address
 
@@ -76,7 +77,7 @@ def _closed(path: Path) -> Path:
 
 
 def _store(path: Path) -> Iterator[Finding]:
-    if _is_there(path):
+    if is_there(path):
         try:
             with StoreReader(path):
                 pass
@@ -95,11 +96,11 @@ def _sink(check: str, path: Path) -> Iterator[Finding]:
 
 def _file(check: str, path: Path, *, on_network: Callable[[str, str, str], Finding]) -> Iterator[Finding]:
     """Look at where a file is, or will be made."""
-    folder = next(parent for parent in path.absolute().parents if _is_there(parent))
+    folder = next(parent for parent in path.absolute().parents if is_there(parent))
     if not folder.is_dir():
         yield failed(check, f"{folder} is not a folder", "name another path")
         return
-    target = path if _is_there(path) else folder
+    target = path if is_there(path) else folder
     if not os.access(target, os.W_OK | (os.X_OK if target is folder else 0)) or not os.access(folder, os.W_OK):
         yield failed(check, f"{path} cannot be written: {target} forbids it", _todo(path, folder))
         return
@@ -116,15 +117,6 @@ def _todo(path: Path, folder: Path) -> str:
         return f"let the user {_user()} write there, or {_AS_SERVICE}"
     missing = shlex.quote(str(path.absolute().parent))
     return f"as root: install -d -o {_user()} -m 0750 {missing}; or {_AS_SERVICE}"
-
-
-def _is_there(path: Path) -> bool:
-    """Tell whether there is such a file; raises PermissionError where that may not be known."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
 
 
 def _room(check: str, path: Path, folder: Path, kind: str) -> Finding:

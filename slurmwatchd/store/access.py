@@ -3,6 +3,13 @@
 import os
 from pathlib import Path
 
+from slurmwatchd.errors import StoreError
+
+
+def no_store(path: Path) -> StoreError:
+    """Return the error for a store that is not there."""
+    return StoreError(f"{path}: there is no store yet; `slurmwatchd run` makes it")
+
 
 def uri_for_reading(path: Path) -> str:
     """Return SQLite's name for a store that is to be read.

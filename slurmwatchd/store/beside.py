@@ -18,7 +18,7 @@ import anyio
 
 from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.locations import lock_path
-from slurmwatchd.store.access import uri_for_reading, uri_for_requests
+from slurmwatchd.store.access import no_store, uri_for_reading, uri_for_requests
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
 from slurmwatchd.windows import Ledger, Stretch
@@ -171,7 +171,7 @@ def _must_exist(path: Path) -> None:
     try:
         is_file = stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
-        raise StoreError(f"{path}: there is no store yet; `slurmwatchd run` makes it") from None
+        raise no_store(path) from None
     except OSError as error:
         raise StoreError(f"{path}: cannot be opened: {error.strerror}") from error
     if not is_file:
