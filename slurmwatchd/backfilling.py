@@ -192,7 +192,7 @@ async def count(view: Onlooker, wish: Wish, seen: Callable[[int, int, int], None
 async def cancel(config: Config, clusters: Sequence[str]) -> int:
     """Forget what is left of the requests, whoever works them off; returns how many there were."""
     async with open_beside(config.store.path) as database:
-        rows = await database.read('SELECT DISTINCT cluster FROM backfills WHERE reached < "end"')
+        rows = await database.read("SELECT DISTINCT cluster FROM backfills WHERE reached > start")
         names = [row["cluster"] for row in rows if not clusters or row["cluster"] in clusters]
         return sum([await backfills.cancel(database, name) for name in names])
 
@@ -230,11 +230,11 @@ async def _state(database: Asked, requests: Sequence[Backfill]) -> State:
     found = {request.id: request for request in await backfills.some(database, [r.id for r in requests])}
     pairs = [(before, found[before.id]) for before in requests if before.id in found]
     return State(
-        left_seconds=sum(now.end - now.reached for _, now in pairs),
-        done_seconds=sum(now.reached - before.reached for before, now in pairs),
+        left_seconds=sum(now.reached - now.start for _, now in pairs),
+        done_seconds=sum(before.reached - now.reached for before, now in pairs),
         rows=sum(now.rows - before.rows for before, now in pairs),
         new=sum(now.new - before.new for before, now in pairs),
-        cancelled=any(now.end < before.end for before, now in pairs),
+        cancelled=any(now.start > before.start for before, now in pairs),
     )
 
 

@@ -57,6 +57,9 @@ class Metrics:
             "Whether sacct's answers cannot be all there is, by what is suspected.",
             [*cluster, "reason"],
         )
+        self.gone = counter(
+            "gone_attempts_total", "Attempts that slurmdbd showed once and no longer has.", cluster
+        )
         self.open_jobs = gauge("open_jobs", "Jobs that had not ended when they were last listed.", cluster)
         self.missing_jobs = gauge(
             "missing_jobs", "Jobs that vanished from the list of open ones without a known end.", cluster

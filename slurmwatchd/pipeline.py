@@ -12,6 +12,7 @@ from dataclasses import replace
 import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
+from slurmwatchd.anchors import SILENT, Anchors
 from slurmwatchd.breaker import Breaker
 from slurmwatchd.clock import Backoff, rfc3339
 from slurmwatchd.collecting import Collector
@@ -91,22 +92,26 @@ class Watcher:
         self._slices = Slices(cluster, parts.sacctmgr, parts.clock, parts.metrics, policy)
         health = parts.health.clusters.setdefault(cluster, ClusterHealth())
         self._reporter = Reporter(cluster, clock=parts.clock, metrics=parts.metrics, health=health)
+        self._anchors = Anchors(cluster, parts.database)
         self._suspicion = Suspicion(
             cluster,
+            anchors=self._anchors,
             sacct=parts.sacct,
             sacctmgr=parts.sacctmgr,
+            next_job_id=parts.next_job_id,
             database=parts.database,
             clock=parts.clock,
             metrics=parts.metrics,
             health=health,
         )
         self._roll_call = RollCall(cluster, parts.database, parts.metrics)
-        self._fetcher = Fetcher(cluster, parts, self._roll_call)
+        self._fetcher = Fetcher(cluster, parts, self._roll_call, self._anchors)
         self._storer = Storer(
             cluster,
             parts,
             self._settling,
             self._suspicion,
+            self._anchors,
             self._roll_call,
             withhold=self._withhold,
             alive=lambda: self._tick(0),
@@ -198,7 +203,7 @@ class Watcher:
             group.start_soon(self._store_all, receive)
             group.start_soon(self._fetch_all, send, forever)
 
-    async def _fetch_all(self, send: ObjectSendStream[Fetched], forever: bool) -> None:  # noqa: FBT001 - start_soon passes by position
+    async def _fetch_all(self, send: ObjectSendStream[Fetched], forever: bool) -> None:  # noqa: C901, FBT001 - one loop; start_soon passes by position
         clock = self._parts.clock
         await self._parts.database.has_room()
         horizon = int(clock.now()) - self._since_seconds
@@ -208,11 +213,15 @@ class Watcher:
         if forever:
             await self._begin(ledger)
         polled, polled_last = forever or not self._polls, False
+        previous: Fetched | None = None
         async with send:
             while True:
                 self._tick(0)
+                if previous is not None and not previous.is_large:
+                    # What is asked for next must show something that is in the store.
+                    await previous.stored.wait()
                 now = clock.now()
-                ledger = self._as_of(ledger, int(now)).wanting(await self._wanted())
+                ledger = await self._knowing(self._as_of(ledger, int(now)))
                 rules = self._rules(once_polled=polled and not forever)
                 window = due(ledger, now, rules, poll=not polled, polled_last=polled_last)
                 if window is None:
@@ -225,11 +234,13 @@ class Watcher:
                     if window.head:
                         # What is read next must keep them, so nothing is read before they are known.
                         beside.start_soon(self._slices.ask_limits, ledger, int(now))
-                    fetched = await self._fetcher.fetch(window, ledger, rules)
+                    pending = previous is not None and not previous.stored.is_set()
+                    fetched = await self._fetcher.fetch(window, ledger, rules, pending=pending)
                     if fetched is None:
                         continue
                     ledger = fetched.ledger.settled(self._policy)
-                    if not await _hand_over(send, replace(fetched, ledger=ledger)):
+                    previous = replace(fetched, ledger=ledger)
+                    if not await _hand_over(send, previous):
                         return
                 if window.head:
                     polled = True
@@ -241,12 +252,17 @@ class Watcher:
         if self._collector is None or not await self._collector.work(seconds):
             await self._wait(seconds)
 
+    async def _knowing(self, ledger: Ledger) -> Ledger:
+        """Return the ledger with what the store knows besides: where anchors begin, what backfills have left."""
+        oldest = await self._anchors.oldest_since(ledger.horizon)
+        return replace(ledger.wanting(await self._wanted()), oldest=oldest)
+
     async def _wanted(self) -> list[Wanted]:
         """Return what backfills have left, by the store."""
         requests = await backfills.unfinished(self._parts.database, self.cluster)
-        left = sum(request.end - request.reached for request in requests)
+        left = sum(request.reached - request.start for request in requests)
         self._parts.metrics.backfill_left.labels(self.cluster).set(left)
-        return [Wanted(request.id, request.reached, request.end) for request in requests]
+        return [Wanted(request.id, request.start, request.reached) for request in requests]
 
     def _rules(self, *, once_polled: bool) -> Policy:
         """Return the policy with slices as short as slurmdbd wants them now, and without what is not asked for."""
@@ -312,8 +328,9 @@ class Watcher:
         async with receive:
             async for fetched in receive:
                 async with fetched.resources:
-                    stored = await self._storer.store(fetched)
+                    stored = await self._storer.store(fetched, self._rules(once_polled=False))
                     self._succeeded(fetched, stored)
+                fetched.stored.set()
                 if stored.total.new and self._collector is not None:
                     # Whoever waits for the next poll has steps to ask for first.
                     self._reconfigured.set()
@@ -336,7 +353,8 @@ class Watcher:
         is_spool_full = isinstance(error, StoreFullError) and "store" not in self._parts.health.full
         if is_spool_full:
             self._disks.full("spool", str(error))
-        if is_spool_full or isinstance(error, SacctTimeoutError | SacctTooWideError):
+        is_silent = isinstance(error, SilenceError) and error.reason == SILENT
+        if is_spool_full or is_silent or isinstance(error, SacctTimeoutError | SacctTooWideError):
             self._slices.too_long(self._policy)
         if not isinstance(error, SacctTooWideError):
             # A slurmdbd that refuses a stretch is well: nothing is on its way.

@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from slurmwatchd.anchors import SILENT, SILENT_TEXT
+from slurmwatchd.errors import SilenceError
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.sacct import Answer
@@ -88,15 +90,22 @@ class RollCall:
             self._ask_at = max(self._ask_at, now + GRACE_SECONDS)
         return jobs
 
-    async def listed(self, answer: Answer, now: int) -> int:
+    async def listed(self, answer: Answer, now: int, *, anchor: Known | None) -> int:
         """Take a listing in; return how many jobs are open.
 
+        Args:
+            answer: The listing.
+            now: Epoch seconds.
+            anchor: An attempt that ended, and that the listing must show; None where none is known.
+
         Raises:
+            SilenceError: It does not show the anchor: what was listed before stands.
             SacctOutputError: It is not complete: what was listed before stands.
             StoreBusyError: The store cannot be written now.
         """
-        count, first = 0, True
+        count, first, is_shown = 0, True, anchor is None
         async for rows in answer.rows():
+            is_shown = is_shown or (anchor is not None and anchor.key in rows.readings.keys)
             jobs = rows.readings.values("job_id_raw", "submit", "job_id", "state", "end")
             # What has ended by now with a known end is the polls' business.
             listed = [
@@ -108,6 +117,8 @@ class RollCall:
             count, first = count + len(listed), False
         if first:
             await openjobs.gather(self._database, self.cluster, (), first=True)
+        if not is_shown:
+            raise SilenceError(SILENT_TEXT, reason=SILENT)
         await openjobs.conclude(self._database, self.cluster, now)
         await self._load()
         return count

@@ -34,7 +34,12 @@ class Slices:
         if self.limits.query_seconds is not None:
             # A poll asks for twice its window, see `window_arguments`.
             slice_seconds = min(slice_seconds, max(MIN_SLICE_SECONDS, self.limits.query_seconds // 2))
-        return replace(policy, slice_seconds=slice_seconds, overlap=min(policy.overlap, slice_seconds // 2))
+        return replace(
+            policy,
+            slice_seconds=slice_seconds,
+            overlap=min(policy.overlap, slice_seconds // 2),
+            longest=self.limits.query_seconds,
+        )
 
     def too_long(self, policy: Policy) -> None:
         """Ask for half as much after a window that was too much: for slurmdbd, or for the disk of the spool."""

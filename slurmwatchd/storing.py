@@ -1,11 +1,13 @@
 """One cluster's answers on their way into the store: batch by batch, node lists expanded, ledger last."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
+import anyio
+
+from slurmwatchd.anchors import Anchors, within
 from slurmwatchd.clock import Clock
-from slurmwatchd.errors import SilenceError
 from slurmwatchd.health import Health
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
@@ -23,8 +25,11 @@ from slurmwatchd.store import nodelists as nodelist_store
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.jobs import Batch, Committed, Intake
 from slurmwatchd.store.lookups import Known
-from slurmwatchd.suspicion import Suspicion
-from slurmwatchd.windows import Ledger, Window
+from slurmwatchd.suspicion import Shown, Suspicion
+from slurmwatchd.windows import Ledger, Policy, Window
+
+LARGE_BYTES = 1 << 20
+"""A larger answer is stored while the next is fetched."""
 
 _log = get_logger(__name__)
 
@@ -38,10 +43,19 @@ class Fetched:
     read_at: int
     ledger: Ledger
     unchanged: int = 0
-    """Rows that were compared and are as the store has them: they are not in the answer."""
+    """Attempts that were compared and are as the store has them: they are not in the answer."""
     missing: Sequence[Known] = ()
     """The jobs that were asked for by name, where that was done."""
+    anchor: Known | None = None
+    """What a list of open jobs must show; None where nothing is known."""
+    stored: anyio.Event = field(default_factory=anyio.Event, repr=False)
+    """Set once it is in the store."""
     resources: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether storing it takes so long that the next answer is better fetched meanwhile."""
+        return self.answer.size > LARGE_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +66,8 @@ class PipelineParts:
     layouts: Layouts
     sdiag: Sdiag
     sacctmgr: Sacctmgr
+    next_job_id: Callable[[], Awaitable[int | None]]
+    """Asks slurmctld for the number of its next job; None where it does not answer."""
     expander: Expander
     database: Database
     intake: Intake
@@ -79,6 +95,7 @@ class Storer:
         parts: PipelineParts,
         settling: Settling,
         suspicion: Suspicion,
+        anchors: Anchors,
         roll_call: RollCall,
         *,
         withhold: Callable[[Ledger], Ledger],
@@ -91,6 +108,7 @@ class Storer:
             parts: What it works with.
             settling: Knows which rows are to be waited for.
             suspicion: Judges whether an answer can be all there is.
+            anchors: What answers are held to show.
             roll_call: Takes the listings of open jobs.
             withhold: Makes of the ledger after a reading the one to save: without what must be read again.
             alive: Called with each batch, as a sign of life: an answer may have hundreds.
@@ -99,12 +117,17 @@ class Storer:
         self._parts = parts
         self._settling = settling
         self._suspicion = suspicion
+        self._anchors = anchors
         self._roll_call = roll_call
         self._withhold = withhold
         self._alive = alive
 
-    async def store(self, fetched: Fetched) -> Stored:
+    async def store(self, fetched: Fetched, policy: Policy) -> Stored:
         """Take in an answer of any kind.
+
+        Args:
+            fetched: The answer.
+            policy: How much one call may ask for, where the answer has to be asked for again.
 
         Raises:
             SacctOutputError: Header or framing is not what was asked for: the ledger does not move.
@@ -112,9 +135,9 @@ class Storer:
             StoreBusyError: The store cannot be written now.
         """
         if fetched.window.found_by is not FoundBy.OPEN_SET:
-            return await self._store_window(fetched)
+            return await self._store_window(fetched, policy)
         if not fetched.window.absent:
-            count = await self._roll_call.listed(fetched.answer, fetched.read_at)
+            count = await self._roll_call.listed(fetched.answer, fetched.read_at, anchor=fetched.anchor)
             return Stored(count, Committed())
         total, rows = Committed(), 0
         async for batch in fetched.answer.rows():
@@ -123,37 +146,46 @@ class Storer:
         await self._roll_call.asked(fetched.missing, fetched.read_at)
         return Stored(rows, total)
 
-    async def _store_window(self, fetched: Fetched) -> Stored:
-        """Commit an answer batch by batch; the ledger moves with the last, when framing is proved to the end."""
+    async def _store_window(self, fetched: Fetched, policy: Policy) -> Stored:
+        """Commit an answer batch by batch; the ledger moves with the last, when all of it is proved."""
         total = Committed()
-        rows = fetched.unchanged
+        rows, beside = fetched.unchanged, 0
+        known = await self._anchors.count(*fetched.window.asked)
         last: Rows | None = None
         async for batch in fetched.answer.rows():
             if last is not None:
                 total += await self._commit(fetched, last, None)
             last = batch
             rows += batch.count
+            beside += len(batch.readings) - len(self._own(fetched, batch.readings))
         last = last or Rows(NOTHING)
         self._parts.metrics.rows.labels(self.cluster).inc(fetched.unchanged)
-        try:
-            await self._suspicion.examine(fetched.window, rows)
-        except SilenceError:
-            # What it does show is true; that it is all is not.
-            await self._commit(fetched, last, None)
-            raise
+        if known > fetched.unchanged or not rows:
+            # Whether it shows all that is known is seen once it is compared with the store. What it does show is
+            # true, whatever it lacks.
+            total += await self._commit(fetched, last, None)
+            last = Rows(NOTHING)
+        shown = Shown(
+            window=fetched.window,
+            rows=rows,
+            known=known,
+            shown=fetched.unchanged + total.shown,
+            new=total.new,
+        )
+        await self._suspicion.examine(shown, fetched.ledger, policy)
         completed = ledger_store.Completed(
             cluster=self.cluster,
             window=fetched.window,
             read_at=fetched.read_at,
             ledger=fetched.ledger,
-            rows=rows,
+            rows=rows - beside,
             new=total.new,
             revised=total.revised,
             rejected=total.rejected,
             seconds=fetched.answer.seconds,
         )
         total += await self._commit(fetched, last, completed)
-        return Stored(rows, total)
+        return Stored(rows - beside, total)
 
     async def _commit(self, fetched: Fetched, rows: Rows, completed: ledger_store.Completed | None) -> Committed:
         self._alive()
@@ -164,6 +196,7 @@ class Storer:
         parts.metrics.unsettled.labels(self.cluster).set(len(self._settling))
         if completed is not None:
             completed = replace(completed, ledger=self._withhold(completed.ledger))
+        readings = await self._without_strangers(fetched, readings)
         async with parts.database.using_lists.shared():
             expanded = await self._expand(readings)
             batch = Batch(
@@ -175,6 +208,7 @@ class Storer:
                 found_by=fetched.window.found_by,
                 expanded=expanded.nodes,
                 revising=parts.layouts.revising,
+                span=fetched.window.asked,
             )
             committed = await parts.intake.commit(batch, completed)
         self._count(committed, readings, expanded, fetched.window.found_by)
@@ -189,6 +223,29 @@ class Storer:
             parts.metrics.store_seq.set(committed.seq)
             parts.committed()
         return committed
+
+    async def _without_strangers(self, fetched: Fetched, readings: Readings) -> Readings:
+        """Return the readings without what lies on the way to an anchor and is not this window's to bring.
+
+        Before the horizon nobody asked to have anything read, and what a backfill finds beside its own stretch
+        would pass for the past.
+        """
+        own = self._own(fetched, readings)
+        if own is readings:
+            return readings
+        strange = set(readings.keys).difference(own.keys)
+        strange -= await self._anchors.among(strange)
+        return readings.take([place for place, key in enumerate(readings.keys) if key not in strange])
+
+    @staticmethod
+    def _own(fetched: Fetched, readings: Readings) -> Readings:
+        """Return the readings of attempts that ended in the stretch that the answer covers."""
+        window = fetched.window
+        if window.found_by is FoundBy.OPEN_SET or window.asked == (window.start, window.end):
+            return readings
+        start, end = window.covered(fetched.ledger.horizon)
+        # A poll looks a little ahead.
+        return within(readings, start, None if window.head else end)
 
     async def _expand(self, readings: Readings) -> Expanded:
         """Return the nodes of the lists that are not in the store."""

@@ -1,69 +1,119 @@
-"""Silence is weak evidence: an answer that is complete in form, and cannot be all there is.
+"""Whether an answer can be all there is: judged by the attempts that it must show.
 
-sacct prints a header, nothing else, and exits 0 where the cluster's name is unknown to slurmdbd, where the user
-lost the right to see other people's jobs (PrivateData), and after some failures inside slurmdbd. So an answer
-that holds nothing, or less than the store has of the same ends, is believed only if slurmdbd still shows a few
-attempts that it showed before: the newest of several users, asked for by id. If most of them are gone the
-reading counts as failed: its rows are kept, its window is not taken as read, and it is tried again. Once they
-are seen again, or others have ended since, it goes on by itself, and the doubtful stretch is read again
-(`doubt.py`).
+sacct prints a header, nothing else, and exits 0 where a query failed inside slurmdbd, where the cluster's name is
+unknown to slurmdbd, and where the user lost the right to see other people's jobs (PrivateData). So each answer is
+held to show what is known to have ended in the stretch that was asked for (`anchors.py`):
 
-Legitimate emptiness holds nothing up. In a quiet night the witnesses are there. What slurmdbd may have purged
-is no witness; without any, slurmdbd is asked whether it knows the cluster and what this user may see, and where
-that is well the answer stands. And rows that are simply gone (deleted, or lost when a database was restored)
-stop it for a day at most: then the daemon goes on, and the metric keeps telling.
+- It shows all of that: it is complete.
+- It shows none of it: it is asked again as far as more of what is known, and fails where that is not shown either.
+- It shows some of it: slurmdbd's answers are whole or empty, so the others are gone (deleted, purged), or hidden
+  from this user. A second answer must agree, and what is missing must not answer to its name. A few that are gone
+  are noted (`gone`) and the reading goes on; where most are, it fails for a day at most.
+- Nothing is known to have ended there, nor within reach: rows prove it whole. Without rows it is asked again
+  together with its neighbourhood, wider and wider, until there is a row. Where there is none at all, slurmctld is
+  asked whether any job was ever submitted, and slurmdbd for the newest of them by number.
+
+What an answer cannot show is asked of slurmdbd besides: whether it knows the cluster, and what this user may see.
+
+An answer that fails keeps its rows, and its window is not taken as read. It is asked for again, and the doubtful
+stretch is read again afterwards (`doubt.py`).
 """
 
 import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
 
+from slurmwatchd.anchors import MORE, SILENT, SILENT_TEXT, Anchors
 from slurmwatchd.clock import Clock
 from slurmwatchd.errors import SilenceError
 from slurmwatchd.health import ClusterHealth
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
+from slurmwatchd.readings import Key
 from slurmwatchd.rollcall import LAYOUT
 from slurmwatchd.sources.queries import job_argument
 from slurmwatchd.sources.sacct import Sacct
-from slurmwatchd.sources.sacctmgr import NO_PRIVILEGES, UNKNOWN_CLUSTER, Sacctmgr
+from slurmwatchd.sources.sacctmgr import NO_PRIVILEGES, UNKNOWN_CLUSTER, Sacctmgr, Standing
 from slurmwatchd.store import lookups
 from slurmwatchd.store.database import Database
-from slurmwatchd.windows import Window
+from slurmwatchd.store.lookups import Known
+from slurmwatchd.windows import Ledger, Policy, Window
 
 ROWS_GONE = "rows_gone"
 REASONS = {
     UNKNOWN_CLUSTER: "slurmdbd does not know a cluster of this name",
     NO_PRIVILEGES: "PrivateData hides other people's jobs from this user: give it AdminLevel=Operator",
-    ROWS_GONE: "slurmdbd no longer shows attempts that it showed before",
+    ROWS_GONE: "slurmdbd no longer shows attempts that it showed before; if they were deleted, reading goes on by"
+    " itself after a day, or at once with `slurmwatchd verify --accept-deleted`",
+    SILENT: SILENT_TEXT,
 }
 """What may be suspected, and how it is told."""
 
-WITNESSES = 5
-"""So many attempts are asked for, each of another user."""
-
-TRUST_SECONDS = 60.0
-"""How long what was seen of slurmdbd's rows vouches for an answer without any."""
-
 STANDING_SECONDS = 300.0
-"""The same of what slurmdbd says of cluster and user, where there are no rows yet."""
+"""How long what slurmdbd says of cluster and user vouches for an empty answer, where nothing is known yet."""
 
 PATIENCE_SECONDS = 86_400
 """How long rows that are gone, where nothing else is wrong, keep the watermark from moving."""
 
 PURGE_MARGIN_SECONDS = 3600
-"""Whoever is to witness was submitted at least so long after what may be purged."""
+"""An anchor was submitted at least so long after what may be purged."""
+
+ASK_ROWS = 20
+"""So many of what is missing are asked for by name."""
+
+WIDER = 4
+"""By so much the neighbourhood grows with each question, so that the first that has rows has not many."""
+
+LAST_IDS = 50
+"""So many of the newest job ids are asked for, where slurmdbd shows no end at all."""
 
 _log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What an answer showed.
+
+    Attributes:
+        window: As it was asked.
+        rows: How many rows there were.
+        known: How many attempts were known to have ended in the stretch asked for, before the answer was stored.
+        shown: How many of those the answer had.
+        new: How many attempts it had that were not in the store.
+    """
+
+    window: Window
+    rows: int
+    known: int
+    shown: int
+    new: int
+
+    @property
+    def proves_itself(self) -> bool:
+        """Whether nothing that is known is missing, and something is known."""
+        return self.shown >= self.known > 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """Attempts that an answer does not show, and how many are known to have ended in the stretch asked for."""
+
+    attempts: Sequence[Known]
+    known: int
 
 
 class Suspicion:
     """Whether what slurmdbd shows of one cluster can be taken for all there is."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that it may ask
         self,
         cluster: str,
         *,
+        anchors: Anchors,
         sacct: Sacct,
         sacctmgr: Sacctmgr,
+        next_job_id: Callable[[], Awaitable[int | None]],
         database: Database,
         clock: Clock,
         metrics: Metrics,
@@ -71,15 +121,17 @@ class Suspicion:
     ) -> None:
         """Begin without suspicion."""
         self.cluster = cluster
+        self._anchors = anchors
         self._sacct = sacct
         self._sacctmgr = sacctmgr
+        self._next_job_id = next_job_id
         self._database = database
         self._clock = clock
         self._metrics = metrics
         self._health = health
         self._trusted_until = -math.inf
-        self._since: float | None = None
-        self._purge_seconds: int | None = None
+        self._missing_since: dict[int, float] = {}
+        self._row_at: int | None = None
         self._tell("")
 
     @property
@@ -87,70 +139,205 @@ class Suspicion:
         """One of `REASONS`; empty where there is no suspicion."""
         return self._reason
 
-    async def examine(self, window: Window, rows: int) -> None:
-        """Judge a complete answer by how many rows it has.
+    async def examine(self, answer: Shown, ledger: Ledger, policy: Policy) -> None:
+        """Judge an answer that is in the store, except for its place in the ledger.
+
+        Args:
+            answer: What it showed.
+            ledger: As it stands after it.
+            policy: How much one call may ask for.
 
         Raises:
             SilenceError: It cannot be all there is.
-            SacctError: The witnesses could not be asked for.
+            SacctError: What speaks for it could not be asked for.
         """
-        known = await lookups.ended_count(self._database, self.cluster, window.start, window.end)
-        fewer = rows < known
-        if not self._reason and not fewer:
-            if rows:
-                self._trusted_until = self._clock.monotonic() + TRUST_SECONDS
-                return
-            if self._clock.monotonic() < self._trusted_until:
-                return
-        await self.probe()
-        if fewer:
-            _log.info("slurmdbd shows fewer rows than before", cluster=self.cluster, rows=rows, before=known)
+        if not answer.proves_itself:
+            if answer.known:
+                await self._judge(answer, answer.window, ledger, policy)
+            else:
+                await self._judge_without_anchor(answer, ledger, policy)
+        if self._reason:
+            self._tell("")
+
+    async def _judge(self, answer: Shown, reached: Window, ledger: Ledger, policy: Policy) -> None:
+        """Judge an answer that does not show all that is known, by what a wider question shows."""
+        missing = await self._missing(answer, reached, ledger, policy)
+        if missing.attempts:
+            await self._explain(missing)
 
     async def probe(self) -> None:
-        """Ask for attempts that were shown before.
+        """Ask for attempts that were shown before, by their ends.
 
         Raises:
-            SilenceError: Most of them are not shown now.
-            SacctError: They could not be asked for.
+            SilenceError: None is shown, or what else was suspected is still so.
+            SacctError: Sacct failed.
         """
-        reason = await self._suspect(int(self._clock.now()))
-        self._tell(reason)
-        if not reason:
-            self._since = None
+        until = int(self._clock.now()) + 1
+        since = await self._anchors.end_before(until, more=MORE[-1]) or await self._anchors.oldest_since(0)
+        if since is None:
+            self._check(await self._standing())
             return
-        self._since = self._clock.monotonic() if self._since is None else self._since
-        if reason == ROWS_GONE and self._clock.monotonic() - self._since >= PATIENCE_SECONDS:
-            return
-        raise SilenceError(REASONS[reason], reason=reason)
+        known = await self._anchors.within(since, until)
+        shown = await self._shown_in(Window(since, max(attempt.end or since for attempt in known) + 1))
+        if known and not any(attempt.key in shown for attempt in known):
+            await self._explain(_Missing(known, known=len(known)))
 
-    async def _suspect(self, now: int) -> str:
-        """Return one of `REASONS`, or nothing where what slurmdbd shows may be all there is."""
-        witnesses = await lookups.witnesses(
-            self._database, self.cluster, submitted_since=self._kept_since(now), limit=WITNESSES
-        )
-        if witnesses and 2 * await self._count_visible(witnesses, now) >= len(witnesses):
-            self._trusted_until = self._clock.monotonic() + TRUST_SECONDS
-            return ""
-        standing = await self._sacctmgr.standing()
-        if standing.limits is not None:
-            self._purge_seconds = standing.limits.purge_seconds
-        if not standing.fault and any(known.submit >= self._kept_since(now) for known in witnesses):
-            return ROWS_GONE
+    async def _judge_without_anchor(self, answer: Shown, ledger: Ledger, policy: Policy) -> None:
+        """Judge an answer of whose stretch nothing was known: rows prove it, since none is partial."""
+        if answer.rows:
+            return
+        reached = await self._anchors.reach(answer.window, ledger, policy)
+        if reached.asked != answer.window.asked:
+            # Its anchor was on its way to the store when it was asked for.
+            await self._judge(answer, reached, ledger, policy)
+            return
+        if not await self._widen(answer.window, policy):
+            await self._ask_by_number(answer.window)
+        if self._clock.monotonic() >= self._trusted_until:
+            self._check(await self._standing())
+
+    async def _widen(self, window: Window, policy: Policy) -> bool:
+        """Ask again together with the neighbourhood, wider and wider, until there is a row: that answer is whole.
+
+        Returns:
+            Whether there is any; where not, slurmdbd has none at all, or allows no wider question.
+
+        Raises:
+            SilenceError: The wider answer has rows in the window.
+        """
+        since, until = window.asked
+        now = int(self._clock.now())
+        size = max(until - since, policy.slice_seconds)
+        begin = since - size if self._row_at is None else min(self._row_at, since - 1)
+        end = until
+        while True:
+            begin, end = max(begin, 0), max(until, min(end, now))
+            if policy.longest is not None and end - begin > policy.longest:
+                return True
+            shown = await self._shown_in(Window(begin, end))
+            ends = [moment for moment in shown.values() if moment is not None]
+            if any(since <= moment < until for moment in ends):
+                self._fail(SILENT)
+            if ends:
+                self._row_at = max((moment for moment in ends if moment < since), default=None)
+                return True
+            if begin == 0 and end >= now:
+                self._row_at = 0
+                return False
+            size *= WIDER
+            begin, end = since - size, until + size
+
+    def _check(self, standing: Standing) -> None:
+        """Believe empty answers for a while, if slurmdbd knows the cluster and hides nothing."""
+        if standing.fault:
+            self._fail(standing.fault)
         self._trusted_until = self._clock.monotonic() + STANDING_SECONDS
-        return standing.fault
 
-    def _kept_since(self, now: int) -> int:
-        """Return since when what was submitted cannot have been purged yet."""
-        return 0 if self._purge_seconds is None else now - self._purge_seconds + PURGE_MARGIN_SECONDS
+    async def _standing(self) -> Standing:
+        """Ask what slurmdbd knows of cluster and user, and since when it keeps what it has."""
+        standing = await self._sacctmgr.standing()
+        if standing.limits is not None and standing.limits.purge_seconds is not None:
+            purged = int(self._clock.now()) - standing.limits.purge_seconds
+            self._anchors.kept_since = purged + PURGE_MARGIN_SECONDS
+        return standing
 
-    async def _count_visible(self, witnesses: list[lookups.Known], now: int) -> int:
-        asked = [job_argument(known.job_id, known.job_id_raw) for known in witnesses]
-        since = min(known.submit for known in witnesses)
-        shown: set[tuple[int, int]] = set()
+    async def _ask_by_number(self, window: Window) -> None:
+        """Where slurmdbd shows no end at all, ask for the newest jobs by number: none of them may have ended.
+
+        Raises:
+            SilenceError: One has, or attempts are known that should be shown.
+        """
+        if await self._anchors.oldest_since(0) is not None:
+            await self.probe()
+        following = await self._next_job_id()
+        numbers = range(max(1, (following or 1) - LAST_IDS), following or 1)
+        if not numbers:
+            return
+        _, until = window.asked
+        now = int(self._clock.now())
+        async with self._sacct.named(list(map(str, numbers)), LAYOUT, since=0, now=now) as answer:
+            async for rows in answer.rows():
+                if any(end is not None and end < until for end in rows.readings.columns["end"]):
+                    self._fail(SILENT)
+
+    async def _missing(self, answer: Shown, reached: Window, ledger: Ledger, policy: Policy) -> "_Missing":
+        """Ask again for the keys alone, as far as something known answers, and return what is known and not shown.
+
+        Raises:
+            SilenceError: Nothing known answers, or more is shown than before.
+        """
+        since, until = answer.window.asked
+        for more in MORE:
+            window = await self._anchors.reach(answer.window, ledger, policy, more=more) if more else reached
+            known = await self._anchors.within(*window.asked)
+            shown = await self._shown_in(window)
+            met = await self._anchors.among(set(shown))
+            if any(end is not None and since <= end < until and key not in met for key, end in shown.items()):
+                self._fail(SILENT)
+            own = [attempt for attempt in known if attempt.end is not None and since <= attempt.end < until]
+            if sum(attempt.key in met for attempt in own) > answer.shown + answer.new:
+                self._fail(SILENT)
+            if met:
+                return _Missing([attempt for attempt in known if attempt.key not in met], known=len(known))
+        return _Missing(known, known=len(known))
+
+    async def _explain(self, missing: "_Missing") -> None:
+        """Find out what became of attempts that are not shown: gone, hidden, or there all the same.
+
+        Raises:
+            SilenceError: They are there, they may be hidden, or most of all that are known are gone.
+        """
+        if await self._answer_by_name(missing.attempts):
+            self._fail(SILENT)
+        standing = await self._standing()
+        if standing.fault:
+            self._fail(standing.fault)
+        kept = [attempt for attempt in missing.attempts if attempt.submit >= self._anchors.kept_since]
+        if not kept:
+            return
+        if standing.sees_all is not True or 2 * len(kept) > missing.known:
+            now = self._clock.monotonic()
+            if now - self._missing_since.setdefault(kept[0].job, now) < PATIENCE_SECONDS:
+                self._fail(ROWS_GONE)
+            self._missing_since.clear()
+        await self._note_gone(kept)
+
+    async def _answer_by_name(self, attempts: Sequence[Known]) -> bool:
+        """Tell whether one of some attempts answers to its name, and still says that it ended when it did."""
+        some = attempts[:ASK_ROWS]
+        asked = [job_argument(known.job_id, known.job_id_raw) for known in some]
+        ends = {known.key: known.end for known in some}
+        now, since = int(self._clock.now()), min(known.submit for known in some)
+        found = False
         async with self._sacct.named(asked, LAYOUT, since=since, now=now) as answer:
             async for rows in answer.rows():
-                shown.update(rows.readings.keys)
-        return sum((known.job_id_raw, known.submit) in shown for known in witnesses)
+                shown = zip(rows.readings.keys, rows.readings.columns["end"], strict=True)
+                found = found or any(end is not None and ends.get(key) == end for key, end in shown)
+        return found
+
+    async def _note_gone(self, attempts: Sequence[Known]) -> None:
+        """Hold no answer to these any more."""
+        jobs = [attempt.job for attempt in attempts]
+        await lookups.note_gone(self._database, jobs, now=int(self._clock.now()))
+        self._metrics.gone.labels(self.cluster).inc(len(jobs))
+        _log.warning(
+            "slurmdbd no longer has attempts that it showed before",
+            cluster=self.cluster,
+            attempts=len(jobs),
+            job_ids=" ".join(attempt.job_id for attempt in attempts[:10]),
+        )
+
+    async def _shown_in(self, window: Window) -> dict[Key, int | None]:
+        """Return the attempts that sacct shows in a window, with their ends."""
+        shown: dict[Key, int | None] = {}
+        async with self._sacct.ended_in(window, LAYOUT) as answer:
+            async for rows in answer.rows():
+                shown.update(zip(rows.readings.keys, rows.readings.columns["end"], strict=True))
+        return shown
+
+    def _fail(self, reason: str) -> NoReturn:
+        self._tell(reason)
+        raise SilenceError(REASONS[reason], reason=reason)
 
     def _tell(self, reason: str) -> None:
         """Show the suspicion, or that there is none, wherever it is looked for."""

@@ -6,6 +6,10 @@ completely; `due` names the most urgent stretch to read now, and nothing else de
 
 All stretches are half-open, `[start, end)`, in epoch seconds of the attempts' ends. The one reading that is not of
 ends is that of the open jobs, whose difference from the time before tells of ends no stretch would show.
+
+An answer without rows proves nothing by itself: slurmdbd sends an empty list also when its query failed. So each
+window reaches to an anchor, an attempt that is known to be there (`reaching`), and a complete answer shows it. For
+that there must be one within reach, so holes and backfills are read from what is known outwards.
 """
 
 import math
@@ -32,6 +36,8 @@ class Window:
         head: Whether it reaches the present: such a call also asks for ends a little in the future, since
             slurmctld's clock may be ahead of ours.
         absent: Of `OPEN_SET`: whether those are asked for that vanished, instead of the list.
+        since: From here on sacct is asked, where an anchor lies before the start.
+        until: Up to here sacct is asked, where an anchor lies behind the end.
     """
 
     start: int
@@ -39,11 +45,32 @@ class Window:
     found_by: FoundBy = FoundBy.POLL
     head: bool = False
     absent: bool = False
+    since: int | None = None
+    until: int | None = None
 
     @property
     def seconds(self) -> int:
         """Length of the stretch."""
         return self.end - self.start
+
+    @property
+    def asked(self) -> tuple[int, int]:
+        """The stretch that sacct is asked for, its anchor included; a head poll also looks a little ahead."""
+        since = self.start if self.since is None else min(self.since, self.start)
+        until = self.end if self.until is None else max(self.until, self.end)
+        return since, until
+
+    def covered(self, horizon: int) -> tuple[int, int]:
+        """Return the stretch that a complete answer has read.
+
+        On the way to an anchor nothing was known, and now it is read again: that counts, except before the
+        horizon, where nobody asked to have anything read. What a backfill asks for beside its own stretch does
+        not count: sinks treat what a backfill finds as the past.
+        """
+        if self.found_by is FoundBy.BACKFILL:
+            return self.start, self.end
+        since, until = self.asked
+        return max(since, min(horizon, self.start)), until
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +88,7 @@ class Wanted:
 
     Attributes:
         id: The request's number in the store.
-        start: All before it is read; at `end` nothing is left.
+        end: All from here on is read; at `start` nothing is left.
     """
 
     id: int
@@ -69,8 +96,8 @@ class Wanted:
     end: int
 
     def after(self, start: int, end: int) -> "Wanted":
-        """Return what is left once `[start, end)` was read; a backfill goes from its beginning to its end."""
-        return replace(self, start=min(end, self.end)) if start <= self.start < end else self
+        """Return what is left once `[start, end)` was read; a backfill goes from its end back to its beginning."""
+        return replace(self, end=max(start, self.start)) if start < self.end <= end else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +112,7 @@ class Policy:
         open_set: Time between two listings of the open jobs; 0: never.
         revise: The fields whose change makes a revision.
         retain: Age from which on nothing is read: the store may have forgotten what ended then.
+        longest: The widest stretch that slurmdbd answers for this user; None: any.
     """
 
     interval: float
@@ -94,6 +122,7 @@ class Policy:
     open_set: int = 0
     revise: tuple[str, ...] = REVISING
     retain: int | None = None
+    longest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +136,8 @@ class Ledger:
         listed_at: When the open jobs were last listed.
         ask_at: When those that vanished from the list are to be asked for.
         wanted: What backfills have left, the oldest request first.
+        oldest: The end of the oldest attempt known since the horizon; None where none is. Behind it there are
+            anchors.
     """
 
     horizon: int
@@ -114,6 +145,7 @@ class Ledger:
     listed_at: float = -math.inf
     ask_at: float = math.inf
     wanted: tuple[Wanted, ...] = ()
+    oldest: int | None = None
 
     @property
     def watermark(self) -> int:
@@ -164,8 +196,8 @@ class Ledger:
 
         The store lags behind by what is read and not yet stored.
         """
-        known = {request.id: request.start for request in self.wanted}
-        wanted = tuple(replace(r, start=max(r.start, known.get(r.id, r.start))) for r in requests)
+        known = {request.id: request.end for request in self.wanted}
+        wanted = tuple(replace(r, end=min(r.end, known.get(r.id, r.end))) for r in requests)
         return self if wanted == self.wanted else replace(self, wanted=wanted)
 
     def forget(self, start: int, end: int) -> "Ledger":
@@ -234,9 +266,9 @@ def due(
     """Name the most urgent window, or None where all is read as the policy wants it.
 
     The present comes first, so that a long catch-up does not hold up what ends now; then the open jobs, which cost
-    little; then what was never read, oldest first; then the re-reads, the most overdue first; then what backfills
-    want. Right after the present it is the others' turn once: where a poll takes longer than the interval, there
-    would never be one.
+    little; then what was never read, oldest first, or where nothing older is known from the newest back; then the
+    re-reads, the most overdue first; then what backfills want, the newest first. Right after the present it is the
+    others' turn once: where a poll takes longer than the interval, there would never be one.
 
     Args:
         ledger: What was read, with nothing ahead of `now` in it (`Ledger.until`).
@@ -260,6 +292,40 @@ def due(
 def next_head(ledger: Ledger, policy: Policy) -> float:
     """Return the moment at which the next head poll is due."""
     return ledger.newest + policy.interval if ledger.stretches else 0.0
+
+
+def reaching(
+    window: Window, ledger: Ledger, policy: Policy, *, before: int | None, behind: int | None
+) -> Window | None:
+    """Return the window with its stretch asked for as far as an anchor; None where none is within reach.
+
+    Between the two nothing is known, so the way costs slurmdbd no rows, unless it was never read: of that no more
+    than a slice is asked for besides.
+
+    Args:
+        window: What is due.
+        ledger: What was read.
+        policy: How much one call may ask for.
+        before: The end of the newest attempt known before the window's start.
+        behind: The end of the oldest attempt known at the window's end or later.
+    """
+    ways: list[tuple[int, int, Window]] = []
+    if before is not None:
+        unread = _seconds(ledger.unread(before, window.start))
+        ways.append((unread, window.start - before, replace(window, since=before)))
+    if behind is not None and not window.head:
+        unread = _seconds(ledger.unread(window.end, behind + 1))
+        ways.append((unread, behind + 1 - window.end, replace(window, until=behind + 1)))
+    for unread, _, way in sorted(ways, key=lambda way: way[:2]):
+        since, until = way.asked
+        width = until - since + (window.seconds if window.head else 0)
+        if unread <= policy.slice_seconds and (policy.longest is None or width <= policy.longest):
+            return way
+    return None
+
+
+def _seconds(stretches: Iterable[tuple[int, int]]) -> int:
+    return sum(end - start for start, end in stretches)
 
 
 def _head(ledger: Ledger, now: float, policy: Policy, *, poll: bool) -> Window | None:
@@ -287,11 +353,19 @@ def _open_set(ledger: Ledger, now: float, policy: Policy) -> Window | None:
 
 
 def _hole(ledger: Ledger, policy: Policy) -> Window | None:
-    for start, end in ledger.holes():
-        # A hole begins where an earlier reading stopped: look behind its edge as a head poll does.
-        begin = max(start - policy.overlap, ledger.horizon)
-        return Window(begin, min(end, begin + policy.slice_seconds), FoundBy.POLL)
-    return None
+    holes = ledger.holes()
+    if not holes:
+        return None
+    known = [hole for hole in holes if ledger.oldest is None or ledger.oldest < hole[0]]
+    if not known:
+        # Nothing is known before any of them, but behind the last there is: an answer must show that.
+        start, end = holes[-1]
+        end = min(end + policy.overlap, ledger.newest)
+        return Window(max(start, end - policy.slice_seconds), end, FoundBy.POLL)
+    start, end = known[0]
+    # A hole begins where an earlier reading stopped: look behind its edge as a head poll does.
+    begin = max(start - policy.overlap, ledger.horizon)
+    return Window(begin, min(end, begin + policy.slice_seconds), FoundBy.POLL)
 
 
 def _reread(ledger: Ledger, now: float, policy: Policy) -> Window | None:
@@ -307,11 +381,11 @@ def _reread(ledger: Ledger, now: float, policy: Policy) -> Window | None:
 
 
 def _wanted(ledger: Ledger, policy: Policy) -> Window | None:
-    for request in ledger.wanted:
-        if request.start < request.end:
-            end = min(request.end, request.start + policy.slice_seconds)
-            return Window(request.start, end, FoundBy.BACKFILL)
-    return None
+    left = [request for request in ledger.wanted if request.start < request.end]
+    if not left:
+        return None
+    request = max(left, key=lambda request: request.end)
+    return Window(max(request.start, request.end - policy.slice_seconds), request.end, FoundBy.BACKFILL)
 
 
 def _unread_at(stretches: Iterable[Stretch], age: int, now: int) -> list[tuple[int, int]]:

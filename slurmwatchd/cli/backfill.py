@@ -105,7 +105,7 @@ def _read(config: Config, wish: Wish) -> Report:
         "since": rfc3339(wish.start),
         "until": rfc3339(wish.end),
         "read": [
-            {"cluster": r.cluster, "start": rfc3339(r.reached), "end": rfc3339(r.end)} for r in shown.requests
+            {"cluster": r.cluster, "start": rfc3339(r.start), "end": rfc3339(r.reached)} for r in shown.requests
         ],
         "rows": state.rows,
         "new": state.new,
@@ -130,7 +130,7 @@ class _Shown:
 
     def begun(self, requests: Sequence[Backfill]) -> None:
         self.requests = requests
-        total = sum(request.end - request.reached for request in requests)
+        total = sum(request.reached - request.start for request in requests)
         if total:
             click.echo(f"{spoken_duration(total)} of end times to read: {self._how}", err=True)
             self._progress = Progress("backfill", total).__enter__()

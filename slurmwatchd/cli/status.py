@@ -175,7 +175,7 @@ def _quarantine(store: StoreReader) -> State:
 
 
 def _backfill(row: State) -> State:
-    share = (row["reached"] - row["start"]) / max(1, row["end"] - row["start"])
+    share = (row["end"] - row["reached"]) / max(1, row["end"] - row["start"])
     times = {name: rfc3339(row[name]) for name in ("start", "end", "reached")}
     return {**row, **times, "done": round(share, 4)}
 

@@ -119,6 +119,12 @@ def _natural(host: str) -> tuple[str, int]:
     return prefix, int(host[len(prefix) :] or -1)
 
 
+def _next_job_id(session: Session) -> int:
+    """Return the number behind the highest that a job of this cluster has."""
+    query = "SELECT coalesce(max(id_job), 0) + 1 FROM jobs WHERE cluster = ?"
+    return int(session.db.execute(query, (session.config["cluster"],)).fetchone()[0])
+
+
 def _show_config(session: Session) -> int:
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(session.now))
     lines = [f"Configuration data as of {moment}"]
@@ -127,6 +133,7 @@ def _show_config(session: Session) -> int:
         "AccountingStoragePort": session.config["slurmdbd_port"],
         "AccountingStorageType": "accounting_storage/slurmdbd",
         "ClusterName": session.config["cluster"],
+        "NEXT_JOB_ID": str(_next_job_id(session)),
         "SLURM_VERSION": session.version,
     }
     lines += [f"{name:<23} = {value}" for name, value in settings.items()]

@@ -32,21 +32,32 @@ def window_arguments(window: Window, fields: Sequence[str], *, delimiter: str, c
     """
     # slurmctld dates the ends and its clock may be ahead of ours, so a poll asks ahead: as far as it looks back,
     # which keeps it within MaxQueryTimeRange once the window is.
-    end = window.end + window.seconds if window.head else max(window.end - 1, window.start)
+    start, until = window.asked
+    end = until + window.seconds if window.head else max(until - 1, start)
     return [
         *_beginning(delimiter, cluster),
-        "-s", TERMINAL_STATES, "-S", uts(window.start), "-E", uts(end), "-o", ",".join(fields),
+        "-s", TERMINAL_STATES, "-S", uts(start), "-E", uts(end), "-o", ",".join(fields),
     ]  # fmt: skip
 
 
-def open_arguments(now: int, fields: Sequence[str], *, delimiter: str, cluster: str = "") -> list[str]:
+def open_arguments(
+    now: int, fields: Sequence[str], *, delimiter: str, cluster: str = "", since: int | None = None
+) -> list[str]:
     """Return sacct's arguments for the jobs that are eligible and have not ended.
 
-    Without `-s` sacct asks for `time_eligible < end AND (time_end >= start OR time_end = 0)`: what ended at `now`
-    or later is among them, and what was never eligible (held, or dependent on another job) is not.
+    Without `-s` sacct asks for `time_eligible < end AND (time_end >= start OR time_end = 0)`: what ended at the
+    start or later is among them, and what was never eligible (held, or dependent on another job) is not.
+
+    Args:
+        now: Epoch seconds.
+        fields: The names to print, in order.
+        delimiter: Printed after each value.
+        cluster: Another than the local one.
+        since: Also those that ended since then: the end of an attempt that the answer must show.
     """
+    start = now if since is None else min(since, now)
     return [
-        *_beginning(delimiter, cluster), "-S", f"uts{now}", "-E", f"uts{now + 1}", "-o", ",".join(fields),
+        *_beginning(delimiter, cluster), "-S", uts(start), "-E", f"uts{now + 1}", "-o", ",".join(fields),
     ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ neither does an answer with a header (it is printed before the query).
 """
 
 import errno
+import os
 import secrets
 import tempfile
 import time
@@ -75,6 +76,11 @@ class Answer(Protocol):
     @property
     def seconds(self) -> float:
         """How long the call took."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many bytes sacct printed, where they are still to be read."""
         ...
 
     @property
@@ -160,10 +166,10 @@ class Sacct:
             yield answer
 
     @asynccontextmanager
-    async def open_at(self, now: int, layout: Layout) -> AsyncIterator[Answer]:
-        """Ask for the jobs that are eligible and have not ended; raises as `_ask` does."""
+    async def open_at(self, now: int, layout: Layout, *, since: int | None = None) -> AsyncIterator[Answer]:
+        """Ask for the jobs that are eligible and have not ended, see `open_arguments`; raises as `_ask` does."""
         delimiter = fresh_delimiter()
-        arguments = open_arguments(now, layout.fields, delimiter=delimiter, cluster=self._cluster)
+        arguments = open_arguments(now, layout.fields, delimiter=delimiter, cluster=self._cluster, since=since)
         async with self._ask(arguments, delimiter, layout) as answer:
             yield answer
 
@@ -261,6 +267,8 @@ class _Spooled:
         self._done = done
         self.seconds = done.seconds
         self.slots = layout.slots
+        self.size = spool.seek(0, os.SEEK_END)
+        spool.seek(0)
 
     async def rows(self) -> AsyncIterator[Rows]:
         """See `Answer.rows`.

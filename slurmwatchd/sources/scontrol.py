@@ -20,6 +20,7 @@ BATCH_LISTS = 2000
 _TIMEOUT_SECONDS = 60.0
 _CONFIG_TIMEOUT_SECONDS = 15.0
 _CLUSTER_NAME = re.compile(r"^ClusterName\s*=\s*(\S+)\s*$", re.MULTILINE)
+_NEXT_JOB_ID = re.compile(r"^NEXT_JOB_ID\s*=\s*(\d+)\s*$", re.MULTILINE)
 _SEPARATOR = "="
 _FORBIDDEN = frozenset("= \t\r\n\x00{}()")
 # A list that was cut off (slurmdbd keeps 64 KiB) may end inside a bracket; 22.05 expands `n[1-` to a host `n]`.
@@ -101,6 +102,18 @@ class Scontrol:
             return None
         match = _CLUSTER_NAME.search(done.stdout.decode(errors="backslashreplace"))
         return match[1] if match and done.returncode == 0 else None
+
+    async def next_job_id(self, cluster: str = "") -> int | None:
+        """Return the number that the next job will have, or None where slurmctld does not tell it now."""
+        which = ["-M", cluster] if cluster else []
+        try:
+            done = await self._commands.run(
+                "scontrol", *which, "show", "config", timeout_seconds=_CONFIG_TIMEOUT_SECONDS
+            )
+        except (CommandError, SlurmNotFoundError):
+            return None
+        match = _NEXT_JOB_ID.search(done.stdout.decode(errors="backslashreplace"))
+        return int(match[1]) if match and done.returncode == 0 else None
 
     async def _halve(self, nodelists: Sequence[str], result: dict[str, tuple[str, ...] | NodelistError]) -> None:
         if not nodelists:

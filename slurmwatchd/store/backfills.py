@@ -1,8 +1,9 @@
 """Backfills in the store: stretches of end times that somebody asked to have read, and how far each is.
 
 A request is written by the command, and worked off by whoever holds the store: the daemon, or the command itself.
-`reached` moves in the transaction of the rows it covers (`ledger.save`), so a backfill goes on where it stopped,
-whatever dies in between.
+It goes from its end back to its beginning, so that each answer can be held to show an attempt that is known
+already. `reached` moves in the transaction of the rows it covers (`ledger.save`), so a backfill goes on where it
+stopped, whatever dies in between.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,7 @@ class Backfill:
     """One request; times in epoch seconds.
 
     Attributes:
-        reached: Everything before it is read and stored.
+        reached: Everything from it on is read and stored.
         rows: How many rows sacct printed for it so far.
         new: How many of those were not in the store.
     """
@@ -35,7 +36,7 @@ class Backfill:
 
 UNFINISHED = (
     'SELECT id, cluster, start, "end", reached, "rows", new FROM backfills '
-    'WHERE cluster = ? AND reached < "end" ORDER BY id'
+    "WHERE cluster = ? AND reached > start ORDER BY id"
 )
 
 
@@ -64,9 +65,9 @@ async def ask(database: Asked, cluster: str, stretches: Iterable[tuple[int, int]
 
     async def work(connection: aiosqlite.Connection) -> list[Backfill]:
         found = await connection.execute_fetchall(UNFINISHED, (cluster,))
-        asked = [(row["reached"], row["end"]) for row in found]
+        asked = [(row["start"], row["reached"]) for row in found]
         await connection.executemany(
-            'INSERT INTO backfills (cluster, start, "end", reached, asked, moved) VALUES (?1, ?2, ?3, ?2, ?4, ?4)',
+            'INSERT INTO backfills (cluster, start, "end", reached, asked, moved) VALUES (?1, ?2, ?3, ?3, ?4, ?4)',
             [(cluster, start, end, now) for start, end in _without(wanted, asked)],
         )
         rows = await connection.execute_fetchall(UNFINISHED, (cluster,))
@@ -74,7 +75,7 @@ async def ask(database: Asked, cluster: str, stretches: Iterable[tuple[int, int]
         return [
             request
             for request in requests
-            if any(request.reached < end and start < request.end for start, end in wanted)
+            if any(request.start < end and start < request.reached for start, end in wanted)
         ]
 
     return await database.write(work)
@@ -85,7 +86,7 @@ async def cancel(database: Asked, cluster: str) -> int:
 
     async def work(connection: aiosqlite.Connection) -> int:
         done = await connection.execute(
-            'UPDATE backfills SET "end" = reached WHERE cluster = ? AND reached < "end"', (cluster,)
+            "UPDATE backfills SET start = reached WHERE cluster = ? AND reached > start", (cluster,)
         )
         return done.rowcount
 

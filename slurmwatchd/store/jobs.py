@@ -58,6 +58,8 @@ class Batch:
     expanded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     revising: Collection[str] = REVISING
     released: tuple[int, ...] = ()
+    span: tuple[int, int] | None = None
+    """The stretch of ends that was asked for; attempts known to have ended in it, and shown, are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,7 @@ class Committed:
         revised: Attempts that had changed.
         rejected: Rows that cannot be keyed, those met before too.
         quarantined: Those of them that were not in quarantine.
+        shown: Attempts that were in the store, and had ended in the batch's span.
         seq: The newest event's position.
     """
 
@@ -76,6 +79,7 @@ class Committed:
     revised: int = 0
     rejected: int = 0
     quarantined: int = 0
+    shown: int = 0
     seq: int = 0
 
     def __add__(self, other: "Committed") -> "Committed":
@@ -85,6 +89,7 @@ class Committed:
             revised=self.revised + other.revised,
             rejected=self.rejected + other.rejected,
             quarantined=self.quarantined + other.quarantined,
+            shown=self.shown + other.shown,
             seq=max(self.seq, other.seq),
         )
 
@@ -97,6 +102,8 @@ class _Plan:
     events: list[Rows] = field(default_factory=list)
     updates: list[tuple[Any, ...]] = field(default_factory=list)
     digests: list[tuple[int, int]] = field(default_factory=list)
+    shown: int = 0
+    back: list[tuple[int]] = field(default_factory=list)
 
     @property
     def told(self) -> int:
@@ -186,7 +193,9 @@ class Intake:
             self._database.recent.clear()
         return count
 
-    async def _write(self, connection: aiosqlite.Connection, batch: Batch) -> tuple[Committed, _Plan]:
+    async def _write(  # noqa: C901 - a statement for each kind of row
+        self, connection: aiosqlite.Connection, batch: Batch
+    ) -> tuple[Committed, _Plan]:
         quarantined = 0
         if batch.rejected:
             quarantined = await quarantine.keep(connection, batch.cluster, batch.rejected, observed=batch.observed)
@@ -212,6 +221,8 @@ class Intake:
             await connection.executemany(_UPDATE, plan.updates)
         if plan.digests:
             await connection.executemany("UPDATE jobs SET digest = ? WHERE id = ?", plan.digests)
+        if plan.back:
+            await connection.executemany("DELETE FROM gone WHERE job = ?", plan.back)
         if self._usage and plan.jobs:
             await waiting.enqueue(
                 connection, plan.jobs.columns["id"], batch.cluster, batch.found_by, batch.observed
@@ -223,6 +234,7 @@ class Intake:
             revised=len(plan.updates),
             rejected=len(batch.rejected),
             quarantined=quarantined,
+            shown=plan.shown,
             seq=self._next_seq + plan.told - 1,
         )
         return committed, plan
@@ -238,6 +250,11 @@ class Intake:
         """Decide what each reading means; runs in a worker thread."""
         fresh, changed = _sorted(batch, existing)
         plan = self._plan_fresh(batch, fresh, ids, layout) if fresh else _Plan()
+        if existing:
+            keys = set(batch.readings.keys)
+            met = [stored for key, stored in existing.items() if key in keys]
+            plan.back = [(stored["id"],) for stored in met if stored["gone"] is not None]
+            plan.shown = sum(_is_held(stored, batch.span) for stored in met)
         seq = self._next_seq + plan.told
         kind = EventKind.JOB_REVISED
         events: list[tuple[Any, ...]] = []
@@ -312,6 +329,12 @@ def _sorted(batch: Batch, existing: Mapping[Key, sqlite3.Row]) -> tuple[Readings
     return readings.take(fresh), readings.take(changed)
 
 
+def _is_held(stored: sqlite3.Row, span: tuple[int, int] | None) -> bool:
+    """Tell whether an answer about a span is held to show an attempt."""
+    end = stored["end"]
+    return stored["gone"] is None and span is not None and end is not None and span[0] <= end < span[1]
+
+
 def _changes(body: bytes, slots_then: str, fields: Mapping[str, Any], batch: Batch) -> dict[str, list[Any]]:
     """Return field to [old, new] for what differs, among the fields that both readings asked for."""
     before: dict[str, Any] = orjson.loads(body)
@@ -331,8 +354,8 @@ async def _existing(connection: aiosqlite.Connection, batch: Batch) -> dict[Key,
     """Return what the store has of the batch's keys."""
     numbers = json_array(set(batch.readings.columns["job_id_raw"]))
     found = await connection.execute_fetchall(
-        "SELECT job_id_raw, submit, id, digest, revision, seq FROM jobs "  # noqa: S608 - a constant
-        f"WHERE cluster = ? AND job_id_raw {IN_ARRAY}",
+        'SELECT job_id_raw, submit, id, digest, revision, seq, "end", gone.job AS gone FROM jobs '  # noqa: S608
+        f"LEFT JOIN gone ON gone.job = jobs.id WHERE cluster = ? AND job_id_raw {IN_ARRAY}",
         (batch.readings.columns["cluster"][0], numbers),
     )
     return {(row[0], row[1]): row for row in found}

@@ -52,6 +52,7 @@ async def load(database: Database, cluster: str, *, horizon: int) -> Ledger:
 async def save(connection: aiosqlite.Connection, completed: Completed) -> None:
     """Write one complete reading; called inside the transaction of its last rows."""
     cluster, window, ledger = completed.cluster, completed.window, completed.ledger
+    start, end = window.covered(ledger.horizon)
     await connection.execute(
         "INSERT INTO horizons VALUES (?, ?, ?) ON CONFLICT (cluster) DO UPDATE "
         "SET horizon = excluded.horizon, watermark = excluded.watermark",
@@ -67,8 +68,8 @@ async def save(connection: aiosqlite.Connection, completed: Completed) -> None:
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             cluster,
-            window.start,
-            window.end,
+            start,
+            end,
             window.found_by,
             completed.read_at,
             completed.rows,
@@ -82,9 +83,9 @@ async def save(connection: aiosqlite.Connection, completed: Completed) -> None:
     if window.found_by is FoundBy.OPEN_SET:
         return
     await connection.execute(
-        'UPDATE backfills SET reached = min(?3, "end"), moved = ?4, "rows" = "rows" + ?5, new = new + ?6 '
-        'WHERE cluster = ?1 AND reached >= ?2 AND reached < ?3 AND reached < "end"',
-        (cluster, window.start, window.end, completed.read_at, completed.rows, completed.new),
+        'UPDATE backfills SET reached = max(?2, start), moved = ?4, "rows" = "rows" + ?5, new = new + ?6 '
+        "WHERE cluster = ?1 AND reached > ?2 AND reached <= ?3 AND reached > start",
+        (cluster, start, end, completed.read_at, completed.rows, completed.new),
     )
 
 

@@ -75,6 +75,11 @@ async def prune_events(database: Database, *, before: int, up_to: int) -> Pruned
         )
         pruned.add("jobs", await _delete(connection, f"DELETE FROM jobs WHERE {gone}", jobs, last))  # noqa: S608
         pruned.add("events", await _delete(connection, "DELETE FROM events WHERE seq <= ?", last))
+        await connection.execute(
+            f"DELETE FROM gone WHERE job {IN_ARRAY} AND NOT EXISTS "  # noqa: S608 - a constant
+            "(SELECT 1 FROM jobs WHERE jobs.id = gone.job)",
+            (jobs,),
+        )
         # Whose usage never came is not waited for any longer than the attempt is kept.
         await connection.execute(
             f"DELETE FROM usage_queue WHERE job {IN_ARRAY} AND NOT EXISTS "  # noqa: S608 - a constant

@@ -139,7 +139,7 @@ def backfills(store: StoreReader) -> list[dict[str, Any]]:
     if not store.has_column("backfills", "reached"):
         return []
     rows = store.rows(
-        'SELECT id, cluster, start, "end", reached, "rows", new FROM backfills WHERE reached < "end" ORDER BY id'
+        'SELECT id, cluster, start, "end", reached, "rows", new FROM backfills WHERE reached > start ORDER BY id'
     )
     return [dict(row) for row in rows]
 

@@ -70,8 +70,8 @@ def test_holes_sinks_that_are_behind_quarantine_and_backfills_are_told(
         "UPDATE cursors SET seq = 7 WHERE sink = 'jobs'",
         "INSERT INTO quarantine (id, cluster, observed, reason, fields, row) "
         "VALUES (1, 'sim', 1795500000, '', '', x'00')",
-        "INSERT INTO backfills VALUES (1, 'sim', 1795000000, 1795400000, 1795100000, 0, 0, 5, 5)",
-        "INSERT INTO backfills VALUES (2, 'sim', 1795000000, 1795400000, 1795400000, 0, 0, 5, 5)",
+        "INSERT INTO backfills VALUES (1, 'sim', 1795000000, 1795400000, 1795300000, 0, 0, 5, 5)",
+        "INSERT INTO backfills VALUES (2, 'sim', 1795000000, 1795400000, 1795000000, 0, 0, 5, 5)",
     )
     told = json.loads(run("status", "--config", config, "--store", store, "--json").out)
     assert told["clusters"][0]["holes"] == [{"start": "2026-11-24T04:00:00Z", "end": "2026-11-24T05:00:00Z"}]

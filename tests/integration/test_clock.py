@@ -27,7 +27,8 @@ async def test_nothing_is_lost_by_a_clock_that_is_ahead_for_a_while(tmp_path: Pa
             rig.cluster.set_now(rig.now - AHEAD)
             _ended_by_slurmctld(rig, f"job {number}")
             await rig.once()
-        assert len(rig.names()) < 12
+        # A poll reaches back to what is known, which is as far behind as the clock is ahead.
+        assert len(rig.names()) == 12
         rig.clock.move(-AHEAD)
         for _ in range(3):
             await rig.once()

@@ -122,7 +122,11 @@ async def test_rows_that_stay_gone_stop_the_watermark_for_a_day_at_most(tmp_path
             assert rig.watermark() == 0
             assert await look(rig, daemon, 1000) == ""
             assert rig.watermark() == 87_300
-            assert suspected(daemon) == {"rows_gone"}
+            assert suspected(daemon) == set()
+            gone = daemon.metrics.registry.get_sample_value(
+                "slurmwatchd_gone_attempts_total", {"slurm_cluster": "sim"}
+            )
+            assert gone == 1
 
 
 async def test_one_row_that_is_gone_among_others_stops_nothing(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ async def test_who_is_being_asked_for_is_not_asked_for_again_by_a_listing_in_bet
         await roll_call.begin(Policy(interval=30, overlap=60, slice_seconds=3600, open_set=300))
         roll_call.begun(NOW + 335, absent=True)
         jobs = await roll_call.missing(NOW + 335)
-        await roll_call.listed(Gathered(0.1, frozenset()), NOW + 335)
+        await roll_call.listed(Gathered(0.1, frozenset()), NOW + 335, anchor=None)
         assert roll_call.mark(Ledger(NOW)).ask_at == math.inf
         await roll_call.asked(jobs, NOW + 335)
         assert roll_call.mark(Ledger(NOW)).ask_at == NOW + 3935

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from slurmwatchd.records import FoundBy
-from slurmwatchd.windows import Ledger, Policy, Stretch, Wanted, Window, due, next_head, overlapping
+from slurmwatchd.windows import Ledger, Policy, Stretch, Wanted, Window, due, next_head, overlapping, reaching
 
 POLICY = Policy(interval=30, overlap=120, slice_seconds=3600, reread=(300, 900, 7200))
 NOW = 1_000_000
@@ -293,7 +293,7 @@ def test_what_the_store_may_have_forgotten_is_neither_a_hole_nor_due_again() -> 
     assert ledger.since(900) == ledger
 
 
-def test_a_backfill_comes_after_everything_else_in_slices_from_its_beginning() -> None:
+def test_a_backfill_comes_after_everything_else_in_slices_from_its_end_back() -> None:
     ledger = read_until_now().wanting([Wanted(7, NOW - 10_000, NOW - 600)])
     assert due(ledger, NOW + 30, POLICY) == Window(NOW - 120, NOW + 30, FoundBy.POLL, head=True)
     windows = []
@@ -301,10 +301,17 @@ def test_a_backfill_comes_after_everything_else_in_slices_from_its_beginning() -
         windows.append(window)
         ledger = ledger.read(window.start, window.end, NOW)
     assert windows == [
-        Window(NOW - 10_000, NOW - 6400, FoundBy.BACKFILL),
-        Window(NOW - 6400, NOW - 2800, FoundBy.BACKFILL),
-        Window(NOW - 2800, NOW - 600, FoundBy.BACKFILL),
+        Window(NOW - 4200, NOW - 600, FoundBy.BACKFILL),
+        Window(NOW - 7800, NOW - 4200, FoundBy.BACKFILL),
+        Window(NOW - 10_000, NOW - 7800, FoundBy.BACKFILL),
     ]
+
+
+def test_the_newest_of_several_backfills_comes_first() -> None:
+    ledger = read_until_now().wanting([Wanted(7, NOW - 9000, NOW - 8000), Wanted(8, NOW - 2000, NOW - 600)])
+    assert due(ledger, NOW, POLICY) == Window(NOW - 2000, NOW - 600, FoundBy.BACKFILL)
+    ledger = ledger.read(NOW - 2000, NOW - 600, NOW)
+    assert due(ledger, NOW, POLICY) == Window(NOW - 9000, NOW - 8000, FoundBy.BACKFILL)
 
 
 def test_a_backfill_that_reaches_the_horizon_moves_it_back_and_one_that_does_not_leaves_it() -> None:
@@ -316,8 +323,66 @@ def test_a_backfill_that_reaches_the_horizon_moves_it_back_and_one_that_does_not
 
 def test_what_is_read_but_not_stored_yet_is_not_wanted_again() -> None:
     in_the_store = [Wanted(1, NOW - 10_000, NOW - 600)]
-    ledger = read_until_now().wanting(in_the_store).read(NOW - 10_000, NOW - 6400, NOW)
-    assert ledger.wanting(in_the_store).wanted == (Wanted(1, NOW - 6400, NOW - 600),)
+    ledger = read_until_now().wanting(in_the_store).read(NOW - 4200, NOW - 600, NOW)
+    assert ledger.wanting(in_the_store).wanted == (Wanted(1, NOW - 10_000, NOW - 4200),)
+
+
+def test_where_nothing_older_is_known_a_hole_is_read_from_what_is_known_back() -> None:
+    ledger = replace(Ledger(NOW - 10_000).read(NOW - 150, NOW, NOW), oldest=NOW - 100)
+    windows = []
+    while (window := due(ledger, NOW, POLICY)) is not None and window.found_by == FoundBy.POLL:
+        windows.append((window.start, window.end))
+        ledger = ledger.read(window.start, window.end, NOW)
+    assert windows == [
+        (NOW - 3630, NOW - 30),
+        (NOW - 7110, NOW - 3510),
+        (NOW - 10_000, NOW - 6990),
+    ]
+
+
+def test_a_window_reaches_the_nearest_attempt_that_is_known() -> None:
+    ledger = read_until_now()
+    window = Window(NOW - 100, NOW - 50, FoundBy.REREAD)
+    reached = reaching(window, ledger, POLICY, before=NOW - 300, behind=NOW - 40)
+    assert reached == replace(window, until=NOW - 39)
+    assert reached.asked == (NOW - 100, NOW - 39)
+    reached = reaching(window, ledger, POLICY, before=NOW - 105, behind=NOW - 40)
+    assert reached == replace(window, since=NOW - 105)
+    assert reaching(window, ledger, POLICY, before=None, behind=None) is None
+
+
+def test_a_poll_reaches_back_only() -> None:
+    head = Window(NOW - 100, NOW, FoundBy.POLL, head=True)
+    assert reaching(head, read_until_now(), POLICY, before=None, behind=NOW) is None
+    reached = reaching(head, read_until_now(), POLICY, before=NOW - 500, behind=NOW)
+    assert reached == replace(head, since=NOW - 500)
+
+
+def test_no_more_than_a_slice_that_was_never_read_is_asked_for_on_the_way() -> None:
+    ledger = Ledger(NOW - 20_000).read(NOW - 20_000, NOW - 9000, NOW).read(NOW - 150, NOW, NOW)
+    head = Window(NOW - 150, NOW, FoundBy.POLL, head=True)
+    assert reaching(head, ledger, POLICY, before=NOW - 9001, behind=None) is None
+    near = Ledger(NOW - 20_000).read(NOW - 20_000, NOW - 3700, NOW).read(NOW - 150, NOW, NOW)
+    assert reaching(head, near, POLICY, before=NOW - 3701, behind=None) == replace(head, since=NOW - 3701)
+
+
+def test_a_way_wider_than_slurmdbd_answers_is_not_asked_for() -> None:
+    window = Window(NOW - 100, NOW - 50)
+    limited = replace(POLICY, longest=500)
+    assert reaching(window, read_until_now(), limited, before=NOW - 551, behind=None) is None
+    assert reaching(window, read_until_now(), limited, before=NOW - 550, behind=None) is not None
+    # A poll asks as far ahead again as it is long.
+    head = Window(NOW - 100, NOW, FoundBy.POLL, head=True)
+    assert reaching(head, read_until_now(), limited, before=NOW - 401, behind=None) is None
+    assert reaching(head, read_until_now(), limited, before=NOW - 400, behind=None) is not None
+
+
+def test_what_lies_on_the_way_to_an_anchor_was_read_too_but_not_before_the_horizon_nor_for_a_backfill() -> None:
+    window = Window(NOW - 100, NOW - 50, since=NOW - 700, until=NOW - 20)
+    assert window.covered(NOW - 600) == (NOW - 600, NOW - 20)
+    assert window.covered(NOW - 800) == (NOW - 700, NOW - 20)
+    past = replace(window, found_by=FoundBy.BACKFILL)
+    assert past.covered(NOW - 600) == (NOW - 100, NOW - 50)
 
 
 def test_a_backfill_that_was_cancelled_is_not_read() -> None:
