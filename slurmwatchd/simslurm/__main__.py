@@ -72,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     fault.add_argument("--count", type=int, default=1, help="how many calls; 0 is every one")
     fault.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="what the kind takes")
 
+    setting = commands.add_parser("set", help="change settings; a running daemon meets them at its next call")
+    setting.add_argument("database")
+    setting.add_argument(
+        "settings", nargs="+", metavar="NAME=VALUE", help="cut_windows_over=0, complaints=TEXT ..."
+    )
+
     truth = commands.add_parser("truth", help="print every row as JSON")
     truth.add_argument("database")
     truth.add_argument("--json", action="store_true", help="the only format there is")
@@ -112,6 +118,10 @@ def _run(options: argparse.Namespace) -> None:
         elif options.command == "fault":
             settings = dict(entry.split("=", 1) for entry in options.set)
             cluster.add_fault(options.program, options.kind, count=options.count or None, **settings)
+        elif options.command == "set":
+            for entry in options.settings:
+                name, _, value = entry.partition("=")
+                cluster.change(name, value)
         else:
             json.dump(cluster.truth(), sys.stdout, default=_text)
             print()  # noqa: T201

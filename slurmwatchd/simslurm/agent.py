@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 
-from .settings import Settings
+from .troubles import Troubles
 
 NEVER = 1e12
 """A moment that does not come: the message waits in the queue."""
 
 
-class DbdAgent(Settings):
+class DbdAgent(Troubles):
     """The queue of messages to slurmdbd, first in, first out."""
 
     def stop_slurmdbd(self) -> None:

@@ -147,6 +147,11 @@ class Session:
         self.flush()
         self._emit(2, os.fsencode(text) + b"\n")
 
+    def complain_of_site(self) -> None:
+        """Say on stderr what every command says, whatever it is asked: reading slurm.conf comes first."""
+        for line in self.config.get("complaints", "").splitlines():
+            self.complain(line.replace("COMMAND", self.command))
+
     def error(self, text: str) -> None:
         """Say something as Slurm does, and go on."""
         self.complain(f"{self.command}: error: {text}")
@@ -192,6 +197,7 @@ def run(command: str, database: str, version: str | None, body: Body) -> NoRetur
 def answer(session: Session, arguments: list[str], body: Body) -> int:
     """Answer one call, with the fault that is due, and give its exit status."""
     call, fault = _enter(session, arguments)
+    session.complain_of_site()
     if fault is None:
         status = perform(session, arguments, body)
     else:

@@ -28,6 +28,11 @@ DEFAULTS = {
     "slurmdbd_host": "localhost",
     "slurmdbd_port": "6819",
     "caller_uid": "",
+    "cut_windows_over": "",
+    "cut_lists_over": "",
+    "cut_open_over": "",
+    "cut_ended_between": "",
+    "complaints": "",
     "now": "",
 }
 
@@ -149,6 +154,19 @@ class Settings(Storage):
             "INSERT INTO faults (command, kind, remaining, until, match, args) VALUES (?, ?, ?, ?, ?, ?)",
             (command, kind, count, until, match, json.dumps(args)),
         )
+
+    def change(self, name: str, value: str) -> None:
+        """Change a setting by its name, one of `DEFAULTS` or `version`, to a text as it is kept.
+
+        Raises:
+            ValueError: There is no such setting, or no such version.
+        """
+        if name == "version":
+            self.set_version(value)
+        elif name in DEFAULTS:
+            self._set(name, value)
+        else:
+            raise ValueError(f"no such setting: {name}; there are: version, {', '.join(DEFAULTS)}")
 
     def clear_faults(self) -> None:
         """Let everything go right again."""
