@@ -30,6 +30,9 @@ ERRORS = {
 }
 """What sacct says of them."""
 
+_OF_SLURMDBD = "exit stderr_exit0 errno header_only blank_tres"
+"""Kinds of fault that -V does not meet: it asks nobody."""
+
 _CHUNK = 1 << 16
 _SIGPIPE_STATUS = 141  # what a shell reports for a program that SIGPIPE killed
 
@@ -227,8 +230,8 @@ def _enter(session: Session, arguments: list[str]) -> tuple[int, tuple[str, str]
         row = db.execute(
             "SELECT id, kind, args FROM faults WHERE command = ? AND (remaining IS NULL OR remaining > 0)"
             " AND (until IS NULL OR until > ?) AND (match IS NULL OR instr(?, CAST(match AS BLOB)))"
-            " ORDER BY id LIMIT 1",
-            (session.command, session.clock, argv),
+            " AND NOT (? = CAST('-V' AS BLOB) AND instr(?, kind)) ORDER BY id LIMIT 1",
+            (session.command, session.clock, argv, argv, _OF_SLURMDBD),
         ).fetchone()
         fault = (row[1].decode(), row[2].decode()) if row else None
         if row:

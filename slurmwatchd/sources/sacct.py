@@ -1,7 +1,8 @@
 """Ask slurmdbd, through sacct, which attempts ended in a window, which are open, and what became of some.
 
 One call at a time. Its output goes to a spool first and is read only once the call is proved
-complete: exit 0, no `error:` or `fatal:` on stderr; header and framing are proved while the spool is read.
+complete: exit 0, no `error:` or `fatal:` on stderr beyond what `sacct -V` prints as well (see `complaints`);
+header and framing are proved while the spool is read.
 Exit status alone proves nothing (releases up to 23.11.3 exit with errno modulo 256, which may be 0), and
 neither does an answer with a header (it is printed before the query).
 """
@@ -234,12 +235,7 @@ class Sacct:
         async with self._turn:
             began = time.monotonic()
             try:
-                done = await self._commands.runner.run(
-                    argv,
-                    env=self._commands.env,
-                    timeout_seconds=timeout_seconds,
-                    spool=spool,
-                )
+                done = await self._commands.run("sacct", *arguments, timeout_seconds=timeout_seconds, spool=spool)
             except TimedOutError as error:
                 raise SacctTimeoutError(error.reason, argv=argv, stderr=error.stderr) from error
             finally:

@@ -36,7 +36,7 @@ class Installed:
         self.version = "slurm 22.05.8"
         self.names = OLD
         self.down = False
-        self.runner = FakeRunner(self._answer)
+        self.runner = FakeRunner(self._answer, version=None)
         self.sacct = Sacct(commands(self.runner, folder), timeout_seconds=300, spool_dir=folder)
 
     def _answer(self, arguments: Sequence[str]) -> Completed | SlurmwatchError:

@@ -156,7 +156,7 @@ async def test_every_call_has_a_delimiter_of_its_own(tmp_path: Path) -> None:
 
 async def test_the_timeout_is_the_configured_one_for_windows_and_a_short_one_for_questions(tmp_path: Path) -> None:
     runner = FakeRunner(
-        lambda arguments: done(b"slurm 22.05.8\n") if arguments[0] == "-V" else prints()(arguments)
+        lambda arguments: done(b"slurm 22.05.8\n") if arguments[0] == "-V" else prints()(arguments), version=None
     )
     sacct = Sacct(commands(runner, tmp_path), timeout_seconds=300, spool_dir=tmp_path)
     assert await sacct.version() == "slurm 22.05.8"
@@ -330,7 +330,7 @@ async def test_calls_wait_for_each_other(tmp_path: Path) -> None:
             return await super().run(*arguments, **options)
 
     spent: list[float] = []
-    runner = Slow(lambda _: done(b"slurm 22.05.8\n"))
+    runner = Slow(lambda _: done(b"slurm 22.05.8\n"), version=None)
     sacct = Sacct(commands(runner, tmp_path), timeout_seconds=300, spool_dir=tmp_path, spent=spent.append)
     async with anyio.create_task_group() as group:
         for _ in range(3):
@@ -342,7 +342,7 @@ async def test_calls_wait_for_each_other(tmp_path: Path) -> None:
 
 async def test_time_of_a_call_that_fails_is_spent_all_the_same(tmp_path: Path) -> None:
     spent: list[float] = []
-    runner = FakeRunner(lambda _: done(stderr="sacct: error: no\n", returncode=1))
+    runner = FakeRunner(lambda _: done(stderr="sacct: error: no\n", returncode=1), version=None)
     sacct = Sacct(commands(runner, tmp_path), timeout_seconds=300, spool_dir=tmp_path, spent=spent.append)
     with pytest.raises(SacctError):
         await sacct.version()
