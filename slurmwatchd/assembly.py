@@ -18,11 +18,11 @@ from slurmwatchd.nodelists import Expander
 from slurmwatchd.pipeline import Watcher
 from slurmwatchd.pruning import Pruner
 from slurmwatchd.rebuilding import Rebuilder
+from slurmwatchd.reporting import complaints
 from slurmwatchd.retrying import Retrier
 from slurmwatchd.sinks.base import SinkOptions
 from slurmwatchd.sinks.registry import sink_kinds
 from slurmwatchd.sources.commands import Commands
-from slurmwatchd.sources.complaints import to_log
 from slurmwatchd.sources.layouts import Layouts
 from slurmwatchd.sources.sacct import Sacct
 from slurmwatchd.sources.sacctmgr import Sacctmgr
@@ -80,7 +80,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
         StoreError: The store cannot be used.
         SlurmNotFoundError: There is no sacct.
     """
-    commands = Commands.of(outside.runner, bin_dir=config.slurm.bin_dir, conf=config.slurm.conf, tell=to_log)
+    commands = Commands.of(outside.runner, bin_dir=config.slurm.bin_dir, conf=config.slurm.conf, tell=complaints)
     commands.path("sacct")
     metrics = Metrics()
     metrics.reload_success.set(1)

@@ -11,7 +11,6 @@ What a wrapper in `slurm.bin_dir` writes is judged in the same way.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from slurmwatchd.log import get_logger
 from slurmwatchd.process import UNKEPT, Completed
 
 VERSION = ("-V",)
@@ -21,18 +20,6 @@ REMEDY = "mend slurm.conf: answers are taken all the same"
 
 Tell = Callable[[str, Sequence[str]], None]
 """Told a command and all it complains of when there is something new, and nothing when it complains no more."""
-
-_log = get_logger(__name__)
-
-
-def to_log(command: str, complaints: Sequence[str]) -> None:
-    """Tell in the log."""
-    if complaints:
-        _log.warning(
-            "Slurm's commands complain, and go on", command=command, complaints=" / ".join(complaints), todo=REMEDY
-        )
-    else:
-        _log.info("Slurm's commands complain no more", command=command)
 
 
 def to_nobody(command: str, complaints: Sequence[str]) -> None:

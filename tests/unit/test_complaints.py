@@ -11,11 +11,12 @@ from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.complaints import said
 from slurmwatchd.sources.sacct import Sacct
 from tests.unit.runners import FakeRunner, commands, done
+from tests.unit.sacct_rows import FIELDS_22_05
 
 CONTROL = "sacct: error: Ignoring ControlMachine since SlurmctldHost is set.\n"
 CPUS = "sacct: error: NodeNames=n1 CPUs=16 match no Sockets, ignoring CPUs\n"
 REFUSED = "sacct: error: Problem talking to the database: Connection refused\n"
-HELP = b"Account Cluster JobID JobIDRaw NodeList State Submit WorkDir\n"
+HELP = " ".join(FIELDS_22_05).encode()
 
 
 class Site:

@@ -295,14 +295,25 @@ async def test_an_answer_of_a_real_child_is_read_to_its_end(tmp_path: Path) -> N
 
 
 async def test_the_fields_are_those_that_helpformat_lists(tmp_path: Path) -> None:
-    columns = b"Account             AdminComment        AllocCPUS           \nAllocTRES           AssocID  \n"
-    sacct = source(lambda _: done(columns), tmp_path)
-    assert await sacct.available_fields() == ["Account", "AdminComment", "AllocCPUS", "AllocTRES", "AssocID"]
+    names = [*FIELDS_22_05, "SomethingNew"]
+    lines = [" ".join(f"{name:<19}" for name in names[place : place + 4]) for place in range(0, len(names), 4)]
+    sacct = source(lambda _: done(("\n".join(lines) + "\n").encode()), tmp_path)
+    assert await sacct.available_fields() == names
 
 
-async def test_a_helpformat_that_lists_nothing_is_no_answer(tmp_path: Path) -> None:
-    with pytest.raises(SacctOutputError, match="--helpformat printed nothing"):
-        await source(lambda _: done(b" \n"), tmp_path).available_fields()
+@pytest.mark.parametrize(
+    ("fields", "count", "shown"),
+    [
+        ((), 38, "Account, AdminComment, AllocTRES, Cluster, Comment"),
+        (tuple(name for name in FIELDS_22_05 if name not in {"WorkDir", "WCKey"}), 2, "WCKey, WorkDir"),
+    ],
+)
+async def test_a_helpformat_that_is_not_whole_is_no_answer(
+    fields: tuple[str, ...], count: int, shown: str, tmp_path: Path
+) -> None:
+    sacct = source(lambda _: done(" ".join(fields).encode()), tmp_path)
+    with pytest.raises(SacctOutputError, match=f"left out {count} fields that every release has: {shown}$"):
+        await sacct.available_fields()
 
 
 async def test_whether_slurmdbd_answers_is_asked_with_a_window_in_which_nothing_ended(tmp_path: Path) -> None:
