@@ -253,7 +253,10 @@ class Storer:
         if not met:
             return Expanded({}, {})
         fresh = met - await nodelist_store.known(self._parts.database, met)
-        return await self._parts.expander.expand(fresh) if fresh else Expanded({}, {})
+        if not fresh:
+            return Expanded({}, {})
+        counts = dict(readings.values("node_list", "node_count"))
+        return await self._parts.expander.expand(fresh, counts)
 
     def _count(
         self,

@@ -144,7 +144,9 @@ def test_an_answer_that_is_cut_off_is_no_answer(slurm: SimCluster, tmp_path: Pat
     )
     with pytest.raises(SacctOutputError, match="no header"):
         Slurm(7)
-    script.write_text("#!/bin/sh\necho 'JobIDRaw|Start|End|NodeList'; echo 'sacct: error: lost' >&2\n")
+    script.write_text(
+        "#!/bin/sh\n[ $1 = -V ] && exit\necho 'JobIDRaw|Start|End|NodeList'; echo 'sacct: error: lost' >&2\n"
+    )
     with pytest.raises(SacctError, match="sacct: error: lost"):
         Slurm(7)
 
