@@ -6,7 +6,7 @@ whole or empty, never partial. So every question reaches to an attempt that the 
 any such attempt proves nothing.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from slurmwatchd.errors import SilenceError
@@ -65,6 +65,12 @@ class Anchors:
     async def count(self, start: int, end: int) -> int:
         """Return how many attempts slurmdbd should show that ended in `[start, end)`."""
         return await lookups.ended_count(self._store, self.cluster, start, end, submitted_since=self.kept_since)
+
+    async def count_shown(self, keys: Sequence[Key], start: int, end: int) -> int:
+        """Return how many of those attempts stand among some keys."""
+        return await lookups.shown_count(
+            self._store, self.cluster, keys, start, end, submitted_since=self.kept_since
+        )
 
     async def within(self, start: int, end: int) -> list[Known]:
         """Return those attempts."""

@@ -33,6 +33,11 @@ _WITHIN = (
     f"AND {_SHOWABLE}"
 )
 
+_SHOWN = (
+    f"SELECT job_id_raw, submit FROM jobs WHERE cluster = ? AND job_id_raw {IN_ARRAY} "  # noqa: S608 - constants
+    f'AND "end" >= ? AND "end" < ? AND {_SHOWABLE}'
+)
+
 
 class Readable(Protocol):
     """A store that can be read: one's own, or that of another."""
@@ -102,6 +107,16 @@ async def ended_count(database: Readable, cluster: str, start: int, end: int, *,
         (cluster, start, end, submitted_since),
     )
     return int(rows[0][0])
+
+
+async def shown_count(
+    database: Readable, cluster: str, keys: Collection[Key], start: int, end: int, *, submitted_since: int
+) -> int:
+    """Return how many of some attempts `ended_count` counts."""
+    rows = await database.read(
+        _SHOWN, (cluster, json_array({key[0] for key in keys}), start, end, submitted_since)
+    )
+    return len({(row[0], row[1]) for row in rows}.intersection(keys))
 
 
 async def ended_within(

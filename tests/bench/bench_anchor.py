@@ -3,8 +3,8 @@
     python -m tests.bench.bench_anchor [--hours 24]
 
 A busy site (a job ends every ten seconds) and a quiet one (one in 48 minutes) are polled every 30 seconds, with
-the default re-reads. The figures count work, so they are the same on every machine; run it in a checkout of another
-commit to compare.
+the default re-reads. The figures count work, so they are the same on every machine. To compare, run it in a
+checkout of another commit.
 """
 
 from __future__ import annotations
