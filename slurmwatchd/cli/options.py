@@ -1,5 +1,6 @@
 """The options that commands share, and how a configuration is made of them."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -84,7 +85,9 @@ def _added(function: F, *options: Callable[[Any], Any]) -> F:
 
 _FILE = (
     click.option(
-        "--config", "path", type=click.Path(path_type=Path, dir_okay=False),
+        # What cannot be read is the configuration's fault, 78, and no mistake on the command line, 2: a service
+        # that ended with that would be started again for ever.
+        "--config", "path", type=click.Path(path_type=Path, readable=False),
         help="The configuration file [default: $SLURMWATCHD_CONFIG, else /etc/slurmwatchd/slurmwatchd.toml].",
     ),
     click.option("--store", metavar="FILE", help="Override store.path."),
@@ -105,13 +108,13 @@ _KEYS = {
 }
 
 
-def load(path: Path | None, flags: Mapping[str, str | None]) -> Config:
+def load(path: Path | None, flags: Mapping[str, str | None], *, environ: Mapping[str, str] = os.environ) -> Config:
     """Read the configuration and set up logging by it.
 
     Raises:
         ConfigError: With a line for each fault.
     """
-    config = _loaded(path, flags)
+    config = _loaded(path, flags, environ)
     configure(format=config.log.format, level=config.log.level)
     return config
 
@@ -125,11 +128,12 @@ def configuration_of(path: Path | None, store: Path | None) -> Config:
     return _loaded(path, {"store": None if store is None else str(store)})
 
 
-def _loaded(path: Path | None, flags: Mapping[str, str | None]) -> Config:
+def _loaded(path: Path | None, flags: Mapping[str, str | None], environ: Mapping[str, str] = os.environ) -> Config:
     layer: dict[str, dict[str, Any]] = {}
     for name, value in flags.items():
         if value is not None:
             section, key = _KEYS[name]
             layer.setdefault(section, {})[key] = value
     kinds = sink_kinds()
-    return configuration.load(path, sink_options={name: kind.options for name, kind in kinds.items()}, flags=layer)
+    models = {name: kind.options for name, kind in kinds.items()}
+    return configuration.load(path, sink_options=models, environ=environ, flags=layer)
