@@ -3,14 +3,18 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from pydantic import ValidationError
 
 from slurmwatchd import config as configuration
 from slurmwatchd.clock import rfc3339
 from slurmwatchd.config import Config
+from slurmwatchd.errors import ConfigError
+from slurmwatchd.locations import STORE_VARIABLE, config_path, read_config
 from slurmwatchd.log import configure
 from slurmwatchd.moments import parse_stretch
 from slurmwatchd.sinks.registry import sink_kinds
@@ -126,6 +130,32 @@ def configuration_of(path: Path | None, store: Path | None) -> Config:
         ConfigError: With a line for each fault.
     """
     return _loaded(path, {"store": None if store is None else str(store)})
+
+
+def usable_configuration(path: Path | None, store: Path | None) -> tuple[Config, tuple[str, ...]]:
+    """Read the configuration as far as it can be used, for a command that looks at a daemon that runs already.
+
+    Returns:
+        The configuration, and its faults. Where there are any, it has the sections that are valid, and no sinks.
+    """
+    try:
+        return configuration_of(path, store), ()
+    except ConfigError as error:
+        faults = error.faults
+    file, sections = path or config_path(), dict[str, Any]()
+    with suppress(ConfigError):
+        sections = read_config(file) if file else {}
+    if store is not None:
+        sections["store"] = {"path": str(store)}
+    elif named := os.environ.get(STORE_VARIABLE):
+        sections["store"] = {"path": named}
+    valid: dict[str, Any] = {}
+    for name in ("slurm", "poll", "store", "web"):
+        with suppress(ValidationError):
+            if name in sections:
+                Config.model_validate({name: sections[name]})
+                valid[name] = sections[name]
+    return Config.model_validate(valid), faults
 
 
 def _loaded(path: Path | None, flags: Mapping[str, str | None], environ: Mapping[str, str] = os.environ) -> Config:
