@@ -16,6 +16,7 @@ from slurmwatchd.clock import epoch, rfc3339
 from slurmwatchd.config import Config
 from slurmwatchd.errors import ConfigError
 from slurmwatchd.printable import shown
+from slurmwatchd.settling import holes
 from slurmwatchd.store import telling
 from slurmwatchd.store.asking import StoreReader
 from slurmwatchd.store.lockfile import holder
@@ -144,24 +145,30 @@ def _size(path: Path) -> int:
 
 def _cluster(reading: telling.Reading, told: State | None, now: int) -> State:
     ledger, last = reading.ledger, reading.last
+    never, withheld = holes(ledger)
     own = told["clusters"].get(reading.cluster, {}) if told else {}
     return {
         "cluster": reading.cluster,
         "horizon": rfc3339(ledger.horizon),
         "read_up_to": rfc3339(ledger.watermark),
         "lag_seconds": max(0, now - ledger.watermark),
-        "holes": [{"start": rfc3339(start), "end": rfc3339(end)} for start, end in ledger.holes()],
+        "holes": _spans(never),
+        "half_written": _spans(withheld),
         "last_reading": None if last is None else {**last, "read_at": rfc3339(last["read_at"])},
         "error": own.get("error", ""),
         "daemon": own or None,
     }
 
 
+def _spans(spans: Sequence[tuple[int, int]]) -> list[State]:
+    return [{"start": rfc3339(start), "end": rfc3339(end)} for start, end in spans]
+
+
 def _unread(cluster: str, own: State) -> State:
     """Return what there is of a cluster of which nothing was ever read."""
     error = own.get("error") or "the first reading is still going on"
     unread = dict.fromkeys(("horizon", "read_up_to", "lag_seconds", "last_reading"))
-    return {"cluster": cluster, **unread, "holes": [], "error": error, "daemon": own}
+    return {"cluster": cluster, **unread, "holes": [], "half_written": [], "error": error, "daemon": own}
 
 
 def _sink(position: telling.Position, config: Config, told: State | None, now: int) -> State:
@@ -212,6 +219,10 @@ def _write(state: State) -> None:
         for hole in row["holes"]:
             ends = f"{tables.local_time(hole['start'])} to {tables.local_time(hole['end'])}"
             click.echo(f"hole        {shown(row['cluster'])}: never read: {ends}")
+        for second in row["half_written"]:
+            # It is waited for, and read again with the next poll.
+            end = tables.local_time(second["start"])
+            click.echo(f"waiting     {shown(row['cluster'])}: for slurmdbd to finish a row that ended {end}")
     click.echo()
     tables.write_table([_sink_row(row, running=running) for row in state["sinks"]], _columns(_SINKS))
     for row in state["backfills"]:
