@@ -19,6 +19,8 @@ from slurmwatchd.store.questions import Order, Question
 __all__ = [
     "DEFAULT_KEYS",
     "RECAST",
+    "SACCT",
+    "SCONTROL",
     "AsyncStore",
     "Order",
     "Question",
@@ -33,6 +35,12 @@ __all__ = [
     "open_async",
     "parse_sacct",
 ]
+
+SACCT = "sacct"
+"""The program that is asked for jobs: set it to another name or a path, as with the original."""
+
+SCONTROL = "scontrol"
+"""The program that expands and compacts node lists; likewise."""
 
 _RECAST_KEY_MAP = RECAST
 """The name under which the original documents it."""
