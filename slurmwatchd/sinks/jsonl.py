@@ -20,6 +20,7 @@ from slurmwatchd import formats
 from slurmwatchd.errors import SinkError, SinkFullError
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
+from slurmwatchd.ownership import give_to_folder_owner, reason
 from slurmwatchd.records import Event
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
 from slurmwatchd.sinks.readback import Line, lines
@@ -74,7 +75,8 @@ class JsonlSink:
             self._close()
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise SinkFullError(f"{self._path}: {error.strerror}: it goes on when there is room") from error
-            raise SinkError(f"{error.filename or self._path}: {error.strerror}") from error
+            file = Path(error.filename or self._path)
+            raise SinkError(f"{file}: {reason(file, error)}") from error
         return {_STATE_KEY: self._written.encode()}
 
     def committed(self) -> None:
@@ -227,6 +229,7 @@ class JsonlSink:
             os.close(descriptor)
             raise SinkError(f"{self._path}: another process writes to this file") from None
         self._descriptor = descriptor
+        give_to_folder_owner(descriptor, self._path.parent)
         if os.fstat(descriptor).st_size == 0:
             _sync_folder(self._path.parent)
 
