@@ -70,7 +70,7 @@ class JobRecord(NamedTuple):
         wait_seconds: From eligible to start, or to the end of an attempt that never started
             (sacct's `Planned`, `Reserved` before 23.02).
         node_list: Compact, as Slurm wrote it; None where no node was assigned.
-        raw: Field name to text, for values that could not be parsed.
+        raw: Field name to what could not be parsed of it, or cannot be a measurement.
     """
 
     cluster: str

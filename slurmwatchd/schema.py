@@ -139,7 +139,7 @@ RECORD = (
     Field("original_sluid", "string", "the same over resizes"),
     Field("exclusive", "string", "`NO`, `NODE`, `USER` ..."),
     Field("oversubscribe", "string", "`NO`, `YES` ..."),
-    Field("raw", "texts", "Slurm's field name to its text, for values that could not be parsed"),
+    Field("raw", "texts", "Slurm's field name to what could not be parsed of it, or cannot be a measurement"),
 )
 
 TAIL = (
@@ -184,7 +184,9 @@ USAGE = (
     Field(
         "complete", "bool", "false where steps were still missing a quarter of an hour after the first question"
     ),
-    Field("raw", "texts", "step and field to text, for values that could not be parsed: the first 1,000"),
+    Field(
+        "raw", "texts", "step and field to what could not be parsed, or cannot be a measurement: the first 1,000"
+    ),
 )
 
 STEP = (

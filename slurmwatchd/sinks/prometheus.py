@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 from pydantic import Field
 
+from slurmwatchd.clock import EARLIEST
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.records import Event, EventKind, FoundBy
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
@@ -194,7 +195,7 @@ def _count_end(tally: "_Tally", event: Event, record: dict[str, Any]) -> None:
         for family, field in ((_ELAPSED_FAMILY, "elapsed_seconds"), (_WAIT_FAMILY, "wait_seconds")):
             if (seconds := record.get(field)) is not None:
                 tally.observe(family, (cluster, partition), seconds)
-    if event.time is not None and event.found_by is not FoundBy.BACKFILL:
+    if event.time is not None and event.time >= EARLIEST and event.found_by is not FoundBy.BACKFILL:
         tally.observe(_LAG_FAMILY, (cluster,), max(0, event.observed - event.time))
 
 

@@ -7,6 +7,7 @@ that cannot be parsed or is no UTF-8, and the batch is read row by row instead: 
 row means, and a test holds this module against it.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -14,11 +15,12 @@ from typing import Any
 import orjson
 
 from slurmwatchd import formats
+from slurmwatchd.clock import EARLIEST
 from slurmwatchd.formats import Piece
 from slurmwatchd.readings import COLUMNS, NOTHING, Reading, Readings
 from slurmwatchd.records import JobRecord, Rejected
 from slurmwatchd.sources import grammar
-from slurmwatchd.sources.fields import DIGEST_BETWEEN, EMPTY, SLOT, TEXT, Layout, Reader, digests_of
+from slurmwatchd.sources.fields import DIGEST_BETWEEN, EMPTY, SLOT, TEXT, Layout, Reader, digests_of, is_too_much
 from slurmwatchd.sources.framing import Columns
 
 _FIELDS = JobRecord._fields
@@ -27,8 +29,9 @@ _FROM_JOB_ID = _FIELDS[SLOT["array_job_id"] : SLOT["array_job_id"] + grammar.JOB
 _NO_NODES = grammar.NO_NODES.encode()
 _BETWEEN_TEXTS = b"\x7f"
 """Stands as it is in JSON, and hardly ever in what people write."""
-_UNLIKE_NO_VAL = 9
-"""With so many digits a number is none of `grammar.UNSET_IDS`."""
+_RUN = ("start", "end", "node_count")
+_UNSET_DIGITS = 20
+_ENERGY = re.compile(rb"(?:^|,)energy=(\d+)")
 
 MEMO_VALUES = 20_000
 """How many values a column remembers before it begins anew: bounds memory, not correctness."""
@@ -178,11 +181,17 @@ class _Numbers(_Source):
 class _Times(_Source):
     """Times; words for there being none stand among them."""
 
+    def __init__(self, index: int, field: str, read: Reader) -> None:
+        super().__init__(index, field, read)
+        self._earliest = EARLIEST if read is grammar.moment else 0
+
     def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
         present = list(filter(bytes.isdigit, texts))
         if max(map(len, present), default=0) > grammar.NATURAL_DIGITS:
             return super()._read_each(texts, values)
         times: Sequence[int | None] = (known := _whole(present))
+        if min(known, default=self._earliest) < self._earliest:
+            raise ValueError("a time that is none")
         head, moments = self._head, formats.moments(known)
         pieces: Sequence[Piece] = [head, moments]
         if len(present) < len(texts):
@@ -205,7 +214,7 @@ class ColumnReader:
             if field in formats.TIME_FIELDS:
                 return _Times(index, field, read)
             if field == "elapsed_seconds":
-                return _Numbers(index, field, read, _UNLIKE_NO_VAL)
+                return _Numbers(index, field, read, grammar.SECONDS_DIGITS)
             if read is TEXT:
                 return _Text(index, field, read)
             return (_Digits if read is grammar.digits else _Source)(index, field, read)
@@ -222,6 +231,7 @@ class ColumnReader:
         self._sources = sorted(sources, key=lambda source: SLOT[source.field])
         places = {_FIELDS[slot]: index for index, slot, _ in layout.plan}
         self._start, self._node_list = places.get("start"), places.get("node_list")
+        self._alloc_tres = places.get("alloc_tres")
 
     def read(self, columns: Columns) -> tuple[Readings, list[Rejected]]:
         """Read rows, in order; see `Layout.read` for what becomes of each.
@@ -260,7 +270,10 @@ class ColumnReader:
             texts[index] = _folded(amended)
         values: Values = {field: [EMPTY[SLOT[field]]] * count for field in COLUMNS}
         pieces = chain.from_iterable(source.read(texts[source.index], count, values) for source in self._sources)
-        return Readings(values, digests, formats.joined(pieces, count))
+        readings = Readings(values, digests, formats.joined(pieces, count))
+        if self._alloc_tres is not None:
+            _check_energy(columns[self._alloc_tres], values)
+        return readings
 
     def _amended(self, columns: Columns) -> Iterator[tuple[int, list[bytes]]]:
         """Give the columns of which something is not so, as `Layout.read` does: what got no node never started."""
@@ -272,8 +285,23 @@ class ColumnReader:
         if start is not None:
             starts = list(zip(columns[start], nodes, strict=True))
             for begun in {begun for begun, text in starts if begun and text == _NO_NODES}:
-                grammar.epoch(begun)
+                grammar.moment(begun)
             yield start, [b"" if text == _NO_NODES else begun for begun, text in starts]
+
+
+def _check_energy(texts: list[bytes], values: Values) -> None:
+    """Look whether what attempts were given has more energy than they can have taken.
+
+    Raises:
+        ValueError: One has.
+    """
+    if b"energy=" not in b",".join(texts):
+        return
+    for text, start, end, nodes in zip(texts, *(values[name] for name in _RUN), strict=True):
+        energy = _ENERGY.search(text)
+        # What is longer than this was not set.
+        if energy and len(energy[1]) < _UNSET_DIGITS and is_too_much(int(energy[1]), start, end, nodes):
+            raise ValueError(text)
 
 
 def _folded(texts: list[bytes]) -> Piece:
