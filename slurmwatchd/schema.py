@@ -139,6 +139,7 @@ RECORD = (
     Field("original_sluid", "string", "the same over resizes"),
     Field("exclusive", "string", "`NO`, `NODE`, `USER` ..."),
     Field("oversubscribe", "string", "`NO`, `YES` ..."),
+    Field("incomplete", "bool", "true where slurmdbd filled in what it was never told; see below"),
     Field("raw", "texts", "Slurm's field name to what could not be parsed of it, or cannot be a measurement"),
 )
 

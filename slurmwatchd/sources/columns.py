@@ -20,16 +20,28 @@ from slurmwatchd.formats import Piece
 from slurmwatchd.readings import COLUMNS, NOTHING, Reading, Readings
 from slurmwatchd.records import JobRecord, Rejected
 from slurmwatchd.sources import grammar
-from slurmwatchd.sources.fields import DIGEST_BETWEEN, EMPTY, SLOT, TEXT, Layout, Reader, digests_of, is_too_much
+from slurmwatchd.sources.fields import (
+    DIGEST_BETWEEN,
+    EMPTY,
+    SLOT,
+    TEXT,
+    UNNAMED,
+    Layout,
+    Reader,
+    digests_of,
+    is_too_much,
+)
 from slurmwatchd.sources.framing import Columns
 
 _FIELDS = JobRecord._fields
 _CLUSTER, _JOB_ID_RAW, _SUBMIT, _JOB_ID = range(4)
 _FROM_JOB_ID = _FIELDS[SLOT["array_job_id"] : SLOT["array_job_id"] + grammar.JOB_ID_WIDTH]
 _NO_NODES = grammar.NO_NODES.encode()
+_LATEST = 10**grammar.NATURAL_DIGITS - 1
 _BETWEEN_TEXTS = b"\x7f"
 """Stands as it is in JSON, and hardly ever in what people write."""
 _RUN = ("start", "end", "node_count")
+_UNNAMED = UNNAMED.encode()
 _UNSET_DIGITS = 20
 _ENERGY = re.compile(rb"(?:^|,)energy=(\d+)")
 
@@ -126,14 +138,28 @@ class _Digits(_Source):
 
 
 class _Text(_Source):
-    """Text that people write."""
+    """Text that people write, or that no two rows have the same of."""
 
     def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
-        if not self._is_kept and self._members.is_various and all(texts):
+        if not self._is_kept and self._members.is_various and all(texts) and not self._has_none(texts):
             written = orjson.dumps(_BETWEEN_TEXTS.join(texts).decode())[1:-1].split(_BETWEEN_TEXTS)
             if len(written) == len(texts):
                 return [self._head + b'"', written, b'"']
         return super()._read_each(texts, values)
+
+    @staticmethod
+    def _has_none(texts: Sequence[bytes]) -> bool:
+        """Tell whether one of these, not empty, says that there is none."""
+        del texts
+        return False
+
+
+class _Sluids(_Text):
+    """Names that Slurm makes, one of which is none."""
+
+    @staticmethod
+    def _has_none(texts: Sequence[bytes]) -> bool:
+        return grammar.ZERO_SLUID in texts
 
 
 class _Wide(_Source):
@@ -187,11 +213,10 @@ class _Times(_Source):
 
     def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
         present = list(filter(bytes.isdigit, texts))
-        if max(map(len, present), default=0) > grammar.NATURAL_DIGITS:
+        known = _whole(present)
+        if known and not self._earliest <= min(known) <= max(known) <= _LATEST:
             return super()._read_each(texts, values)
-        times: Sequence[int | None] = (known := _whole(present))
-        if min(known, default=self._earliest) < self._earliest:
-            raise ValueError("a time that is none")
+        times: Sequence[int | None] = known
         head, moments = self._head, formats.moments(known)
         pieces: Sequence[Piece] = [head, moments]
         if len(present) < len(texts):
@@ -217,6 +242,8 @@ class ColumnReader:
                 return _Numbers(index, field, read, grammar.SECONDS_DIGITS)
             if read is TEXT:
                 return _Text(index, field, read)
+            if read is grammar.sluid:
+                return _Sluids(index, field, read)
             return (_Digits if read is grammar.digits else _Source)(index, field, read)
 
         sources = [
@@ -232,6 +259,7 @@ class ColumnReader:
         places = {_FIELDS[slot]: index for index, slot, _ in layout.plan}
         self._start, self._node_list = places.get("start"), places.get("node_list")
         self._alloc_tres = places.get("alloc_tres")
+        self._name, self._partition = places.get("name"), places.get("partition")
 
     def read(self, columns: Columns) -> tuple[Readings, list[Rejected]]:
         """Read rows, in order; see `Layout.read` for what becomes of each.
@@ -262,6 +290,8 @@ class ColumnReader:
         """
         if not all(all(columns[index]) for index in (_CLUSTER, _JOB_ID_RAW, _SUBMIT, _JOB_ID)):
             raise ValueError("a row without a key")
+        if self._name is not None and self._partition is not None:
+            _check_started(columns[self._name], columns[self._partition])
         count = len(columns[0])
         texts = list(map(_folded, columns))
         digested = formats.merged((texts[index] for index in self._layout.digested), count, between=DIGEST_BETWEEN)
@@ -287,6 +317,18 @@ class ColumnReader:
             for begun in {begun for begun, text in starts if begun and text == _NO_NODES}:
                 grammar.moment(begun)
             yield start, [b"" if text == _NO_NODES else begun for begun, text in starts]
+
+
+def _check_started(names: list[bytes], partitions: list[bytes]) -> None:
+    """Look for rows whose start slurmdbd was never told.
+
+    Raises:
+        ValueError: There is one.
+    """
+    if not all(partitions):
+        for name, partition in zip(names, partitions, strict=True):
+            if name == _UNNAMED and not partition:
+                raise ValueError(name)
 
 
 def _check_energy(texts: list[bytes], values: Values) -> None:

@@ -12,7 +12,7 @@ from struct import unpack
 from typing import Any
 
 from slurmwatchd.readings import Reading
-from slurmwatchd.records import REVISING, JobRecord, Rejected
+from slurmwatchd.records import REVISING, WHOLE_EXIT_CODES, JobRecord, Rejected
 from slurmwatchd.sources import grammar
 from slurmwatchd.sources.framing import Row
 from slurmwatchd.usage import WATTS_A_NODE, node_seconds
@@ -65,7 +65,7 @@ _COLUMNS = (
     _column("ExitCode", "exit_code", grammar.exit_code, width=2),
     _column("DerivedExitCode", "derived_exit_code", grammar.exit_code, width=2),
     _column("DBIndex", "db_index", grammar.digits),
-    _column("SLUID", "sluid"),
+    _column("SLUID", "sluid", grammar.sluid),
     _column("Restarts", "restarts", grammar.count),
     _column("JobName", "name"),
     _column("User", "user"),
@@ -108,7 +108,7 @@ _COLUMNS = (
     _column("QOSREQ", "qos_req"),
     _column("ReqReservation", "req_reservation"),
     _column("SegmentSize", "segment_size", grammar.integer),
-    _column("OriginalSLUID", "original_sluid"),
+    _column("OriginalSLUID", "original_sluid", grammar.sluid),
     _column("Exclusive", "exclusive"),
     _column("OverSubscribe", "oversubscribe"),
 )
@@ -122,6 +122,12 @@ _SUBMIT, _START, _RAW = SLOT["submit"], SLOT["start"], SLOT["raw"]
 _NODE_LIST, _END, _NODE_COUNT, _ALLOC_TRES = (
     SLOT[name] for name in ("node_list", "end", "node_count", "alloc_tres")
 )
+
+UNNAMED = "allocation"
+"""What slurmdbd names a job whose start it was never told. Its row is of UID 0, and lacks a partition, which no whole
+one does."""
+
+_NAME, _UID, _PARTITION = (SLOT[name] for name in ("name", "uid", "partition"))
 
 _RESTS_ON = {"Eligible": "wait_seconds", "Start": "elapsed_seconds"}
 """What slurmdbd's client counts from a moment: nothing, where that moment is none."""
@@ -145,12 +151,15 @@ ASKED = _asked()
 class Layout:
     """The fields to ask one sacct for, in order, and the reader of its rows."""
 
-    def __init__(self, available: Iterable[str], revising: Collection[str] = REVISING) -> None:
+    def __init__(
+        self, available: Iterable[str], revising: Collection[str] = REVISING, *, whole_exit_codes: bool = False
+    ) -> None:
         """Choose from what `sacct --helpformat` lists.
 
         Args:
             available: Field names in sacct's own spelling; upper and lower case do not matter.
             revising: The fields of `JobRecord` whose later change is worth telling.
+            whole_exit_codes: Whether this sacct prints exit codes of 128 and more as they are.
 
         Raises:
             ValueError: A field without which no row can be kept is not among them.
@@ -163,7 +172,7 @@ class Layout:
         plan: list[tuple[int, int, Reader]] = []
         wide: list[tuple[int, slice, Reader]] = []
         digested: list[int] = []
-        slots: set[str] = set()
+        slots: set[str] = {WHOLE_EXIT_CODES} if whole_exit_codes else set()
         wanted = frozenset(revising)
         for column in _COLUMNS:
             name = next((offered[n.lower()] for n in column.names if n.lower() in offered), None)
@@ -180,7 +189,8 @@ class Layout:
                 wide.append((index, slice(slot, slot + column.width), column.read))
         self.fields: tuple[str, ...] = tuple(fields)
         self.slots: frozenset[str] = frozenset(slots)
-        """The fields of `JobRecord` this layout can fill; the others are absent because nobody asked."""
+        """The fields of `JobRecord` this layout can fill; the others are absent because nobody asked. And
+        `WHOLE_EXIT_CODES`, where they are."""
         self.plan = tuple(plan)
         """Index of the field, place in the record, reader."""
         self.wide = tuple(wide)
@@ -205,7 +215,8 @@ class Layout:
         hold the key alone: nothing else of them is needed for that, and reading it would be most of the cost.
         """
         shown = {*KEY_FIELDS, "DBIndex", *(self.fields[index] for index in self.digested)}
-        few = Layout([name for name in self.fields if name in shown], self.revising)
+        names = [name for name in self.fields if name in shown]
+        few = Layout(names, self.revising, whole_exit_codes=WHOLE_EXIT_CODES in self.slots)
         few.plan, few.wide = (), ()
         return few
 
@@ -295,11 +306,21 @@ class Layout:
             # Such an attempt never started. Its Start is `None` in 24.11 and newer, but `None`, `Unknown` or equal
             # to End before.
             values[_START] = values[_NODE_LIST] = None
+        if values[_PARTITION] is None and values[_NAME] == UNNAMED and values[_UID] == 0:
+            Layout._leave_out_filled_in(values)
         energy = (values[_ALLOC_TRES] or {}).get("energy_joules")
         if energy is not None and is_too_much(energy, values[_START], values[_END], values[_NODE_COUNT]):
             raw["AllocTRES"] = ",".join(filter(None, [raw.get("AllocTRES"), f"energy={energy}"]))
             others = {name: amount for name, amount in values[_ALLOC_TRES].items() if name != "energy_joules"}
             values[_ALLOC_TRES] = others or None
+
+    @staticmethod
+    def _leave_out_filled_in(values: list[Any]) -> None:
+        """Leave out of a row whose start slurmdbd was never told what it put there instead: a name, and zeros."""
+        values[SLOT["incomplete"]] = True
+        values[_NAME] = values[SLOT["user"]] = values[_UID] = values[SLOT["gid"]] = None
+        for name in ("priority", "timelimit_seconds"):
+            values[SLOT[name]] = values[SLOT[name]] or None
 
 
 def is_too_much(joules: int, start: int | None, end: int | None, node_count: int | None) -> bool:

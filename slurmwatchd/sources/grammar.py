@@ -46,6 +46,8 @@ UNSET_IDS = frozenset({4294967294, 4294967295})
 UNSET_AMOUNTS = frozenset({"18446744073709551614", "18446744073709551615"})
 """NO_VAL64 and INFINITE64: how amounts of TRES say so, energy above all."""
 
+ZERO_SLUID = b"s0000000000000"
+
 JOB_ID_WIDTH = 6
 """How many fields of the record `job_id` fills, from `array_job_id` on."""
 
@@ -111,6 +113,11 @@ def digits(value: bytes) -> str:
     if not value.isdigit():
         raise ValueError(value)
     return value.decode()
+
+
+def sluid(value: bytes) -> str | None:
+    """Read a SLUID; Slurm's zero is none: 26.05 has it as the original one of each row of an older release."""
+    return None if value == ZERO_SLUID else text(value)
 
 
 def reason(value: bytes) -> str | None:

@@ -4,6 +4,7 @@ Up to 24.11 `sacct --helpformat` needs slurmdbd, `sacct -V` never does; so what 
 and a daemon that starts while slurmdbd is down still knows what to ask for.
 """
 
+import re
 from collections.abc import Collection
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from slurmwatchd.errors import CommandError, SacctOutputError
 from slurmwatchd.records import REVISING
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.sacct import Sacct
+
+_RELEASE = re.compile(r"(\d+)\.(\d+)")
 
 
 class Memory(Protocol):
@@ -78,12 +81,18 @@ class Layouts:
         key = f"sacct fields: {version}"
         kept = None if self._doubted else await self._memory.get(key)
         if kept is not None:
-            return Layout(orjson.loads(kept), self.revising)
+            return Layout(orjson.loads(kept), self.revising, whole_exit_codes=_prints_whole_exit_codes(version))
         names = await self._sacct.available_fields()
         try:
-            layout = Layout(names, self.revising)
+            layout = Layout(names, self.revising, whole_exit_codes=_prints_whole_exit_codes(version))
         except ValueError as error:
             raise SacctOutputError(f"{error} ({version})") from None
         await self._memory.put(key, orjson.dumps(names).decode())
         self._doubted = False
         return layout
+
+
+def _prints_whole_exit_codes(version: str) -> bool:
+    """Tell whether this sacct prints exit codes of 128 and more as they are (25.11.0rc1: "Don't subtract 128")."""
+    release = _RELEASE.search(version)
+    return release is not None and (int(release[1]), int(release[2])) >= (25, 11)

@@ -228,6 +228,39 @@ def test_an_eligible_time_before_2000_is_none_and_nothing_is_counted_from_it() -
     assert record.start == 1_795_436_432
 
 
+# As 26.05.5 printed the row of a job whose start message slurmctld lost: whoever owned it.
+UNTOLD: Row = {
+    **FAILED, "JobName": b"allocation", "User": b"root", "UID": b"0", "GID": b"0", "Partition": b"",
+    "TimelimitRaw": b"0", "Priority": b"0", "SubmitLine": b"", "WorkDir": b"",
+}  # fmt: skip
+
+
+def test_what_slurmdbd_fills_in_where_it_was_never_told_of_a_start_is_left_out_and_said() -> None:
+    record = record_of(UNTOLD)
+    assert record.incomplete is True
+    invented = (record.name, record.user, record.uid, record.gid, record.timelimit_seconds, record.priority)
+    assert invented == (None,) * 6
+    assert (record.state, record.account, record.start, record.cpus) == ("FAILED", "root", 1_795_436_432, 1)
+    assert record.raw is None
+
+
+def test_a_job_that_is_called_so_and_a_row_without_a_partition_are_whole() -> None:
+    called = record_of({**FAILED, "JobName": b"allocation"})
+    assert (called.incomplete, called.name, called.uid) == (None, "allocation", 0)
+    elsewhere = record_of({**FAILED, "Partition": b""})
+    assert (elsewhere.incomplete, elsewhere.name, elsewhere.uid) == (None, "plain", 0)
+    owned = record_of(UNTOLD, UID=b"1000", User=b"ann", Priority=b"0")
+    assert (owned.incomplete, owned.name, owned.uid, owned.priority) == (None, "allocation", 1000, 0)
+
+
+def test_slurms_zero_is_no_sluid() -> None:
+    layout = Layout(available("26.05.5"))
+    row = {**FAILED, "SLUID": b"s2XYZ0000000AB", "OriginalSLUID": b"s0000000000000"}
+    reading = layout.read(ordered(row, layout.fields))
+    assert isinstance(reading, Reading)
+    assert (reading.record.sluid, reading.record.original_sluid) == ("s2XYZ0000000AB", None)
+
+
 def test_several_odd_values_are_all_kept() -> None:
     record = record_of(FAILED, UID=b"x", GID=b"y", End=b"z")
     assert record.raw == {"UID": "x", "GID": "y", "End": "z"}
