@@ -148,12 +148,16 @@ TAIL = (
     Field("steps", "steps", '`job_usage` only, with `[steps] mode = "full"`: the first 1,000; see below'),
     Field("changed", "changes", "`job_revised` only: field to [old, new]; `null` for absent"),
     Field("nodes", "[string]", "every node of `node_list`, in Slurm's order"),
-    Field("nodes_omitted", "bool", "true where `nodes` would have made the line longer than `max_line_bytes`"),
+    Field(
+        "nodes_omitted",
+        "bool",
+        "true where with `nodes` the line would be longer than `max_line_bytes`, however short its texts",
+    ),
     Field(
         "truncated",
         "[string]",
-        "texts cut, and other fields or `usage.raw` left out, because the line was too long even so; the store "
-        "has all of it",
+        "texts cut (`changed.comment`: those of a change), and lists or `usage.raw` left out, because the line "
+        "was too long; see below",
     ),
 )
 

@@ -42,7 +42,8 @@ class JsonlOptions(SinkOptions):
     format: Literal["flat"] = "flat"
     """How an event is written."""
     max_line_bytes: int = Field(30_000, ge=4096, le=16_777_216)
-    """A longer line loses its node names (`nodes_omitted`), then the ends of its longest texts (`truncated`)."""
+    """A longer line loses the ends of its longest texts (`truncated`); where that is not enough, its node names
+    (`nodes_omitted`)."""
 
     def files(self) -> tuple[str, ...]:
         """Return the path."""

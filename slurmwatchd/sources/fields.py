@@ -124,8 +124,8 @@ _NODE_LIST, _END, _NODE_COUNT, _ALLOC_TRES = (
 )
 
 UNNAMED = "allocation"
-"""What slurmdbd names a job whose start it was never told. Its row is of UID 0, and lacks a partition, which no whole
-one does."""
+"""What slurmdbd names a job whose start it was never told. Its row is of UID 0 and has no partition; a whole one
+has."""
 
 _NAME, _UID, _PARTITION = (SLOT[name] for name in ("name", "uid", "partition"))
 
