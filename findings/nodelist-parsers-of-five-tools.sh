@@ -3,7 +3,7 @@
 #
 # Expected: n[1-2],gpu5 is three nodes, r[1-2]n[01-02] four, n[01-02] keeps its zeros, n[1-2]-ib0 its ending,
 #   and login is a node.
-# What happens: Four have one to four of the five wrong: lists after the first bracket are cut, second brackets
+# What happens: Four have two to four of the five wrong: lists after the first bracket are cut, second brackets
 #   and endings dropped, zeros lost, a single host answered with nothing. The fifth, hostrange, has them right
 #   and counts n[3-1] down, which Slurm refuses.
 # Why it matters here: nodes in our lines is what scontrol (or ClusterShell) says; a join with such a tool's
