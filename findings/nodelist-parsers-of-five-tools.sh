@@ -6,9 +6,9 @@
 # What happens: Four have two to four of the five wrong: lists after the first bracket are cut, second brackets
 #   and endings dropped, zeros lost, a single host answered with nothing. The fifth, hostrange, has them right
 #   and counts n[3-1] down, which Slurm refuses.
-# Why it matters here: nodes in our lines is what scontrol (or ClusterShell) says; a join with such a tool's
-#   names finds no partner for exactly the nodes with a suffix or a second bracket, and the loss looks like
-#   idle nodes.
+# Why it matters here: nodes in our lines is what scontrol (or ClusterShell) says. A join with such a tool's
+#   names finds no partner for some of a job's nodes, and the loss looks like idle nodes. scontrol takes an
+#   ending after the bracket from 23.11 on.
 set -euo pipefail
 
 folder=$(mktemp -d)
