@@ -162,7 +162,7 @@ def _configure(wanted: Release, places: Places, root: Root, services: Services) 
     if configuration.differs(run, files):
         _stop(_cluster(wanted, places, root))
         configuration.lay_out(run, files, root)
-    configuration.write_wrappers(places.bin_dir(wanted), run / "etc" / "slurm.conf", root)
+    configuration.write_wrappers(places.bin_dir(wanted), run / "etc" / "slurm.conf", root, wanted)
 
 
 def _first_port(wanted: Release, places: Places, root: Root) -> int:

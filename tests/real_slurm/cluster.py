@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from tests.real_slurm.releases import Release
     from tests.real_slurm.roots import Root
 
-COMMANDS = ("sacct", "sacctmgr", "salloc", "sbatch", "scancel", "scontrol", "sdiag", "sinfo", "squeue", "srun")
+COMMANDS = (
+    "sacct",
+    "sacctmgr",
+    "salloc",
+    "sbatch",
+    "scancel",
+    "scontrol",
+    "scrontab",
+    "sdiag",
+    "sinfo",
+    "squeue",
+    "srun",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

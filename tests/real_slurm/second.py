@@ -79,9 +79,11 @@ def _lay_out(first: RealCluster) -> RealCluster:
         (r"Port=\[[^]]*\]", f"Port=[{port + 1}-{port + NODES}]"),
     ):
         text = re.sub(pattern, filled, text)
-    cgroups = (first.conf.parent / "cgroup.conf").read_text(encoding="utf-8")
-    configuration.lay_out(run, {"slurm.conf": text, "cgroup.conf": cgroups}, first.root)
-    configuration.write_wrappers(cluster.bin_dir, cluster.conf, first.root)
+    others = {
+        name: (first.conf.parent / name).read_text(encoding="utf-8") for name in ("cgroup.conf", "gres.conf")
+    }
+    configuration.lay_out(run, {"slurm.conf": text, **others}, first.root)
+    configuration.write_wrappers(cluster.bin_dir, cluster.conf, first.root, first.release)
     return cluster
 
 
