@@ -6,11 +6,11 @@ whole or empty, never partial. So every question reaches to an attempt that the 
 any such attempt proves nothing.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from slurmwatchd.errors import SilenceError
-from slurmwatchd.readings import Readings
+from slurmwatchd.readings import Key, Readings
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.sacct import Answer, Rows, Sacct
 from slurmwatchd.store import lookups
@@ -23,6 +23,12 @@ SILENT = "silent"
 SILENT_TEXT = (
     "sacct exits 0 without the attempts that its answer must show: a query failed inside slurmdbd, see its log"
 )
+
+KEYS = Layout(("Cluster", "JobIDRaw", "Submit", "JobID", "State", "End"))
+"""What is asked for where only it matters who is shown."""
+
+WIDER = 4
+"""By so much the neighbourhood grows with each question, so that the first that has rows has not many."""
 
 MORE = (0, 10, 100)
 """How many attempts further an answer without its anchor is asked again: slurmdbd may have lost the nearest."""
@@ -37,6 +43,7 @@ class Anchors:
         self.kept_since = 0
         """What was submitted earlier may have been purged, and is no anchor; epoch seconds."""
         self._store = store
+        self._row_at: int | None = None
 
     async def reach(self, window: Window, ledger: Ledger, policy: Policy, *, more: int = 0) -> Window:
         """Return the window asked for as far as an anchor; as it is, where it holds one or none is within reach.
@@ -58,6 +65,12 @@ class Anchors:
     async def count(self, start: int, end: int) -> int:
         """Return how many attempts slurmdbd should show that ended in `[start, end)`."""
         return await lookups.ended_count(self._store, self.cluster, start, end, submitted_since=self.kept_since)
+
+    async def count_shown(self, keys: Sequence[Key], start: int, end: int) -> int:
+        """Return how many of those attempts stand among some keys."""
+        return await lookups.shown_count(
+            self._store, self.cluster, keys, start, end, submitted_since=self.kept_since
+        )
 
     async def within(self, start: int, end: int) -> list[Known]:
         """Return those attempts."""
@@ -83,7 +96,15 @@ class Anchors:
 
     @asynccontextmanager
     async def ask(
-        self, sacct: Sacct, window: Window, layout: Layout, ledger: Ledger, policy: Policy
+        self,
+        sacct: Sacct,
+        window: Window,
+        layout: Layout,
+        ledger: Ledger,
+        policy: Policy,
+        *,
+        now: int,
+        more: int = 0,
     ) -> AsyncIterator[Answer]:
         """Ask for a window as far as an anchor, and give what ended in the window itself.
 
@@ -93,15 +114,63 @@ class Anchors:
             layout: The fields to ask for.
             ledger: What was read.
             policy: How much one call may ask for.
+            now: Epoch seconds.
+            more: See `reach`.
 
         Raises:
             SacctError: There is no complete answer.
-            SilenceError: An attempt that must be shown was not: raised by the answer's `rows`.
+            SilenceError: It does not show what it must: raised by the answer's `rows` at their end, or after.
         """
-        window = await self.reach(window, ledger, policy)
-        known = await self.count(*window.asked)
-        async with sacct.ended_in(window, layout) as answer:
-            yield _Held(answer, self, window, known)
+        reached = await self.reach(window, ledger, policy, more=more)
+        known = await self.count(*reached.asked)
+        async with sacct.ended_in(reached, layout) as answer:
+            held = _Held(answer, self, reached, known)
+            yield held
+        if known or held.has_rows or await self.widen(sacct, window, policy, now=now):
+            return
+        if await self.oldest_since(0) is not None:
+            raise silence()
+
+    async def shown_in(self, sacct: Sacct, window: Window) -> dict[Key, int | None]:
+        """Return the attempts that sacct shows in a window, with their ends."""
+        shown: dict[Key, int | None] = {}
+        async with sacct.ended_in(window, KEYS) as answer:
+            async for rows in answer.rows():
+                shown.update(zip(rows.readings.keys, rows.readings.columns["end"], strict=True))
+        return shown
+
+    async def widen(self, sacct: Sacct, window: Window, policy: Policy, *, now: int) -> bool:
+        """Ask for an empty window again, together with its neighbourhood, wider and wider until there is a row.
+
+        That answer is whole, so what it shows of the window is all there is.
+
+        Returns:
+            Whether there is any row; if not, slurmdbd has none at all, or allows no wider question.
+
+        Raises:
+            SacctError: There is no complete answer.
+            SilenceError: The wider answer has rows in the window.
+        """
+        since, until = window.asked
+        size = max(until - since, policy.slice_seconds)
+        begin = since - size if self._row_at is None else min(self._row_at, since - 1)
+        end = until
+        while True:
+            begin, end = max(begin, 0), max(until, min(end, now))
+            if policy.longest is not None and end - begin > policy.longest:
+                return True
+            shown = await self.shown_in(sacct, Window(begin, end))
+            ends = [moment for moment in shown.values() if moment is not None]
+            if any(since <= moment < until for moment in ends):
+                raise silence()
+            if ends:
+                self._row_at = max((moment for moment in ends if moment < since), default=None)
+                return True
+            if begin == 0 and end >= now:
+                self._row_at = 0
+                return False
+            size *= WIDER
+            begin, end = since - size, until + size
 
 
 class _Held:
@@ -115,6 +184,7 @@ class _Held:
         self._anchors = anchors
         self._window = window
         self._known = known
+        self.has_rows = False
 
     async def rows(self) -> AsyncIterator[Rows]:
         """See `Answer.rows`.
@@ -124,10 +194,16 @@ class _Held:
         """
         shown = not self._known
         async for rows in self._answer.rows():
+            self.has_rows = True
             shown = shown or bool(await self._anchors.among(set(rows.readings.keys)))
             yield Rows(within(rows.readings, self._window.start, self._window.end), rows.rejected)
         if not shown:
-            raise SilenceError(SILENT_TEXT, reason=SILENT)
+            raise silence()
+
+
+def silence() -> SilenceError:
+    """Return the error that an answer shows nothing of what it must."""
+    return SilenceError(SILENT_TEXT, reason=SILENT)
 
 
 def within(readings: Readings, start: int, end: int | None) -> Readings:

@@ -19,6 +19,7 @@ from slurmwatchd.nodelists import Expander
 from slurmwatchd.pipeline import Watcher
 from slurmwatchd.pruning import Pruner
 from slurmwatchd.rebuilding import Rebuilder
+from slurmwatchd.reporting import complaints
 from slurmwatchd.retrying import Retrier
 from slurmwatchd.sinks.base import SinkOptions
 from slurmwatchd.sinks.registry import sink_kinds
@@ -80,7 +81,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
         StoreError: The store cannot be used.
         SlurmNotFoundError: There is no sacct.
     """
-    commands = Commands.of(outside.runner, bin_dir=config.slurm.bin_dir, conf=config.slurm.conf)
+    commands = Commands.of(outside.runner, bin_dir=config.slurm.bin_dir, conf=config.slurm.conf, tell=complaints)
     commands.path("sacct")
     metrics = Metrics()
     metrics.reload_success.set(1)

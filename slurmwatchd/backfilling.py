@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import anyio
 
+from slurmwatchd.anchors import Anchors
 from slurmwatchd.assembly import assembled
 from slurmwatchd.clock import SystemClock
 from slurmwatchd.config import Config
@@ -159,9 +160,10 @@ async def count(view: Onlooker, wish: Wish, seen: Callable[[int, int, int], None
     """
     limits = await view.limits()
     await view.reader.note(_SHOWN)
-    plans = []
+    plans, ledgers = [], {}
     for name in _chosen(wish, list(view.sacct)):
         read = await view.ledger(name) or Ledger(now - view.config.poll.since)
+        ledgers[name] = read
         plans.append(Count(cluster=name, spans=wish.spans(read)))
     total = sum(end - start for plan in plans for start, end in plan.spans)
     done = rows = 0
@@ -170,10 +172,12 @@ async def count(view: Onlooker, wish: Wish, seen: Callable[[int, int, int], None
         async def visit(window: Window, answer: Answer, plan: Count = plan) -> None:
             nonlocal done, rows
             await view.reader.note("DELETE FROM shown")
+            count = 0
             async for some in answer.rows():
                 await view.reader.note("INSERT OR IGNORE INTO shown VALUES (?, ?)", some.readings.keys)
-                plan.rows += some.count
-                rows += some.count
+                count += some.count
+            plan.rows += count
+            rows += count
             plan.new += int((await view.reader.read(_NEW, (plan.cluster,)))[0][0])
             done += window.seconds
             seen(done, total, rows)
@@ -182,7 +186,9 @@ async def count(view: Onlooker, wish: Wish, seen: Callable[[int, int, int], None
             view.sacct[plan.cluster],
             plan.spans,
             visit,
-            slice_seconds=view.slice_seconds(limits),
+            anchors=Anchors(plan.cluster, view.reader),
+            ledger=ledgers[plan.cluster],
+            policy=view.policy(limits),
             timeout_seconds=view.config.slurm.timeout,
             clock=SystemClock(),
         )

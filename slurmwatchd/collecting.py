@@ -12,6 +12,7 @@ from operator import attrgetter
 import anyio.to_thread
 import orjson
 
+from slurmwatchd.anchors import silence
 from slurmwatchd.clock import Backoff, Clock, rfc3339
 from slurmwatchd.errors import SlurmNotFoundError, TransientError
 from slurmwatchd.log import get_logger
@@ -125,6 +126,8 @@ class Collector:
         began = parts.clock.monotonic()
         try:
             told = await parts.source.usage_of(attempts, now=now, timeout_seconds=TIMEOUT_SECONDS)
+            if not told:
+                await self._hold_to_anchor(attempts, now)
         finally:
             seconds = parts.clock.monotonic() - began
             parts.metrics.step_lists.labels(self.cluster).inc()
@@ -134,6 +137,20 @@ class Collector:
         self._seconds_per_job = seconds / len(attempts)
         self._longest = min(LIST_JOBS, self._longest * 2)
         return told
+
+    async def _hold_to_anchor(self, attempts: Sequence[Asked], now: int) -> None:
+        """Where none of a list is shown, ask for it again with an attempt that is known to be there.
+
+        Raises:
+            SilenceError: That is not shown either, since a query failed inside slurmdbd: the list keeps waiting.
+        """
+        parts = self._parts
+        anchor = await waiting_store.newest_ended(parts.database, self.cluster, without=[a.job for a in attempts])
+        if anchor is not None:
+            held = asked(anchor.job, orjson.loads(anchor.body), anchor.submit)
+            if await parts.source.usage_of([*attempts, held], now=now, timeout_seconds=TIMEOUT_SECONDS):
+                return
+        raise silence()
 
     async def _tell(
         self, waiting: Sequence[Waiting], wanted: Sequence[Asked], answers: Mapping[Key, Told], now: int

@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from slurmwatchd.anchors import SILENT, SILENT_TEXT, Anchors
-from slurmwatchd.errors import SilenceError
+from slurmwatchd.anchors import KEYS, Anchors, silence
 from slurmwatchd.readings import NOTHING, Key, Readings
 from slurmwatchd.records import FoundBy
-from slurmwatchd.rollcall import ASK_ROWS, LAYOUT, RollCall, has_ended
+from slurmwatchd.rollcall import ASK_ROWS, RollCall, has_ended
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.queries import job_argument
 from slurmwatchd.sources.sacct import Answer, Rows
@@ -129,7 +128,7 @@ class Fetcher:
         anchor = await self._anchors.newest(now)
         if not window.absent:
             since = None if anchor is None else anchor.end
-            listing = await stack.enter_async_context(self._parts.sacct.open_at(now, LAYOUT, since=since))
+            listing = await stack.enter_async_context(self._parts.sacct.open_at(now, KEYS, since=since))
             return Fetched(window, listing, now, ledger, anchor=anchor)
         missing = await self._roll_call.missing(now)
         if not missing:
@@ -142,7 +141,7 @@ class Fetcher:
             keys[anchor.key] = anchor.submit
         named = await self._ask_by_name(asked, keys, layout, now)
         if anchor is not None and not named.readings:
-            raise SilenceError(SILENT_TEXT, reason=SILENT)
+            raise silence()
         standing = enumerate(named.readings.values("job_id_raw", "submit", "state", "end"))
         ended = [
             place

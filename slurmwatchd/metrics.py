@@ -106,7 +106,9 @@ class Metrics:
         )
         self.up = gauge("slurmdbd_up", "Whether the last reading of sacct was complete.", cluster)
         self.scontrol_failures = counter(
-            "scontrol_failures_total", "Batches that scontrol could not expand and ClusterShell did.", cluster
+            "scontrol_failures_total",
+            "Batches of node lists that scontrol could not expand, or miscounted, and ClusterShell did.",
+            cluster,
         )
         self.nodelist_failures = counter(
             "nodelist_failures_total", "Node lists that could not be expanded.", cluster

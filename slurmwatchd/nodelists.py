@@ -1,7 +1,11 @@
 """Which nodes a node list names: known ones cost nothing, the rest go to scontrol, many at a time.
 
-Where there is no scontrol, ClusterShell knows the grammar. Known lists are the store's business; this module
-is given only the others.
+Where scontrol cannot, ClusterShell knows the grammar. Known lists are the store's business; this module is given
+only the others.
+
+How many nodes Slurm says a job had is held against what was expanded. A number that is wrong proves nothing by
+itself: a job that shrank has fewer nodes than its list. But where ClusterShell reads the list and comes to the
+right number, scontrol's answer was not this list's, and ClusterShell's is taken. Else scontrol's word stands.
 """
 
 import math
@@ -9,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import anyio
@@ -57,7 +62,8 @@ class Expanded:
     Attributes:
         nodes: The nodes of each list, in Slurm's order.
         failed: Why the others have none.
-        fallbacks: How many batches ClusterShell had to expand because scontrol could not be run.
+        fallbacks: In how many batches ClusterShell's word was taken: for all of the batch because scontrol could
+            not expand it, or for the lists whose nodes it miscounted.
     """
 
     nodes: Mapping[str, Nodes]
@@ -81,8 +87,15 @@ class Expander:
         self._monotonic = monotonic
         self._paused_until = -math.inf
 
-    async def expand(self, nodelists: Iterable[str]) -> Expanded:
-        """Expand distinct lists; a scontrol that is missing, hangs or fails holds nothing up."""
+    async def expand(
+        self, nodelists: Iterable[str], counts: Mapping[str, int | None] = MappingProxyType({})
+    ) -> Expanded:
+        """Expand distinct lists; a scontrol that is missing, hangs or fails holds nothing up.
+
+        Args:
+            nodelists: Which.
+            counts: How many nodes each is said to name, where that is known.
+        """
         nodes: dict[str, Nodes] = {}
         failed: dict[str, NodelistError] = {}
         fallbacks = 0
@@ -100,6 +113,9 @@ class Expander:
                 if answer is None:
                     fallbacks += 1
                     answer = await anyio.to_thread.run_sync(with_clustershell, batch)
+                elif corrected := await anyio.to_thread.run_sync(_second_opinion, answer, counts):
+                    fallbacks += 1
+                    answer |= corrected
             for text, result in answer.items():
                 if isinstance(result, NodelistError):
                     failed[text] = result
@@ -123,6 +139,22 @@ class Expander:
             if now - began >= SLOW_SECONDS:
                 self._paused_until = now + PAUSE_SECONDS
             return None
+
+
+def _second_opinion(
+    answer: Mapping[str, Nodes | NodelistError], counts: Mapping[str, int | None]
+) -> dict[str, Nodes | NodelistError]:
+    """Return ClusterShell's word on the lists whose nodes it counts right, and scontrol did not."""
+    doubtful = [
+        text
+        for text, nodes in answer.items()
+        if not isinstance(nodes, NodelistError) and counts.get(text) not in (None, len(nodes))
+    ]
+    return {
+        text: nodes
+        for text, nodes in (with_clustershell(doubtful) if doubtful else {}).items()
+        if not isinstance(nodes, NodelistError) and len(nodes) == counts[text]
+    }
 
 
 def names_itself(text: str) -> bool:

@@ -13,7 +13,7 @@ from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.sacct import Sacct
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr
 from slurmwatchd.store.beside import Reader, ledger_of, open_for_reading
-from slurmwatchd.windows import MIN_SLICE_SECONDS, Ledger
+from slurmwatchd.windows import MIN_SLICE_SECONDS, Ledger, Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +37,14 @@ class Onlooker:
         """Return slurmdbd's limits; none where sacctmgr does not tell."""
         return await self.sacctmgr.limits() or Limits()
 
-    def slice_seconds(self, limits: Limits) -> int:
+    def policy(self, limits: Limits) -> Policy:
         """Return how much one call may ask for."""
-        wanted = self.config.poll.slice
-        return (
-            wanted if limits.query_seconds is None else max(MIN_SLICE_SECONDS, min(wanted, limits.query_seconds))
+        wanted, longest = self.config.poll.slice, limits.query_seconds
+        return Policy(
+            interval=self.config.poll.interval,
+            overlap=self.config.poll.overlap,
+            slice_seconds=wanted if longest is None else max(MIN_SLICE_SECONDS, min(wanted, longest)),
+            longest=longest,
         )
 
 

@@ -24,9 +24,17 @@ from slurmwatchd.errors import CommandError, SlurmNotFoundError
 STDERR_BYTES = 65536
 """How much of a child's stderr is kept, from its end."""
 
+COMPLAINT_BYTES = 1 << 20
+"""How much of a child's complaints is kept: a slurm.conf of a large cluster may earn one for each of its nodes."""
+
+UNKEPT = "error: more complaints than are kept"
+"""Stands for the complaints behind those that are kept."""
+
 CHUNK_BYTES = 1 << 20
 
 _GATHER_SECONDS = 0.005
+
+_COMPLAINING = (b"error:", b"fatal:")
 
 # Slurm's commands obey many variables (SACCT_FORMAT, SLURM_CLUSTERS, SLURM_JSON, SCONTROL_*, ...); only what
 # finds the cluster and proves who we are is handed on.
@@ -57,7 +65,8 @@ class Completed:
         returncode: Exit status; negative is the signal that ended it.
         stdout: What it printed, unless a spool took it.
         stderr: The last `STDERR_BYTES` of what it said, decoded without failing.
-        complained: Whether stderr ever held `error:` or `fatal:`, also in a part no longer kept.
+        complaints: The lines of stderr that hold `error:` or `fatal:`, each once, also those in a part that is no
+            longer kept.
         seconds: Wall time.
     """
 
@@ -65,8 +74,13 @@ class Completed:
     returncode: int
     stdout: bytes
     stderr: str
-    complained: bool
+    complaints: tuple[str, ...]
     seconds: float
+
+    @property
+    def complained(self) -> bool:
+        """Whether there are complaints."""
+        return bool(self.complaints)
 
 
 class TimedOutError(CommandError):
@@ -105,13 +119,14 @@ def child_environment(environ: Mapping[str, str], *, conf: str = "") -> dict[str
 
     `TZ=UTC` and `SLURM_TIME_FORMAT=%s` make times unambiguous in every release; `SLURM_BITSTR_LEN=0` prints
     a pending array's task expression whole (21.08 and newer cut it at 64 bytes); `LC_ALL=C` keeps messages
-    in English, which the checks on stderr rely on.
+    in English, which the checks on stderr rely on. A variable that is empty is left out: with an empty SLURM_JWT
+    every command fails, also where munge would do.
 
     Args:
         environ: Where PATH and what finds the cluster are taken from.
         conf: `SLURM_CONF` for the children, if not empty.
     """
-    env = {name: environ[name] for name in _KEPT if name in environ}
+    env = {name: environ[name] for name in _KEPT if environ.get(name)}
     env.setdefault("PATH", os.defpath)
     if conf:
         env["SLURM_CONF"] = conf
@@ -119,23 +134,46 @@ def child_environment(environ: Mapping[str, str], *, conf: str = "") -> dict[str
 
 
 class StderrTail:
-    """The end of what a child wrote to stderr, and whether it ever complained there."""
+    """The end of what a child wrote to stderr, and the lines in which it complained there."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.kept = b""
-        self.complained = False
+        self._unfinished = b""
+        self._complaints: dict[bytes, None] = {}
+        self._room = COMPLAINT_BYTES
 
     @property
     def text(self) -> str:
         """What was kept, decoded."""
         return self.kept.decode(errors="backslashreplace")
 
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """The lines that hold `error:` or `fatal:`, each once, decoded; the last may be unfinished."""
+        lines = dict(self._complaints)
+        if _complains(self._unfinished):
+            lines[self._unfinished.strip()] = None
+        heard = tuple(line.decode(errors="backslashreplace") for line in lines)
+        return heard if self._room > 0 else (*heard, UNKEPT)
+
     def take(self, chunk: bytes) -> None:
         """Add what came."""
-        self.kept += chunk
-        self.complained = self.complained or b"error:" in self.kept or b"fatal:" in self.kept
-        self.kept = self.kept[-STDERR_BYTES:]
+        self.kept = (self.kept + chunk)[-STDERR_BYTES:]
+        *lines, rest = (self._unfinished + chunk).split(b"\n")
+        if len(rest) > STDERR_BYTES:
+            # No line of Slurm's. Its end may be half of the word that is listened for.
+            lines.append(rest)
+            rest = rest[-len(_COMPLAINING[0]) :]
+        self._unfinished = rest
+        for line in filter(_complains, map(bytes.strip, lines)):
+            if self._room > 0 and line not in self._complaints:
+                self._room -= len(line)
+                self._complaints[line] = None
+
+
+def _complains(line: bytes) -> bool:
+    return any(word in line for word in _COMPLAINING)
 
 
 def timed_out(argv: Sequence[str], timeout_seconds: float, tail: StderrTail) -> TimedOutError:
@@ -190,7 +228,7 @@ class SystemProcessRunner:
             returncode=returncode,
             stdout=collected.getvalue(),
             stderr=tail.text,
-            complained=tail.complained,
+            complaints=tail.complaints,
             seconds=time.monotonic() - started,
         )
 

@@ -1,10 +1,16 @@
-"""What one cluster's readings came to, told to metrics, health and log; nothing is decided here."""
+"""What one cluster's readings came to, told to metrics, health and log; nothing is decided here.
+
+And what Slurm's commands complain of.
+"""
+
+from collections.abc import Sequence
 
 from slurmwatchd.clock import Clock, rfc3339
 from slurmwatchd.errors import StoreBusyError
 from slurmwatchd.health import ClusterHealth
 from slurmwatchd.log import Repeats, get_logger
 from slurmwatchd.metrics import Metrics
+from slurmwatchd.sources.complaints import REMEDY
 from slurmwatchd.storing import Fetched, Stored
 
 _log = get_logger(__name__)
@@ -68,3 +74,11 @@ class Reporter:
         """Tell whether only a cheap probe is sent from now on."""
         self._health.probing = probing
         self._metrics.breaker_open.labels(self.cluster).set(probing)
+
+
+def complaints(command: str, lines: Sequence[str]) -> None:
+    """Tell what Slurm's commands complain of without harm, or that they do no more; see `complaints.Tell`."""
+    if lines:
+        _log.warning("Slurm's commands complain, and go on", command=command, lines=" / ".join(lines), todo=REMEDY)
+    else:
+        _log.info("Slurm's commands complain no more", command=command)

@@ -9,18 +9,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from slurmwatchd.anchors import SILENT, SILENT_TEXT
-from slurmwatchd.errors import SilenceError
+from slurmwatchd.anchors import silence
 from slurmwatchd.metrics import Metrics
-from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.sacct import Answer
 from slurmwatchd.store import openjobs
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.lookups import Known
 from slurmwatchd.windows import Ledger, Policy
-
-LAYOUT = Layout(("Cluster", "JobIDRaw", "Submit", "JobID", "State", "End"))
-"""What a listing asks for."""
 
 ASK_ROWS = 500
 """So many are asked for in one call."""
@@ -118,7 +113,7 @@ class RollCall:
         if first:
             await openjobs.gather(self._database, self.cluster, (), first=True)
         if not is_shown:
-            raise SilenceError(SILENT_TEXT, reason=SILENT)
+            raise silence()
         await openjobs.conclude(self._database, self.cluster, now)
         await self._load()
         return count

@@ -160,19 +160,14 @@ class Storer:
             beside += len(batch.readings) - len(self._own(fetched, batch.readings))
         last = last or Rows(NOTHING)
         self._parts.metrics.rows.labels(self.cluster).inc(fetched.unchanged)
-        if known > fetched.unchanged or not rows:
-            # Whether it shows all that is known is seen once it is compared with the store. What it does show is
-            # true, whatever it lacks.
+        shown = fetched.unchanged + total.shown
+        shown += await self._anchors.count_shown(last.readings.keys, *fetched.window.asked) if shown < known else 0
+        answer = Shown(window=fetched.window, rows=rows, known=known, shown=shown, new=total.new)
+        if not answer.proves_itself:
+            # What it does show is true, whatever it lacks.
             total += await self._commit(fetched, last, None)
             last = Rows(NOTHING)
-        shown = Shown(
-            window=fetched.window,
-            rows=rows,
-            known=known,
-            shown=fetched.unchanged + total.shown,
-            new=total.new,
-        )
-        await self._suspicion.examine(shown, fetched.ledger, policy)
+        await self._suspicion.examine(replace(answer, new=total.new), fetched.ledger, policy)
         completed = ledger_store.Completed(
             cluster=self.cluster,
             window=fetched.window,
@@ -253,7 +248,10 @@ class Storer:
         if not met:
             return Expanded({}, {})
         fresh = met - await nodelist_store.known(self._parts.database, met)
-        return await self._parts.expander.expand(fresh) if fresh else Expanded({}, {})
+        if not fresh:
+            return Expanded({}, {})
+        counts = dict(readings.values("node_list", "node_count"))
+        return await self._parts.expander.expand(fresh, counts)
 
     def _count(
         self,

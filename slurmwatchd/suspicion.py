@@ -20,18 +20,16 @@ stretch is read again afterwards (`doubt.py`).
 """
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
 
-from slurmwatchd.anchors import MORE, SILENT, SILENT_TEXT, Anchors
+from slurmwatchd.anchors import KEYS, MORE, SILENT, SILENT_TEXT, Anchors
 from slurmwatchd.clock import Clock
 from slurmwatchd.errors import SilenceError
 from slurmwatchd.health import ClusterHealth
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
-from slurmwatchd.readings import Key
-from slurmwatchd.rollcall import LAYOUT
 from slurmwatchd.sources.queries import job_argument
 from slurmwatchd.sources.sacct import Sacct
 from slurmwatchd.sources.sacctmgr import NO_PRIVILEGES, UNKNOWN_CLUSTER, Sacctmgr, Standing
@@ -61,9 +59,6 @@ PURGE_MARGIN_SECONDS = 3600
 
 ASK_ROWS = 20
 """So many of what is missing are asked for by name."""
-
-WIDER = 4
-"""By so much the neighbourhood grows with each question, so that the first that has rows has not many."""
 
 LAST_IDS = 50
 """So many of the newest job ids are asked for, where slurmdbd shows no end at all."""
@@ -131,7 +126,6 @@ class Suspicion:
         self._health = health
         self._trusted_until = -math.inf
         self._missing_since: dict[int, float] = {}
-        self._row_at: int | None = None
         self._tell("")
 
     @property
@@ -152,10 +146,11 @@ class Suspicion:
             SacctError: What speaks for it could not be asked for.
         """
         if not answer.proves_itself:
-            if answer.known:
-                await self._judge(answer, answer.window, ledger, policy)
-            else:
-                await self._judge_without_anchor(answer, ledger, policy)
+            with self._telling():
+                if answer.known:
+                    await self._judge(answer, answer.window, ledger, policy)
+                else:
+                    await self._judge_without_anchor(answer, ledger, policy)
         if self._reason:
             self._tell("")
 
@@ -172,13 +167,19 @@ class Suspicion:
             SilenceError: None is shown, or what else was suspected is still so.
             SacctError: Sacct failed.
         """
+        with self._telling():
+            await self._probe()
+
+    async def _probe(self) -> None:
         until = int(self._clock.now()) + 1
-        since = await self._anchors.end_before(until, more=MORE[-1]) or await self._anchors.oldest_since(0)
+        since = await self._anchors.end_before(until, more=MORE[-1])
         if since is None:
             self._check(await self._standing())
             return
         known = await self._anchors.within(since, until)
-        shown = await self._shown_in(Window(since, max(attempt.end or since for attempt in known) + 1))
+        shown = await self._anchors.shown_in(
+            self._sacct, Window(since, max(attempt.end or since for attempt in known) + 1)
+        )
         if known and not any(attempt.key in shown for attempt in known):
             await self._explain(_Missing(known, known=len(known)))
 
@@ -191,46 +192,15 @@ class Suspicion:
             # Its anchor was on its way to the store when it was asked for.
             await self._judge(answer, reached, ledger, policy)
             return
-        if not await self._widen(answer.window, policy):
+        if not await self._anchors.widen(self._sacct, answer.window, policy, now=int(self._clock.now())):
             await self._ask_by_number(answer.window)
         if self._clock.monotonic() >= self._trusted_until:
             self._check(await self._standing())
 
-    async def _widen(self, window: Window, policy: Policy) -> bool:
-        """Ask again together with the neighbourhood, wider and wider, until there is a row: that answer is whole.
-
-        Returns:
-            Whether there is any; where not, slurmdbd has none at all, or allows no wider question.
-
-        Raises:
-            SilenceError: The wider answer has rows in the window.
-        """
-        since, until = window.asked
-        now = int(self._clock.now())
-        size = max(until - since, policy.slice_seconds)
-        begin = since - size if self._row_at is None else min(self._row_at, since - 1)
-        end = until
-        while True:
-            begin, end = max(begin, 0), max(until, min(end, now))
-            if policy.longest is not None and end - begin > policy.longest:
-                return True
-            shown = await self._shown_in(Window(begin, end))
-            ends = [moment for moment in shown.values() if moment is not None]
-            if any(since <= moment < until for moment in ends):
-                self._fail(SILENT)
-            if ends:
-                self._row_at = max((moment for moment in ends if moment < since), default=None)
-                return True
-            if begin == 0 and end >= now:
-                self._row_at = 0
-                return False
-            size *= WIDER
-            begin, end = since - size, until + size
-
     def _check(self, standing: Standing) -> None:
         """Believe empty answers for a while, if slurmdbd knows the cluster and hides nothing."""
         if standing.fault:
-            self._fail(standing.fault)
+            raise _silence(standing.fault)
         self._trusted_until = self._clock.monotonic() + STANDING_SECONDS
 
     async def _standing(self) -> Standing:
@@ -248,17 +218,17 @@ class Suspicion:
             SilenceError: One has, or attempts are known that should be shown.
         """
         if await self._anchors.oldest_since(0) is not None:
-            await self.probe()
+            await self._probe()
         following = await self._next_job_id()
         numbers = range(max(1, (following or 1) - LAST_IDS), following or 1)
         if not numbers:
             return
         _, until = window.asked
         now = int(self._clock.now())
-        async with self._sacct.named(list(map(str, numbers)), LAYOUT, since=0, now=now) as answer:
+        async with self._sacct.named(list(map(str, numbers)), KEYS, since=0, now=now) as answer:
             async for rows in answer.rows():
                 if any(end is not None and end < until for end in rows.readings.columns["end"]):
-                    self._fail(SILENT)
+                    raise _silence(SILENT)
 
     async def _missing(self, answer: Shown, reached: Window, ledger: Ledger, policy: Policy) -> "_Missing":
         """Ask again for the keys alone, as far as something known answers, and return what is known and not shown.
@@ -270,13 +240,13 @@ class Suspicion:
         for more in MORE:
             window = await self._anchors.reach(answer.window, ledger, policy, more=more) if more else reached
             known = await self._anchors.within(*window.asked)
-            shown = await self._shown_in(window)
+            shown = await self._anchors.shown_in(self._sacct, window)
             met = await self._anchors.among(set(shown))
             if any(end is not None and since <= end < until and key not in met for key, end in shown.items()):
-                self._fail(SILENT)
+                raise _silence(SILENT)
             own = [attempt for attempt in known if attempt.end is not None and since <= attempt.end < until]
             if sum(attempt.key in met for attempt in own) > answer.shown + answer.new:
-                self._fail(SILENT)
+                raise _silence(SILENT)
             if met:
                 return _Missing([attempt for attempt in known if attempt.key not in met], known=len(known))
         return _Missing(known, known=len(known))
@@ -288,17 +258,17 @@ class Suspicion:
             SilenceError: They are there, they may be hidden, or most of all that are known are gone.
         """
         if await self._answer_by_name(missing.attempts):
-            self._fail(SILENT)
+            raise _silence(SILENT)
         standing = await self._standing()
         if standing.fault:
-            self._fail(standing.fault)
+            raise _silence(standing.fault)
         kept = [attempt for attempt in missing.attempts if attempt.submit >= self._anchors.kept_since]
         if not kept:
             return
         if standing.sees_all is not True or 2 * len(kept) > missing.known:
             now = self._clock.monotonic()
             if now - self._missing_since.setdefault(kept[0].job, now) < PATIENCE_SECONDS:
-                self._fail(ROWS_GONE)
+                raise _silence(ROWS_GONE)
             self._missing_since.clear()
         await self._note_gone(kept)
 
@@ -309,7 +279,7 @@ class Suspicion:
         ends = {known.key: known.end for known in some}
         now, since = int(self._clock.now()), min(known.submit for known in some)
         found = False
-        async with self._sacct.named(asked, LAYOUT, since=since, now=now) as answer:
+        async with self._sacct.named(asked, KEYS, since=since, now=now) as answer:
             async for rows in answer.rows():
                 shown = zip(rows.readings.keys, rows.readings.columns["end"], strict=True)
                 found = found or any(end is not None and ends.get(key) == end for key, end in shown)
@@ -327,17 +297,14 @@ class Suspicion:
             job_ids=" ".join(attempt.job_id for attempt in attempts[:10]),
         )
 
-    async def _shown_in(self, window: Window) -> dict[Key, int | None]:
-        """Return the attempts that sacct shows in a window, with their ends."""
-        shown: dict[Key, int | None] = {}
-        async with self._sacct.ended_in(window, LAYOUT) as answer:
-            async for rows in answer.rows():
-                shown.update(zip(rows.readings.keys, rows.readings.columns["end"], strict=True))
-        return shown
-
-    def _fail(self, reason: str) -> NoReturn:
-        self._tell(reason)
-        raise SilenceError(REASONS[reason], reason=reason)
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Show it where an answer cannot be believed."""
+        try:
+            yield
+        except SilenceError as error:
+            self._tell(error.reason)
+            raise
 
     def _tell(self, reason: str) -> None:
         """Show the suspicion, or that there is none, wherever it is looked for."""
@@ -345,3 +312,7 @@ class Suspicion:
         self._health.suspicion = REASONS.get(reason, "")
         for name in REASONS:
             self._metrics.suspicion.labels(self.cluster, name).set(name == reason)
+
+
+def _silence(reason: str) -> SilenceError:
+    return SilenceError(REASONS[reason], reason=reason)

@@ -5,11 +5,12 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 
+from slurmwatchd.anchors import MORE, Anchors
 from slurmwatchd.clock import Clock
-from slurmwatchd.errors import SacctTimeoutError, SacctTooWideError
+from slurmwatchd.errors import SacctTimeoutError, SacctTooWideError, SilenceError
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.sacct import Answer, Sacct
-from slurmwatchd.windows import MIN_SLICE_SECONDS, Window
+from slurmwatchd.windows import MIN_SLICE_SECONDS, Ledger, Policy, Window
 
 LIGHT = Layout(("Cluster", "JobIDRaw", "Submit", "JobID", "State", "Start", "NodeList", "End"))
 """The key, the state and the times, which every release prints; the node list says whether `Start` is one."""
@@ -22,36 +23,39 @@ async def walk(
     stretches: Iterable[tuple[int, int]],
     visit: Visit,
     *,
-    slice_seconds: int,
+    anchors: Anchors | None,
+    ledger: Ledger,
+    policy: Policy,
     timeout_seconds: float,
     clock: Clock,
-    layout: Layout = LIGHT,
 ) -> None:
     """Ask for stretches of end times, slice by slice, and show each answer to `visit`.
 
-    A slice that slurmdbd finds too much is halved, and grown again after.
+    A slice that slurmdbd finds too much is halved, and grown again after. Each answer must show an attempt that
+    the store has, so a slice may be asked for as far as that; `visit` is given what ended in the slice itself.
 
     Args:
         sacct: Whom to ask.
         stretches: Half-open, ascending.
-        visit: Called with each window and its answer; what it raises ends the walk.
-        slice_seconds: The longest stretch of one call.
+        visit: Called with each window and its answer, again where that lacks its anchor; what it raises ends all.
+        anchors: What the answers are held to show; None: they are taken as they are.
+        ledger: What was read of the cluster.
+        policy: How much one call may ask for.
         timeout_seconds: How long to wait after a call that timed out: slurmdbd goes on with its query.
         clock: For that wait.
-        layout: The fields to ask for.
 
     Raises:
         SacctError: A call failed, or a slice of a minute is too much.
+        SilenceError: What the store has is not shown, also in a slice of a minute.
     """
-    size = slice_seconds
+    size = policy.slice_seconds
     for start, end in stretches:
         reached = start
         while reached < end:
             window = Window(reached, min(end, reached + size))
             try:
-                async with sacct.ended_in(window, layout) as answer:
-                    await visit(window, answer)
-            except (SacctTimeoutError, SacctTooWideError) as error:
+                await _visited(sacct, window, visit, anchors, ledger, policy, now=int(clock.now()))
+            except (SacctTimeoutError, SacctTooWideError, SilenceError) as error:
                 if size <= MIN_SLICE_SECONDS:
                     raise
                 size = max(MIN_SLICE_SECONDS, size // 2)
@@ -59,4 +63,29 @@ async def walk(
                     await clock.sleep(timeout_seconds)
                 continue
             reached = window.end
-            size = min(slice_seconds, size * 2)
+            size = min(policy.slice_seconds, size * 2)
+
+
+async def _visited(
+    sacct: Sacct,
+    window: Window,
+    visit: Visit,
+    anchors: Anchors | None,
+    ledger: Ledger,
+    policy: Policy,
+    *,
+    now: int,
+) -> None:
+    if anchors is None:
+        async with sacct.ended_in(window, LIGHT) as answer:
+            await visit(window, answer)
+        return
+    for more in MORE:
+        try:
+            async with anchors.ask(sacct, window, LIGHT, ledger, policy, now=now, more=more) as answer:
+                await visit(window, answer)
+        except SilenceError:
+            if more == MORE[-1]:
+                raise
+        else:
+            return

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import click
@@ -21,10 +22,11 @@ from slurmwatchd.onlooker import Onlooker, onlooker
 from slurmwatchd.printable import shown
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.sources.sacctmgr import Limits
+from slurmwatchd.verify import deleted
 from slurmwatchd.verify.accounting import Comparison, Tally
 from slurmwatchd.verify.lines import Files
 from slurmwatchd.verify.scope import Span, scope_of
-from slurmwatchd.windows import Window
+from slurmwatchd.windows import Ledger, Window
 
 
 @click.command("verify")
@@ -32,6 +34,11 @@ from slurmwatchd.windows import Window
 @stretch_options(since="24h")
 @click.option("--sink", "sinks", multiple=True, metavar="NAME", help="Also hold this sink's files to the store.")
 @click.option("--no-sacct", is_flag=True, help="Leave sacct out: only the files, with --sink.")
+@click.option(
+    "--accept-deleted",
+    is_flag=True,
+    help="Note what sacct shows no more, also not by its number, as deleted: the daemon stops waiting for it.",
+)
 @click.option("--cluster", "clusters", multiple=True, metavar="NAME", help="Only this cluster [default: all].")
 @click.option(
     "--limit",
@@ -51,13 +58,13 @@ def command(
     *,
     no_sacct: bool,
     as_json: bool,
-    **flags: str | None,
+    **flags: Any,  # noqa: ANN401 - options of any type
 ) -> None:
     """Prove that nothing is missing: the store against sacct, row by row, and files against the store.
 
     Every attempt that ended in the stretch is compared on its key, state, start and end. With --sink every event
     first seen in the stretch must stand in the sink's files, rotated ones included, exactly once. Nothing is
-    changed; the daemon may run meanwhile.
+    changed, except with --accept-deleted; the daemon may run meanwhile.
 
     \b
     Example: slurmwatchd verify --since 24h
@@ -70,8 +77,8 @@ def command(
     start, end = stretch_of(since, until)
     # Where nobody names an end, what was seen in this very second counts: the cursor says what must be there.
     last = sys.maxsize if until is None else end
-    if no_sacct and not sinks:
-        raise click.UsageError("--no-sacct leaves nothing to verify without --sink")
+    accept_deleted = bool(flags.pop("accept_deleted"))
+    _check_combination(sinks, no_sacct=no_sacct, accept_deleted=accept_deleted)
     config = load_quietly(path, flags)
     files = {name: _jsonl(config, name) for name in sinks}
 
@@ -80,7 +87,9 @@ def command(
             wanted = _clusters(view, clusters)
             report: Report = {"since": rfc3339(start), "until": rfc3339(end)}
             if not no_sacct:
-                report["accounting"] = await _accounting(view, wanted, (start, end), limit)
+                report["accounting"] = await _accounting(
+                    view, wanted, (start, end), limit, accept_deleted=accept_deleted
+                )
             report["sinks"] = [
                 await _files(view, name, options, (start, last), limit) for name, options in files.items()
             ]
@@ -107,6 +116,13 @@ def command(
         sys.exit(1)
     if unproved:
         sys.exit(EX_TEMPFAIL)
+
+
+def _check_combination(sinks: Sequence[str], *, no_sacct: bool, accept_deleted: bool) -> None:
+    if no_sacct and not sinks:
+        raise click.UsageError("--no-sacct leaves nothing to verify without --sink")
+    if no_sacct and accept_deleted:
+        raise click.UsageError("--accept-deleted asks sacct: leave --no-sacct out")
 
 
 @contextmanager
@@ -138,16 +154,19 @@ def _clusters(view: Onlooker, wanted: Sequence[str]) -> list[str]:
     return list(wanted or view.sacct)
 
 
-async def _accounting(view: Onlooker, clusters: Sequence[str], stretch: Span, limit: int) -> Report:
+async def _accounting(
+    view: Onlooker, clusters: Sequence[str], stretch: Span, limit: int, *, accept_deleted: bool
+) -> Report:
     """Compare each cluster's accounting with the store."""
     clock = SystemClock()
     comparison = Comparison(view.reader, clock)
     await comparison.begin()
     limits = await view.limits()
     old = _old(view, limits)
-    reports = []
+    reports, accepted = [], 0
     for name in clusters:
-        scope = scope_of(await view.ledger(name), *stretch, overlap=view.config.poll.overlap, old=old)
+        ledger = await view.ledger(name)
+        scope = scope_of(ledger, *stretch, overlap=view.config.poll.overlap, old=old)
         with Progress(f"verify {name}", sum(end - start for start, end in scope.compared)) as progress:
             done = 0
 
@@ -160,14 +179,22 @@ async def _accounting(view: Onlooker, clusters: Sequence[str], stretch: Span, li
                 name,
                 view.sacct[name],
                 scope.compared,
-                slice_seconds=view.slice_seconds(limits),
+                ledger=ledger or Ledger(stretch[0]),
+                policy=view.policy(limits),
                 timeout_seconds=view.config.slurm.timeout,
                 seen=seen,
+                held=not accept_deleted,
+            )
+        if accept_deleted:
+            attempts = await comparison.not_in_sacct(name)
+            accepted += await deleted.accept(
+                view.config.store.path, view.sacct[name], attempts, now=int(clock.now())
             )
         reports.append(cluster_report(name, scope, tally, stretch))
     return {
         "clusters": reports,
         "compared": all(report["compared"] for report in reports),
+        "accepted": accepted,
         "count": await comparison.count(),
         "differences": [difference(found) async for found in comparison.differences(limit)],
     }

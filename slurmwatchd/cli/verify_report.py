@@ -64,6 +64,8 @@ def write(report: Report) -> None:
         for cluster in accounting["clusters"]:
             _write_cluster(cluster)
         click.echo(f"store against sacct: {_plural(accounting['count'], 'difference')}")
+        if accounting["accepted"]:
+            click.echo(f"  {_plural(accounting['accepted'], 'attempt')} accepted as deleted from slurmdbd")
         _write_listed(accounting, map(_local, accounting["differences"]), "cluster,job_id,submit,what,store,sacct")
     for sink in report["sinks"]:
         click.echo(

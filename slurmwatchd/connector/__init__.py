@@ -7,6 +7,7 @@ daemon's store; `open` gives the store itself. docs/connector.md tells how, and 
 
 import os
 
+from slurmwatchd.connector.accounting import UnprovedAnswerWarning
 from slurmwatchd.connector.intervals import jobs_running_between
 from slurmwatchd.connector.nodelists import compact_nodelist, expand_nodelist
 from slurmwatchd.connector.recast import RECAST, SlurmEncoder
@@ -26,6 +27,7 @@ __all__ = [
     "SlurmEncoder",
     "Store",
     "Totals",
+    "UnprovedAnswerWarning",
     "compact_nodelist",
     "expand_nodelist",
     "jobs_running_between",

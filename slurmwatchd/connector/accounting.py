@@ -4,6 +4,7 @@ Each question asks for a few fields more than its caller wants: what tells attem
 whether a row belongs to the answer. `tasks` takes them away again.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -16,8 +17,19 @@ from slurmwatchd.errors import SacctNotFoundError, SlurmNotFoundError
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.tables import SacctTables
 
+
+class UnprovedAnswerWarning(UserWarning):
+    """sacct exits 0 and shows no job at all, which is also how a query that failed inside slurmdbd looks.
+
+    Without a store there is nothing to hold the answer to. Ask again, or ask the daemon's store (`store=`).
+    """
+
+
 _ATTEMPT = ("JobIDRaw", "Submit")
 _RUN = (*_ATTEMPT, "Start", "End", "NodeList")
+
+_CALLER = 4
+"""How far up the stack a script's own line stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,9 @@ def of_jobs(jobids: str, keys: Sequence[str]) -> Answer:
 
     `-D`: without it sacct shows the newest attempt of a requeued job only.
 
+    Warns:
+        UnprovedAnswerWarning: sacct shows none of them.
+
     Raises:
         SacctError: sacct failed or its answer is not whole.
         SacctNotFoundError: There is no sacct.
@@ -56,6 +71,9 @@ def running_between(first: int, last: int, keys: Sequence[str]) -> Answer:
 
     Without `-s` sacct gives what was eligible before `-E` and had not ended before `-S`; `-s R` would leave out
     what ended or started in the very second, and what is suspended now. What never started is taken out here.
+
+    Warns:
+        UnprovedAnswerWarning: sacct shows no job of that time.
 
     Raises:
         SacctTooWideError: slurmdbd refuses so wide an interval.
@@ -106,6 +124,13 @@ def _asked(arguments: Sequence[str], keys: Iterable[str], hidden: Sequence[str])
         table = run_blocking(sacct.table(arguments, [*keys, *hidden]))
     except SlurmNotFoundError as error:
         raise SacctNotFoundError(str(error)) from error
+    if not table.rows:
+        warnings.warn(
+            f"sacct exits 0 and shows no job for {' '.join(arguments)}: there is none, this user may not see it,"
+            " or a query failed inside slurmdbd",
+            UnprovedAnswerWarning,
+            stacklevel=_CALLER,
+        )
     names = tuple(name.lower() for name in table.fields)
     rows = tuple(dict(zip(names, row, strict=True)) for row in table.rows)
     return Answer(names[: -len(hidden)], names, rows)

@@ -49,7 +49,7 @@ class BlockingProcessRunner:
             returncode=child.returncode,
             stdout=stdout if spool is None else b"",
             stderr=tail.text,
-            complained=tail.complained,
+            complaints=tail.complaints,
             seconds=time.monotonic() - started,
         )
 

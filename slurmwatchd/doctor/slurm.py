@@ -1,27 +1,31 @@
 """Slurm: are its commands there, does slurmdbd answer, may we see everybody's jobs, do the clocks agree?"""
 
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TypeVar
 
 from slurmwatchd.clock import Clock
 from slurmwatchd.config import Config
 from slurmwatchd.doctor.findings import Finding, failed, ok, warning
-from slurmwatchd.errors import CommandError, SlurmNotFoundError, SlurmwatchError
+from slurmwatchd.errors import CommandError, ScontrolError, SlurmNotFoundError, SlurmwatchError
 from slurmwatchd.sources.commands import Commands
+from slurmwatchd.sources.complaints import REMEDY
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.sacct import Sacct
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr, process_user
+from slurmwatchd.sources.scontrol import Scontrol
+from slurmwatchd.sources.tokens import VARIABLE, token_in
 from slurmwatchd.units import spoken_duration
-
-T = TypeVar("T")
 
 OLDEST_RELEASE = (20, 11)
 SKEW_SECONDS = 5
 """Clocks that differ by more are worth a warning."""
 
+TOKEN_SECONDS = 86_400
+"""A token that expires sooner is worth a warning."""
+
 _TIMEOUT_SECONDS = 60.0
+_NODES = "n[1-2]"
 _RELEASE = re.compile(r"(\d+)\.(\d+)")
 _MOMENT = re.compile(rb"^sdiag output at .*\((\d+)\)\s*$", re.MULTILINE)
 _WITHOUT = {
@@ -45,6 +49,10 @@ class Examination:
         """Give what is found, as it is found."""
         async for finding in self._binaries():
             yield finding
+        for finding in await self._answers():
+            yield finding
+        for finding in self._token():
+            yield finding
         for name in self._config.slurm.clusters or ("",):
             async for finding in self._accounting(name):
                 yield finding
@@ -56,7 +64,7 @@ class Examination:
                 "limits", "sacctmgr does not tell slurmdbd's configuration now", "see why: sacctmgr show conf"
             )
         else:
-            operator = await _told(self._sacctmgr.is_operator(limits))
+            operator = await self._sacctmgr.is_operator(limits)
             yield self._privileges(limits, operator=operator)
             for finding in self._limits(limits, operator=operator):
                 yield finding
@@ -91,6 +99,39 @@ class Examination:
         if len(set(versions.values())) > 1:
             yield warning("versions", f"the commands are of different releases: {versions}", "see slurm.bin_dir")
 
+    async def _answers(self) -> list[Finding]:
+        """See what the commands complain of without being asked, and whether scontrol expands node lists."""
+        found, complaints = [], self._commands.complaints.of
+        for line in dict.fromkeys(line for lines in complaints.values() for line in lines):
+            names = ", ".join(name for name, lines in complaints.items() if line in lines)
+            found.append(warning("complaints", f"{line} ({names})", REMEDY))
+        try:
+            await Scontrol(self._commands).expand([_NODES])
+        except ScontrolError as error:
+            text = f"{error}: {_WITHOUT['scontrol']}"
+            found.append(warning("node lists", text, f"see why: scontrol show hostnames '{_NODES}'"))
+        except SlurmNotFoundError:
+            # That is told already.
+            pass
+        return found
+
+    def _token(self) -> list[Finding]:
+        """See whose rights a token gives, and until when: Slurm does not say that one expired."""
+        token = token_in(self._commands.env)
+        if token is None:
+            return []
+        todo = f"get another: scontrol token username={token.user or process_user()} lifespan=SECONDS"
+        if not token.user:
+            text = f"{VARIABLE} holds no token that names a user (sun): whose rights count is not known"
+            return [warning("token", text, f"{todo}; or unset {VARIABLE}")]
+        if token.expires is None:
+            return [ok("token", f"the rights are those of {token.user}, see {VARIABLE}; it does not expire")]
+        left = token.expires - self._clock.now()
+        if left <= 0:
+            return [failed("token", f"that of {token.user} expired {spoken_duration(-left)} ago", todo)]
+        text = f"the rights are those of {token.user}, see {VARIABLE}; it expires in {spoken_duration(left)}"
+        return [ok("token", text) if left > TOKEN_SECONDS else warning("token", text, todo)]
+
     async def _accounting(self, cluster: str) -> AsyncIterator[Finding]:
         """See whether slurmdbd answers for a cluster."""
         check = f"slurmdbd ({cluster})" if cluster else "slurmdbd"
@@ -100,14 +141,18 @@ class Examination:
         try:
             await sacct.answers()
             layout = Layout(await sacct.available_fields())
-        except (SlurmwatchError, ValueError) as error:
-            yield failed(check, str(error), "see that slurmdbd and munge run, and run sacct by hand")
+        except SlurmwatchError as error:
+            trusted = token_in(self._commands.env)
+            see = (
+                "slurmdbd and munge run" if trusted is None else f"slurmdbd runs and takes the token in {VARIABLE}"
+            )
+            yield failed(check, str(error), f"see that {see}, and run sacct by hand")
         else:
             yield ok(check, f"answers; {len(layout.fields)} fields are asked for")
 
     async def _clusters(self) -> AsyncIterator[Finding]:
         """See whether slurmdbd knows the clusters: of an unknown one sacct shows nothing, and says nothing."""
-        known = await _told(self._sacctmgr.show("cluster", "format=Cluster"))
+        known = await self._sacctmgr.show("cluster", "format=Cluster")
         if known is None:
             yield warning(
                 "clusters", "sacctmgr does not tell which clusters there are", "see: sacctmgr show cluster"
@@ -125,15 +170,19 @@ class Examination:
             yield ok("clusters", f"slurmdbd knows {shown}")
 
     def _privileges(self, limits: Limits, *, operator: bool | None) -> Finding:
-        user = process_user()
-        if "jobs" not in limits.private:
+        user = self._sacctmgr.user or "the token's user"
+        if limits.private is not None and "jobs" not in limits.private:
             return ok("privileges", "PrivateData does not hide jobs: everybody sees all of them")
+        if limits.private is None:
+            private = "slurmdbd does not tell whether PrivateData has jobs"
+        else:
+            private = "PrivateData has jobs"
         if operator:
-            return ok("privileges", f"PrivateData has jobs, and {user} sees them all")
-        todo = f"sacctmgr add user {user} account=root adminlevel=Operator"
-        if operator is None:
-            return warning("privileges", f"PrivateData has jobs; whether {user} sees them is not known", todo)
-        return failed("privileges", f"PrivateData has jobs: sacct shows {user} none, and does not say so", todo)
+            return ok("privileges", f"{private}, and {user} sees them all")
+        todo = f"sacctmgr add user {self._sacctmgr.user or 'NAME'} account=root adminlevel=Operator"
+        if operator is None or limits.private is None:
+            return warning("privileges", f"{private}; whether {user} sees them is not known", todo)
+        return failed("privileges", f"{private}: sacct shows {user} none, and does not say so", todo)
 
     def _limits(self, limits: Limits, *, operator: bool | None) -> list[Finding]:
         """Hold slurmdbd's limits against the configuration."""
@@ -191,11 +240,3 @@ class Examination:
         if abs(ahead) > SKEW_SECONDS:
             return warning(check, text, "synchronise the clocks")
         return ok(check, text)
-
-
-async def _told(asked: Awaitable[T | None]) -> T | None:
-    """Return what sacctmgr tells; None also where it cannot be started now."""
-    try:
-        return await asked
-    except CommandError:
-        return None

@@ -128,6 +128,7 @@ def _slurmdbd_settings(session: Session) -> dict[str, str]:
         "PurgeResvAfter": "NONE",
         "PurgeStepAfter": "NONE",
         "SLURMDBD_VERSION": session.version,
+        "SlurmUser": "slurm(64030)",
         "StorageType": "accounting_storage/mysql",
         "TrackWCKey": "No",
     }

@@ -3,11 +3,14 @@
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from slurmwatchd.errors import SlurmNotFoundError
-from slurmwatchd.process import Completed, ProcessRunner, child_environment
+from slurmwatchd.errors import CommandError, SlurmNotFoundError
+from slurmwatchd.process import Completed, ProcessRunner, Spool, child_environment
+from slurmwatchd.sources.complaints import VERSION, Complaints, Tell, known_from, said, to_nobody, without
+
+_VERSION_TIMEOUT_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +21,13 @@ class Commands:
         runner: Starts the processes.
         bin_dir: Where the commands are; empty: on PATH.
         env: The children's whole environment.
+        complaints: What the commands complain of without harm.
     """
 
     runner: ProcessRunner
     bin_dir: str
     env: Mapping[str, str]
+    complaints: Complaints = field(default_factory=Complaints, compare=False)
 
     @classmethod
     def of(
@@ -32,9 +37,11 @@ class Commands:
         bin_dir: str = "",
         conf: str = "",
         environ: Mapping[str, str] = os.environ,
+        tell: Tell = to_nobody,
     ) -> "Commands":
-        """Make one from configuration values; see `process.child_environment`."""
-        return cls(runner=runner, bin_dir=bin_dir, env=child_environment(environ, conf=conf))
+        """Make one from configuration values; see `process.child_environment` and `complaints.Tell`."""
+        env = child_environment(environ, conf=conf)
+        return cls(runner=runner, bin_dir=bin_dir, env=env, complaints=Complaints(tell))
 
     def path(self, name: str) -> str:
         """Return the absolute path of a command.
@@ -48,11 +55,38 @@ class Commands:
             raise SlurmNotFoundError(f"{name} is not {where}")
         return str(Path(found).absolute())
 
-    async def run(self, name: str, *arguments: str, timeout_seconds: float) -> Completed:
-        """Run a command to its end and collect what it prints.
+    async def run(
+        self, name: str, *arguments: str, timeout_seconds: float, spool: Spool | None = None
+    ) -> Completed:
+        """Run a command to its end, and collect what it prints unless a spool takes it.
+
+        Of a command that exits 0 the answer's `stderr` and `complaints` leave out what the command prints with
+        `-V` too, see `complaints`: any complaint that is left is one of this call.
 
         Raises:
             SlurmNotFoundError: It is not there.
             TimedOutError: It was killed after `timeout_seconds`.
+            CommandError: It cannot be started now.
         """
-        return await self.runner.run([self.path(name), *arguments], env=self.env, timeout_seconds=timeout_seconds)
+        argv = [self.path(name), *arguments]
+        done = await self.runner.run(argv, env=self.env, timeout_seconds=timeout_seconds, spool=spool)
+        if done.returncode == 0 and done.complained:
+            known = known_from(done if arguments == VERSION else await self._version(argv[0]))
+        else:
+            # It failed anyway; what stands in the way of reading why is left out where it is known.
+            known = {said(line) for line in self.complaints.of.get(name, ())}
+        left = without(done.complaints, known)
+        if done.returncode == 0:
+            self.complaints.note(name, (said(line) for line in done.complaints if line not in left))
+        if len(left) == len(done.complaints):
+            return done
+        stderr = "".join(line for line in done.stderr.splitlines(keepends=True) if said(line) not in known)
+        return replace(done, complaints=left, stderr=stderr or (done.stderr if done.returncode else ""))
+
+    async def _version(self, path: str) -> Completed:
+        """Have a command print its version; where it does not, that is an answer without complaints."""
+        argv = [path, *VERSION]
+        try:
+            return await self.runner.run(argv, env=self.env, timeout_seconds=_VERSION_TIMEOUT_SECONDS)
+        except (CommandError, SlurmNotFoundError):
+            return Completed(argv=tuple(argv), returncode=1, stdout=b"", stderr="", complaints=(), seconds=0.0)

@@ -11,7 +11,7 @@ import orjson
 
 from slurmwatchd.errors import CommandError, SacctOutputError
 from slurmwatchd.records import REVISING
-from slurmwatchd.sources.fields import Layout
+from slurmwatchd.sources.fields import EVERYWHERE, Layout
 from slurmwatchd.sources.sacct import Sacct
 
 
@@ -77,13 +77,10 @@ class Layouts:
     async def _negotiate(self, version: str) -> Layout:
         key = f"sacct fields: {version}"
         kept = None if self._doubted else await self._memory.get(key)
-        if kept is not None:
-            return Layout(orjson.loads(kept), self.revising)
+        if kept is not None and EVERYWHERE.issubset(names := orjson.loads(kept)):
+            return Layout(names, self.revising)
         names = await self._sacct.available_fields()
-        try:
-            layout = Layout(names, self.revising)
-        except ValueError as error:
-            raise SacctOutputError(f"{error} ({version})") from None
+        layout = Layout(names, self.revising)
         await self._memory.put(key, orjson.dumps(names).decode())
         self._doubted = False
         return layout

@@ -1,7 +1,8 @@
 """Ask slurmdbd, through sacct, which attempts ended in a window, which are open, and what became of some.
 
 One call at a time. Its output goes to a spool first and is read only once the call is proved
-complete: exit 0, no `error:` or `fatal:` on stderr; header and framing are proved while the spool is read.
+complete: exit 0, no `error:` or `fatal:` on stderr beyond what `sacct -V` prints as well (see `complaints`);
+header and framing are proved while the spool is read.
 Exit status alone proves nothing (releases up to 23.11.3 exit with errno modulo 256, which may be 0), and
 neither does an answer with a header (it is printed before the query).
 """
@@ -33,7 +34,7 @@ from slurmwatchd.readings import Readings
 from slurmwatchd.records import Rejected
 from slurmwatchd.sources.columns import ColumnReader
 from slurmwatchd.sources.commands import Commands
-from slurmwatchd.sources.fields import Layout
+from slurmwatchd.sources.fields import EVERYWHERE, Layout
 from slurmwatchd.sources.framing import RowReader
 from slurmwatchd.sources.queries import named_arguments, open_arguments, window_arguments
 from slurmwatchd.windows import Window
@@ -48,6 +49,8 @@ makes reading a third quicker."""
 _BATCH_ROWS = 2000
 _BATCH_BYTES = 4 << 20
 """Rows are given when there are so many, or at least one and sacct printed so many bytes."""
+
+_SHOWN_FIELDS = 5
 
 _TOO_WIDE = ("Too wide of a date range", "exceeds size limit", "Result too large", "range in query")
 
@@ -135,12 +138,15 @@ class Sacct:
         """Return the fields this sacct prints; up to 24.11 this needs slurmdbd.
 
         Raises:
-            SacctError: It fails.
+            SacctError: It fails, as 22.05 does with a token it does not take: error lines, exit status 0.
+            SacctOutputError: Fields are missing that every release has.
         """
         done = await self._run(["--helpformat"], PROBE_TIMEOUT_SECONDS)
         names = done.stdout.decode(errors="backslashreplace").split()
-        if not names:
-            raise SacctOutputError("sacct --helpformat printed nothing", argv=done.argv)
+        if missing := EVERYWHERE.difference(names):
+            shown = ", ".join(sorted(missing)[:_SHOWN_FIELDS])
+            text = f"sacct --helpformat left out {len(missing)} fields that every release has: {shown}"
+            raise SacctOutputError(text, argv=done.argv, stderr=done.stderr[-2000:])
         return names
 
     async def answers(self) -> None:
@@ -240,12 +246,7 @@ class Sacct:
         async with self._turn:
             began = time.monotonic()
             try:
-                done = await self._commands.runner.run(
-                    argv,
-                    env=self._commands.env,
-                    timeout_seconds=timeout_seconds,
-                    spool=spool,
-                )
+                done = await self._commands.run("sacct", *arguments, timeout_seconds=timeout_seconds, spool=spool)
             except TimedOutError as error:
                 raise SacctTimeoutError(error.reason, argv=argv, stderr=error.stderr) from error
             finally:

@@ -1,21 +1,44 @@
-"""Ask slurmdbd, through sacctmgr, for the limits under which it answers, and what this user may see."""
+"""Ask slurmdbd, through sacctmgr, for the limits under which it answers, and what this user may see.
+
+What proves an answer, besides exit status 0:
+
+- `show configuration` prints sacctmgr's half and slurmdbd's; without slurmdbd it prints the first, complains and
+  exits 0 (22.05, 24.11, 26.05). So every key of slurmdbd's half that is relied on must stand there, and one of its
+  last (`TrackWCKey`).
+- `show user` asks for root too, an administrator of every slurmdbd: either root's row or the user's own is there.
+  Without any the answer is none, except where PrivateData hides users: an operator would be shown both.
+- `show cluster` must name one: slurmdbd answers nobody else. No row is no answer.
+- None of the latter two may complain, beyond what `sacctmgr -V` does (see `complaints`).
+"""
 
 import os
 import pwd
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import anyio
 
 from slurmwatchd.errors import CommandError, SlurmNotFoundError
 from slurmwatchd.sources.commands import Commands
+from slurmwatchd.sources.tokens import token_in
 
 _TIMEOUT_SECONDS = 60.0
 _SETTING = re.compile(r"^(\w+)\s*=\s*(.*?)\s*$", re.MULTILINE)
 _RANGE = re.compile(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)")
 _PURGE = re.compile(r"(\d+)\s*(hour|day|month)s?\*?", re.IGNORECASE)
+_RELEASE = re.compile(r"(\d+)\.(\d+)")
+_NEEDED = frozenset(
+    {"MaxQueryTimeRange", "PrivateData", "PurgeJobAfter", "SLURMDBD_VERSION", "SlurmUser", "TrackWCKey"}
+)
+"""In slurmdbd's half of its configuration, of every release from 22.05 to 26.05."""
+
+_TELLS_PRIVATE_DATA = (24, 11)
+"""The newest release known to mean it when it prints `PrivateData = none`; 26.05 prints that and obeys `jobs`."""
+
 _ALL_SEEING = frozenset({"operator", "administrator"})
 _ROOT = "root"
+_USER_COLUMNS = 2
 UNKNOWN_CLUSTER, NO_PRIVILEGES = "cluster", "privileges"
 _PURGE_SECONDS = {"hour": 3600, "day": 86400, "month": 30 * 86400}
 
@@ -27,13 +50,14 @@ class Limits:
     Attributes:
         query_seconds: The widest stretch an ordinary user may ask for (MaxQueryTimeRange).
         purge_seconds: Jobs older than this may have been purged (PurgeJobAfter; a month is 30 days).
-        private: What ordinary users see only of themselves (PrivateData), such as `jobs`.
+        private: What ordinary users see only of themselves (PrivateData), such as `jobs`; None where slurmdbd does
+            not tell: 26.05 prints `none` whatever it is.
         slurm_user: Who may see everything besides operators and administrators.
     """
 
     query_seconds: int | None = None
     purge_seconds: int | None = None
-    private: frozenset[str] = frozenset()
+    private: frozenset[str] | None = frozenset()
     slurm_user: str = ""
 
 
@@ -44,7 +68,8 @@ class Standing:
     Attributes:
         clusters: All that slurmdbd has accounts of.
         limits: Under which slurmdbd answers.
-        sees_all: Whether this user is shown everybody's jobs.
+        sees_all: Whether this user is shown everybody's jobs. None is "not known": nobody tells, or slurmdbd does
+            not tell whether it hides jobs and the user is neither operator nor administrator.
         cluster: The one that is watched; empty where its name is not known.
     """
 
@@ -55,7 +80,7 @@ class Standing:
 
     @property
     def fault(self) -> str:
-        """Why sacct may show nothing although there is something; empty where nothing speaks for that."""
+        """Why sacct shows less than there is; empty where nothing is known to speak for that."""
         if self.clusters is not None and self.cluster and self.cluster.lower() not in self.clusters:
             return UNKNOWN_CLUSTER
         return NO_PRIVILEGES if self.sees_all is False else ""
@@ -70,11 +95,12 @@ class Sacctmgr:
         Args:
             commands: Where sacctmgr is.
             cluster: The one that is watched; empty where its name is not known.
-            user: Who asks; None: who this process runs as.
+            user: Whose rights count; None: those of the token in SLURM_JWT, without one of who runs this process.
         """
         self._commands = commands
         self._cluster = cluster
-        self._user = process_user() if user is None else user
+        self.user = user_in(commands.env) if user is None else user
+        """Whose rights count; empty where the token does not say."""
         self._turn = anyio.Lock()
         self._limits: Limits | None = None
         self._answers = 0
@@ -90,7 +116,7 @@ class Sacctmgr:
         async with anyio.create_task_group() as group:
             group.start_soon(ask_clusters)
             limits = await self.limits()
-        sees_all = None if limits is None else "jobs" not in limits.private or await self.is_operator(limits)
+        sees_all = None if limits is None else await self.sees_all(limits)
         return Standing(
             clusters=frozenset(row[0].lower() for row in clusters) if clusters else None,
             limits=limits,
@@ -103,14 +129,26 @@ class Sacctmgr:
         rows = await self.show("cluster", "format=cluster")
         return rows[0][0] if rows is not None and len(rows) == 1 else None
 
+    async def sees_all(self, limits: Limits) -> bool | None:
+        """Tell whether this user is shown everybody's jobs; None where that is not known."""
+        if limits.private is not None and "jobs" not in limits.private:
+            return True
+        operator = await self.is_operator(limits)
+        return operator if operator or limits.private is not None else None
+
     async def is_operator(self, limits: Limits) -> bool | None:
         """Tell whether slurmdbd shows this user everything, whatever its limits; None where nobody tells."""
-        if self._user in {_ROOT, limits.slurm_user}:
-            return True
-        levels = await self.show("user", self._user, "format=user,adminlevel")
-        if levels is None:
+        if not self.user:
             return None
-        return any(len(row) > 1 and row[0] == self._user and row[1].lower() in _ALL_SEEING for row in levels)
+        if self.user in {_ROOT, limits.slurm_user}:
+            return True
+        rows = await self.show("user", f"{self.user},{_ROOT}", "format=user,adminlevel")
+        if rows is None or any(len(row) != _USER_COLUMNS for row in rows):
+            return None
+        levels = {name: level.lower() for name, level in rows}
+        if not levels.keys() & {self.user, _ROOT}:
+            return False if limits.private is not None and "users" in limits.private else None
+        return levels.get(self.user) in _ALL_SEEING
 
     async def show(self, *arguments: str) -> list[list[str]] | None:
         """Return the values of each line of `sacctmgr show`, or None where it fails."""
@@ -126,11 +164,7 @@ class Sacctmgr:
         return [line.split("|") for line in lines if line]
 
     async def limits(self) -> Limits | None:
-        """Return the limits, or None where nobody tells them now; who asks while somebody does gets that answer.
-
-        While slurmdbd is down `sacctmgr show configuration` prints the client's half of its answer and exits 0
-        (measured on 22.05.8), so the server's half must be there.
-        """
+        """Return the limits, or None where nobody tells them; who asks while somebody does gets that answer."""
         before = self._answers
         async with self._turn:
             if self._answers == before:
@@ -145,22 +179,29 @@ class Sacctmgr:
             )
         except (CommandError, SlurmNotFoundError):
             return None
-        _, found, server = done.stdout.decode(errors="backslashreplace").partition("SlurmDBD configuration:")
-        if done.returncode != 0 or not found:
-            return None
-        return parse_limits(server)
+        _, _, server = done.stdout.decode(errors="backslashreplace").partition("SlurmDBD configuration:")
+        told = {name for name, _ in _SETTING.findall(server)}
+        return parse_limits(server) if done.returncode == 0 and told >= _NEEDED else None
 
 
 def parse_limits(text: str) -> Limits:
     """Read the limits out of the server's half of `sacctmgr show configuration`."""
     settings = dict(_SETTING.findall(text))
-    private = settings.get("PrivateData", "none").lower()
     return Limits(
         query_seconds=_range(settings.get("MaxQueryTimeRange", "")),
         purge_seconds=_purge(settings.get("PurgeJobAfter", "")),
-        private=frozenset() if private == "none" else frozenset(private.split(",")),
+        private=_private(settings),
         slurm_user=settings.get("SlurmUser", "").partition("(")[0],
     )
+
+
+def _private(settings: Mapping[str, str]) -> frozenset[str] | None:
+    private = settings.get("PrivateData", "none").lower()
+    if private != "none":
+        return frozenset(private.split(","))
+    release = _RELEASE.match(settings.get("SLURMDBD_VERSION", ""))
+    is_meant = release is not None and (int(release[1]), int(release[2])) <= _TELLS_PRIVATE_DATA
+    return frozenset() if is_meant else None
 
 
 def _range(text: str) -> int | None:
@@ -176,6 +217,12 @@ def _purge(text: str) -> int | None:
     """Read `12 months`, `36 hours*`; anything else (`NONE`) is no limit."""
     match = _PURGE.fullmatch(text)
     return int(match[1]) * _PURGE_SECONDS[match[2].lower()] if match else None
+
+
+def user_in(env: Mapping[str, str]) -> str:
+    """Return whose rights count for commands in an environment; empty where its token does not say."""
+    token = token_in(env)
+    return process_user() if token is None else token.user
 
 
 def process_user() -> str:

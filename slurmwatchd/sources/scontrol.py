@@ -1,15 +1,20 @@
 """Expand node lists through `scontrol show hostnames`, many to a process.
 
 Scontrol keeps the order and passes `=` through as if it were a host, so one process can expand thousands of
-lists with `=` behind each: millions of hosts a second instead of one process a list. It has one trap:
-a single invalid list empties the whole answer, with a message on stderr and exit status 0 (all releases), so
-silence on stderr and the right number of parts are what prove an answer.
+lists with `=` before and behind each: millions of hosts a second instead of one process a list. It has one trap:
+a single invalid list empties the whole answer, with a message on stderr and exit status 0 (all releases).
+
+So an answer proves itself: exit status 0, and as many parts as lists, each between two `=`. What else scontrol, or
+a wrapper around it, says on stderr or before the first `=` makes no difference. An answer that is not whole is the
+fault of a list only where scontrol says so (`Invalid hostlist`): then the batch is halved until the list is found,
+which costs itself alone. Without these words scontrol itself is at fault, and nothing follows about any list.
 """
 
 import re
 from collections.abc import Sequence
 
 from slurmwatchd.errors import CommandError, NodelistError, ScontrolError, SlurmNotFoundError
+from slurmwatchd.process import Completed
 from slurmwatchd.sources.commands import Commands
 
 BATCH_BYTES = 100_000
@@ -22,6 +27,7 @@ _CONFIG_TIMEOUT_SECONDS = 15.0
 _CLUSTER_NAME = re.compile(r"^ClusterName\s*=\s*(\S+)\s*$", re.MULTILINE)
 _NEXT_JOB_ID = re.compile(r"^NEXT_JOB_ID\s*=\s*(\d+)\s*$", re.MULTILINE)
 _SEPARATOR = "="
+_BLAMES_A_LIST = "Invalid hostlist"
 _FORBIDDEN = frozenset("= \t\r\n\x00{}()")
 # A list that was cut off (slurmdbd keeps 64 KiB) may end inside a bracket; 22.05 expands `n[1-` to a host `n]`.
 _PAIRED = re.compile(r"(?:[^\[\]]++|\[[^\[\]]++\])+")
@@ -37,7 +43,8 @@ class Scontrol:
     async def expand(self, nodelists: Sequence[str]) -> dict[str, tuple[str, ...] | NodelistError]:
         """Expand some lists with as few processes as possible.
 
-        A list that scontrol does not accept is found by halving the batch, and costs only itself.
+        A list that scontrol does not accept is found by halving the batch, and costs only itself; one that it
+        reads as no node at all is known by its empty part.
 
         Args:
             nodelists: Distinct; at most `BATCH_LISTS` and together `BATCH_BYTES`, see `Scontrol.batches`.
@@ -46,7 +53,8 @@ class Scontrol:
             For each list its nodes in Slurm's order with repeats kept, or why it has none.
 
         Raises:
-            ScontrolError: Scontrol itself cannot be run or takes too long: nothing is known about the lists.
+            ScontrolError: Scontrol itself cannot be run, takes too long, or gives no whole answer and blames no
+                list: nothing is known about the lists.
             SlurmNotFoundError: There is no scontrol.
         """
         result: dict[str, tuple[str, ...] | NodelistError] = {
@@ -74,10 +82,11 @@ class Scontrol:
         Raises:
             ScontrolError: Scontrol does not accept them.
         """
-        try:
-            return (await self._show("hostlist", ",".join(nodes))).strip()
-        except _RefusedError as error:
-            raise ScontrolError(str(error)) from error
+        done = await self._show("hostlist", ",".join(nodes))
+        lines = _lines(done)
+        if done.returncode != 0 or len(lines) != 1 or not lines[0]:
+            raise _without_answer(done, f"{len(lines)} lines in place of one node list")
+        return lines[0]
 
     async def compact_each(self, texts: Sequence[str]) -> dict[str, str]:
         """Return the node list for each of some texts of hosts with commas between them.
@@ -118,35 +127,27 @@ class Scontrol:
     async def _halve(self, nodelists: Sequence[str], result: dict[str, tuple[str, ...] | NodelistError]) -> None:
         if not nodelists:
             return
-        try:
-            answer = await self._show("hostnames", "".join(f"{text},{_SEPARATOR}," for text in nodelists)[:-1])
-            result.update(_parts(nodelists, answer))
-        except _RefusedError as error:
-            if len(nodelists) == 1:
-                result[nodelists[0]] = NodelistError(nodelists[0], str(error))
-                return
-            middle = len(nodelists) // 2
-            await self._halve(nodelists[:middle], result)
-            await self._halve(nodelists[middle:], result)
+        done = await self._show("hostnames", f",{_SEPARATOR},".join(["", *nodelists, ""])[1:-1])
+        parts, rest = _parts(_lines(done))
+        if done.returncode == 0 and len(parts) == len(nodelists) and not rest:
+            for text, part in zip(nodelists, parts, strict=True):
+                result[text] = part or NodelistError(text, "names no node")
+            return
+        if done.returncode < 0 or _BLAMES_A_LIST not in done.stderr:
+            cut = " and a rest" if rest else ""
+            raise _without_answer(done, f"{len(nodelists)} lists came back as {len(parts)} parts{cut}")
+        if len(nodelists) == 1:
+            result[nodelists[0]] = NodelistError(nodelists[0], done.stderr.strip())
+            return
+        middle = len(nodelists) // 2
+        await self._halve(nodelists[:middle], result)
+        await self._halve(nodelists[middle:], result)
 
-    async def _show(self, what: str, argument: str) -> str:
+    async def _show(self, what: str, argument: str) -> Completed:
         try:
-            done = await self._commands.run("scontrol", "show", what, argument, timeout_seconds=_TIMEOUT_SECONDS)
+            return await self._commands.run("scontrol", "show", what, argument, timeout_seconds=_TIMEOUT_SECONDS)
         except CommandError as error:
             raise ScontrolError(error.reason, stderr=error.stderr) from error
-        stderr = done.stderr.strip()
-        if done.returncode > 0 and "hostlist" not in stderr:
-            # It did not get as far as the list: no slurm.conf, no plugin, a library that is missing.
-            raise ScontrolError("scontrol failed", argv=done.argv[:3], returncode=done.returncode, stderr=stderr)
-        if done.returncode < 0:
-            raise ScontrolError("scontrol was killed", argv=done.argv[:3], returncode=done.returncode)
-        if done.returncode != 0 or stderr or not done.stdout.strip():
-            raise _RefusedError(stderr or f"scontrol printed nothing and exited {done.returncode}")
-        return done.stdout.decode(errors="backslashreplace")
-
-
-class _RefusedError(Exception):
-    """Scontrol ran and did not accept what it was given."""
 
 
 def _is_plausible(text: str) -> bool:
@@ -154,20 +155,29 @@ def _is_plausible(text: str) -> bool:
     return not text.startswith("-") and _FORBIDDEN.isdisjoint(text) and _PAIRED.fullmatch(text) is not None
 
 
-def _parts(nodelists: Sequence[str], answer: str) -> dict[str, tuple[str, ...]]:
-    """Cut an answer behind each list; a wrong number of parts, an empty one, or a rest is a refusal.
+def _lines(done: Completed) -> list[str]:
+    text = done.stdout.decode(errors="backslashreplace").rstrip("\n")
+    return text.split("\n") if text else []
 
-    A separator stands behind the last list too: without it the answer was cut off.
-    """
-    parts: list[list[str]] = [[]]
-    for line in answer.rstrip("\n").split("\n"):
+
+def _parts(lines: Sequence[str]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    """Cut an answer at the separators; what stands behind the last is no part: it was cut off."""
+    parts: list[tuple[str, ...]] = []
+    part: list[str] = []
+    for line in lines:
         if line == _SEPARATOR:
-            parts.append([])
+            parts.append(tuple(part))
+            part = []
         else:
-            parts[-1].append(line)
-    rest = parts.pop()
-    if rest or len(parts) != len(nodelists) or not all(parts):
-        raise _RefusedError(
-            f"{len(nodelists)} lists came back as {len(parts)} parts{' and a rest' if rest else ''}"
-        )
-    return {text: tuple(part) for text, part in zip(nodelists, parts, strict=True)}
+            part.append(line)
+    return parts[1:], tuple(part)
+
+
+def _without_answer(done: Completed, why: str) -> ScontrolError:
+    """Return the error for a scontrol that ended without an answer that proves itself."""
+    if done.returncode < 0:
+        why = "scontrol was killed"
+    elif done.returncode > 0:
+        # It did not get as far as the lists: no slurm.conf, no plugin, a library that is missing.
+        why = "scontrol failed"
+    return ScontrolError(why, argv=done.argv[:3], returncode=done.returncode, stderr=done.stderr.strip())

@@ -17,12 +17,12 @@ from slurmwatchd.store.database import Database
 _SHOWABLE = "submit >= ? AND NOT EXISTS (SELECT 1 FROM gone WHERE gone.job = jobs.id)"
 
 _BEFORE = (
-    f'SELECT "end" FROM jobs WHERE cluster = ? AND "end" < ? AND {_SHOWABLE} '  # noqa: S608 - a constant
-    'ORDER BY "end" DESC LIMIT 1 OFFSET ?'
+    f'SELECT min("end") FROM (SELECT "end" FROM jobs WHERE cluster = ? AND "end" < ? AND {_SHOWABLE} '  # noqa: S608
+    'ORDER BY "end" DESC LIMIT ?)'
 )
 _BEHIND = (
-    f'SELECT "end" FROM jobs WHERE cluster = ? AND "end" >= ? AND {_SHOWABLE} '  # noqa: S608 - a constant
-    'ORDER BY "end" LIMIT 1 OFFSET ?'
+    f'SELECT max("end") FROM (SELECT "end" FROM jobs WHERE cluster = ? AND "end" >= ? AND {_SHOWABLE} '  # noqa: S608
+    'ORDER BY "end" LIMIT ?)'
 )
 _NEWEST = (
     f'SELECT job_id_raw, submit, job_id, "end", id FROM jobs WHERE cluster = ? AND "end" < ? AND {_SHOWABLE} '  # noqa: S608
@@ -31,6 +31,11 @@ _NEWEST = (
 _WITHIN = (
     'SELECT job_id_raw, submit, job_id, "end", id FROM jobs WHERE cluster = ? AND "end" >= ? AND "end" < ? '  # noqa: S608
     f"AND {_SHOWABLE}"
+)
+
+_SHOWN = (
+    f"SELECT job_id_raw, submit FROM jobs WHERE cluster = ? AND job_id_raw {IN_ARRAY} "  # noqa: S608 - constants
+    f'AND "end" >= ? AND "end" < ? AND {_SHOWABLE}'
 )
 
 
@@ -104,6 +109,16 @@ async def ended_count(database: Readable, cluster: str, start: int, end: int, *,
     return int(rows[0][0])
 
 
+async def shown_count(
+    database: Readable, cluster: str, keys: Collection[Key], start: int, end: int, *, submitted_since: int
+) -> int:
+    """Return how many of some attempts `ended_count` counts."""
+    rows = await database.read(
+        _SHOWN, (cluster, json_array({key[0] for key in keys}), start, end, submitted_since)
+    )
+    return len({(row[0], row[1]) for row in rows}.intersection(keys))
+
+
 async def ended_within(
     database: Readable, cluster: str, start: int, end: int, *, submitted_since: int
 ) -> list[Known]:
@@ -124,17 +139,17 @@ async def note_gone(database: Writable, jobs: Iterable[int], *, now: int) -> Non
 async def end_before(
     database: Readable, cluster: str, moment: int, *, submitted_since: int, more: int = 0
 ) -> int | None:
-    """Return the end of the newest attempt that ended before a moment; of one `more` places older."""
-    rows = await database.read(_BEFORE, (cluster, moment, submitted_since, more))
-    return int(rows[0][0]) if rows else None
+    """Return the end of the newest attempt that ended before a moment; of one up to `more` places older."""
+    rows = await database.read(_BEFORE, (cluster, moment, submitted_since, more + 1))
+    return None if rows[0][0] is None else int(rows[0][0])
 
 
 async def end_behind(
     database: Readable, cluster: str, moment: int, *, submitted_since: int, more: int = 0
 ) -> int | None:
-    """Return the end of the oldest attempt that ended at a moment or later; of one `more` places newer."""
-    rows = await database.read(_BEHIND, (cluster, moment, submitted_since, more))
-    return int(rows[0][0]) if rows else None
+    """Return the end of the oldest attempt that ended at a moment or later; of one up to `more` places newer."""
+    rows = await database.read(_BEHIND, (cluster, moment, submitted_since, more + 1))
+    return None if rows[0][0] is None else int(rows[0][0])
 
 
 async def newest_started(database: Readable, cluster: str, before: int, *, submitted_since: int) -> Known | None:

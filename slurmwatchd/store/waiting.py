@@ -7,7 +7,7 @@ import aiosqlite
 
 from slurmwatchd.records import FoundBy
 from slurmwatchd.store import bodies
-from slurmwatchd.store.arrays import json_array
+from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.database import Database
 
 NOW, PAST = 0, 1
@@ -17,6 +17,13 @@ _WAITING = (
     "SELECT queue.job, queue.asked, queue.urgency, jobs.submit, jobs.seq, events.body FROM usage_queue AS queue "
     "JOIN jobs ON jobs.id = queue.job JOIN events ON events.seq = jobs.seq "
     "WHERE queue.cluster = ? AND queue.urgency = ? AND queue.due <= ? ORDER BY queue.due LIMIT ?"
+)
+
+_NEWEST = (
+    "SELECT jobs.id, jobs.submit, jobs.seq, events.body FROM jobs JOIN events ON events.seq = jobs.seq "  # noqa: S608
+    'WHERE jobs.cluster = ? AND jobs."end" IS NOT NULL AND jobs.start IS NOT NULL '
+    f"AND NOT jobs.id {IN_ARRAY} AND NOT EXISTS (SELECT 1 FROM gone WHERE gone.job = jobs.id) "
+    'ORDER BY jobs."end" DESC LIMIT 1'
 )
 
 
@@ -63,6 +70,15 @@ async def due(database: Database, cluster: str, *, now: int, limit: int) -> list
                 body = bodies.current(row["body"], row["seq"], first)
                 found.append(Waiting(row[0], row[1], row[2], row[3], row[4], body))
     return found
+
+
+async def newest_ended(database: Database, cluster: str, *, without: Iterable[int]) -> Waiting | None:
+    """Return the attempt that ended last and ran, other than some, as if it waited; None where there is none."""
+    rows = await database.read(_NEWEST, (cluster, json_array(without)))
+    first = await bodies.first_seq(database)
+    for row in rows:
+        return Waiting(row[0], 0, NOW, row[1], row[2], bodies.current(row[3], row[2], first))
+    return None
 
 
 async def count(database: Database, cluster: str) -> int:

@@ -4,15 +4,17 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from slurmwatchd.anchors import Anchors
 from slurmwatchd.clock import Clock
 from slurmwatchd.readings import Readings
 from slurmwatchd.records import Rejected
 from slurmwatchd.sources.sacct import Answer, Sacct
 from slurmwatchd.store.beside import Reader
+from slurmwatchd.store.lookups import Known
 from slurmwatchd.store.quarantine import SEPARATOR
 from slurmwatchd.verify.scope import Span
 from slurmwatchd.walking import walk
-from slurmwatchd.windows import Window
+from slurmwatchd.windows import Ledger, Policy, Window
 
 _SHOWN = (
     "CREATE TEMP TABLE shown (job_id_raw INTEGER, submit INTEGER, job_id TEXT, state TEXT, "
@@ -50,6 +52,12 @@ _MOVED = (
     "DELETE FROM differences WHERE what = '{what}' AND EXISTS (SELECT 1 FROM differences AS other "
     "WHERE other.cluster = differences.cluster AND other.job_id_raw = differences.job_id_raw "
     "AND other.submit = differences.submit AND other.what != '{what}')"
+)
+
+_NOT_SHOWN = (
+    'SELECT jobs.job_id_raw, jobs.submit, jobs.job_id, jobs."end", jobs.id FROM differences JOIN jobs '
+    "ON jobs.cluster = differences.cluster AND jobs.job_id_raw = differences.job_id_raw "
+    "AND jobs.submit = differences.submit WHERE differences.cluster = ? AND what = '{what}'"
 )
 
 
@@ -117,9 +125,11 @@ class Comparison:
         sacct: Sacct,
         spans: Sequence[Span],
         *,
-        slice_seconds: int,
+        ledger: Ledger,
+        policy: Policy,
         timeout_seconds: float,
         seen: Callable[[Window, Tally], None],
+        held: bool = True,
     ) -> Tally:
         """Ask sacct for stretches of end times and compare each slice with the store.
 
@@ -127,12 +137,15 @@ class Comparison:
             cluster: Its name in the store.
             sacct: Its accounting.
             spans: What to compare.
-            slice_seconds: The longest stretch of one call.
+            ledger: What was read of it.
+            policy: How much one call may ask for.
             timeout_seconds: Of one call.
             seen: Told after each slice.
+            held: Whether each answer must show an attempt that the store has.
 
         Raises:
             SacctError: Sacct failed.
+            SilenceError: Its answers do not show what they must.
             StoreBusyError: The store cannot be read now.
         """
         tally = Tally()
@@ -141,10 +154,12 @@ class Comparison:
             # The call began this long ago; what came into the store since then is not held against it.
             asked = int(self._clock.now() - answer.seconds) - 1
             await self._reader.note("DELETE FROM shown")
+            count = 0
             async for rows in answer.rows():
                 await self._show(rows.readings)
                 await self._note_unreadable(cluster, rows.rejected, tally)
-                tally.rows += rows.count
+                count += rows.count
+            tally.rows += count
             await self._compare_slice(cluster, window, asked, tally)
             seen(window, tally)
 
@@ -152,7 +167,9 @@ class Comparison:
             sacct,
             spans,
             visit,
-            slice_seconds=slice_seconds,
+            anchors=Anchors(cluster, self._reader) if held else None,
+            ledger=ledger,
+            policy=policy,
             timeout_seconds=timeout_seconds,
             clock=self._clock,
         )
@@ -169,6 +186,11 @@ class Comparison:
         async for page in self._reader.pages(sql, (limit,)):
             for row in page:
                 yield Difference(**{**dict(row), "what": What(row["what"])})
+
+    async def not_in_sacct(self, cluster: str) -> list[Known]:
+        """Return the attempts of a cluster that sacct does not show although the store has them."""
+        rows = await self._reader.read(_NOT_SHOWN.format(what=What.NOT_IN_SACCT), (cluster,))
+        return [Known(*row) for row in rows]
 
     async def _show(self, readings: Readings) -> None:
         """Remember what sacct prints; it repeats a row when its reservation has several revisions (Bug 7745)."""

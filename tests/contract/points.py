@@ -86,6 +86,8 @@ POINTS: dict[str, dict[str, str]] = {
         "private-data": "PrivateData hides other people's jobs: exit 0, not a word",
         "limits": "`sacctmgr show configuration` tells any user the limits",
         "limits-down": "with slurmdbd down it prints the client's half and exits 0",
+        "complaints": "of a key that it ignores each command complains, with `-V` too; it works and exits 0",
+        "levels": "`sacctmgr show user` tells any user root's level and the own one",
         "agent-queue": "`sdiag` tells how many records slurmctld holds back",
     },
     "Node lists": {

@@ -12,12 +12,14 @@ from slurmwatchd.process import SystemProcessRunner, child_environment
 from slurmwatchd.readings import Readings
 from slurmwatchd.simslurm import SimCluster, install_commands
 from slurmwatchd.simslurm.schema import STEP_IDS
+from slurmwatchd.simslurm.troubles import CONTROL_MACHINE
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.sacct import Rows, Sacct
 from slurmwatchd.windows import Window
 from tests.contract import cast
 from tests.contract import life as lives
+from tests.real_slurm.configuration import write_wrappers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 Done = subprocess.CompletedProcess[bytes]
 
-ORDINARY_UID = 1
+ORDINARY, ORDINARY_UID = "daemon", 1
 """A user who is nobody in slurmdbd's eyes: Debian's `daemon`."""
 
 RANGE_SECONDS = 86_400
@@ -123,6 +125,10 @@ class Site:
         """Give slurmdbd a MaxQueryTimeRange of RANGE_SECONDS, PrivateData=jobs and PurgeJobAfter=1000months."""
         raise NotImplementedError
 
+    def complaining(self) -> AbstractContextManager[Path]:
+        """Give a folder of commands whose slurm.conf has a key that Slurm ignores, and complains of."""
+        raise NotImplementedError
+
     def _play(self) -> lives.Life:
         raise NotImplementedError
 
@@ -177,6 +183,15 @@ class SimSite(Site):
             self.simulated.set_max_query_time_range(None)
             self.simulated.set_private_data()
             self.simulated.set_purge_job_after("")
+
+    @contextmanager
+    def complaining(self) -> Iterator[Path]:
+        """See `Site.complaining`."""
+        self.simulated.set_complaints(CONTROL_MACHINE)
+        try:
+            yield self.bin_dir
+        finally:
+            self.simulated.set_complaints()
 
     def _play(self) -> lives.Life:
         return lives.simulated(self.simulated)
@@ -250,6 +265,18 @@ class RealSite(Site):
         finally:
             file.write_text(before, encoding="utf-8")
             self._restart()
+
+    @contextmanager
+    def complaining(self) -> Iterator[Path]:
+        """See `Site.complaining`; the cluster's own slurm.conf stays as it is."""
+        conf = self.real.conf.with_name("complaining.conf")
+        conf.write_text("ControlMachine=nowhere\n" + self.real.conf.read_text("utf-8"), "utf-8")
+        folder = self.folder / "complaining"
+        write_wrappers(folder, conf, self.real.root)
+        try:
+            yield folder
+        finally:
+            conf.unlink()
 
     def close(self) -> None:
         """Take the cast out of the tables."""

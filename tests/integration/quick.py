@@ -68,7 +68,7 @@ class QuickRunner:
             returncode=status,
             stdout=b"" if spool is not None else bytes(stdout),
             stderr=stderr.text,
-            complained=stderr.complained,
+            complaints=stderr.complaints,
             seconds=time.monotonic() - began,
         )
 

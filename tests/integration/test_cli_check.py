@@ -4,9 +4,11 @@ import http.server
 import json
 import os
 import pwd
+import re
 import sqlite3
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,9 +19,11 @@ from slurmwatchd.config import Config, StoreSection
 from slurmwatchd.doctor.findings import Finding, Mark
 from slurmwatchd.doctor.local import examine, file_system
 from slurmwatchd.simslurm import SimCluster, install_commands
+from slurmwatchd.simslurm.troubles import CONTROL_MACHINE
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from tests.acceptance.process import DaemonProcess, free_port
 from tests.integration.asked import run
+from tests.tokens import token
 
 OWN_NAME = pwd.getpwuid(os.geteuid()).pw_name
 
@@ -161,6 +165,101 @@ def test_private_data_hides_jobs_from_who_is_no_operator(site: Site, monkeypatch
         site.cluster.add_user(nobody, 65534, admin_level="Operator")
         code, found = site.ask()
         assert (code, found["privileges"][:2]) == (0, ("ok", f"PrivateData has jobs, and {nobody} sees them all"))
+
+
+def test_a_complaint_about_slurm_conf_is_a_warning_and_blames_nobody(site: Site) -> None:
+    site.cluster.set_complaints("loading slurm for you", CONTROL_MACHINE)
+    code, found = site.ask()
+    assert (code, found["slurmdbd"][0]) == (0, "ok")
+    assert found["complaints"] == (
+        "warning",
+        "error: Ignoring ControlMachine since SlurmctldHost is set. (sacct, scontrol, sdiag, sacctmgr)",
+        "mend slurm.conf: answers are taken all the same",
+    )
+    assert {check for check, (mark, _, _) in found.items() if mark != "ok"} == {"complaints"}
+
+
+def test_a_scontrol_that_expands_no_list(site: Site) -> None:
+    site.cluster.add_fault("scontrol", "cut", count=None, match="hostnames", bytes=3)
+    code, found = site.ask()
+    why = "1 lists came back as 0 parts and a rest (exit status 0)"
+    assert (code, found["node lists"]) == (
+        0,
+        (
+            "warning",
+            f"{why}: node lists are expanded by ClusterShell instead",
+            "see why: scontrol show hostnames 'n[1-2]'",
+        ),
+    )
+
+
+def test_with_a_token_the_rights_that_count_are_those_of_the_user_it_names(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.cluster.set_private_data("jobs")
+    site.cluster.add_user("watch", 4711, admin_level="None")
+    monkeypatch.setenv("SLURM_JWT", token({"sun": "watch", "exp": time.time() + 2 * 86_400}))
+    code, found = site.ask()
+    assert (code, found["privileges"]) == (
+        1,
+        (
+            "failed",
+            "PrivateData has jobs: sacct shows watch none, and does not say so",
+            "sacctmgr add user watch account=root adminlevel=Operator",
+        ),
+    )
+    assert found["token"][0] == "ok"
+    assert found["token"][1].startswith("the rights are those of watch, see SLURM_JWT; it expires in ")
+    # The other way round: whoever runs the process, root's token sees everything.
+    monkeypatch.setenv("SLURM_JWT", token({"sun": "root"}))
+    with ordinary_user(monkeypatch):
+        code, found = site.ask()
+    assert (code, found["privileges"][:2]) == (0, ("ok", "PrivateData has jobs, and root sees them all"))
+    assert found["token"][1] == "the rights are those of root, see SLURM_JWT; it does not expire"
+
+
+def test_a_token_that_expired_soon_will_or_names_nobody(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.cluster.set_private_data("jobs")
+    monkeypatch.setenv("SLURM_JWT", token({"sun": "root", "exp": time.time() - 90}))
+    code, found = site.ask()
+    assert (code, found["token"][0]) == (1, "failed")
+    assert re.fullmatch("that of root expired 1m3[0-9]s ago", found["token"][1])
+    assert found["token"][2] == "get another: scontrol token username=root lifespan=SECONDS"
+    monkeypatch.setenv("SLURM_JWT", token({"sun": "root", "exp": time.time() + 3600}))
+    code, found = site.ask()
+    assert (code, found["token"][0]) == (0, "warning")
+    monkeypatch.setenv("SLURM_JWT", token({"usr": "root"}))
+    code, found = site.ask()
+    assert found["token"][:2] == (
+        "warning",
+        "SLURM_JWT holds no token that names a user (sun): whose rights count is not known",
+    )
+    assert found["privileges"][:2] == (
+        "warning",
+        "PrivateData has jobs; whether the token's user sees them is not known",
+    )
+    monkeypatch.setenv("SLURM_JWT", "")
+    assert "token" not in site.ask()[1]
+
+
+def test_a_slurmdbd_that_does_not_tell_private_data_is_believed_of_an_operator_only(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.cluster.set_version("26.05.5")
+    code, found = site.ask()
+    private = "slurmdbd does not tell whether PrivateData has jobs"
+    assert (code, found["privileges"][:2]) == (0, ("ok", f"{private}, and {OWN_NAME} sees them all"))
+    nobody = pwd.getpwuid(65534).pw_name
+    with ordinary_user(monkeypatch):
+        code, found = site.ask()
+    assert (code, found["privileges"]) == (
+        0,
+        (
+            "warning",
+            f"{private}; whether {nobody} sees them is not known",
+            f"sacctmgr add user {nobody} account=root adminlevel=Operator",
+        ),
+    )
 
 
 def test_limits_against_the_configuration(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

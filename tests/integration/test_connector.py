@@ -9,7 +9,7 @@ from typing import Unpack
 
 import pytest
 
-from slurmwatchd.connector import Slurm, jobs_running_between
+from slurmwatchd.connector import Slurm, UnprovedAnswerWarning, jobs_running_between
 from slurmwatchd.errors import SacctError, SacctOutputError
 from slurmwatchd.simslurm import SimCluster, install_commands
 from slurmwatchd.simslurm.rows import JobColumns
@@ -120,11 +120,15 @@ def test_what_was_cancelled_before_it_started_never_ran(slurm: SimCluster, tmp_p
 def test_what_sacct_cannot_answer_is_an_error_or_a_warning_where_that_was_asked_for(slurm: SimCluster) -> None:
     with pytest.raises(SacctError, match="Bad job/step specified: nosuch"):
         Slurm("nosuch")
+    with pytest.warns(UnprovedAnswerWarning):
+        unknown = Slurm(1)
     with pytest.raises(SacctError, match="Invalid field requested"):
-        Slurm(1).load_keys("nosuchfield")
+        unknown.load_keys("nosuchfield")
     with pytest.warns(UserWarning, match="Bad job/step"):
         assert Slurm("nosuch", silent_errors=True) == {}
-    assert Slurm(424242) == {}
+    # Nor does an empty answer prove that there is nothing: a query that failed inside slurmdbd looks the same.
+    with pytest.warns(UnprovedAnswerWarning, match="shows no job for -D --jobs=424242"):
+        assert Slurm(424242) == {}
 
 
 @pytest.mark.parametrize("option", ["--version", "-V", "1 --delimiter=x"])
@@ -140,7 +144,9 @@ def test_an_answer_that_is_cut_off_is_no_answer(slurm: SimCluster, tmp_path: Pat
     )
     with pytest.raises(SacctOutputError, match="no header"):
         Slurm(7)
-    script.write_text("#!/bin/sh\necho 'JobIDRaw|Start|End|NodeList'; echo 'sacct: error: lost' >&2\n")
+    script.write_text(
+        "#!/bin/sh\n[ $1 = -V ] && exit\necho 'JobIDRaw|Start|End|NodeList'; echo 'sacct: error: lost' >&2\n"
+    )
     with pytest.raises(SacctError, match="sacct: error: lost"):
         Slurm(7)
 

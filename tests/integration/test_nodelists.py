@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurmwatchd import nodelists
-from slurmwatchd.process import Completed, Spool, TimedOutError
+from slurmwatchd.process import Completed, Spool, SystemProcessRunner, TimedOutError
 from tests.integration.rig import Rig
 from tests.sim_truth import differences
 
@@ -18,7 +18,7 @@ INVALID = "r[1-2]c[1-2]-ib0"
 def _asked(rig: Rig) -> Counter[str]:
     """How often each list was handed to scontrol."""
     calls = [call.argv[2] for call in rig.cluster.calls("scontrol") if call.argv[:2] == ("show", "hostnames")]
-    return Counter(text for argument in calls for text in argument.removesuffix(",=").split(",=,"))
+    return Counter(text for argument in calls for text in argument[2:-2].split(",=,"))
 
 
 async def test_scontrol_is_asked_once_for_each_list_also_after_restarts_and_rereads(tmp_path: Path) -> None:
@@ -93,6 +93,48 @@ async def test_scontrol_that_fails_holds_nothing_up_and_clustershell_takes_its_p
         rig.ended(5, nodelist="n[08-10]", nodes_alloc=3)
         await rig.once()
         assert rig.records()[0]["nodes"] == ["n08", "n09", "n10"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wish", "failures"),
+    [
+        ("stderr_exit0", {"stderr": "scontrol: error: something"}, 0),
+        ("exit", {"code": 0, "stderr": "scontrol: error: something"}, 1),
+        ("cut", {}, 1),
+        ("cut", {"records": 3}, 1),
+    ],
+)
+async def test_an_answer_is_judged_by_itself_and_forty_lists_are_one_process_whatever_is_on_stderr(
+    tmp_path: Path, kind: str, wish: dict[str, str | int], failures: int
+) -> None:
+    with Rig(tmp_path) as rig:
+        rig.cluster.add_fault("scontrol", kind, count=None, match="hostnames", **wish)  # type: ignore[arg-type]
+        with rig.cluster.batch():
+            for number in range(40):
+                rig.ended(5, nodelist=f"n[{number + 100}-{number + 101}]", nodes_alloc=2)
+        async with rig.daemon() as daemon:
+            await daemon.once()
+            sample = daemon.metrics.registry.get_sample_value
+            assert sample("slurmwatchd_scontrol_failures_total", {"slurm_cluster": "sim"}) == failures
+            assert sample("slurmwatchd_nodelist_failures_total", {"slurm_cluster": "sim"}) == 0
+        assert [len(record["nodes"]) for record in rig.records()] == [2] * 40
+        assert len([call for call in rig.cluster.calls("scontrol") if "hostnames" in call.argv]) == 1
+
+
+async def test_number_of_nodes_that_slurm_tells_catches_a_list_that_scontrol_expands_wrong(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        script = tmp_path / "bin" / "scontrol"
+        script.rename(tmp_path / "bin" / "scontrol-simulated")
+        script.write_text(f'#!/bin/sh\n{script}-simulated "$@" | grep -vx n2\n')
+        script.chmod(0o755)
+        rig.ended(5, nodelist="n[1-3]", nodes_alloc=3)
+        rig.ended(5, nodelist="m[1-2]", nodes_alloc=2)
+        async with rig.daemon(SystemProcessRunner()) as daemon:
+            await daemon.once()
+            sample = daemon.metrics.registry.get_sample_value
+            assert sample("slurmwatchd_scontrol_failures_total", {"slurm_cluster": "sim"}) == 1
+            assert sample("slurmwatchd_nodelist_mismatches_total", {"slurm_cluster": "sim"}) == 0
+        assert [record["nodes"] for record in rig.records()] == [["n1", "n2", "n3"], ["m1", "m2"]]
 
 
 async def test_scontrol_that_is_not_there_is_done_without(tmp_path: Path) -> None:

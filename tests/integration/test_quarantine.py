@@ -1,6 +1,6 @@
 """Rows read again by today's program: what can be keyed becomes an attempt once, the rest stays with a reason."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import connect
@@ -82,12 +82,12 @@ class PruningExpander(Expander):
         self._database = database
         self.pruned: list[bool] = []
 
-    async def expand(self, nodelists: Iterable[str]) -> Expanded:
+    async def expand(self, nodelists: Iterable[str], counts: Mapping[str, int | None] | None = None) -> Expanded:
         with anyio.move_on_after(0.05) as scope:
             async with self._database.using_lists.exclusive():
                 pass
         self.pruned.append(not scope.cancelled_caught)
-        return await super().expand(nodelists)
+        return await super().expand(nodelists, counts or {})
 
 
 class Nobody:

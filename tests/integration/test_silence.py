@@ -8,6 +8,7 @@ from slurmwatchd.daemon import Daemon
 from slurmwatchd.errors import SilenceError
 from tests.integration.rig import START, Rig
 from tests.sim_truth import differences
+from tests.tokens import token
 
 QUIET = {"since": "5m", "overlap": "1m", "reread": [], "open_set": "0s"}
 STRANGER = 4711
@@ -194,3 +195,36 @@ async def test_silence_that_a_restart_meets_is_not_believed_either(tmp_path: Pat
             await rig.once()
         assert rig.watermark() == 0
         assert rig.now == START + 600
+
+
+@pytest.mark.parametrize(("private", "reason"), [(("jobs",), "privileges"), ((), "")])
+async def test_with_a_token_the_rights_are_those_of_its_user_not_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: tuple[str, ...], reason: str
+) -> None:
+    monkeypatch.setenv("SLURM_JWT", token({"sun": "watch"}))
+    monkeypatch.setattr("slurmwatchd.sources.sacctmgr.process_user", lambda: "root")
+    with Rig(tmp_path, poll=QUIET) as rig:
+        rig.cluster.add_user("watch", STRANGER, admin_level="None")
+        rig.cluster.set_private_data(*private)
+        rig.ended(20)
+        async with rig.daemon() as daemon:
+            assert await look(rig, daemon, 0) == reason
+            assert len(rig.ask_store("SELECT * FROM jobs")) == int(not reason)
+        assert suspected(daemon) == ({reason} if reason else set())
+
+
+async def test_a_token_of_root_sees_all_whoever_runs_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JWT", token({"sun": "root"}))
+    monkeypatch.setattr("slurmwatchd.sources.sacctmgr.process_user", lambda: "watch")
+    with Rig(tmp_path, poll=QUIET) as rig:
+        rig.cluster.add_user("watch", STRANGER, admin_level="None")
+        rig.cluster.set_private_data("jobs")
+        rig.cluster.set_caller(STRANGER)
+        async with rig.daemon() as daemon:
+            # An empty answer has the user's standing looked at.
+            assert await look(rig, daemon, 0) == ""
+            rig.ended(5, job_name="seen")
+            assert await look(rig, daemon, 30) == ""
+        assert rig.ask_store("SELECT count(*) FROM jobs") == [(1,)]

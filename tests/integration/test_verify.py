@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
-from slurmwatchd.errors import SacctError, VerifyError
+from slurmwatchd.errors import SacctError, SilenceError, VerifyError
 from slurmwatchd.onlooker import Onlooker, onlooker
 from slurmwatchd.sinks.jsonl import JsonlOptions
+from slurmwatchd.store.lookups import Known
+from slurmwatchd.verify import deleted
 from slurmwatchd.verify.accounting import Comparison, Difference, Tally
 from slurmwatchd.verify.lines import Files, Finding, Read
 from slurmwatchd.verify.scope import scope_of
+from slurmwatchd.windows import Ledger, Policy
 from tests.integration.rig import START, WINDOW, Rig
 
 DAY = 86400
@@ -43,12 +46,14 @@ async def accounting(rig: Rig, *, slice_seconds: int = 3600, overlap: int = 0) -
     async with looking(rig) as view:
         comparison = Comparison(view.reader, rig.clock)
         await comparison.begin()
-        scope = scope_of(await view.ledger("sim"), rig.now - DAY, rig.now, overlap=overlap, old=0)
+        ledger = await view.ledger("sim")
+        scope = scope_of(ledger, rig.now - DAY, rig.now, overlap=overlap, old=0)
         tally = await comparison.compare(
             "sim",
             view.sacct["sim"],
             scope.compared,
-            slice_seconds=slice_seconds,
+            ledger=ledger or Ledger(rig.now - DAY),
+            policy=Policy(interval=30, overlap=overlap, slice_seconds=slice_seconds),
             timeout_seconds=1,
             seen=lambda _window, _tally: None,
         )
@@ -305,3 +310,44 @@ async def test_a_sink_that_was_never_delivered_to_is_an_error_and_not_a_proof(tm
         change_store(rig, "DELETE FROM cursors WHERE sink = 'jobs'")
         with pytest.raises(VerifyError, match="sink jobs: nothing was ever delivered to it"):
             await files(rig)
+
+
+async def test_what_was_deleted_is_accepted_once_somebody_says_so_and_the_daemon_goes_on(tmp_path: Path) -> None:
+    with Rig(tmp_path, poll={"since": "5m", "overlap": "1m", "reread": [], "open_set": "0s"}) as rig:
+        lost = [rig.ended(20 + number) for number in range(3)]
+        await rig.once()
+        for key in lost:
+            rig.cluster.delete_job(key)
+        rig.move(300)
+        with pytest.raises(SilenceError, match="verify --accept-deleted"):
+            await rig.once()
+        async with looking(rig) as view:
+            comparison = Comparison(view.reader, rig.clock)
+            await comparison.begin()
+            ledger = await view.ledger("sim")
+            assert ledger is not None
+            await comparison.compare(
+                "sim",
+                view.sacct["sim"],
+                [(START - 300, START)],
+                ledger=ledger,
+                policy=Policy(interval=30, overlap=0, slice_seconds=3600),
+                timeout_seconds=1,
+                seen=lambda _window, _tally: None,
+                held=False,
+            )
+            attempts = await comparison.not_in_sacct("sim")
+            assert [attempt.job_id for attempt in attempts] == ["1", "2", "3"]
+            assert await deleted.accept(rig.store, view.sacct["sim"], attempts, now=rig.now) == 3
+        await rig.once()
+        assert rig.watermark() == 300
+
+
+async def test_what_answers_to_its_number_is_not_accepted_as_deleted(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        rig.ended(20)
+        await rig.once()
+        async with looking(rig) as view:
+            known = [Known(1, START - 110, "1", START - 20, 1)]
+            assert await deleted.accept(rig.store, view.sacct["sim"], known, now=rig.now) == 0
+        assert rig.ask_store("SELECT count(*) FROM gone") == [(0,)]

@@ -47,6 +47,13 @@ SABOTAGES = {
         "if done.complained:",
         ("exit", {"code": 94, "records": 0, "stderr": ""}),
     ),
+    "anchor": Sabotage(
+        "an answer without what is known is taken for a quiet hour",
+        "suspicion.py",
+        "        if not answer.proves_itself:\n",
+        "        if False:\n",
+        ("header_only", {}),
+    ),
     "framing": Sabotage(
         "an answer that ends inside a row is believed",
         "sources/framing.py",
@@ -93,12 +100,12 @@ SABOTAGES = {
     "ledger": Sabotage(
         "the ledger remembers what was asked, whether it was answered or not",
         "pipeline.py",
-        "                    fetched = await self._fetcher.fetch(window, ledger, rules)\n",
+        "                    fetched = await self._fetcher.fetch(window, ledger, rules, pending=pending)\n",
         "                    await self._parts.database.write(lambda connection: ledger_store.save(connection,"
         " ledger_store.Completed(cluster=self.cluster, window=window, read_at=int(now),"
         " ledger=ledger.read(window.start, window.end, int(now)), rows=0, new=0, revised=0, rejected=0,"
         " seconds=0.0)))\n"
-        "                    fetched = await self._fetcher.fetch(window, ledger, rules)\n",
+        "                    fetched = await self._fetcher.fetch(window, ledger, rules, pending=pending)\n",
     ),
     "residue": Sabotage(
         "after a crash, lines are written without a look at what stands in the file",

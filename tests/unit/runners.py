@@ -15,19 +15,34 @@ def done(stdout: bytes = b"", *, stderr: str = "", returncode: int = 0) -> Compl
         returncode=returncode,
         stdout=stdout,
         stderr=stderr,
-        complained="error:" in stderr or "fatal:" in stderr,
+        complaints=tuple(line for line in stderr.splitlines() if "error:" in line or "fatal:" in line),
         seconds=0.25,
     )
 
 
+VERSION = done(b"slurm 22.05.8\n")
+
+
 class FakeRunner:
-    """Answers each command by a function of its arguments; an error in place of an answer is raised."""
+    """Answers each command by a function of its arguments; an error in place of an answer is raised.
+
+    Attributes:
+        calls: The arguments of each call.
+        version: What answers to `-V`, which is no call then; None leaves it to the function.
+        versions: How often that was asked.
+    """
 
     def __init__(
-        self, answer: Callable[[Sequence[str]], Completed | SlurmwatchError], *, chunk_bytes: int = 7
+        self,
+        answer: Callable[[Sequence[str]], Completed | SlurmwatchError],
+        *,
+        chunk_bytes: int = 7,
+        version: Completed | SlurmwatchError | None = VERSION,
     ) -> None:
         self._answer = answer
         self._chunk_bytes = chunk_bytes
+        self.version = version
+        self.versions = 0
         self.calls: list[tuple[str, ...]] = []
         self.timeouts: list[float] = []
 
@@ -40,6 +55,11 @@ class FakeRunner:
         spool: Spool | None = None,
     ) -> Completed:
         assert env["TZ"] == "UTC"
+        if list(argv[1:]) == ["-V"] and self.version is not None:
+            self.versions += 1
+            if isinstance(self.version, SlurmwatchError):
+                raise self.version
+            return self.version
         self.calls.append(tuple(argv[1:]))
         self.timeouts.append(timeout_seconds)
         result = self._answer(argv[1:])

@@ -7,12 +7,14 @@ import pytest
 
 from slurmwatchd.errors import SacctError, SacctOutputError, SlurmwatchError
 from slurmwatchd.process import Completed
+from slurmwatchd.sources.fields import Layout
 from slurmwatchd.sources.layouts import Layouts
 from slurmwatchd.sources.sacct import Sacct
 from tests.unit.runners import FakeRunner, commands, done
+from tests.unit.sacct_rows import FIELDS_22_05
 
-OLD = ["Cluster", "JobIDRaw", "Submit", "JobID", "State", "Reserved"]
-NEW = ["Cluster", "JobIDRaw", "Submit", "JobID", "State", "Planned", "SLUID"]
+OLD = list(FIELDS_22_05)
+NEW = [*(name for name in OLD if name != "Reserved"), "Planned", "SLUID"]
 DOWN = done(stderr="sacct: error: Problem talking to the database: Connection refused\n", returncode=1)
 
 
@@ -36,7 +38,7 @@ class Installed:
         self.version = "slurm 22.05.8"
         self.names = OLD
         self.down = False
-        self.runner = FakeRunner(self._answer)
+        self.runner = FakeRunner(self._answer, version=None)
         self.sacct = Sacct(commands(self.runner, folder), timeout_seconds=300, spool_dir=folder)
 
     def _answer(self, arguments: Sequence[str]) -> Completed | SlurmwatchError:
@@ -56,7 +58,7 @@ def installed(tmp_path: Path) -> Installed:
 async def test_the_first_call_asks_for_version_and_fields(installed: Installed) -> None:
     layouts = Layouts(installed.sacct, Memory())
     layout = await layouts.current(check=True)
-    assert layout.fields == tuple(OLD)
+    assert layout.fields == Layout(OLD).fields
     assert layouts.version == "slurm 22.05.8"
     assert installed.asked() == ["-V", "--helpformat"]
 
@@ -73,7 +75,7 @@ async def test_another_version_is_asked_for_its_own_fields(installed: Installed)
     layouts = Layouts(installed.sacct, Memory())
     await layouts.current(check=True)
     installed.version, installed.names = "slurm 24.11.5", NEW
-    assert (await layouts.current(check=False)).fields == tuple(OLD)
+    assert (await layouts.current(check=False)).fields == Layout(OLD).fields
     layout = await layouts.current(check=True)
     assert set(layout.fields) == set(NEW)
     assert layouts.version == "slurm 24.11.5"
@@ -85,7 +87,7 @@ async def test_a_daemon_that_starts_while_slurmdbd_is_down_still_knows_what_to_a
     memory = Memory()
     await Layouts(installed.sacct, memory).current(check=True)
     installed.down = True
-    assert (await Layouts(installed.sacct, memory).current(check=True)).fields == tuple(OLD)
+    assert (await Layouts(installed.sacct, memory).current(check=True)).fields == Layout(OLD).fields
 
 
 async def test_a_version_never_met_cannot_be_learnt_while_slurmdbd_is_down(installed: Installed) -> None:
@@ -94,7 +96,7 @@ async def test_a_version_never_met_cannot_be_learnt_while_slurmdbd_is_down(insta
     with pytest.raises(SacctError, match="Connection refused"):
         await layouts.current(check=True)
     installed.down = False
-    assert (await layouts.current(check=False)).fields == tuple(OLD)
+    assert (await layouts.current(check=False)).fields == Layout(OLD).fields
 
 
 @pytest.mark.parametrize(
@@ -134,11 +136,17 @@ async def test_a_doubted_layout_is_not_taken_from_memory_until_sacct_has_answere
     assert set((await layouts.current(check=False)).fields) == set(NEW)
 
 
-async def test_a_sacct_that_prints_no_keys_is_refused_by_name_and_version(installed: Installed) -> None:
-    installed.names = ["JobID", "State"]
+@pytest.mark.parametrize("names", [["JobID", "State"], OLD[:-1], OLD[1:]])
+async def test_a_list_that_is_not_whole_is_refused_and_not_kept(installed: Installed, names: list[str]) -> None:
+    installed.names = names
     memory = Memory()
-    with pytest.raises(
-        SacctOutputError, match=r"this sacct does not print Cluster, JobIDRaw, Submit \(slurm 22.05.8\)"
-    ):
+    with pytest.raises(SacctOutputError, match=r"left out .* fields that every release has: "):
         await Layouts(installed.sacct, memory).current(check=True)
     assert memory.kept == {}
+
+
+async def test_half_a_list_that_was_kept_is_asked_for_again(installed: Installed) -> None:
+    memory = Memory()
+    memory.kept["sacct fields: slurm 22.05.8"] = '["Cluster", "JobIDRaw", "Submit", "JobID", "State"]'
+    assert (await Layouts(installed.sacct, memory).current(check=True)).fields == Layout(OLD).fields
+    assert installed.asked() == ["-V", "--helpformat"]

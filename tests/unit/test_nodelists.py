@@ -154,3 +154,24 @@ async def test_another_error_is_not_hidden() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await Expander(FakeScontrol(error=ZeroDivisionError("a bug"))).expand(["n[1-2]"])
     assert isinstance(caught.value.exceptions[0], ZeroDivisionError)
+
+
+async def test_wrong_number_of_nodes_has_clustershell_read_the_list_which_is_taken_where_it_counts_right() -> None:
+    scontrol = FakeScontrol({"n[1-3]": ("n1", "n2"), "m[1-2]": ("m1", "m2"), "k[1-2]": ("k1", "k2")}, size=3)
+    # The job on k[1-2] shrank: its list has more nodes than it had at its end, whoever counts.
+    counts = {"n[1-3]": 3, "m[1-2]": 2, "k[1-2]": 1}
+    expanded = await Expander(scontrol).expand(list(counts), counts)
+    assert expanded.nodes == {"n[1-3]": ("n1", "n2", "n3"), "m[1-2]": ("m1", "m2"), "k[1-2]": ("k1", "k2")}
+    assert (expanded.failed, expanded.fallbacks) == ({}, 1)
+
+
+@pytest.mark.parametrize("counts", [{}, {"n[1-3]": None}])
+async def test_without_a_number_scontrols_word_stands(counts: dict[str, int | None]) -> None:
+    expanded = await Expander(FakeScontrol({"n[1-3]": ("n1", "n2")})).expand(["n[1-3]"], counts)
+    assert (expanded.nodes, expanded.fallbacks) == ({"n[1-3]": ("n1", "n2")}, 0)
+
+
+async def test_what_scontrol_refuses_is_not_expanded_though_clustershell_would_count_right() -> None:
+    error = NodelistError("n[1-2]-ib0", "Invalid hostlist: n[1-2]-ib0")
+    expanded = await Expander(FakeScontrol({"n[1-2]-ib0": error})).expand(["n[1-2]-ib0"], {"n[1-2]-ib0": 2})
+    assert (expanded.nodes, expanded.failed) == ({}, {"n[1-2]-ib0": error})

@@ -15,6 +15,7 @@ import pytest
 from slurmwatchd.errors import CommandError, SlurmNotFoundError
 from slurmwatchd.process import (
     STDERR_BYTES,
+    UNKEPT,
     Completed,
     StderrTail,
     SystemProcessRunner,
@@ -262,8 +263,27 @@ def test_a_complaint_cut_in_two_pieces_is_heard() -> None:
     tail = StderrTail()
     for piece in (b"x" * 100_000, b"sacct: err", b"or: half", b"y" * 100_000):
         tail.take(piece)
-    assert tail.complained
+    assert len(tail.complaints) == 1
     assert tail.kept == b"y" * STDERR_BYTES
+
+
+async def test_complaints_are_whole_lines_each_once_also_those_that_are_no_longer_kept() -> None:
+    complaining = "for n in 1 2 3 1; do echo 'sacct: error: node '$n' is odd'; done; echo 'loading modules'"
+    ran = await shell(
+        f"({complaining}; head -c 100000 /dev/zero | tr '\\0' '\\n'; printf 'sacct: fatal: end') >&2"
+    )
+    assert ran.complaints == (
+        *(f"sacct: error: node {number} is odd" for number in (1, 2, 3)),
+        "sacct: fatal: end",
+    )
+
+
+def test_complaints_that_are_more_than_is_kept_are_said_to_be() -> None:
+    tail = StderrTail()
+    for number in range(20_000):
+        tail.take(b"sacct: error: node n%05d has CPUs that are not sockets times cores times threads\n" % number)
+    assert 10_000 < len(tail.complaints) < 20_000
+    assert tail.complaints[-1] == UNKEPT
 
 
 async def test_stderr_that_is_no_text_is_shown_anyway() -> None:

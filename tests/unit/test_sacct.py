@@ -156,7 +156,7 @@ async def test_every_call_has_a_delimiter_of_its_own(tmp_path: Path) -> None:
 
 async def test_the_timeout_is_the_configured_one_for_windows_and_a_short_one_for_questions(tmp_path: Path) -> None:
     runner = FakeRunner(
-        lambda arguments: done(b"slurm 22.05.8\n") if arguments[0] == "-V" else prints()(arguments)
+        lambda arguments: done(b"slurm 22.05.8\n") if arguments[0] == "-V" else prints()(arguments), version=None
     )
     sacct = Sacct(commands(runner, tmp_path), timeout_seconds=300, spool_dir=tmp_path)
     assert await sacct.version() == "slurm 22.05.8"
@@ -295,14 +295,25 @@ async def test_an_answer_of_a_real_child_is_read_to_its_end(tmp_path: Path) -> N
 
 
 async def test_the_fields_are_those_that_helpformat_lists(tmp_path: Path) -> None:
-    columns = b"Account             AdminComment        AllocCPUS           \nAllocTRES           AssocID  \n"
-    sacct = source(lambda _: done(columns), tmp_path)
-    assert await sacct.available_fields() == ["Account", "AdminComment", "AllocCPUS", "AllocTRES", "AssocID"]
+    names = [*FIELDS_22_05, "SomethingNew"]
+    lines = [" ".join(f"{name:<19}" for name in names[place : place + 4]) for place in range(0, len(names), 4)]
+    sacct = source(lambda _: done(("\n".join(lines) + "\n").encode()), tmp_path)
+    assert await sacct.available_fields() == names
 
 
-async def test_a_helpformat_that_lists_nothing_is_no_answer(tmp_path: Path) -> None:
-    with pytest.raises(SacctOutputError, match="--helpformat printed nothing"):
-        await source(lambda _: done(b" \n"), tmp_path).available_fields()
+@pytest.mark.parametrize(
+    ("fields", "count", "shown"),
+    [
+        ((), 38, "Account, AdminComment, AllocTRES, Cluster, Comment"),
+        (tuple(name for name in FIELDS_22_05 if name not in {"WorkDir", "WCKey"}), 2, "WCKey, WorkDir"),
+    ],
+)
+async def test_a_helpformat_that_is_not_whole_is_no_answer(
+    fields: tuple[str, ...], count: int, shown: str, tmp_path: Path
+) -> None:
+    sacct = source(lambda _: done(" ".join(fields).encode()), tmp_path)
+    with pytest.raises(SacctOutputError, match=f"left out {count} fields that every release has: {shown}$"):
+        await sacct.available_fields()
 
 
 async def test_whether_slurmdbd_answers_is_asked_with_a_window_in_which_nothing_ended(tmp_path: Path) -> None:
@@ -330,7 +341,7 @@ async def test_calls_wait_for_each_other(tmp_path: Path) -> None:
             return await super().run(*arguments, **options)
 
     spent: list[float] = []
-    runner = Slow(lambda _: done(b"slurm 22.05.8\n"))
+    runner = Slow(lambda _: done(b"slurm 22.05.8\n"), version=None)
     sacct = Sacct(commands(runner, tmp_path), timeout_seconds=300, spool_dir=tmp_path, spent=spent.append)
     async with anyio.create_task_group() as group:
         for _ in range(3):
@@ -342,7 +353,7 @@ async def test_calls_wait_for_each_other(tmp_path: Path) -> None:
 
 async def test_time_of_a_call_that_fails_is_spent_all_the_same(tmp_path: Path) -> None:
     spent: list[float] = []
-    runner = FakeRunner(lambda _: done(stderr="sacct: error: no\n", returncode=1))
+    runner = FakeRunner(lambda _: done(stderr="sacct: error: no\n", returncode=1), version=None)
     sacct = Sacct(commands(runner, tmp_path), timeout_seconds=300, spool_dir=tmp_path, spent=spent.append)
     with pytest.raises(SacctError):
         await sacct.version()

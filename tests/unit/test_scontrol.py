@@ -1,6 +1,7 @@
 """Node lists through scontrol: many to a process, and a bad one costs only itself."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,14 +28,15 @@ def expansion(text: str) -> list[str]:
 def hostnames(arguments: Sequence[str]) -> Completed:
     """Answer as scontrol does: one invalid list empties the answer, with exit status 0."""
     assert list(arguments[:2]) == ["show", "hostnames"]
+    assert arguments[2].startswith("=,")
     assert arguments[2].endswith(",=")
-    lists = arguments[2].removesuffix(",=").split(",=,")
+    lists = arguments[2][2:-2].split(",=,")
     if INVALID in lists:
         return done(
             stderr="scontrol: error: _parse_single_range: Invalid range: `3-1'\n"
             f"Invalid hostlist: {arguments[2]}\n"
         )
-    return done("".join("\n".join(expansion(text)) + "\n=\n" for text in lists).encode())
+    return done(("=\n" + "".join("\n".join(expansion(text)) + "\n=\n" for text in lists)).encode())
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def answering(answer: Completed | SlurmwatchError, folder: Path) -> Scontrol:
 async def test_many_lists_are_expanded_by_one_process(scontrol: Scontrol, runner: FakeRunner) -> None:
     result = await scontrol.expand(["n[1-3]", "m1", "n[2-2]"])
     assert result == {"n[1-3]": ("n1", "n2", "n3"), "m1": ("m1",), "n[2-2]": ("n2",)}
-    assert runner.calls == [("show", "hostnames", "n[1-3],=,m1,=,n[2-2],=")]
+    assert runner.calls == [("show", "hostnames", "=,n[1-3],=,m1,=,n[2-2],=")]
 
 
 async def test_nothing_to_expand_starts_no_process(scontrol: Scontrol, runner: FakeRunner) -> None:
@@ -63,7 +65,7 @@ async def test_nothing_to_expand_starts_no_process(scontrol: Scontrol, runner: F
 
 
 async def test_order_and_repeats_are_kept(tmp_path: Path) -> None:
-    scontrol = answering(done(b"n1\nn2\nn3\nn2\n=\n"), tmp_path)
+    scontrol = answering(done(b"=\nn1\nn2\nn3\nn2\n=\n"), tmp_path)
     assert await scontrol.expand(["n[1-3],n2"]) == {"n[1-3],n2": ("n1", "n2", "n3", "n2")}
 
 
@@ -102,46 +104,54 @@ async def test_what_scontrol_would_take_for_something_else_never_reaches_it(
     result = await scontrol.expand([text, "n[1-2]"])
     assert isinstance(result[text], NodelistError)
     assert result["n[1-2]"] == ("n1", "n2")
-    assert runner.calls == [("show", "hostnames", "n[1-2],=")]
+    assert runner.calls == [("show", "hostnames", "=,n[1-2],=")]
 
 
-async def test_exit_0_with_a_message_on_stderr_is_a_refusal(tmp_path: Path) -> None:
-    scontrol = answering(done(b"n1\n=\n", stderr="scontrol: error: something\n"), tmp_path)
-    result = await scontrol.expand(["n[1-1]"])
-    assert isinstance(result["n[1-1]"], NodelistError)
+@pytest.mark.parametrize("stderr", ["scontrol: error: something\n", "loading modules\n"])
+async def test_a_message_beside_a_whole_answer_costs_no_list(stderr: str, tmp_path: Path) -> None:
+    runner = FakeRunner(
+        lambda arguments: replace(hostnames(arguments), stderr=stderr, complaints=(stderr.strip(),))
+    )
+    lists = [f"n[1-{number}]" for number in range(2, 42)]
+    result = await Scontrol(commands(runner, tmp_path)).expand(lists)
+    assert result["n[1-2]"] == ("n1", "n2")
+    assert result == {text: tuple(expansion(text)) for text in lists}
+    assert len(runner.calls) == 1
 
 
-async def test_an_empty_answer_is_a_refusal(tmp_path: Path) -> None:
-    result = await answering(done(b"\n"), tmp_path).expand([","])
-    assert isinstance(result[","], NodelistError)
+async def test_what_is_printed_before_the_first_separator_is_no_node(tmp_path: Path) -> None:
+    assert await answering(done(b"welcome\n=\nn1\n=\n"), tmp_path).expand(["n[1-1]"]) == {"n[1-1]": ("n1",)}
 
 
-async def test_another_number_of_parts_than_lists_is_a_refusal(tmp_path: Path) -> None:
-    result = await answering(done(b"n1\n=\nn2\n=\n"), tmp_path).expand(["n[1-1]"])
-    error = result["n[1-1]"]
-    assert isinstance(error, NodelistError)
-    assert error.reason == "1 lists came back as 2 parts"
+async def test_a_list_that_names_no_node_costs_only_itself(tmp_path: Path) -> None:
+    result = await answering(done(b"=\nn1\n=\n=\nn2\n=\n"), tmp_path).expand(["n[1-1]", ",", "n[2-2]"])
+    assert (result["n[1-1]"], result["n[2-2]"]) == (("n1",), ("n2",))
+    assert str(result[","]) == "node list ',': names no node"
 
 
-async def test_an_answer_that_was_cut_off_at_a_line_end_is_a_refusal(tmp_path: Path) -> None:
-    result = await answering(done(b"n1\nn2\n"), tmp_path).expand(["n[1-3]"])
-    error = result["n[1-3]"]
-    assert isinstance(error, NodelistError)
-    assert error.reason == "1 lists came back as 0 parts and a rest"
-
-
-async def test_an_answer_with_something_behind_its_end_is_a_refusal(tmp_path: Path) -> None:
-    result = await answering(done(b"n1\n=\nn2\n"), tmp_path).expand(["n[1-1]"])
-    assert isinstance(result["n[1-1]"], NodelistError)
-
-
-async def test_an_empty_part_is_a_refusal(tmp_path: Path) -> None:
-    result = await answering(done(b"=\n"), tmp_path).expand(["n[1-1]", "n[2-2]"])
-    assert all(isinstance(nodes, NodelistError) for nodes in result.values())
+@pytest.mark.parametrize(
+    ("stdout", "reason"),
+    [
+        (b"", "2 lists came back as 0 parts"),
+        (b"\n", "2 lists came back as 0 parts"),
+        (b"n1\nn2\n", "2 lists came back as 0 parts and a rest"),
+        (b"=\nn1\n=\n", "2 lists came back as 1 parts"),
+        (b"=\nn1\n=\nn2\n", "2 lists came back as 1 parts and a rest"),
+        (b"=\nn1\n=\nn2\n=\nn3\n", "2 lists came back as 2 parts and a rest"),
+        (b"=\nn1\n=\nn2\n=\nn3\n=\n", "2 lists came back as 3 parts"),
+    ],
+)
+async def test_an_answer_that_is_not_whole_tells_nothing_and_blames_no_list(
+    stdout: bytes, reason: str, tmp_path: Path
+) -> None:
+    runner = FakeRunner(lambda _: done(stdout, stderr="scontrol: error: something\n"))
+    with pytest.raises(ScontrolError, match=f"^{reason} .exit status 0.: scontrol: error: something$"):
+        await Scontrol(commands(runner, tmp_path)).expand(["n[1-1]", "n[2-2]"])
+    assert len(runner.calls) == 1
 
 
 async def test_a_strange_line_break_in_a_name_is_part_of_the_name(tmp_path: Path) -> None:
-    result = await answering(done(b"n1\x0b\x85x\nn2\n=\n"), tmp_path).expand(["n[1-2]"])
+    result = await answering(done(b"=\nn1\x0b\x85x\nn2\n=\n"), tmp_path).expand(["n[1-2]"])
     assert result == {"n[1-2]": ("n1\x0b\\x85x", "n2")}
 
 
@@ -205,6 +215,11 @@ async def test_nodes_are_compacted_through_scontrol(tmp_path: Path) -> None:
     runner = FakeRunner(lambda _: done(b"n[1-2,5]\n"))
     assert await Scontrol(commands(runner, tmp_path)).compact(["n1", "n2", "n5"]) == "n[1-2,5]"
     assert runner.calls == [("show", "hostlist", "n1,n2,n5")]
+
+
+async def test_a_message_beside_a_compact_list_costs_nothing(tmp_path: Path) -> None:
+    answer = done(b"n[1-2]\n", stderr="scontrol: error: something\nloading modules\n")
+    assert await answering(answer, tmp_path).compact(["n1", "n2"]) == "n[1-2]"
 
 
 async def test_nodes_that_scontrol_does_not_take_are_an_error(tmp_path: Path) -> None:
