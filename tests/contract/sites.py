@@ -19,6 +19,7 @@ from slurmwatchd.sources.sacct import Rows, Sacct
 from slurmwatchd.windows import Window
 from tests.contract import cast
 from tests.contract import life as lives
+from tests.real_slurm import untidy
 from tests.real_slurm.configuration import write_wrappers
 
 if TYPE_CHECKING:
@@ -270,7 +271,7 @@ class RealSite(Site):
     def complaining(self) -> Iterator[Path]:
         """See `Site.complaining`; the cluster's own slurm.conf stays as it is."""
         conf = self.real.conf.with_name("complaining.conf")
-        conf.write_text("ControlMachine=nowhere\n" + self.real.conf.read_text("utf-8"), "utf-8")
+        conf.write_text("ControlMachine=nowhere\n" + untidy.tidied(self.real.conf.read_text("utf-8")), "utf-8")
         folder = self.folder / "complaining"
         write_wrappers(folder, conf, self.real.root)
         try:

@@ -76,10 +76,16 @@ def lay_out(run: Path, files: dict[str, str], root: Root) -> None:
         os.chown(path, uid, gid)
 
 
-def write_wrappers(bin_dir: Path, conf: Path, root: Root, wanted: Release) -> None:
-    """Write a script a command, which runs it in its root with its own configuration."""
+def write_wrappers(bin_dir: Path, conf: Path, root: Root, says: str = "") -> None:
+    """Write a script a command, which runs it in its root with its own configuration.
+
+    Args:
+        bin_dir: Where to.
+        conf: slurm.conf.
+        root: Where Slurm's programs live.
+        says: What each writes to stderr first.
+    """
     bin_dir.mkdir(parents=True, exist_ok=True)
-    says = untidy.habits(wanted).wrapper
     before = f"echo {shlex.quote(says)} >&2\n" if says else ""
     for command in COMMANDS:
         argv = " ".join(root.argv(f"/usr/bin/{command}"))

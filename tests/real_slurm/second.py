@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.real_slurm import configuration
+from tests.real_slurm import configuration, untidy
 from tests.real_slurm.daemons import Daemon, find_jobs, wait_until
 from tests.real_slurm.ports import free_block
 
@@ -83,7 +83,7 @@ def _lay_out(first: RealCluster) -> RealCluster:
         name: (first.conf.parent / name).read_text(encoding="utf-8") for name in ("cgroup.conf", "gres.conf")
     }
     configuration.lay_out(run, {"slurm.conf": text, **others}, first.root)
-    configuration.write_wrappers(cluster.bin_dir, cluster.conf, first.root, first.release)
+    configuration.write_wrappers(cluster.bin_dir, cluster.conf, first.root, untidy.habits(first.release).wrapper)
     return cluster
 
 

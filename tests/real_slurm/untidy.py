@@ -7,6 +7,7 @@ of it is wrong enough to stop Slurm, and nothing of it may stop a daemon that wa
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,11 @@ def settings(release: Release) -> str:
     if found.cron:
         lines += "ScronParameters=enable\n"
     return lines.strip()
+
+
+def tidied(conf: str) -> str:
+    """Take out of a slurm.conf what commands complain of."""
+    return re.sub(r"(?m)^ControlMachine=.*\n", "", conf).replace(_NONSENSE, _TIDY)
 
 
 def gres(folder: Path) -> str:

@@ -24,8 +24,8 @@ BELOW_ZERO = 2**64 - 3
 LOADED = 1_690_000_000
 """Epoch seconds at which nothing else ends: there the loaded rows stand until they are as they should be."""
 
-CRON = "cron job"
-_CRONTAB = f"#SCRON --job-name='{CRON}'\n#SCRON --output=/dev/null\n#SCRON --chdir=/tmp\n* * * * * exit 3\n"
+CRON = "cron"
+_CRONTAB = f"#SCRON --job-name={CRON}\n#SCRON --output=/dev/null\n#SCRON --chdir=/tmp\n* * * * * exit 3\n"
 CRON_SECONDS = 150
 """A minute until it begins at the most, and what slurmctld takes."""
 
