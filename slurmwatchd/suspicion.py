@@ -219,6 +219,9 @@ class Suspicion:
         """
         if await self._anchors.oldest_since(0) is not None:
             await self._probe()
+        if await self._anchors.oldest_since(0) is not None:
+            # They are shown by themselves, and were not among everything that ever ended.
+            raise _silence(SILENT)
         following = await self._next_job_id()
         numbers = range(max(1, (following or 1) - LAST_IDS), following or 1)
         if not numbers:

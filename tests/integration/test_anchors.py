@@ -275,3 +275,20 @@ async def test_steps_of_an_attempt_that_was_deleted_hold_nobody_up(tmp_path: Pat
                 rig.move(1000)
                 await watcher.once()
         assert rig.ask_store("SELECT count(*) FROM usage_queue") == [(0,)]
+
+
+async def test_head_poll_after_a_night_down_is_not_believed_where_even_all_of_time_is_empty(tmp_path: Path) -> None:
+    with Rig(tmp_path, poll={**QUIET, "slice": "1h"}) as rig:
+        rig.ended(100, job_name="known")
+        await rig.once()
+        rig.move(9 * HOUR)
+        for number in range(9):
+            rig.ended(number * HOUR + 1800, job_name=f"{number} h ago")
+        # One row at a time is answered, which is what a probe asks for; the known one is a night away.
+        rig.cluster.set_statement_limit(windows=1)
+        assert await fails(rig) == "silent"
+        assert rig.watermark() == 0
+        rig.cluster.set_statement_limit()
+        assert await fails(rig) == ""
+        assert rig.watermark() == 9 * HOUR
+        assert len(rig.names()) == 10
