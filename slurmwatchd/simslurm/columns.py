@@ -147,7 +147,7 @@ def _text(session: Session) -> dict[str, Column]:
     def qos(job: Row, step: Row | None) -> bytes:
         if step is not None or session.lists_unavailable:
             return b""
-        return qos_names.get(job["id_qos"], b"Unknown")
+        return b"Unknown" if session.config.get("qos_gone") else qos_names.get(job["id_qos"], b"Unknown")
 
     def flags(job: Row, step: Row | None) -> bytes:
         if step is not None:

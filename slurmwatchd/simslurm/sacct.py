@@ -13,7 +13,7 @@ from .versions import DATE, STR, Field, fields_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import NoReturn
 
     from .query import Row
@@ -120,7 +120,7 @@ def _print_table(session: Session, options: Options, fields: list[Field]) -> Non
     selection = options.selection
     jobs = fetch_jobs(session, selection)
     if _is_cut(session, selection, len(jobs)):
-        return
+        jobs = []
     most = session.config.get("max_result_rows", "")
     if most and len(jobs) > int(most):
         session.fail_with_errno(RESULT_TOO_LARGE)
@@ -128,11 +128,20 @@ def _print_table(session: Session, options: Options, fields: list[Field]) -> Non
         for job in jobs:
             session.write_record(layout.line(job, None))
         return
-    for job, steps in attach_steps(session, selection, jobs):
+    for job, steps in _uncut(session, attach_steps(session, selection, jobs)):
         if job["shown"]:
             session.write_record(layout.line(job, None))
         for step in steps:
             session.write_record(layout.line(job, step))
+
+
+def _uncut(session: Session, answered: Iterable[tuple[Row, list[Row]]]) -> Iterable[tuple[Row, list[Row]]]:
+    """Empty an answer of which one job has too many steps: each job's are a statement of their own (measured)."""
+    most = session.config.get("cut_steps_over", "")
+    if not most:
+        return answered
+    whole = list(answered)
+    return [] if any(len(steps) > int(most) for _, steps in whole) else whole
 
 
 def _is_cut(session: Session, selection: Selection, rows: int) -> bool:
@@ -222,7 +231,7 @@ class _Layout:
 
 
 def _tres_names(session: Session) -> dict[int, tuple[str, str]] | None:
-    if session.lists_unavailable:
+    if session.lists_unavailable or session.config.get("tres_gone"):
         return None
     rows = session.db.execute("SELECT id, type, name FROM tres")
     return {tres_id: (kind.decode(), name.decode()) for tres_id, kind, name in rows}

@@ -31,7 +31,10 @@ DEFAULTS = {
     "cut_windows_over": "",
     "cut_lists_over": "",
     "cut_open_over": "",
+    "cut_steps_over": "",
     "cut_ended_between": "",
+    "tres_gone": "",
+    "qos_gone": "",
     "complaints": "",
     "now": "",
 }

@@ -27,6 +27,7 @@ class Troubles(Settings):
         windows: int | None = None,
         jobs: int | None = None,
         open_jobs: int | None = None,
+        steps: int | None = None,
         ended: tuple[int, int] | None = None,
     ) -> None:
         """Let MariaDB end long statements (`max_statement_time`): sacct's header, no rows, exit status 0, no word.
@@ -36,6 +37,7 @@ class Troubles(Settings):
         Args:
             windows: How many rows a window's answer (`-s`) may have and still come; 0 empties every one.
             jobs: How many ids `-j` may name and still be answered; None answers all of them in full.
+            steps: How many steps a job may have and still be shown: one that has more empties the whole answer.
             open_jobs: How many rows the list without `-s` and `-j` may have and still come; None is no limit.
             ended: Only windows that reach into these seconds, both included; None is every window.
         """
@@ -43,6 +45,7 @@ class Troubles(Settings):
             self._set("cut_windows_over", "" if windows is None else windows)
             self._set("cut_lists_over", "" if jobs is None else jobs)
             self._set("cut_open_over", "" if open_jobs is None else open_jobs)
+            self._set("cut_steps_over", "" if steps is None else steps)
             self._set("cut_ended_between", "" if ended is None else f"{ended[0]}-{ended[1]}")
 
     def set_complaints(self, *lines: str) -> None:
@@ -53,6 +56,16 @@ class Troubles(Settings):
                 Slurm prints, `starting sacct for you` one that a site's wrapper may.
         """
         self._set("complaints", "\n".join(lines))
+
+    def lose_names(self, *, tres: bool = False, qos: bool = False) -> None:
+        """Let slurmdbd fail to read its lists of names: the answer is whole, exit status 0, and nothing says so.
+
+        Args:
+            tres: Every column of TRES is blank.
+            qos: Every QOS is `Unknown`.
+        """
+        self._set("tres_gone", "1" if tres else "")
+        self._set("qos_gone", "1" if qos else "")
 
     def lose_rights(self, *, uid: int = WATCHER_UID, name: str = _WATCHER) -> None:
         """Let the commands be called by a user who may see own jobs only, and nothing says so.
