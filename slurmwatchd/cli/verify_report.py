@@ -1,6 +1,6 @@
 """What `verify` found, for programs and for people: those read times in their own zone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from slurmwatchd.cli.tables import Column, local_time
 from slurmwatchd.clock import rfc3339
 from slurmwatchd.printable import shown
 from slurmwatchd.verify.accounting import Difference, Tally, What
-from slurmwatchd.verify.lines import Finding
+from slurmwatchd.verify.lines import Fault, Finding
 from slurmwatchd.verify.scope import Scope, Span
 
 Report = dict[str, Any]
@@ -45,7 +45,10 @@ def _spans(spans: Sequence[Span]) -> list[Report]:
 def difference(found: Difference) -> Report:
     """Return a difference, its moments as text."""
     report = asdict(found)
-    for name in ("store", "sacct") if found.what in _MOMENTS else ():
+    moments = (
+        ("sacct",) if found.what is What.NONE_IN_SACCT else ("store", "sacct") if found.what in _MOMENTS else ()
+    )
+    for name in moments:
         report[name] = None if report[name] is None else rfc3339(report[name])
     report["submit"] = None if found.submit is None else rfc3339(found.submit)
     return report
@@ -55,6 +58,8 @@ def finding(found: Finding) -> Report:
     """Return what is wrong with a line or an event."""
     report = asdict(found)
     report["file"] = None if found.file is None else str(found.file)
+    for name in ("since", "until"):
+        report[name] = None if report[name] is None else rfc3339(report[name])
     return report
 
 
@@ -64,7 +69,8 @@ def write(report: Report) -> None:
         for cluster in accounting["clusters"]:
             _write_cluster(cluster)
         click.echo(f"store against sacct: {_plural(accounting['count'], 'difference')}")
-        _write_listed(accounting, map(_local, accounting["differences"]), "cluster,job_id,submit,what,store,sacct")
+        differences = _write_many(accounting["differences"], What.NONE_IN_SACCT, _none_shown)
+        _write_listed(accounting, map(_local, differences), "cluster,job_id,submit,what,store,sacct")
     for sink in report["sinks"]:
         click.echo(
             f"sink {shown(sink['sink'])}: {_plural(sink['events'], 'event')} must be there, "
@@ -73,7 +79,32 @@ def write(report: Report) -> None:
         )
         if sink["left_out"]:
             click.echo(f"  {_plural(len(sink['left_out']), 'older file')} left out")
-        _write_listed(sink, map(_placed, sink["differences"]), "what,id,seq,kind,job_id,where")
+        differences = _write_many(sink["differences"], Fault.STRETCH, _stretch_missing)
+        _write_listed(sink, map(_placed, differences), "what,id,seq,kind,job_id,where")
+
+
+def _write_many(rows: Sequence[Report], what: str, sentence: Callable[[Report], str]) -> list[Report]:
+    """Write each difference that stands for many in a line of its own; return the others."""
+    for row in rows:
+        if row["what"] == what:
+            click.echo(f"  {sentence(row)}")
+    return [row for row in rows if row["what"] != what]
+
+
+def _none_shown(row: Report) -> str:
+    return (
+        f"cluster {shown(row['cluster'])}: sacct shows none of the {row['store']} attempts that ended until "
+        f"{local_time(row['sacct'])}: slurmdbd's table was emptied, or is hidden from this user "
+        "(PrivateData: see `slurmwatchd check`)"
+    )
+
+
+def _stretch_missing(row: Report) -> str:
+    when = f"{local_time(row['since'])} to {local_time(row['until'])}"
+    return (
+        f"{row['events']} events in a row are in none of its files, seq {row['seq']} to {row['last_seq']}, "
+        f"first seen {when}: was the sink's path another one then, or was a file removed?"
+    )
 
 
 def _write_cluster(cluster: Report) -> None:
@@ -107,8 +138,10 @@ def _placed(row: Report) -> Report:
 
 
 def _write_listed(report: Report, rows: Iterable[Report], columns: str) -> None:
-    listed = tables.write_table(rows, [Column(name) for name in columns.split(",")]) if report["count"] else 0
-    if more := report["count"] - listed:
+    rows = list(rows)
+    if rows:
+        tables.write_table(rows, [Column(name) for name in columns.split(",")])
+    if more := report["count"] - len(report["differences"]):
         click.echo(f"and {more} more (--limit)")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from slurmwatchd.simslurm import JobKey
 from tests.acceptance.process import DaemonProcess
 from tests.integration import asked
 from tests.sim_truth import differences
@@ -73,6 +74,38 @@ def test_verify_exits_0_beside_the_service_and_1_with_the_name_of_what_was_taken
         assert [(d["job_id"], d["what"]) for d in found["accounting"]["differences"]] == [("4", "not in store")]
         assert [(d["id"], d["what"]) for d in found["sinks"][0]["differences"]] == [(gone["id"], "missing")]
         assert (found["accounting"]["count"], found["sinks"][0]["count"]) == (1, 1)
+
+
+def test_verify_names_what_is_missing_as_a_whole_in_one_line(tmp_path: Path) -> None:
+    with watching(tmp_path) as daemon:
+        for number in range(12):
+            daemon.ended(60 + 100 * number)
+        daemon.start_ready()
+        daemon.wait_until(lambda: len(daemon.records()) == 12, "twelve events")
+        daemon.wait_until(
+            lambda: ask(daemon, "SELECT seq FROM cursors WHERE sink = 'jobs'") == [(12,)], "the cursor"
+        )
+        assert daemon.stop() == 0
+        for job in daemon.cluster.jobs():
+            daemon.cluster.delete_job(JobKey(job["cluster"], job["id_job"], job["time_submit"]))
+        daemon.file.unlink()
+
+        bad = daemon.run("verify", "--sink", "jobs")
+        assert bad.returncode == 1
+        (emptied,) = [line for line in bad.stdout.splitlines() if "sacct shows none of the 12 attempts" in line]
+        assert "was emptied, or is hidden from this user" in emptied
+        (elsewhere,) = [line for line in bad.stdout.splitlines() if "12 events in a row are in none" in line]
+        assert "seq 1 to 12, first seen" in elsewhere
+        assert not [line for line in bad.stdout.splitlines() if line.startswith(("CLUSTER", "WHAT", "and "))]
+
+        found = json.loads(daemon.run("verify", "--sink", "jobs", "--json").stdout)
+        assert (found["accounting"]["count"], found["sinks"][0]["count"]) == (1, 1)
+        (difference,) = found["accounting"]["differences"]
+        assert (difference["what"], difference["store"]) == ("none in sacct", 12)
+        assert difference["sacct"].endswith("Z")
+        (stretch,) = found["sinks"][0]["differences"]
+        assert [stretch[name] for name in ("what", "seq", "last_seq", "events")] == ["stretch missing", 1, 12, 12]
+        assert stretch["since"].endswith("Z")
 
 
 def test_verify_says_what_it_cannot_prove_with_another_status_than_a_difference(tmp_path: Path) -> None:

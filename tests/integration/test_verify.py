@@ -13,6 +13,7 @@ import pytest
 
 from slurmwatchd.errors import SacctError, VerifyError
 from slurmwatchd.onlooker import Onlooker, onlooker
+from slurmwatchd.simslurm import JobKey
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.verify.accounting import Comparison, Difference, Tally
 from slurmwatchd.verify.lines import Files, Finding, Read
@@ -74,10 +75,10 @@ def change_store(rig: Rig, *statements: str) -> None:
             store.execute(sql)
 
 
-async def watched(rig: Rig, *, jobs: int = 5) -> None:
-    """Some jobs end, minutes apart, and are read."""
+async def watched(rig: Rig, *, jobs: int = 5, apart: int = 300) -> None:
+    """Some jobs end, some seconds apart, and are read."""
     for number in range(jobs):
-        rig.ended(600 + 300 * number, job_name=f"job {number}")
+        rig.ended(600 + apart * number, job_name=f"job {number}")
     await rig.once()
     rig.move(30)
     await rig.once()
@@ -125,6 +126,36 @@ async def test_an_end_that_differs_is_told_once_though_it_lies_in_two_slices(tmp
         change_store(rig, 'UPDATE jobs SET "end" = "end" - 600 WHERE job_id = \'1\'')
         verdict = await accounting(rig, slice_seconds=300)
         assert verdict.differences == [("1", "end", START - 1200, START - 600)]
+
+
+async def test_a_table_that_was_emptied_or_is_hidden_is_one_difference(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        await watched(rig, jobs=30, apart=60)
+        for job in rig.cluster.jobs():
+            rig.cluster.delete_job(JobKey(job["cluster"], job["id_job"], job["time_submit"]))
+        verdict = await accounting(rig)
+        assert verdict.differences == [("", "none in sacct", 30, START - 600)]
+        assert verdict.tally.rows == 0
+
+
+async def test_a_table_that_was_emptied_up_to_a_moment_is_one_difference_and_holes_in_it_are_many(
+    tmp_path: Path,
+) -> None:
+    with Rig(tmp_path) as rig:
+        await watched(rig, jobs=30, apart=60)
+        jobs = sorted(rig.cluster.jobs(), key=lambda job: int(job["time_end"]))
+        gone = [JobKey(job["cluster"], job["id_job"], job["time_submit"]) for job in jobs]
+        for key in gone[:9]:
+            rig.cluster.delete_job(key)
+        # Few are named one by one, so that each can be looked for.
+        assert {what for _, what, _, _ in (await accounting(rig)).differences} == {"not in sacct"}
+        assert len((await accounting(rig)).differences) == 9
+        rig.cluster.delete_job(gone[9])
+        assert (await accounting(rig)).differences == [("", "none in sacct", 10, START - 600 - 20 * 60)]
+        # One that is older and there: nothing was emptied, these are missing.
+        rig.cluster.delete_job(gone[11])
+        differences = (await accounting(rig)).differences
+        assert (len(differences), {what for _, what, _, _ in differences}) == (11, {"not in sacct"})
 
 
 async def test_a_row_younger_than_the_next_polls_overlap_is_no_difference(tmp_path: Path) -> None:
@@ -239,6 +270,37 @@ async def test_each_kind_of_fault_in_a_file_is_named_with_its_line_and_job(tmp_p
             ("twice", 3, 4, rig.ask_store("SELECT job_id FROM jobs WHERE seq = 3")[0][0], "jobs.jsonl"),
             ("unknown", 1, 6, None, "jobs.jsonl"),
         ]
+
+
+async def test_a_stretch_that_was_written_to_another_file_is_one_finding(tmp_path: Path) -> None:
+    """The sink's path was changed, and changed back."""
+    with Rig(tmp_path) as rig:
+        await watched(rig, jobs=5)
+        elsewhere = tmp_path / "elsewhere.jsonl"
+        rig.file.rename(tmp_path / "kept")
+        for number in range(12):
+            rig.ended(20, job_name=f"elsewhere {number}")
+        rig.move(30)
+        await rig.once()
+        rig.file.rename(elsewhere)
+        (tmp_path / "kept").rename(rig.file)
+        rig.ended(20, job_name="back")
+        rig.move(30)
+        await rig.once()
+        read, (found,) = await files(rig)
+        assert (read.events, read.lines) == (18, 6)
+        assert (str(found.what), found.seq, found.last_seq, found.events) == ("stretch missing", 6, 17, 12)
+        assert (found.since, found.until) == (START + 60, START + 60)
+        assert (found.id, found.file, found.job_id) == (None, None, None)
+        # Fewer are named one by one, as is what is missing elsewhere.
+        lines = rig.file.read_bytes().splitlines(keepends=True)
+        rig.file.write_bytes(
+            b"".join([lines[0], *lines[2:5], *elsewhere.read_bytes().splitlines(keepends=True)[:4], lines[5]])
+        )
+        _, findings = await files(rig)
+        assert [(str(found.what), found.seq) for found in findings] == [
+            ("missing", 2), *(("missing", seq) for seq in range(10, 18)),
+        ]  # fmt: skip
 
 
 async def test_rotated_and_packed_files_count_and_a_file_that_is_there_twice_while_it_is_packed_counts_once(
