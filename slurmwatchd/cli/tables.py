@@ -87,8 +87,8 @@ def write(rows: Iterable[Row], columns: Sequence[Column], form: Form, *, chosen:
         rows: The rows; for anything but a table on a terminal one at a time.
         columns: What of them.
         form: How.
-        chosen: Whether somebody chose the columns: in a table all of them are there. Where nobody did, JSON has all
-            of each row.
+        chosen: Whether somebody chose the columns: a table has all of them then. Where nobody did, JSON has all of
+            each row.
     """
     if form is Form.JSON:
         return _write_json(rows, columns, whole=not chosen)

@@ -24,6 +24,12 @@ SKEW_SECONDS = 5
 _TIMEOUT_SECONDS = 60.0
 _RELEASE = re.compile(r"(\d+)\.(\d+)")
 _MOMENT = re.compile(rb"^sdiag output at .*\((\d+)\)\s*$", re.MULTILINE)
+_UNREACHED = "see that slurmdbd and munge run, and run sacct by hand"
+_NO_ACCOUNTING = re.compile("accounting storage is disabled|not running a supported accounting_storage plugin")
+_ACCOUNTING = (
+    "this cluster keeps no accounting: set AccountingStorageType=accounting_storage/slurmdbd in slurm.conf, and "
+    "run slurmdbd"
+)
 _WITHOUT = {
     "scontrol": "node lists are expanded by ClusterShell instead",
     "sdiag": "after an outage it is not known when slurmctld has sent all it held back",
@@ -101,7 +107,7 @@ class Examination:
             await sacct.answers()
             layout = Layout(await sacct.available_fields())
         except (SlurmwatchError, ValueError) as error:
-            yield failed(check, str(error), "see that slurmdbd and munge run, and run sacct by hand")
+            yield failed(check, str(error), _ACCOUNTING if _NO_ACCOUNTING.search(str(error)) else _UNREACHED)
         else:
             yield ok(check, f"answers; {len(layout.fields)} fields are asked for")
 
