@@ -18,15 +18,7 @@ from slurmwatchd.formats import Piece
 from slurmwatchd.readings import COLUMNS, NOTHING, Reading, Readings
 from slurmwatchd.records import JobRecord, Rejected
 from slurmwatchd.sources import crosschecks, grammar
-from slurmwatchd.sources.fields import (
-    DIGEST_BETWEEN,
-    EMPTY,
-    SLOT,
-    TEXT,
-    Layout,
-    Reader,
-    digests_of,
-)
+from slurmwatchd.sources.fields import DIGEST_BETWEEN, EMPTY, SLOT, TEXT, Layout, Reader, digests_of
 from slurmwatchd.sources.framing import Columns
 
 _FIELDS = JobRecord._fields
