@@ -1,6 +1,6 @@
 """What `verify` found, for programs and for people: those read times in their own zone."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,7 @@ def _spans(spans: Sequence[Span]) -> list[Report]:
 def difference(found: Difference) -> Report:
     """Return a difference, its moments as text."""
     report = asdict(found)
-    moments = (
-        ("sacct",) if found.what is What.NONE_IN_SACCT else ("store", "sacct") if found.what in _MOMENTS else ()
-    )
-    for name in moments:
+    for name in ("store", "sacct") if found.what in _MOMENTS else ():
         report[name] = None if report[name] is None else rfc3339(report[name])
     report["submit"] = None if found.submit is None else rfc3339(found.submit)
     return report
@@ -69,8 +66,7 @@ def write(report: Report) -> None:
         for cluster in accounting["clusters"]:
             _write_cluster(cluster)
         click.echo(f"store against sacct: {_plural(accounting['count'], 'difference')}")
-        differences = _write_many(accounting["differences"], What.NONE_IN_SACCT, _none_shown)
-        _write_listed(accounting, map(_local, differences), "cluster,job_id,submit,what,store,sacct")
+        _write_listed(accounting, map(_local, accounting["differences"]), "cluster,job_id,submit,what,store,sacct")
     for sink in report["sinks"]:
         click.echo(
             f"sink {shown(sink['sink'])}: {_plural(sink['events'], 'event')} must be there, "
@@ -79,24 +75,11 @@ def write(report: Report) -> None:
         )
         if sink["left_out"]:
             click.echo(f"  {_plural(len(sink['left_out']), 'older file')} left out")
-        differences = _write_many(sink["differences"], Fault.STRETCH, _stretch_missing)
-        _write_listed(sink, map(_placed, differences), "what,id,seq,kind,job_id,where")
-
-
-def _write_many(rows: Sequence[Report], what: str, sentence: Callable[[Report], str]) -> list[Report]:
-    """Write each difference that stands for many in a line of its own; return the others."""
-    for row in rows:
-        if row["what"] == what:
-            click.echo(f"  {sentence(row)}")
-    return [row for row in rows if row["what"] != what]
-
-
-def _none_shown(row: Report) -> str:
-    return (
-        f"cluster {shown(row['cluster'])}: sacct shows none of the {row['store']} attempts that ended until "
-        f"{local_time(row['sacct'])}: slurmdbd's table was emptied, or is hidden from this user "
-        "(PrivateData: see `slurmwatchd check`)"
-    )
+        stretches = [row for row in sink["differences"] if row["what"] == Fault.STRETCH]
+        for row in stretches:
+            click.echo(f"  {_stretch_missing(row)}")
+        others = [row for row in sink["differences"] if row not in stretches]
+        _write_listed(sink, map(_placed, others), "what,id,seq,kind,job_id,where")
 
 
 def _stretch_missing(row: Report) -> str:

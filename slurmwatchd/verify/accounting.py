@@ -53,20 +53,11 @@ _MOVED = (
 )
 
 
-_GONE = "SELECT count(*), max(store) FROM differences WHERE cluster = ? AND what = '{what}'"
-_UNTIL = 'SELECT count(*) FROM jobs WHERE cluster = ? AND "end" >= ? AND "end" < min(?, ? + 1)'
-
-_MANY = 2
-A_CUT = 10
-"""So many attempts that sacct does not show, and nothing as old or older that it does, are one difference."""
-
-
 class What(StrEnum):
     """How an attempt differs."""
 
     NOT_IN_STORE = "not in store"
     NOT_IN_SACCT = "not in sacct"
-    NONE_IN_SACCT = "none in sacct"
     UNREADABLE = "cannot be keyed"
     STATE = "state"
     START = "start"
@@ -78,12 +69,11 @@ class Difference:
     """One thing that is not the same.
 
     Attributes:
-        job_id: As sacct prints it; of a row that cannot be keyed what it printed; empty for many attempts.
-        job_id_raw: None for a row that cannot be keyed, and for many attempts.
+        job_id: As sacct prints it; of a row that cannot be keyed what it printed.
+        job_id_raw: None for a row that cannot be keyed.
         submit: Epoch seconds.
-        store: What the store has: a state, or epoch seconds; of a job sacct does not show its end; of many their
-            number.
-        sacct: What sacct shows; of a job the store does not have its end; of many the newest one's end.
+        store: What the store has: a state, or epoch seconds; of a job sacct does not show its end.
+        sacct: What sacct shows; of a job the store does not have its end.
     """
 
     cluster: str
@@ -167,7 +157,6 @@ class Comparison:
             clock=self._clock,
         )
         await self._reader.note(_MOVED.format(what=What.NOT_IN_SACCT))
-        await self._gather(cluster, spans, tally)
         return tally
 
     async def count(self) -> int:
@@ -199,23 +188,6 @@ class Comparison:
         await self._reader.note(
             _ABSENT.format(what=What.NOT_IN_SACCT), [(cluster, window.start, window.end, asked)]
         )
-
-    async def _gather(self, cluster: str, spans: Sequence[Span], tally: Tally) -> None:
-        """Make one difference of many: where sacct shows nothing at all, or nothing up to some moment.
-
-        Somebody emptied slurmdbd's table then, or it is hidden from this user; each attempt by its name says less.
-        """
-        count, newest = (await self._reader.read(_GONE.format(what=What.NOT_IN_SACCT), (cluster,)))[0]
-        if count < (A_CUT if tally.rows else _MANY):
-            return
-        stored = 0
-        for start, end in spans:
-            stored += (await self._reader.read(_UNTIL, (cluster, start, end, newest)))[0][0]
-        if stored == count:
-            await self._reader.note(
-                "DELETE FROM differences WHERE cluster = ? AND what = ?", [(cluster, What.NOT_IN_SACCT.value)]
-            )
-            await self._note(cluster, None, None, "", What.NONE_IN_SACCT, count, newest)
 
     async def _note_unreadable(self, cluster: str, rejected: Sequence[Rejected], tally: Tally) -> None:
         for row in rejected:

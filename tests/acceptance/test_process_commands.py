@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.simslurm import JobKey
 from tests.acceptance.process import DaemonProcess
 from tests.integration import asked
 from tests.sim_truth import differences
@@ -76,7 +75,7 @@ def test_verify_exits_0_beside_the_service_and_1_with_the_name_of_what_was_taken
         assert (found["accounting"]["count"], found["sinks"][0]["count"]) == (1, 1)
 
 
-def test_verify_names_what_is_missing_as_a_whole_in_one_line(tmp_path: Path) -> None:
+def test_verify_names_a_stretch_that_is_in_no_file_in_one_line(tmp_path: Path) -> None:
     with watching(tmp_path) as daemon:
         for number in range(12):
             daemon.ended(60 + 100 * number)
@@ -86,23 +85,16 @@ def test_verify_names_what_is_missing_as_a_whole_in_one_line(tmp_path: Path) -> 
             lambda: ask(daemon, "SELECT seq FROM cursors WHERE sink = 'jobs'") == [(12,)], "the cursor"
         )
         assert daemon.stop() == 0
-        for job in daemon.cluster.jobs():
-            daemon.cluster.delete_job(JobKey(job["cluster"], job["id_job"], job["time_submit"]))
         daemon.file.unlink()
 
         bad = daemon.run("verify", "--sink", "jobs")
         assert bad.returncode == 1
-        (emptied,) = [line for line in bad.stdout.splitlines() if "sacct shows none of the 12 attempts" in line]
-        assert "was emptied, or is hidden from this user" in emptied
         (elsewhere,) = [line for line in bad.stdout.splitlines() if "12 events in a row are in none" in line]
         assert "seq 1 to 12, first seen" in elsewhere
         assert not [line for line in bad.stdout.splitlines() if line.startswith(("CLUSTER", "WHAT", "and "))]
 
         found = json.loads(daemon.run("verify", "--sink", "jobs", "--json").stdout)
-        assert (found["accounting"]["count"], found["sinks"][0]["count"]) == (1, 1)
-        (difference,) = found["accounting"]["differences"]
-        assert (difference["what"], difference["store"]) == ("none in sacct", 12)
-        assert difference["sacct"].endswith("Z")
+        assert (found["accounting"]["count"], found["sinks"][0]["count"]) == (0, 1)
         (stretch,) = found["sinks"][0]["differences"]
         assert [stretch[name] for name in ("what", "seq", "last_seq", "events")] == ["stretch missing", 1, 12, 12]
         assert stretch["since"].endswith("Z")

@@ -13,7 +13,6 @@ import pytest
 
 from slurmwatchd.errors import SacctError, VerifyError
 from slurmwatchd.onlooker import Onlooker, onlooker
-from slurmwatchd.simslurm import JobKey
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.verify.accounting import Comparison, Difference, Tally
 from slurmwatchd.verify.lines import Files, Finding, Read
@@ -75,10 +74,10 @@ def change_store(rig: Rig, *statements: str) -> None:
             store.execute(sql)
 
 
-async def watched(rig: Rig, *, jobs: int = 5, apart: int = 300) -> None:
-    """Some jobs end, some seconds apart, and are read."""
+async def watched(rig: Rig, *, jobs: int = 5) -> None:
+    """Some jobs end, minutes apart, and are read."""
     for number in range(jobs):
-        rig.ended(600 + apart * number, job_name=f"job {number}")
+        rig.ended(600 + 300 * number, job_name=f"job {number}")
     await rig.once()
     rig.move(30)
     await rig.once()
@@ -126,36 +125,6 @@ async def test_an_end_that_differs_is_told_once_though_it_lies_in_two_slices(tmp
         change_store(rig, 'UPDATE jobs SET "end" = "end" - 600 WHERE job_id = \'1\'')
         verdict = await accounting(rig, slice_seconds=300)
         assert verdict.differences == [("1", "end", START - 1200, START - 600)]
-
-
-async def test_a_table_that_was_emptied_or_is_hidden_is_one_difference(tmp_path: Path) -> None:
-    with Rig(tmp_path) as rig:
-        await watched(rig, jobs=30, apart=60)
-        for job in rig.cluster.jobs():
-            rig.cluster.delete_job(JobKey(job["cluster"], job["id_job"], job["time_submit"]))
-        verdict = await accounting(rig)
-        assert verdict.differences == [("", "none in sacct", 30, START - 600)]
-        assert verdict.tally.rows == 0
-
-
-async def test_a_table_that_was_emptied_up_to_a_moment_is_one_difference_and_holes_in_it_are_many(
-    tmp_path: Path,
-) -> None:
-    with Rig(tmp_path) as rig:
-        await watched(rig, jobs=30, apart=60)
-        jobs = sorted(rig.cluster.jobs(), key=lambda job: int(job["time_end"]))
-        gone = [JobKey(job["cluster"], job["id_job"], job["time_submit"]) for job in jobs]
-        for key in gone[:9]:
-            rig.cluster.delete_job(key)
-        # Few are named one by one, so that each can be looked for.
-        assert {what for _, what, _, _ in (await accounting(rig)).differences} == {"not in sacct"}
-        assert len((await accounting(rig)).differences) == 9
-        rig.cluster.delete_job(gone[9])
-        assert (await accounting(rig)).differences == [("", "none in sacct", 10, START - 600 - 20 * 60)]
-        # One that is older and there: nothing was emptied, these are missing.
-        rig.cluster.delete_job(gone[11])
-        differences = (await accounting(rig)).differences
-        assert (len(differences), {what for _, what, _, _ in differences}) == (11, {"not in sacct"})
 
 
 async def test_a_row_younger_than_the_next_polls_overlap_is_no_difference(tmp_path: Path) -> None:
