@@ -153,7 +153,7 @@ def answer(store: StoreReader, question: Question, shape: Shape) -> None:
     ids = store.ids(question if limit is None else replace(question, limit=limit + 1))
     shown = ids if limit is None else ids[:limit]
     rows = store.fetched(shown, nodes=shape.with_nodes, usage=True)
-    tables.write(rows, shape.columns, shape.form, whole=not shape.chosen)
+    tables.write(rows, shape.columns, shape.form, chosen=shape.chosen)
     if len(ids) > len(shown):
         click.echo(f"slurmwatchd: {limit} shown, there are more: --limit 0 shows all", err=True)
     elif not ids and shape.form is Form.TABLE:

@@ -24,6 +24,26 @@ _LEFT_OUT_FIRST = (
 )  # fmt: skip
 
 
+LONG_CELLS = 24
+"""What is longer is a text; numbers, moments and states are not."""
+
+
+def asked_for(wanted: Mapping[str, int], room: int) -> dict[str, int]:
+    """Return the width of each column, where somebody asked for just these: none is left out.
+
+    Long texts share what room there is; where that is not enough, the table is wider than its room.
+
+    Args:
+        wanted: For each column the width at which nothing of it is cut.
+        room: How wide the table may be.
+    """
+    least = {
+        name: min(width, CUT_CELLS) if name not in _KEPT and (name in _CUT or width > LONG_CELLS) else width
+        for name, width in wanted.items()
+    }
+    return _spread(least, wanted, room - total(least))
+
+
 def fitted(wanted: Mapping[str, int], room: int) -> dict[str, int]:
     """Return the columns there is room for, in their order, with the width of each.
 
@@ -33,10 +53,10 @@ def fitted(wanted: Mapping[str, int], room: int) -> dict[str, int]:
     """
     least = {name: min(width, _least(name, width)) for name, width in wanted.items()}
     for name in _by_importance(list(wanted)):
-        if _total(least) <= room:
+        if total(least) <= room:
             break
         del least[name]
-    return _spread(least, wanted, room - _total(least))
+    return _spread(least, wanted, room - total(least))
 
 
 def _least(name: str, width: int) -> int:
@@ -61,5 +81,6 @@ def _spread(least: Mapping[str, int], wanted: Mapping[str, int], spare: int) -> 
     return widths
 
 
-def _total(widths: Mapping[str, int]) -> int:
+def total(widths: Mapping[str, int]) -> int:
+    """Return how wide a table of columns of some widths is."""
     return sum(widths.values()) + GAP_CELLS * max(0, len(widths) - 1)

@@ -97,9 +97,10 @@ def _joined(name: str, separator: str) -> Callable[[Record], str]:
 
 
 def _licenses(record: Record) -> str:
-    # A choice between licenses cannot be read as counts: then the text itself was kept.
-    unread = str(record.get("raw", {}).get("Licenses", ""))
-    return ",".join(f"{name}:{count}" for name, count in record.get("licenses", {}).items()) or unread
+    # What cannot be read as a count was kept as text: an item of the list, or a choice between licenses.
+    unread = record.get("raw", {}).get("Licenses")
+    counts = [f"{name}:{count}" for name, count in record.get("licenses", {}).items()]
+    return ",".join([*counts, *([unread] if unread else [])])
 
 
 def _state(record: Record) -> str:

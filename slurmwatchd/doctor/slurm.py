@@ -28,6 +28,11 @@ _TIMEOUT_SECONDS = 60.0
 _NODES = "n[1-2]"
 _RELEASE = re.compile(r"(\d+)\.(\d+)")
 _MOMENT = re.compile(rb"^sdiag output at .*\((\d+)\)\s*$", re.MULTILINE)
+_NO_ACCOUNTING = re.compile("accounting storage is disabled|not running a supported accounting_storage plugin")
+_ACCOUNTING = (
+    "this cluster keeps no accounting: set AccountingStorageType=accounting_storage/slurmdbd in slurm.conf, and "
+    "run slurmdbd"
+)
 _WITHOUT = {
     "scontrol": "node lists are expanded by ClusterShell instead",
     "sdiag": "after an outage it is not known when slurmctld has sent all it held back",
@@ -141,14 +146,18 @@ class Examination:
         try:
             await sacct.answers()
             layout = Layout(await sacct.available_fields())
-        except SlurmwatchError as error:
-            trusted = token_in(self._commands.env)
-            see = (
-                "slurmdbd and munge run" if trusted is None else f"slurmdbd runs and takes the token in {VARIABLE}"
-            )
-            yield failed(check, str(error), f"see that {see}, and run sacct by hand")
+        except (SlurmwatchError, ValueError) as error:
+            yield failed(check, str(error), self._remedy(str(error)))
         else:
             yield ok(check, f"answers; {len(layout.fields)} fields are asked for")
+
+    def _remedy(self, error: str) -> str:
+        """Return what to do where sacct does not answer."""
+        if _NO_ACCOUNTING.search(error):
+            return _ACCOUNTING
+        if token_in(self._commands.env) is None:
+            return "see that slurmdbd and munge run, and run sacct by hand"
+        return f"see that slurmdbd runs and takes the token in {VARIABLE}, and run sacct by hand"
 
     async def _clusters(self) -> AsyncIterator[Finding]:
         """See whether slurmdbd knows the clusters: of an unknown one sacct shows nothing, and says nothing."""

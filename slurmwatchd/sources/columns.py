@@ -7,9 +7,7 @@ that cannot be parsed or is no UTF-8, and the batch is read row by row instead: 
 row means, and a test holds this module against it.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from typing import Any
 
 import orjson
@@ -19,18 +17,8 @@ from slurmwatchd.clock import EARLIEST
 from slurmwatchd.formats import Piece
 from slurmwatchd.readings import COLUMNS, NOTHING, Reading, Readings
 from slurmwatchd.records import JobRecord, Rejected
-from slurmwatchd.sources import grammar
-from slurmwatchd.sources.fields import (
-    DIGEST_BETWEEN,
-    EMPTY,
-    SLOT,
-    TEXT,
-    UNNAMED,
-    Layout,
-    Reader,
-    digests_of,
-    is_too_much,
-)
+from slurmwatchd.sources import crosschecks, grammar
+from slurmwatchd.sources.fields import DIGEST_BETWEEN, EMPTY, SLOT, TEXT, Layout, Reader, digests_of
 from slurmwatchd.sources.framing import Columns
 
 _FIELDS = JobRecord._fields
@@ -40,10 +28,7 @@ _NO_NODES = grammar.NO_NODES.encode()
 _LATEST = 10**grammar.NATURAL_DIGITS - 1
 _BETWEEN_TEXTS = b"\x7f"
 """Stands as it is in JSON, and hardly ever in what people write."""
-_RUN = ("start", "end", "node_count")
-_UNNAMED = UNNAMED.encode()
-_UNSET_DIGITS = 20
-_ENERGY = re.compile(rb"(?:^|,)energy=(\d+)")
+_WRITE_RAW = formats.member("raw")
 
 MEMO_VALUES = 20_000
 """How many values a column remembers before it begins anew: bounds memory, not correctness."""
@@ -187,6 +172,39 @@ class _JobIds(_Wide):
         return [] if all(map(bytes.isdigit, texts)) else super()._read_each(texts, values)
 
 
+class _Lists(_Source):
+    """Lists of amounts: one that cannot be read costs itself, and its row is read like any other.
+
+    From the first such list on each is remembered with what of it cannot be read; before, that costs nothing.
+    """
+
+    def __init__(self, index: int, field: str, read: Reader) -> None:
+        super().__init__(index, field, read)
+        self._read, self._write = read, formats.member(field)
+        self._both: Memo | None = None
+        self.unread: Sequence[str | None] = ()
+        """Of the rows read last, where there is any."""
+
+    def read(self, texts: Piece, count: int, values: Values) -> Sequence[Piece]:
+        self.unread = ()
+        if self._both is None:
+            try:
+                return super().read(texts, count, values)
+            except grammar.PartlyReadError:
+                self._both = Memo(self._read_both, (self._write(EMPTY[SLOT[self.field]]), None))
+        pairs = [self._both[texts]] * count if isinstance(texts, bytes) else self._both.column(texts)
+        unread = [text for _, text in pairs]
+        if any(unread):
+            self.unread = unread
+        return [[member for member, _ in pairs]]
+
+    def _read_both(self, value: bytes) -> tuple[bytes, str | None]:
+        try:
+            return self._write(self._read(value)), None
+        except grammar.PartlyReadError as error:
+            return self._write(error.read or None), error.unread
+
+
 class _Numbers(_Source):
     """Numbers that differ from row to row, and mean just what they look like."""
 
@@ -244,6 +262,8 @@ class ColumnReader:
                 return _Text(index, field, read)
             if read is grammar.sluid:
                 return _Sluids(index, field, read)
+            if read in {grammar.tres, grammar.licenses}:
+                return _Lists(index, field, read)
             return (_Digits if read is grammar.digits else _Source)(index, field, read)
 
         sources = [
@@ -256,6 +276,7 @@ class ColumnReader:
             *(_Wide(index, _FIELDS[slots], read) for index, slots, read in layout.wide),
         ]
         self._sources = sorted(sources, key=lambda source: SLOT[source.field])
+        self._lists = [source for source in self._sources if isinstance(source, _Lists)]
         places = {_FIELDS[slot]: index for index, slot, _ in layout.plan}
         self._start, self._node_list = places.get("start"), places.get("node_list")
         self._alloc_tres = places.get("alloc_tres")
@@ -291,7 +312,7 @@ class ColumnReader:
         if not all(all(columns[index]) for index in (_CLUSTER, _JOB_ID_RAW, _SUBMIT, _JOB_ID)):
             raise ValueError("a row without a key")
         if self._name is not None and self._partition is not None:
-            _check_started(columns[self._name], columns[self._partition])
+            crosschecks.check_started(columns[self._name], columns[self._partition])
         count = len(columns[0])
         texts = list(map(_folded, columns))
         digested = formats.merged((texts[index] for index in self._layout.digested), count, between=DIGEST_BETWEEN)
@@ -299,11 +320,24 @@ class ColumnReader:
         for index, amended in self._amended(columns):
             texts[index] = _folded(amended)
         values: Values = {field: [EMPTY[SLOT[field]]] * count for field in COLUMNS}
-        pieces = chain.from_iterable(source.read(texts[source.index], count, values) for source in self._sources)
-        readings = Readings(values, digests, formats.joined(pieces, count))
+        readings = Readings(values, digests, formats.joined(self._pieces(texts, count, values), count))
         if self._alloc_tres is not None:
-            _check_energy(columns[self._alloc_tres], values)
+            crosschecks.check_energy(columns[self._alloc_tres], values)
         return readings
+
+    def _pieces(self, texts: Sequence[Piece], count: int, values: Values) -> Iterator[Piece]:
+        """Read each column into `values`, and give what it is in the bodies; last what cannot be read of lists."""
+        for source in self._sources:
+            yield from source.read(texts[source.index], count, values)
+        lists = [(self._layout.fields[source.index], source.unread) for source in self._lists if source.unread]
+        if lists:
+            names = [name for name, _ in lists]
+            raw = [
+                {name: text for name, text in zip(names, row, strict=True) if text is not None} or None
+                for row in zip(*(unread for _, unread in lists), strict=True)
+            ]
+            values["raw"] = raw
+            yield list(map(_WRITE_RAW, raw))
 
     def _amended(self, columns: Columns) -> Iterator[tuple[int, list[bytes]]]:
         """Give the columns of which something is not so, as `Layout.read` does: what got no node never started."""
@@ -317,33 +351,6 @@ class ColumnReader:
             for begun in {begun for begun, text in starts if begun and text == _NO_NODES}:
                 grammar.moment(begun)
             yield start, [b"" if text == _NO_NODES else begun for begun, text in starts]
-
-
-def _check_started(names: list[bytes], partitions: list[bytes]) -> None:
-    """Look for rows whose start slurmdbd was never told.
-
-    Raises:
-        ValueError: There is one.
-    """
-    if not all(partitions):
-        for name, partition in zip(names, partitions, strict=True):
-            if name == _UNNAMED and not partition:
-                raise ValueError(name)
-
-
-def _check_energy(texts: list[bytes], values: Values) -> None:
-    """Look whether what attempts were given has more energy than they can have taken.
-
-    Raises:
-        ValueError: One has.
-    """
-    if b"energy=" not in b",".join(texts):
-        return
-    for text, start, end, nodes in zip(texts, *(values[name] for name in _RUN), strict=True):
-        energy = _ENERGY.search(text)
-        # What is longer than this was not set.
-        if energy and len(energy[1]) < _UNSET_DIGITS and is_too_much(int(energy[1]), start, end, nodes):
-            raise ValueError(text)
 
 
 def _folded(texts: list[bytes]) -> Piece:

@@ -13,20 +13,27 @@ from slurmwatchd.records import FoundBy
 from slurmwatchd.store.beside import Reader
 from slurmwatchd.verify.files import Line, OpenFiles, files_of
 
+STRETCH_EVENTS = 10
+"""So many events that are missing one after the other are one finding: a file is gone, or was another one then."""
+
 _BATCH_LINES = 5000
 
 _LINES = "CREATE TEMP TABLE lines (id TEXT, seq INTEGER, file INTEGER, line INTEGER)"
-_FAULTS = "CREATE TEMP TABLE faults (what TEXT, id TEXT, seq INTEGER, file INTEGER, line INTEGER)"
+_FAULTS = (
+    "CREATE TEMP TABLE faults (what TEXT, id TEXT, seq INTEGER, file INTEGER, line INTEGER, last_seq INTEGER, "
+    "events INTEGER, since INTEGER, until INTEGER)"
+)
 
 _TWICE = (
-    "INSERT INTO faults SELECT '{what}', id, seq, file, line FROM lines WHERE id IN "
+    "INSERT INTO faults (what, id, seq, file, line) SELECT '{what}', id, seq, file, line FROM lines WHERE id IN "
     "(SELECT id FROM lines GROUP BY id HAVING count(*) > 1) ORDER BY id, file, line"
 )
 # A line says at which position its event stands; where it does not, or where the store was made anew since, the id
 # is looked for among all events. Lines older than the oldest event kept are neither known nor unknown.
 _UNKNOWN = (
-    "INSERT INTO faults SELECT '{what}', id, seq, file, line FROM lines WHERE NOT EXISTS "
-    "(SELECT 1 FROM events WHERE events.seq = lines.seq AND events.id = lines.id) AND coalesce(seq, ?1) >= ?1"
+    "INSERT INTO faults (what, id, seq, file, line) SELECT '{what}', id, seq, file, line FROM lines "
+    "WHERE NOT EXISTS (SELECT 1 FROM events WHERE events.seq = lines.seq AND events.id = lines.id) "
+    "AND coalesce(seq, ?1) >= ?1"
 )
 _KNOWN_AFTER_ALL = (
     "DELETE FROM faults WHERE what = '{what}' AND id IN "
@@ -38,12 +45,27 @@ _TOLD = (
     "(SELECT lower(hex(id)) FROM told WHERE sink = ?)"
 )
 _MISSING = (
-    "INSERT INTO faults SELECT '{what}', id, seq, NULL, NULL FROM events WHERE seq >= ? AND seq > ? AND seq <= ? "
-    "AND observed >= ? AND observed < ? AND found_by IS NOT ? "
+    "INSERT INTO faults (what, id, seq) SELECT '{what}', id, seq FROM events "
+    "WHERE seq >= ? AND seq > ? AND seq <= ? AND observed >= ? AND observed < ? AND found_by IS NOT ? "
     "AND NOT EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id)"
 )
+# Missing events with none that is there between them.
+_STRETCHES = (
+    "INSERT INTO faults (what, seq, last_seq, events, since, until) "
+    "SELECT '{what}', min(seq), max(seq), count(*), min(observed), max(observed) "
+    "FROM (SELECT seq, observed, gone, row_number() OVER (ORDER BY seq) "
+    "- row_number() OVER (PARTITION BY gone ORDER BY seq) AS island "
+    "FROM (SELECT seq, observed, NOT EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id) AS gone FROM events "
+    "WHERE seq >= ? AND seq > ? AND seq <= ? AND observed >= ? AND observed < ? AND found_by IS NOT ?)) "
+    "WHERE gone GROUP BY island HAVING count(*) >= {events}"
+)
+_IN_STRETCH = (
+    "DELETE FROM faults WHERE what = '{missing}' AND EXISTS (SELECT 1 FROM faults AS stretch "
+    "WHERE stretch.what = '{what}' AND faults.seq BETWEEN stretch.seq AND stretch.last_seq)"
+)
 _FINDINGS = (
-    "SELECT faults.what, faults.id, faults.seq, faults.file, faults.line, kind, "
+    "SELECT faults.what, faults.id, faults.seq, faults.file, faults.line, faults.last_seq, "
+    "faults.events, faults.since, faults.until, kind, "
     "json_extract(body, '$.cluster') AS cluster, json_extract(body, '$.job_id') AS job_id, "
     "json_extract(body, '$.submit') AS submit FROM faults "
     "LEFT JOIN (SELECT seq, id, kind, CAST(body AS TEXT) AS body FROM events) AS told "
@@ -56,6 +78,7 @@ class Fault(StrEnum):
     """What is wrong with a line."""
 
     MISSING = "missing"
+    STRETCH = "stretch missing"
     TWICE = "twice"
     UNKNOWN = "unknown"
     INVALID = "invalid"
@@ -63,13 +86,14 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One event that is not in the files just once, or one line that is no event.
+    """One event that is not in the files just once, one line that is no event, or many events that are missing.
 
     Attributes:
-        id: The event's; None where the line is not JSON with an id.
-        seq: The event's position.
+        id: The event's; None where the line is not JSON with an id, and for many.
+        seq: The event's position; the first one's of many.
         file: Where the line is; None for one that is missing.
         line: Its number, from 1.
+        last_seq: The last one's position of many; with how many there are, and when they were first seen.
         kind: `job_ended` and so on; with the job and its submission, as far as the store knows the event.
     """
 
@@ -78,6 +102,10 @@ class Finding:
     seq: int | None
     file: Path | None
     line: int | None
+    last_seq: int | None
+    events: int | None
+    since: int | None
+    until: int | None
     cluster: str | None
     job_id: str | None
     submit: str | None
@@ -143,6 +171,9 @@ class Files:
         first = await self._first_since(since)
         stretch = (first, began, cursors[0]["seq"], since, until, self._excluded)
         await self._reader.note(_MISSING.format(what=Fault.MISSING), [stretch])
+        if await self._reader.read("SELECT 1 FROM faults WHERE what = ? LIMIT 1", (Fault.MISSING.value,)):
+            await self._reader.note(_STRETCHES.format(what=Fault.STRETCH, events=STRETCH_EVENTS), [stretch])
+            await self._reader.note(_IN_STRETCH.format(missing=Fault.MISSING, what=Fault.STRETCH))
         await self._reader.note(_TWICE.format(what=Fault.TWICE))
         oldest = await self._reader.read(
             "SELECT coalesce((SELECT min(seq) FROM events), "
@@ -181,7 +212,7 @@ class Files:
                         [(line.id, line.seq, number, line.number) for line in batch if line.id is not None],
                     )
                     await self._reader.note(
-                        "INSERT INTO faults VALUES (?, NULL, NULL, ?, ?)",
+                        "INSERT INTO faults (what, file, line) VALUES (?, ?, ?)",
                         [(Fault.INVALID.value, number, line.number) for line in batch if line.id is None],
                     )
                     count += len(batch)

@@ -75,6 +75,31 @@ def test_verify_exits_0_beside_the_service_and_1_with_the_name_of_what_was_taken
         assert (found["accounting"]["count"], found["sinks"][0]["count"]) == (1, 1)
 
 
+def test_verify_names_a_stretch_that_is_in_no_file_in_one_line(tmp_path: Path) -> None:
+    with watching(tmp_path) as daemon:
+        for number in range(12):
+            daemon.ended(60 + 100 * number)
+        daemon.start_ready()
+        daemon.wait_until(lambda: len(daemon.records()) == 12, "twelve events")
+        daemon.wait_until(
+            lambda: ask(daemon, "SELECT seq FROM cursors WHERE sink = 'jobs'") == [(12,)], "the cursor"
+        )
+        assert daemon.stop() == 0
+        daemon.file.unlink()
+
+        bad = daemon.run("verify", "--sink", "jobs")
+        assert bad.returncode == 1
+        (elsewhere,) = [line for line in bad.stdout.splitlines() if "12 events in a row are in none" in line]
+        assert "seq 1 to 12, first seen" in elsewhere
+        assert not [line for line in bad.stdout.splitlines() if line.startswith(("CLUSTER", "WHAT", "and "))]
+
+        found = json.loads(daemon.run("verify", "--sink", "jobs", "--json").stdout)
+        assert (found["accounting"]["count"], found["sinks"][0]["count"]) == (0, 1)
+        (stretch,) = found["sinks"][0]["differences"]
+        assert [stretch[name] for name in ("what", "seq", "last_seq", "events")] == ["stretch missing", 1, 12, 12]
+        assert stretch["since"].endswith("Z")
+
+
 def test_verify_says_what_it_cannot_prove_with_another_status_than_a_difference(tmp_path: Path) -> None:
     with watching(tmp_path) as daemon:
         nothing = daemon.run("verify")

@@ -113,6 +113,26 @@ def test_a_line_a_finding_with_what_to_do(site: Site) -> None:
     assert failed[0].endswith(" -> see that slurmdbd and munge run, and run sacct by hand")
 
 
+@pytest.mark.parametrize(
+    ("stderr", "remedy"),
+    [
+        (
+            "Slurm accounting storage is disabled",
+            "AccountingStorageType=accounting_storage/slurmdbd in slurm.conf",
+        ),
+        ("sacct: error: Unspecified error", "see that slurmdbd and munge run, and run sacct by hand"),
+    ],
+)
+def test_a_cluster_without_accounting_is_not_blamed_on_munge(site: Site, stderr: str, remedy: str) -> None:
+    site.cluster.add_fault("sacct", "exit", count=None, match="-X", code=1, stderr=f"{stderr}\n", bytes=0)
+    code, found = site.ask()
+    assert code == 1
+    mark, text, todo = found["slurmdbd"]
+    assert (mark, stderr in text) == ("failed", True)
+    assert remedy in todo
+    assert ("munge" in todo) is ("munge" in remedy)
+
+
 def test_missing_commands(site: Site) -> None:
     for name in ("scontrol", "sdiag"):
         (site.bin / name).unlink()

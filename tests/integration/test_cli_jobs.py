@@ -219,6 +219,20 @@ def test_a_narrow_terminal_loses_columns_and_no_word_of_who_and_how(filled: Rig)
     assert max(map(len, none.out.splitlines())) <= 10
 
 
+def test_columns_that_were_asked_for_are_all_there_and_have_room(filled: Rig) -> None:
+    asked = "start,account,job_id,usage.cpu_efficiency,exit_code,node_list"
+    titles = ["START", "ACCOUNT", "JOB", "CPU", "EFFICIENCY", "EXIT", "CODE", "NODES"]
+    whole = run("jobs", "--store", filled.store, "--state", "F", "-o", asked).out.splitlines()
+    for columns in (20, 60, 80):
+        ran = run_on_terminal(
+            "jobs", "--store", filled.store, "--state", "F", "-o", asked, columns=columns, NO_COLOR="1"
+        )
+        lines = ran.out.splitlines()
+        assert lines[0].split() == titles, columns
+        assert [line.split()[:2] for line in lines[1:]] == [line.split()[:2] for line in whole[1:]], columns
+        assert len(lines) == len(whole) > 1
+
+
 def test_status_on_a_narrow_terminal_keeps_lag_and_holes(filled: Rig) -> None:
     lines = run_on_terminal("status", "--store", filled.store, columns=50, NO_COLOR="1").out.splitlines()
     assert [line.split() for line in lines if line.startswith(("CLUSTER", "SINK"))] == [
@@ -350,6 +364,8 @@ def test_show_tells_revisions_and_usage(filled: Rig, tmp_path: Path) -> None:
         (["jobs", "--since", "2026-13-45"], 2, "Invalid value for '-S' / '--since': '2026-13-45' is not a moment such as 24h, 30d, yesterday, 2026-11-20, 2026-11-20T14:30 or 2026-11-20T14:30:00Z (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--since", "2026-11-02", "--until", "2026-11-01"], 2, "--since and --until: the stretch ends before it begins (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--columns", "job_id,colour"], 2, "Invalid value for '--columns': 'colour' is no field: see docs/events.md (see slurmwatchd jobs --help)"),  # noqa: E501
+        (["jobs", "-o", "job_id,max_rss_bytes"], 2, "Invalid value for '--columns': 'max_rss_bytes' is no field: it is usage.max_rss_bytes (see slurmwatchd jobs --help)"),  # noqa: E501
+        (["jobs", "-o", "usage.max_rss"], 2, "Invalid value for '--columns': 'usage.max_rss' is no field: see docs/events.md (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--limit", "-1"], 2, "Invalid value for '-l' / '--limit': -1 is not in the range 0<=x<=1000000000. (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--json", "--csv"], 2, "--json and --csv: choose one (see slurmwatchd jobs --help)"),
         (["jobs", "--qqqq"], 2, "No such option '--qqqq'. (see slurmwatchd jobs --help)"),

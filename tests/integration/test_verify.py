@@ -246,6 +246,37 @@ async def test_each_kind_of_fault_in_a_file_is_named_with_its_line_and_job(tmp_p
         ]
 
 
+async def test_a_stretch_that_was_written_to_another_file_is_one_finding(tmp_path: Path) -> None:
+    """The sink's path was changed, and changed back."""
+    with Rig(tmp_path) as rig:
+        await watched(rig, jobs=5)
+        elsewhere = tmp_path / "elsewhere.jsonl"
+        rig.file.rename(tmp_path / "kept")
+        for number in range(12):
+            rig.ended(20, job_name=f"elsewhere {number}")
+        rig.move(30)
+        await rig.once()
+        rig.file.rename(elsewhere)
+        (tmp_path / "kept").rename(rig.file)
+        rig.ended(20, job_name="back")
+        rig.move(30)
+        await rig.once()
+        read, (found,) = await files(rig)
+        assert (read.events, read.lines) == (18, 6)
+        assert (str(found.what), found.seq, found.last_seq, found.events) == ("stretch missing", 6, 17, 12)
+        assert (found.since, found.until) == (START + 60, START + 60)
+        assert (found.id, found.file, found.job_id) == (None, None, None)
+        # Fewer are named one by one, as is what is missing elsewhere.
+        lines = rig.file.read_bytes().splitlines(keepends=True)
+        rig.file.write_bytes(
+            b"".join([lines[0], *lines[2:5], *elsewhere.read_bytes().splitlines(keepends=True)[:4], lines[5]])
+        )
+        _, findings = await files(rig)
+        assert [(str(found.what), found.seq) for found in findings] == [
+            ("missing", 2), *(("missing", seq) for seq in range(10, 18)),
+        ]  # fmt: skip
+
+
 async def test_rotated_and_packed_files_count_and_a_file_that_is_there_twice_while_it_is_packed_counts_once(
     tmp_path: Path,
 ) -> None:

@@ -144,6 +144,33 @@ def test_what_cannot_be_a_measurement_is_none_in_a_batch_too() -> None:
             assert at_once(batch) == one_by_one(batch), (name, value)
 
 
+def test_an_amount_that_cannot_be_read_does_not_need_the_slow_way() -> None:
+    """Counters below zero are everyday where energy is gathered: a row in a hundred, or each one."""
+    spoilt = [
+        {"AllocTRES": b"cpu=1,energy=18446744073709551616.00,mem=500M", "ReqTRES": b"cpu=1,mem=lots"},
+        {"Licenses": b"matlab:2,ansys:many"},
+        {"AllocTRES": b"NONE"},
+        {"AllocTRES": b"energy=18446744073709551614,mem=500M"},
+        {},
+    ]
+    reader = ColumnReader(LAYOUT)
+    for rows in (
+        [FAILED] * 5,
+        [{**FAILED, **each} for each in spoilt],
+        [{**FAILED, **spoilt[0]}] * 3,
+        [FAILED] * 2,
+    ):
+        batch = [ordered(row, LAYOUT.fields) for row in rows]
+        expected = one_by_one(batch)[0]
+        with patch.object(LAYOUT, "read", side_effect=AssertionError("read row by row")):
+            readings, _ = reader.read(turned(batch))
+        assert list(readings) == expected
+        assert list(readings.columns["raw"]) == [record.raw for record, _ in expected]
+        assert list(readings.bodies) == [body(wire(record)) for record, _ in expected]
+    found = [record.raw for record, _ in one_by_one([ordered({**FAILED, **spoilt[0]}, LAYOUT.fields)])[0]]
+    assert found == [{"ReqTRES": "mem=lots", "AllocTRES": "energy=18446744073709551616.00"}]
+
+
 def test_rows_whose_start_was_never_told_are_alike_in_a_batch() -> None:
     untold = {**FAILED, "JobName": b"allocation", "Partition": b""}
     for rows in ([FAILED, untold], [untold] * 3, [{**FAILED, "Partition": b""}, {**untold, "UID": b"7"}]):
