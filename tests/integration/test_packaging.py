@@ -201,7 +201,7 @@ def test_rsyslog_as_the_page_has_it_reads_every_line_once_over_a_rotation_and_a_
     assert len(action.findall(lines)) == 1
     text = action.sub(f'type="omfile" file="{out}"', lines).replace("/var/log/slurmwatchd", str(log))
     (tmp_path / "conf").write_text(text.replace("global(", f'global(workDirectory="{tmp_path}" ', 1))
-    file, written = log / "jobs.jsonl", []
+    file, written = log / "jobs.jsonl", list[str]()
 
     def write(number: int, size: int = 100) -> None:
         with file.open("a") as stream:
