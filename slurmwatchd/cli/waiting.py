@@ -54,7 +54,7 @@ class TellingRunner:
     async def _tell(self, argv: Sequence[str], timeout_seconds: float) -> None:
         began = anyio.current_time()
         name = Path(argv[0]).name
-        asked = _ASKED.get(name, "") if argv[1:] != ["-V"] else ""
+        asked = _ASKED.get(name, "") if list(argv[1:]) != ["-V"] else ""
         what = f"{asked} to answer {name}" if asked else f"`{shown(' '.join([name, *argv[1:]]))}`"
         await anyio.sleep(self.first_seconds)
         while True:
