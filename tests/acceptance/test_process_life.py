@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -227,3 +228,19 @@ def test_a_sinks_file_moved_as_the_page_says_goes_on_where_it_was(tmp_path: Path
         assert daemon.names() == ["second", "third"]
         verified = daemon.run("verify", "--since", "1h", "--sink", "jobs")
         assert verified.returncode == 0, verified.stdout
+
+
+def test_a_half_written_row_is_waited_for_and_no_hole_in_status(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.start_ready()
+        daemon.ended(2, job_name="allocation", partition="")
+        daemon.ended(1, job_name="whole")
+        daemon.wait_until(lambda: daemon.names() == ["whole"], "the whole one alone")
+
+        def told() -> dict[str, Any]:
+            (cluster,) = json.loads(daemon.run("status", "--json").stdout)["clusters"]
+            assert cluster["holes"] == []
+            return dict(cluster)
+
+        daemon.wait_until(lambda: told()["half_written"], "the second that is held back")
+        assert daemon.run("jobs", "--since", "30m").stderr == ""
