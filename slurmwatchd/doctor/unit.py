@@ -61,7 +61,7 @@ class Unit:
     def commands(self, name: str) -> list[list[str]]:
         """Return the command lines of `ExecStart` and its like, without systemd's marks in front.
 
-        Variables are replaced as systemd does: `$NAME` by words, `${NAME}` by text, one that is not there by nothing.
+        Variables are replaced as systemd does: `$NAME` by words, `${NAME}` by text, an unknown one by nothing;
         `$MAINPID`, which the manager knows, stays.
         """
         lines = [_words(value) for value in self.directives.get(name, ())]

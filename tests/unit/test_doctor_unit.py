@@ -75,7 +75,8 @@ def test_variables_in_a_command_line_are_replaced_as_systemd_does(tmp_path: Path
     put(
         tmp_path, "etc/systemd/system/w.service",
         "[Service]\nEnvironmentFile=/etc/default/w\nEnvironment=NONE=\n"
-        "ExecStart=/usr/bin/x run --config ${DIR}/x.toml $OPTIONS $NONE $UNKNOWN\nExecReload=/bin/kill -HUP $MAINPID\n",
+        "ExecStart=/usr/bin/x run --config ${DIR}/x.toml $OPTIONS $NONE $UNKNOWN\n"
+        "ExecReload=/bin/kill -HUP $MAINPID\n",
     )  # fmt: skip
     put(tmp_path, "etc/default/w", 'OPTIONS="--listen= --log-level debug"\nDIR=/a b\n')
     made = found(tmp_path, "w")
