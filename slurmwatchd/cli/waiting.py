@@ -15,7 +15,8 @@ from slurmwatchd.units import spoken_duration
 FIRST_SECONDS = 3.0
 AGAIN_SECONDS = 30.0
 
-_SHOWN_CHARACTERS = 60
+_ASKED = {"sacct": "slurmdbd", "sacctmgr": "slurmdbd", "scontrol": "slurmctld", "sdiag": "slurmctld"}
+"""Who answers each of Slurm's commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,12 @@ class TellingRunner:
 
     async def _tell(self, argv: Sequence[str], timeout_seconds: float) -> None:
         began = anyio.current_time()
-        command = shown(" ".join([Path(argv[0]).name, *argv[1:]]))
-        command = command if len(command) <= _SHOWN_CHARACTERS else f"{command[:_SHOWN_CHARACTERS]}..."
+        name = Path(argv[0]).name
+        asked = _ASKED.get(name, "") if list(argv[1:]) != ["-V"] else ""
+        what = f"{asked} to answer {name}" if asked else f"`{shown(' '.join([name, *argv[1:]]))}`"
         await anyio.sleep(self.first_seconds)
         while True:
             waited = spoken_duration(anyio.current_time() - began)
             most = spoken_duration(timeout_seconds)
-            click.echo(f"waiting for `{command}`, {waited} so far, at most {most}", err=True)
+            click.echo(f"waiting for {what}, {waited} so far, at most {most}", err=True)
             await anyio.sleep(self.again_seconds)

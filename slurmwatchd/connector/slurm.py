@@ -141,6 +141,7 @@ class Slurm(dict[str, Fields]):
             ValueError: It is broken JSON.
             SacctOutputError: A row does not fit the header.
         """
+        input_str = input_str.removeprefix("\ufeff")
         if input_str.lstrip().startswith("{"):
             self.from_json(input_str)
             return

@@ -22,6 +22,8 @@ _FOLDERS = (
 """Where unit files and drop-ins are, the first wins; systemd.unit(5)."""
 
 _PREFIXES = "@-:+!"
+_VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
+_BRACED = re.compile(r"\$\{([A-Za-z_]\w*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -57,9 +59,20 @@ class Unit:
         return [word for value in self.directives.get(name, ()) for word in _words(value)]
 
     def commands(self, name: str) -> list[list[str]]:
-        """Return the command lines of `ExecStart` and its like, without systemd's marks in front."""
+        """Return the command lines of `ExecStart` and its like, without systemd's marks in front.
+
+        Variables are replaced as systemd does: `$NAME` by words, `${NAME}` by text, an unknown one by nothing;
+        `$MAINPID`, which the manager knows, stays.
+        """
         lines = [_words(value) for value in self.directives.get(name, ())]
+        lines = [[part for word in line for part in self._replaced(word)] for line in lines]
         return [[line[0].lstrip(_PREFIXES), *line[1:]] for line in lines if line]
+
+    def _replaced(self, word: str) -> list[str]:
+        have = {"MAINPID": "$MAINPID", **self.environment}
+        if alone := _VARIABLE.fullmatch(word):
+            return _words(have.get(alone[1], ""))
+        return [_BRACED.sub(lambda found: have.get(found[1], ""), word)]
 
 
 def find(name: str, *, root: Path = Path("/"), manager: Mapping[str, str] | None = None) -> Unit | None:

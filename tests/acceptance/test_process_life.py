@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -205,3 +207,40 @@ def test_a_file_that_is_no_toml_does_not_lock_status_out_while_the_daemon_runs(t
         assert daemon.stop() == 0
         told = daemon.run("status", "--store", str(daemon.store))
         assert (told.returncode, told.stdout) == (78, "")
+
+
+def test_a_sinks_file_moved_as_the_page_says_goes_on_where_it_was(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.ended(60, job_name="first")
+        assert daemon.run("once").returncode == 0
+        daemon.file.rename(daemon.file.with_name("jobs.jsonl.1"))
+        daemon.ended(50, job_name="second")
+        assert daemon.run("once").returncode == 0
+        new = tmp_path / "data"
+        new.mkdir()
+        for file in daemon.file.parent.iterdir():
+            shutil.copy2(file, new / file.name)  # As to another disk: another inode.
+            file.unlink()
+        daemon.change_config(str(daemon.file), str(new / daemon.file.name))
+        daemon.file = new / daemon.file.name
+        daemon.ended(40, job_name="third")
+        assert daemon.run("once").returncode == 0
+        assert daemon.names() == ["second", "third"]
+        verified = daemon.run("verify", "--since", "1h", "--sink", "jobs")
+        assert verified.returncode == 0, verified.stdout
+
+
+def test_a_half_written_row_is_waited_for_and_no_hole_in_status(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.start_ready()
+        daemon.ended(2, job_name="allocation", partition="")
+        daemon.ended(1, job_name="whole")
+        daemon.wait_until(lambda: daemon.names() == ["whole"], "the whole one alone")
+
+        def told() -> dict[str, Any]:
+            (cluster,) = json.loads(daemon.run("status", "--json").stdout)["clusters"]
+            assert cluster["holes"] == []
+            return dict(cluster)
+
+        daemon.wait_until(lambda: told()["half_written"], "the second that is held back")
+        assert daemon.run("jobs", "--since", "30m").stderr == ""

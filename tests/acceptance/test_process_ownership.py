@@ -30,11 +30,12 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    os.seteuid(NOBODY.pw_uid)
+    """Be another user altogether: the real one too, by which `access` judges; the saved one leads back."""
+    os.setresuid(NOBODY.pw_uid, NOBODY.pw_uid, 0)
     try:
         yield
     finally:
-        os.seteuid(0)
+        os.setresuid(0, 0, 0)
 
 
 def configuration(folder: Path) -> Path:

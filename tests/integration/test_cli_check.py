@@ -525,6 +525,27 @@ def test_the_configuration_alone(site: Site) -> None:
     assert run("check", "--config-only", "--config", site.folder / "slurmwatchd.toml").code == 78
 
 
+def test_who_lets_a_command_wait_is_named(tmp_path: Path) -> None:
+    for name in ("sacct", "sdiag"):
+        fake = tmp_path / name
+        fake.write_text("#!/bin/sh\nsleep 0.3\n")
+        fake.chmod(0o755)
+    slow = TellingRunner(SystemProcessRunner(), first_seconds=0.05, again_seconds=10)
+    err = io.StringIO()
+
+    async def ask() -> None:
+        for argv in (["sacct", "-X", "--delimiter=\x1f"], ["sdiag"], ["sacct", "-V"]):
+            await slow.run([f"{tmp_path}/{argv[0]}", *argv[1:]], env=dict(os.environ), timeout_seconds=60)
+
+    with redirect_stderr(err):
+        anyio.run(ask)
+    assert err.getvalue().splitlines() == [
+        "waiting for slurmdbd to answer sacct, 0s so far, at most 1m00s",
+        "waiting for slurmctld to answer sdiag, 0s so far, at most 1m00s",
+        "waiting for `sacct -V`, 0s so far, at most 1m00s",
+    ]
+
+
 def test_a_command_that_takes_long_is_named(site: Site) -> None:
     slow = TellingRunner(SystemProcessRunner(), first_seconds=0.05, again_seconds=0.05)
     environ = {"PATH": os.environ["PATH"]}

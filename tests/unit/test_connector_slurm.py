@@ -305,6 +305,12 @@ def test_dataframe_has_sacct_columns_and_types_to_reckon_with() -> None:
     assert str(aware["start"].dt.tz) == "UTC"
 
 
+def test_a_byte_order_mark_is_no_part_of_json_nor_of_a_header() -> None:
+    text = '{"7": {"jobidraw": "7", "state": "FAILED"}}'
+    assert Slurm(from_string=f"\ufeff{text}") == Slurm(from_string=text)
+    assert list(Slurm(from_string="\ufeffJobIDRaw|State\n7|FAILED\n")["7"]) == ["jobidraw", "state"]
+
+
 def test_ids_and_names_are_text_in_a_dataframe_and_only_what_is_counted_are_numbers() -> None:
     pytest.importorskip("pandas")
     texts = {

@@ -71,6 +71,21 @@ def test_the_environment_of_the_service(tmp_path: Path) -> None:
     assert (handed.environment["PATH"], handed.environment["LANG"]) == ("/manager", "C")
 
 
+def test_variables_in_a_command_line_are_replaced_as_systemd_does(tmp_path: Path) -> None:
+    put(
+        tmp_path, "etc/systemd/system/w.service",
+        "[Service]\nEnvironmentFile=/etc/default/w\nEnvironment=NONE=\n"
+        "ExecStart=/usr/bin/x run --config ${DIR}/x.toml $OPTIONS $NONE $UNKNOWN\n"
+        "ExecReload=/bin/kill -HUP $MAINPID\n",
+    )  # fmt: skip
+    put(tmp_path, "etc/default/w", 'OPTIONS="--listen= --log-level debug"\nDIR=/a b\n')
+    made = found(tmp_path, "w")
+    assert made.commands("ExecStart") == [
+        ["/usr/bin/x", "run", "--config", "/a b/x.toml", "--listen=", "--log-level", "debug"]
+    ]
+    assert made.commands("ExecReload") == [["/bin/kill", "-HUP", "$MAINPID"]]
+
+
 def test_an_instance_of_a_template_and_a_file_by_its_path(tmp_path: Path) -> None:
     put(tmp_path, "etc/systemd/system/w@.service", "[Service]\nStateDirectory=w-%i\n")
     put(tmp_path, "etc/systemd/system/w@.service.d/a.conf", "[Service]\nUser=a\n")
