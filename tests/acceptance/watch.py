@@ -116,6 +116,18 @@ class Watch:
             timeout=120,
         )
 
+    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another of its commands to its end."""
+        return subprocess.run(
+            [*self._argv(command), *arguments],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=self._environment(),
+            timeout=120,
+        )
+
     def kill(self) -> None:
         """End the process with SIGKILL, and the sacct it may have running."""
         if self.process is not None:

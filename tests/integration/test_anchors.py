@@ -277,7 +277,9 @@ async def test_steps_of_an_attempt_that_was_deleted_hold_nobody_up(tmp_path: Pat
         assert rig.ask_store("SELECT count(*) FROM usage_queue") == [(0,)]
 
 
-async def test_head_poll_after_a_night_down_is_not_believed_where_even_all_of_time_is_empty(tmp_path: Path) -> None:
+async def test_head_poll_after_a_night_down_is_not_believed_where_even_all_of_time_is_empty(
+    tmp_path: Path,
+) -> None:
     with Rig(tmp_path, poll={**QUIET, "slice": "1h"}) as rig:
         rig.ended(100, job_name="known")
         await rig.once()
