@@ -72,13 +72,18 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """How far the requests are, since this command began to look."""
+    """How far the requests are, since this command began to look.
+
+    Attributes:
+        usage_waiting: Attempts of their clusters whose usage is not told yet.
+    """
 
     left_seconds: int
     done_seconds: int
     rows: int
     new: int
     cancelled: bool = False
+    usage_waiting: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,7 +116,7 @@ async def alone(config: Config, wish: Wish, begun: Callable[[Sequence[Backfill]]
         names = [watcher.cluster for watcher in daemon.watchers]
         requests = await _ask(daemon.database, _chosen(wish, names), wish, since_seconds=config.poll.since)
         begun(requests)
-        if not requests:
+        if not requests and not await _usage_waiting(daemon.database):
             return State(left_seconds=0, done_seconds=0, rows=0, new=0)
         async with anyio.create_task_group() as group:
             group.start_soon(_look, daemon.database, requests, seen)
@@ -241,7 +246,12 @@ async def _state(database: Asked, requests: Sequence[Backfill]) -> State:
         rows=sum(now.rows - before.rows for before, now in pairs),
         new=sum(now.new - before.new for before, now in pairs),
         cancelled=any(now.start > before.start for before, now in pairs),
+        usage_waiting=await _usage_waiting(database),
     )
+
+
+async def _usage_waiting(database: Asked) -> int:
+    return int((await database.read("SELECT count(*) FROM usage_queue"))[0][0])
 
 
 def _is_alive(pid: int | None) -> bool:

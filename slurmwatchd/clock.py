@@ -13,6 +13,9 @@ from typing import Protocol
 
 import anyio
 
+EARLIEST = 946_684_800
+"""2000-01-01, before there was Slurm: a start before it is a zero, or the clock of a machine that had none."""
+
 
 class Clock(Protocol):
     """What a part of the program that waits or dates things is given instead of `time`."""

@@ -14,8 +14,8 @@ import orjson
 
 from slurmwatchd.anchors import silence
 from slurmwatchd.clock import Backoff, Clock, rfc3339
-from slurmwatchd.errors import SlurmNotFoundError, TransientError
-from slurmwatchd.log import get_logger
+from slurmwatchd.errors import SlurmNotFoundError, StoreFullError, TransientError
+from slurmwatchd.log import Repeats, get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.records import JobUsage, StepRecord
 from slurmwatchd.sources.steprows import Key
@@ -80,6 +80,7 @@ class Collector:
         self._longest = FIRST_JOBS
         self._seconds_per_job = 0.0
         self._counted = 0.0
+        self._repeats = Repeats()
 
     async def work(self, seconds: float) -> bool:
         """Ask for one list, unless there is nothing to ask or lists failed a moment ago.
@@ -134,6 +135,7 @@ class Collector:
             parts.metrics.sacct_seconds.labels(self.cluster).inc(seconds)
             parts.metrics.step_seconds.labels(self.cluster).inc(seconds)
         self._backoff.reset()
+        self._repeats.reset()
         self._seconds_per_job = seconds / len(attempts)
         self._longest = min(LIST_JOBS, self._longest * 2)
         return told
@@ -190,14 +192,14 @@ class Collector:
         self._resume = parts.clock.monotonic() + wait
         self._longest = max(LEAST_JOBS, self._longest // 2)
         parts.metrics.step_failures.labels(self.cluster).inc()
-        _log.warning(
-            "asking for steps failed", cluster=self.cluster, again_in_seconds=round(wait), error=str(error)
-        )
+        log = _log.warning if self._repeats.is_news(str(error), parts.clock.monotonic()) else _log.debug
+        log("asking for steps failed", cluster=self.cluster, again_in_seconds=round(wait), error=str(error))
         try:
             await self._give_up()
             await self._count(force=True)
         except TransientError as busy:
-            _log.warning("usage cannot be written", cluster=self.cluster, error=str(busy))
+            log = _log.debug if isinstance(busy, StoreFullError) else _log.warning
+            log("usage cannot be written", cluster=self.cluster, error=str(busy))
 
     async def _give_up(self) -> None:
         """Tell the oldest of too many without usage."""

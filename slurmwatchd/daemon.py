@@ -186,6 +186,7 @@ class Daemon:
             new = await anyio.to_thread.run_sync(reload)
         except ConfigError as error:
             self.metrics.reload_success.set(0)
+            self.health.reload_refused = "; ".join(error.faults)
             for fault in error.faults:
                 _log.error("configuration not reloaded", fault=fault)
         else:
@@ -193,7 +194,7 @@ class Daemon:
         for delivery in self.deliveries:
             delivery.reopen()
         if tells:
-            notifier.ready()
+            notifier.ready(self.health.line())
 
     def apply(self, new: Config) -> None:
         """Go on by another configuration, as far as that needs no restart; say what does."""
@@ -210,6 +211,7 @@ class Daemon:
         for watcher in self.watchers:
             watcher.reconfigure(rules_of(self.config))
         self.metrics.reload_success.set(1)
+        self.health.reload_refused = ""
         self.metrics.reload_time.set(self.outside.clock.now())
         _log.info("configuration reloaded")
 

@@ -10,7 +10,7 @@ import anyio
 
 from slurmwatchd.clock import Backoff, Clock
 from slurmwatchd.disks import Disks
-from slurmwatchd.errors import SinkFullError, TransientError
+from slurmwatchd.errors import SinkFullError, StoreFullError, TransientError
 from slurmwatchd.health import Health, SinkHealth
 from slurmwatchd.log import Repeats, get_logger
 from slurmwatchd.metrics import Metrics
@@ -56,6 +56,7 @@ class Delivery:
         self._opened = False
         self._seq = 0
         self._told: Told | None = None
+        self._told_failure = False
         self._disks = Disks(parts.health, parts.metrics)
         self._health = parts.health.sinks.setdefault(name, SinkHealth())
         parts.metrics.sink_up.labels(name).set(0)
@@ -138,7 +139,8 @@ class Delivery:
         self._parts.metrics.sink_seq.labels(self.name).set(self._seq)
 
     def _succeeded(self) -> None:
-        if self._health.error:
+        if self._told_failure:
+            self._told_failure = False
             _log.info("sink works again", sink=self.name, failures=self._backoff.failures)
             self._repeats.reset()
         self._backoff.reset()
@@ -156,7 +158,10 @@ class Delivery:
             self._disks.full(f"sink {self.name}", str(error))
         self._parts.metrics.sink_up.labels(self.name).set(0)
         self._parts.metrics.sink_failures.labels(self.name).inc()
-        is_news = self._repeats.is_news(str(error), self._parts.clock.monotonic())
+        # A full disk is told of once, by `Disks`: the sink's own here, the store's where it is written.
+        is_full = isinstance(error, SinkFullError | StoreFullError)
+        is_news = not is_full and self._repeats.is_news(str(error), self._parts.clock.monotonic())
+        self._told_failure |= is_news
         log = _log.warning if is_news else _log.debug
         log("delivery failed", sink=self.name, failures=self._backoff.failures + 1, error=str(error))
 

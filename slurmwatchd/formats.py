@@ -14,6 +14,7 @@ import orjson
 
 from slurmwatchd.clock import epoch, rfc3339
 from slurmwatchd.records import SCHEMA, Event, JobRecord
+from slurmwatchd.shortening import shortened
 
 TIME_FIELDS = ("submit", "eligible", "start", "end")
 
@@ -21,17 +22,11 @@ Piece = bytes | Sequence[bytes]
 """What stands in all of some texts, or what stands in each."""
 
 _FIELDS = JobRecord._fields
-_NEVER_CUT = frozenset({
-    "id", "event", "schema", "seq", "revision", "time", "observed", "found_by",
-    "job_id_raw", "submit", "usage", "truncated",
-})  # fmt: skip
 _ORIGIN = itemgetter(*(Event._fields.index(name) for name in ("kind", "revision", "observed", "found_by")))
 _WITHIN_HOUR = [b'%02d:%02dZ"' % divmod(second, 60) for second in range(3600)]
 """How the moments of any hour end."""
 _MANY_HOURS = 20_000
 """So many are remembered: bounds memory, not correctness."""
-_MARK = 60
-"""Room left in a shortened line for the names of the fields that were cut."""
 
 
 def wire(record: JobRecord) -> dict[str, Any]:
@@ -167,9 +162,7 @@ def flat(event: Event, *, max_line_bytes: int) -> bytes:
 def flat_lines(events: Iterable[Event], *, max_line_bytes: int) -> list[bytes]:
     """Write events as lines of the `flat` format, each with its newline.
 
-    A line that would be longer than `max_line_bytes` loses its node names first (`nodes_omitted: true`);
-    if it is still too long its longest texts are cut and its longest lists left out, and both are named under
-    `truncated`. The store keeps all of it.
+    A line that would be longer than `max_line_bytes` is cut, see `shortening.py`. The store keeps all of it.
 
     Args:
         events: What to write.
@@ -188,45 +181,5 @@ def flat_lines(events: Iterable[Event], *, max_line_bytes: int) -> list[bytes]:
             difference = b"" if changed is None else b',"changed":' + changed
             start = (b'{"id":"', identity.encode(), what, b"%d" % seq, which, when, seen, text[1:-1], difference)
             line = b"".join((*start, b"}\n" if nodes is None else b',"nodes":%b}\n' % nodes))
-            if len(line) > max_line_bytes:
-                if nodes is not None:
-                    line = b"".join((*start, b',"nodes_omitted":true}\n'))
-                line = _shortened(line, max_line_bytes)
-            lines.append(line)
+            lines.append(line if len(line) <= max_line_bytes else shortened(line, max_line_bytes))
     return lines
-
-
-def _shortened(line: bytes, limit: int) -> bytes:
-    """Cut the longest values until the line fits; the head always stays, and so do a usage's numbers."""
-    fields: dict[str, Any] = orjson.loads(line)
-    truncated: list[str] = []
-    while len(line) > limit:
-        holder, name = max(_cuttable(fields), key=lambda place: _length(place[0][place[1]]))
-        told = name if holder is fields else f"usage.{name}"
-        excess = len(line) - limit + _MARK + len(told)
-        value = holder[name]
-        if isinstance(value, str):
-            # A character takes one to six bytes on the wire: cut by the average, at least one, and look again.
-            holder[name] = value[: -(1 + excess * len(value) // _length(value))]
-        else:
-            del holder[name]
-        if told not in truncated:
-            truncated.append(told)
-        fields["truncated"] = truncated
-        line = orjson.dumps(fields) + b"\n"
-    return line
-
-
-def _cuttable(fields: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Give what may be cut, as a mapping and a key of it; without it all a line is far shorter than any limit."""
-    for name, value in fields.items():
-        if name not in _NEVER_CUT and value != "":
-            yield fields, name
-    # The one part of a usage that has no bound: a text for each step and field that could not be parsed.
-    if "raw" in (usage := fields.get("usage", {})):
-        yield usage, "raw"
-
-
-def _length(value: Any) -> int:  # noqa: ANN401 - any JSON value
-    """Return how many bytes of a line a value takes."""
-    return len(orjson.dumps(value))

@@ -67,6 +67,8 @@ class Health:
     sinks: dict[str, SinkHealth] = field(default_factory=dict)
     full: dict[str, str] = field(default_factory=dict)
     """What waits for room on a disk (`store`, `spool`, `sink NAME`), and what it said; see `Disks`."""
+    reload_refused: str = ""
+    """Why the last reload was refused; empty once one was taken."""
     _deadlines: dict[str, float] = field(default_factory=dict)
 
     def tick(self, loop: str, *, within_seconds: float) -> None:
@@ -95,7 +97,10 @@ class Health:
 
     def line(self) -> str:
         """Return the state in one line, for `systemctl status`."""
-        parts = [f"{part}: {reason}"[:200] for part, reason in self.full.items()]
+        parts = []
+        if self.reload_refused:
+            parts.append(f"reload refused, the old configuration is in use: {self.reload_refused}"[:200])
+        parts += [f"{part}: {reason}"[:200] for part, reason in self.full.items()]
         for name, entry in self.clusters.items():
             if entry.error:
                 probing = ", only probing" if entry.probing else ""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmwatchd.errors import ConfigError
+from slurmwatchd.ownership import reason
 
 DEFAULT_CONFIG = Path("/etc/slurmwatchd/slurmwatchd.toml")
 DEFAULT_STORE = Path("/var/lib/slurmwatchd/slurmwatchd.db")
@@ -67,7 +68,7 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+        raise ConfigError([f"{path}: cannot be read: {reason(path, error, shared=True)}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: is not valid TOML: {error}"]) from error
 

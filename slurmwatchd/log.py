@@ -313,6 +313,17 @@ def _journal_priority(level: int) -> int:
     return next(priority for floor, priority in _JOURNAL_PRIORITIES if level >= floor)
 
 
+def priority_mark(level: int = logging.ERROR, stream: TextIO | None = None) -> str:
+    """Return what the journal wants before a line that no logger writes; nothing where it does not read.
+
+    Args:
+        level: Of the standard library.
+        stream: Where the line goes; None is stderr.
+    """
+    in_journal = _is_journal(sys.stderr if stream is None else stream, os.environ)
+    return f"<{_journal_priority(level)}>" if in_journal else ""
+
+
 def _descriptor_of(stream: TextIO) -> int | None:
     try:
         return stream.fileno()

@@ -179,11 +179,14 @@ class Watcher:
             except* (TransientError, SlurmNotFoundError) as group:
                 error = first_cause(group)
             if error is None:
-                return
+                break
             self._failed(error)
             if self._parts.health.clusters[self.cluster].failures > BACKFILL_FAILURES:
                 raise error
             await self._parts.clock.sleep(self._backoff.next())
+        if self._collector is not None:
+            # No daemon may come for a long time.
+            await self._collector.drain()
 
     async def _probe(self) -> None:
         """Ask something small; whatever it was that failed must work again before a window is asked for.

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection
 
 from slurmwatchd.clock import Clock
-from slurmwatchd.errors import TransientError
+from slurmwatchd.errors import StoreFullError, TransientError
 from slurmwatchd.health import Health
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
@@ -59,7 +59,9 @@ class Pruner:
             try:
                 await self.round()
             except TransientError as error:
-                _log.warning("pruning waits", error=str(error))
+                # A full disk is told of once, by `Disks`.
+                log = _log.debug if isinstance(error, StoreFullError) else _log.warning
+                log("pruning waits", error=str(error))
             self._tick(ROUND_SECONDS)
             await self._clock.sleep(ROUND_SECONDS)
 

@@ -15,6 +15,7 @@ from slurmwatchd.clock import Clock, rfc3339
 from slurmwatchd.errors import SinkError
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
+from slurmwatchd.ownership import reason
 from slurmwatchd.sdnotify import Notifier
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
 from slurmwatchd.sinks.readback import Line
@@ -156,7 +157,8 @@ class Rebuilder:
         try:
             return await anyio.to_thread.run_sync(lambda: list(islice(lines, BATCH_LINES)))
         except OSError as error:
-            raise SinkError(f"sinks.{name}: {error.filename}: cannot be read: {error.strerror}") from error
+            why = reason(Path(error.filename), error) if error.filename else error.strerror
+            raise SinkError(f"sinks.{name}: {error.filename}: cannot be read: {why}") from error
 
     def _kind(self, name: str) -> SinkKind:
         return self.kinds[self.sinks[name].type]

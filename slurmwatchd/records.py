@@ -70,7 +70,9 @@ class JobRecord(NamedTuple):
         wait_seconds: From eligible to start, or to the end of an attempt that never started
             (sacct's `Planned`, `Reserved` before 23.02).
         node_list: Compact, as Slurm wrote it; None where no node was assigned.
-        raw: Field name to text, for values that could not be parsed.
+        incomplete: True where slurmdbd never got the message of the attempt's start, and filled in what that would
+            have said; what it filled in is absent.
+        raw: Field name to what could not be parsed of it, or cannot be a measurement.
     """
 
     cluster: str
@@ -137,15 +139,21 @@ class JobRecord(NamedTuple):
     original_sluid: str | None = None
     exclusive: str | None = None
     oversubscribe: str | None = None
+    incomplete: bool | None = None
     raw: Mapping[str, str] | None = None
 
 
 REVISABLE = frozenset(JobRecord._fields) - {
     "cluster", "job_id", "job_id_raw", "array_job_id", "array_task_id", "array_tasks", "het_job_id",
-    "het_job_offset", "db_index", "sluid", "submit", "raw",
+    "het_job_offset", "db_index", "sluid", "submit", "incomplete", "raw",
 }  # fmt: skip
 """The fields that may be named so: all but those that say which attempt it is. DBIndex and SLUID change for the
 same attempt when a cluster is upgraded to 24.11."""
+
+
+WHOLE_EXIT_CODES = "exit_code>=128"
+"""Stands among the fields that were asked for where sacct prints exit codes of 128 and more as they are (25.11
+and newer); older ones take 128 from them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ And what Slurm's commands complain of.
 from collections.abc import Sequence
 
 from slurmwatchd.clock import Clock, rfc3339
-from slurmwatchd.errors import StoreBusyError
+from slurmwatchd.errors import StoreBusyError, StoreFullError
 from slurmwatchd.health import ClusterHealth
 from slurmwatchd.log import Repeats, get_logger
 from slurmwatchd.metrics import Metrics
@@ -26,6 +26,7 @@ class Reporter:
         self._metrics = metrics
         self._health = health
         self._repeats = Repeats()
+        self._told_failure = False
         metrics.up.labels(cluster).set(0)
         # The series is there from the start: an alert on its age is to hold before the first success, too.
         metrics.last_poll.labels(cluster).set(0)
@@ -34,7 +35,8 @@ class Reporter:
     def read(self, fetched: Fetched, stored: Stored, watermark: int) -> None:
         """Tell of a complete reading."""
         metrics, health, window, total = self._metrics, self._health, fetched.window, stored.total
-        if health.error:
+        if self._told_failure:
+            self._told_failure = False
             _log.info("sacct answers again", cluster=self.cluster, failures=health.failures)
             self._repeats.reset()
         now = int(self._clock.now())
@@ -66,7 +68,10 @@ class Reporter:
         if not isinstance(error, StoreBusyError):
             self._metrics.up.labels(self.cluster).set(0)
         self._metrics.poll_failures.labels(self.cluster, type(error).__name__).inc()
-        is_news = self._repeats.is_news(str(error), self._clock.monotonic())
+        # A full disk is told of once, by `Disks`.
+        is_full = isinstance(error, StoreFullError)
+        is_news = not is_full and self._repeats.is_news(str(error), self._clock.monotonic())
+        self._told_failure |= is_news
         log = _log.warning if is_news else _log.debug
         log("reading failed", cluster=self.cluster, failures=health.failures, error=str(error))
 

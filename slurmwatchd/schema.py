@@ -139,7 +139,8 @@ RECORD = (
     Field("original_sluid", "string", "the same over resizes"),
     Field("exclusive", "string", "`NO`, `NODE`, `USER` ..."),
     Field("oversubscribe", "string", "`NO`, `YES` ..."),
-    Field("raw", "texts", "Slurm's field name to its text, for values that could not be parsed"),
+    Field("incomplete", "bool", "true where slurmdbd filled in what it was never told; see below"),
+    Field("raw", "texts", "Slurm's field name to what could not be parsed of it, or cannot be a measurement"),
 )
 
 TAIL = (
@@ -147,12 +148,16 @@ TAIL = (
     Field("steps", "steps", '`job_usage` only, with `[steps] mode = "full"`: the first 1,000; see below'),
     Field("changed", "changes", "`job_revised` only: field to [old, new]; `null` for absent"),
     Field("nodes", "[string]", "every node of `node_list`, in Slurm's order"),
-    Field("nodes_omitted", "bool", "true where `nodes` would have made the line longer than `max_line_bytes`"),
+    Field(
+        "nodes_omitted",
+        "bool",
+        "true where with `nodes` the line would be longer than `max_line_bytes`, however short its texts",
+    ),
     Field(
         "truncated",
         "[string]",
-        "texts cut, and other fields or `usage.raw` left out, because the line was too long even so; the store "
-        "has all of it",
+        "texts cut (`changed.comment`: those of a change), and lists or `usage.raw` left out, because the line "
+        "was too long; see below",
     ),
 )
 
@@ -184,7 +189,9 @@ USAGE = (
     Field(
         "complete", "bool", "false where steps were still missing a quarter of an hour after the first question"
     ),
-    Field("raw", "texts", "step and field to text, for values that could not be parsed: the first 1,000"),
+    Field(
+        "raw", "texts", "step and field to what could not be parsed, or cannot be a measurement: the first 1,000"
+    ),
 )
 
 STEP = (

@@ -19,7 +19,27 @@ FORGET_SECONDS = 3600
 REMEMBERED_ROWS = 10_000
 """How many rows taken half-written are remembered, so that a re-read of their end does not wait for them again."""
 
+SHORT_SECONDS = 60
+"""A stretch that was never read is never shorter, as no call asks for less; seconds that are withheld are."""
+
 Key = tuple[str, int, int]
+
+Span = tuple[int, int]
+
+
+def holes(ledger: Ledger) -> tuple[list[Span], list[Span]]:
+    """Return what a stored ledger lacks below its newest reading, epoch seconds, half-open.
+
+    Returns:
+        The stretches that were never read; and the seconds that were read and are read again, for a half-written
+        row that ended in them.
+    """
+    never: list[Span] = []
+    withheld: list[Span] = []
+    for start, end in ledger.holes():
+        is_withheld = end - start < SHORT_SECONDS and ledger.newest - end < FORGET_SECONDS
+        (withheld if is_withheld else never).append((start, end))
+    return never, withheld
 
 
 class Settling:

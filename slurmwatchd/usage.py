@@ -8,9 +8,15 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from slurmwatchd.clock import epoch
 from slurmwatchd.records import JobUsage, StepRecord
 
 BATCH = "batch"
+
+WATTS_A_NODE = 1_000_000
+"""No node takes as much: more than that for the whole run of an attempt is no measurement of its energy."""
+CPUS_A_NODE = 65_535
+"""Slurm counts a node's processors in 16 bits: more processor time than theirs is no measurement either."""
 
 _FRACTION_DIGITS = 6
 _INTERACTIVE_ALLOCATION = "salloc"
@@ -25,6 +31,8 @@ class Asked:
         submit: Epoch seconds; with `job_id_raw` the attempt's key within its cluster.
         selector: What sacct's `-j` is given for it.
         cpus: Allocated.
+        run_seconds: From start to end, the time it was suspended included; None where one of them is not known.
+        node_count: Allocated.
         memory_bytes: Allocated; asked for, where the cluster does not allocate memory.
         launcher: The command it was submitted with (`sbatch`, `srun`, `salloc`); empty where Slurm does not tell
             (before 21.08).
@@ -38,6 +46,8 @@ class Asked:
     started: bool
     cpus: int | None = None
     elapsed_seconds: int | None = None
+    run_seconds: int | None = None
+    node_count: int | None = None
     memory_bytes: int | None = None
     launcher: str = ""
     leads: bool = True
@@ -93,6 +103,16 @@ class Told:
     steps: Sequence[StepRecord] = ()
 
 
+def node_seconds(seconds: int, nodes: int) -> int:
+    """Return for how long nodes were used at most, added up.
+
+    Args:
+        seconds: From start to end, in whole seconds: a run within one took some of it.
+        nodes: How many there were.
+    """
+    return (max(seconds, 0) + 1) * max(nodes, 1)
+
+
 def asked(job: int, record: Mapping[str, Any], submit: int) -> Asked:
     """Return what must be known of an attempt to ask for its steps.
 
@@ -103,6 +123,7 @@ def asked(job: int, record: Mapping[str, Any], submit: int) -> Asked:
     """
     memory = (record.get("alloc_tres") or {}).get("mem_bytes") or (record.get("req_tres") or {}).get("mem_bytes")
     words = record.get("submit_line", "").split(maxsplit=1)
+    start, end = (epoch(record[name]) if record.get(name) else None for name in ("start", "end"))
     return Asked(
         job=job,
         job_id_raw=record["job_id_raw"],
@@ -111,6 +132,8 @@ def asked(job: int, record: Mapping[str, Any], submit: int) -> Asked:
         started=record.get("start") is not None,
         cpus=record.get("cpus"),
         elapsed_seconds=record.get("elapsed_seconds"),
+        run_seconds=None if start is None or end is None else end - start,
+        node_count=record.get("node_count"),
         memory_bytes=memory,
         launcher=words[0].rpartition("/")[2] if words else "",
         leads=record.get("het_job_offset", 0) == 0,

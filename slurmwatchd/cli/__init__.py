@@ -103,13 +103,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        click.echo(f"slurmwatchd: {_one_line(error)}", err=True)
+        _complain(_one_line(error))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as error:
-        code = _said(first_cause(error))
+        cause = first_cause(error)
+        code = _said(cause)
         if code is None:
+            if "JOURNAL_STREAM" in os.environ:
+                # The traceback below it has no priority of its own.
+                _complain(f"a fault of the program: {type(cause).__name__}: {' '.join(str(cause).split())}")
             raise
         sys.exit(code)
 
@@ -121,13 +125,24 @@ def _said(cause: BaseException) -> int | None:
         return EX_PIPE
     if is_output_error(cause):
         _let_go_of_output()
-        click.echo(f"slurmwatchd: standard output: {cause.strerror}", err=True)
+        _complain(f"standard output: {cause.strerror}")
         return 1
     if not isinstance(cause, SlurmwatchError):
         return None
     for line in str(cause).splitlines():
-        click.echo(f"slurmwatchd: {shown(line)}", err=True)
+        _complain(shown(line))
     return cause.exit_code if isinstance(cause, FatalError) else EX_TEMPFAIL
+
+
+def _complain(line: str) -> None:
+    """Write one line to stderr; where that is the journal's, as an error, so that `journalctl -p err` has it."""
+    mark = ""
+    if "JOURNAL_STREAM" in os.environ:
+        # It is not quick to import, and seldom needed.
+        from slurmwatchd.log import priority_mark  # noqa: PLC0415
+
+        mark = priority_mark()
+    click.echo(f"{mark}slurmwatchd: {line}", err=True)
 
 
 def is_output_error(error: BaseException) -> TypeGuard[OSError]:

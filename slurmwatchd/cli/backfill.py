@@ -1,5 +1,6 @@
 """`slurmwatchd backfill`: read what ended before the daemon's first poll."""
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from slurmwatchd import backfilling
 from slurmwatchd.backfilling import Count, State, UnknownClusterError, Wish
 from slurmwatchd.cli import EX_TEMPFAIL
 from slurmwatchd.cli.options import load_quietly, store_options, stretch_of, stretch_options
-from slurmwatchd.cli.progress import Progress
+from slurmwatchd.cli.progress import PLAIN_SECONDS, Progress
 from slurmwatchd.cli.tables import local_time
 from slurmwatchd.cli.tuning import tune
 from slurmwatchd.clock import rfc3339
@@ -50,8 +51,8 @@ def command(
     """Read what ended before the daemon's first poll, back to some moment.
 
     Where a daemon has the store, it is asked to do so between its polls, and this command shows how far it is.
-    Where none has, the command reads by itself, and delivers what it finds. Sinks get it unless their
-    configuration says `backfill = false`. Called again, also after a kill, it goes on where it stopped.
+    Where none has, the command reads by itself, asks for usage, and delivers what it finds. Sinks get it unless
+    their configuration says `backfill = false`. Called again, also after a kill, it goes on where it stopped.
 
     \b
     Example: slurmwatchd backfill --since 30d --dry-run
@@ -110,6 +111,7 @@ def _read(config: Config, wish: Wish) -> Report:
         "rows": state.rows,
         "new": state.new,
         "cancelled": state.cancelled,
+        "usage_waiting": state.usage_waiting,
     }
 
 
@@ -119,6 +121,7 @@ class _Shown:
     def __init__(self, how: str) -> None:
         self._how = how
         self._progress: Progress | None = None
+        self._usage_told = -math.inf
         self.requests: Sequence[Backfill] = ()
 
     def __enter__(self) -> Self:
@@ -138,6 +141,12 @@ class _Shown:
     def seen(self, state: State) -> None:
         if self._progress is not None:
             self._progress.update(state.done_seconds, state.rows)
+        if state.left_seconds or not state.usage_waiting:
+            return
+        now = time.monotonic()
+        if now - self._usage_told >= PLAIN_SECONDS:
+            self._usage_told = now
+            click.echo(f"usage: {state.usage_waiting} attempts are left to ask for", err=True)
 
 
 def _count(config: Config, wish: Wish) -> Report:
@@ -179,9 +188,17 @@ def _text(report: Report) -> str:
         f"cluster {span['cluster']}: ended {local_time(span['start'])} to {local_time(span['end'])}"
         for span in report["read"]
     ]
-    if not lines:
-        return "nothing to read: all of it was read before, or is the daemon's own (--again reads it once more)"
-    lines.append(f"{report['rows']} rows {verb}, {report['new']} of them new to the store")
+    if lines:
+        lines.append(f"{report['rows']} rows {verb}, {report['new']} of them new to the store")
+    else:
+        lines.append(
+            "nothing to read: all of it was read before, or is the daemon's own (--again reads it once more)"
+        )
+    if waiting := report.get("usage_waiting"):
+        lines.append(
+            f"the usage of {waiting} attempts is not told yet: a daemon does it; where none runs, call this again "
+            "in a quarter of an hour"
+        )
     if report.get("cancelled"):
         lines.append("somebody cancelled the rest")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from slurmwatchd.cli.filters import filter_options, question_of
-from slurmwatchd.cli.reading import open_store, store_options
+from slurmwatchd.cli.reading import note_unread, open_store, store_options
 from slurmwatchd.exporting import Format, Record, Writer, writer_of
 from slurmwatchd.store.asking import StoreReader
 
@@ -51,7 +51,7 @@ def command(
 
     Files get their names once they are whole. With --partition-by day, FOLDER/day=2026-11-20/jobs.parquet and its
     like are written, which DuckDB, Spark and pandas read as one table. Progress is shown on stderr, if that is a
-    terminal.
+    terminal; what of the time asked for was never read is named there.
 
     Example: slurmwatchd export --format parquet --since 2026-11-01 --partition-by day -o /data/jobs
 
@@ -78,6 +78,7 @@ def command(
                 target.write_days(pages)
             else:
                 target.write_file(output, pages)
+        note_unread(reader, question, empty=not ids)
     if not to_stdout:
         click.echo(f"slurmwatchd: {len(ids)} attempts written to {output}", err=True)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from slurmwatchd.cli import tables
-from slurmwatchd.cli.reading import MOMENT
+from slurmwatchd.cli.reading import MOMENT, note_unread
 from slurmwatchd.cli.tables import Column, Form
 from slurmwatchd.records import JobRecord
 from slurmwatchd.store.asking import StoreReader
@@ -158,6 +158,7 @@ def answer(store: StoreReader, question: Question, shape: Shape) -> None:
         click.echo(f"slurmwatchd: {limit} shown, there are more: --limit 0 shows all", err=True)
     elif not ids and shape.form is Form.TABLE:
         click.echo("slurmwatchd: nothing in the store is like that", err=True)
+    note_unread(store, question, empty=not ids)
 
 
 def _state(word: str) -> str:

@@ -37,6 +37,7 @@ def command(config: Path | None, store: Path | None, order: str, **options: Any)
 
     Several words of a filter are joined by commas: any of them will do; all filters given must hold. Times are
     spans before now (-2h, -7d), words (yesterday), dates or ISO 8601, in the machine's zone where none is given.
+    What of the time asked for was never read is named on stderr, in every form of output.
 
     Example: slurmwatchd jobs --user ada --state FAILED,TIMEOUT --since -7d
 

@@ -21,7 +21,7 @@ _SHOWN_BYTES = 60
 def config_option(function: F) -> F:
     """Add `--config`, for where Slurm's commands are."""
     return click.option(
-        "--config", "config", type=click.Path(path_type=Path, dir_okay=False),
+        "--config", "config", type=click.Path(path_type=Path, readable=False),
         help="The configuration file, for [slurm] bin_dir and conf [default: as for `run`].",
     )(function)  # fmt: skip
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from slurmwatchd.cli.filters import answer, shape_of, shape_options
-from slurmwatchd.cli.reading import MOMENT, open_store, store_options, warn_of_unread
+from slurmwatchd.cli.reading import MOMENT, open_store, store_options
 from slurmwatchd.store import telling
 from slurmwatchd.store.questions import Question
 
@@ -31,6 +31,8 @@ def command(
 ) -> None:
     """Show what ran on a node, the newest first; or what was running there at a moment.
 
+    What of the time asked for was never read is named on stderr, in every form of output.
+
     Example: slurmwatchd nodes n0417 --at '2026-11-20 03:12'
 
     Exit codes: 0 done, also if nothing was found; 1 no such node is known, or the store cannot be read; 2 the
@@ -50,5 +52,3 @@ def command(
         if not telling.knows_node(reader, node):
             raise click.ClickException(f"no attempt in the store ran on a node {node!r}")
         answer(reader, question, shape)
-        if moment is not None:
-            warn_of_unread(reader, moment, moment)

@@ -11,9 +11,12 @@ import click
 from slurmwatchd import locations, moments
 from slurmwatchd.cli.tables import local_time
 from slurmwatchd.clock import rfc3339
+from slurmwatchd.printable import shown
+from slurmwatchd.settling import holes
 from slurmwatchd.store import telling
 from slurmwatchd.store.access import no_store
 from slurmwatchd.store.asking import StoreReader
+from slurmwatchd.store.questions import Question
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +37,9 @@ class Moment(click.ParamType[int]):
 
 
 MOMENT = Moment()
+
+BEHIND_SECONDS = 600
+"""A daemon that polls is never as far behind as this."""
 
 
 def store_options(function: F) -> F:
@@ -68,19 +74,48 @@ def open_store(config: Path | None, store: Path | None) -> Iterator[StoreReader]
         yield reader
 
 
-def warn_of_unread(store: StoreReader, begin: int, end: int) -> None:
-    """Say on stderr what of an interval cannot be known: what the daemon has not read, and what still runs.
+def note_unread(store: StoreReader, question: Question, *, empty: bool) -> None:
+    """Say on stderr what of an answer cannot be known, because the daemon has not read it or it still runs.
+
+    Nothing is said where no time was asked for and something was found.
 
     Args:
         store: The store.
-        begin: The interval's first second.
-        end: Its last one.
+        question: What was asked.
+        empty: Whether nothing was found.
     """
-    for reading in telling.readings(store):
+    begin = question.ended_from if question.running_from is None else question.running_from
+    end = question.ended_until if question.running_until is None else question.running_until
+    if begin is None and end is None and not empty:
+        return
+    readings = [
+        reading
+        for reading in telling.readings(store)
+        if not question.clusters or reading.cluster in question.clusters
+    ]
+    if not readings:
+        _note("nothing was ever read" if not question.clusters else "nothing was ever read of this cluster")
+    now = int(time.time())
+    is_running = question.running_until is not None or question.running_from is not None
+    for reading in readings:
         ledger = reading.ledger
-        if begin < ledger.horizon:
-            known = f"what ended before {local_time(rfc3339(ledger.horizon))} was never read"
-            click.echo(f"slurmwatchd: {reading.cluster}: {known}", err=True)
-        if end >= ledger.watermark:
-            known = f"what ended after {local_time(rfc3339(ledger.watermark))}, or still runs, is not in the store"
-            click.echo(f"slurmwatchd: {reading.cluster}: {known}", err=True)
+        # What ran at a moment may have ended long after it.
+        last = now if is_running or end is None else min(end + 1, now)
+        _, withheld = holes(ledger)
+        for start, stop in ledger.unread(0, ledger.newest):
+            if start < last and stop > (begin or 0) and (start, stop) not in withheld:
+                when = f"between {_local(start)} and {_local(stop)}" if start else f"before {_local(stop)}"
+                _note(f"{reading.cluster}: what ended {when} was never read")
+        if is_running and (now if end is None else end) >= ledger.watermark:
+            late = f"what ended after {_local(ledger.watermark)}, or still runs, is not in the store"
+            _note(f"{reading.cluster}: {late}")
+        elif not is_running and last - ledger.newest > BEHIND_SECONDS:
+            _note(f"{reading.cluster}: what ended after {_local(ledger.newest)} is not read yet")
+
+
+def _note(text: str) -> None:
+    click.echo(f"slurmwatchd: {shown(text)}", err=True)
+
+
+def _local(moment: int) -> str:
+    return local_time(rfc3339(moment))

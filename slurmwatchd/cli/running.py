@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from slurmwatchd.cli.filters import answer, shape_of, shape_options
-from slurmwatchd.cli.reading import MOMENT, open_store, store_options, warn_of_unread
+from slurmwatchd.cli.reading import MOMENT, open_store, store_options
 from slurmwatchd.store.questions import Order, Question
 
 
@@ -33,4 +33,3 @@ def command(begin: int, end: int | None, config: Path | None, store: Path | None
     question = Question(running_from=begin, running_until=until, order=Order.START)
     with open_store(config, store) as reader:
         answer(reader, question, shape)
-        warn_of_unread(reader, begin, until)

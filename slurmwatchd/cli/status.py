@@ -2,19 +2,21 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from slurmwatchd.cli import daemon_seen, tables
-from slurmwatchd.cli.options import configuration_of
+from slurmwatchd.cli.options import usable_configuration
 from slurmwatchd.cli.reading import open_store, store_options
 from slurmwatchd.cli.tables import Column
 from slurmwatchd.clock import epoch, rfc3339
 from slurmwatchd.config import Config
+from slurmwatchd.errors import ConfigError
 from slurmwatchd.printable import shown
+from slurmwatchd.settling import holes
 from slurmwatchd.store import telling
 from slurmwatchd.store.asking import StoreReader
 from slurmwatchd.store.lockfile import holder
@@ -43,16 +45,19 @@ def command(config: Path | None, store: Path | None, *, as_json: bool) -> None:
 
     The store tells most of it, whether a daemon runs or not: also that a running one reads or delivers nothing any
     more. What it says of itself (why a reading or a delivery fails) is asked over HTTP, where it listens on this
-    machine.
+    machine. A configuration file that can no longer be used is shown as what is wrong while a daemon runs by the
+    one it read.
 
     Example: slurmwatchd status
 
     Exit codes: 0 it runs and nothing is wrong; 1 the store cannot be read; 2 the command line is wrong; 3 it does
     not run; 4 it runs, and something is wrong; 75 the store is busy, try again; 78 the configuration is wrong.
     """
-    settings = configuration_of(config, store)
+    settings, faults = usable_configuration(config, store)
+    if faults and holder(settings.store.path) is None:
+        raise ConfigError(faults)
     with open_store(config, settings.store.path) as reader:
-        state = _state(reader, settings, int(time.time()))
+        state = _state(reader, settings, faults, int(time.time()))
     if as_json:
         tables.write_json(state)
     else:
@@ -60,7 +65,7 @@ def command(config: Path | None, store: Path | None, *, as_json: bool) -> None:
     sys.exit(TROUBLE if state["wrong"] and state["running"] else 0 if state["running"] else NOT_RUNNING)
 
 
-def _state(store: StoreReader, config: Config, now: int) -> State:
+def _state(store: StoreReader, config: Config, faults: Sequence[str], now: int) -> State:
     pid = holder(config.store.path)
     url = daemon_seen.loopback_url(config.web.listen)
     told = daemon_seen.told_by(url) if url and pid is not None else None
@@ -79,6 +84,8 @@ def _state(store: StoreReader, config: Config, now: int) -> State:
         "version": told["version"] if told else None,
         "not_ready": told["not_ready"] if told else [],
         "stalled": told["stalled"] if told else [],
+        "reload_refused": told.get("reload_refused", "") if told else "",
+        "configuration_faults": list(faults),
         "store": {
             "path": str(store.path),
             "bytes": _size(store.path),
@@ -114,6 +121,10 @@ def _wrong(state: State, *, silent_at: str | None) -> Iterator[str]:
     """Give what is wrong, a line each and nothing twice."""
     if silent_at is not None:
         yield f"the daemon does not answer at {silent_at}"
+    for fault in state["configuration_faults"]:
+        yield f"the configuration cannot be used, the daemon goes on by the one it read: {fault}"
+    if state["reload_refused"] and not state["configuration_faults"]:
+        yield f"the last reload was refused: {state['reload_refused']}; reload again"
     for reason in state["not_ready"]:
         yield f"not ready: {reason}"
     for loop in state["stalled"]:
@@ -134,24 +145,30 @@ def _size(path: Path) -> int:
 
 def _cluster(reading: telling.Reading, told: State | None, now: int) -> State:
     ledger, last = reading.ledger, reading.last
+    never, withheld = holes(ledger)
     own = told["clusters"].get(reading.cluster, {}) if told else {}
     return {
         "cluster": reading.cluster,
         "horizon": rfc3339(ledger.horizon),
         "read_up_to": rfc3339(ledger.watermark),
         "lag_seconds": max(0, now - ledger.watermark),
-        "holes": [{"start": rfc3339(start), "end": rfc3339(end)} for start, end in ledger.holes()],
+        "holes": _spans(never),
+        "half_written": _spans(withheld),
         "last_reading": None if last is None else {**last, "read_at": rfc3339(last["read_at"])},
         "error": own.get("error", ""),
         "daemon": own or None,
     }
 
 
+def _spans(spans: Sequence[tuple[int, int]]) -> list[State]:
+    return [{"start": rfc3339(start), "end": rfc3339(end)} for start, end in spans]
+
+
 def _unread(cluster: str, own: State) -> State:
     """Return what there is of a cluster of which nothing was ever read."""
     error = own.get("error") or "the first reading is still going on"
     unread = dict.fromkeys(("horizon", "read_up_to", "lag_seconds", "last_reading"))
-    return {"cluster": cluster, **unread, "holes": [], "error": error, "daemon": own}
+    return {"cluster": cluster, **unread, "holes": [], "half_written": [], "error": error, "daemon": own}
 
 
 def _sink(position: telling.Position, config: Config, told: State | None, now: int) -> State:
@@ -159,7 +176,7 @@ def _sink(position: telling.Position, config: Config, told: State | None, now: i
     own = told["sinks"].get(position.sink, {}) if told else {}
     return {
         "sink": position.sink,
-        "configured": position.sink in config.sinks,
+        "configured": position.sink in config.sinks or bool(own),
         "position": position.seq,
         "waiting": position.behind,
         "lag_seconds": 0 if oldest is None else max(0, now - oldest),
@@ -202,6 +219,10 @@ def _write(state: State) -> None:
         for hole in row["holes"]:
             ends = f"{tables.local_time(hole['start'])} to {tables.local_time(hole['end'])}"
             click.echo(f"hole        {shown(row['cluster'])}: never read: {ends}")
+        for second in row["half_written"]:
+            # It is waited for, and read again with the next poll.
+            end = tables.local_time(second["start"])
+            click.echo(f"waiting     {shown(row['cluster'])}: for slurmdbd to finish a row that ended {end}")
     click.echo()
     tables.write_table([_sink_row(row, running=running) for row in state["sinks"]], _columns(_SINKS))
     for row in state["backfills"]:

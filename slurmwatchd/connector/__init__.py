@@ -20,6 +20,8 @@ from slurmwatchd.store.questions import Order, Question
 __all__ = [
     "DEFAULT_KEYS",
     "RECAST",
+    "SACCT",
+    "SCONTROL",
     "AsyncStore",
     "Order",
     "Question",
@@ -35,6 +37,12 @@ __all__ = [
     "open_async",
     "parse_sacct",
 ]
+
+SACCT = "sacct"
+"""The program that is asked for jobs: set it to another name or a path, as with the original."""
+
+SCONTROL = "scontrol"
+"""The program that expands and compacts node lists; likewise."""
 
 _RECAST_KEY_MAP = RECAST
 """The name under which the original documents it."""

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
+from slurmwatchd.connector import programs
 from slurmwatchd.connector.attempts import ID_COLUMNS, Row, arranged, id_column
-from slurmwatchd.connector.blocking import BlockingProcessRunner, run_blocking
+from slurmwatchd.connector.blocking import run_blocking
 from slurmwatchd.connector.nodelists import NO_NODES
 from slurmwatchd.connector.recast import TIME_FIELDS, TIME_FORMAT, Fields
 from slurmwatchd.errors import SacctNotFoundError, SlurmNotFoundError
-from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.tables import SacctTables
 
 
@@ -119,7 +119,7 @@ def tasks(
 
 
 def _asked(arguments: Sequence[str], keys: Iterable[str], hidden: Sequence[str]) -> Answer:
-    sacct = SacctTables(Commands.of(BlockingProcessRunner()))
+    sacct = SacctTables(programs.commands())
     try:
         table = run_blocking(sacct.table(arguments, [*keys, *hidden]))
     except SlurmNotFoundError as error:

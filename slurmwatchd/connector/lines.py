@@ -20,20 +20,31 @@ FREE_TEXT = frozenset({
 _TASK = re.compile(r"\d+(?:_\d+|_\[[^]|]*\]?|\+\d+)?(?:\.[^|]*)?")
 
 
+def is_task(text: str) -> bool:
+    """Tell whether a text is the id of a job or of one of its steps."""
+    return _TASK.fullmatch(text) is not None
+
+
 class Lines:
     """Reads the rows of one text."""
 
-    def __init__(self, keys: Sequence[str], delimiter: str, *, closed: bool) -> None:
+    def __init__(
+        self, keys: Sequence[str], delimiter: str, *, closed: bool, head: str, repair: bool = True
+    ) -> None:
         """Expect rows of these columns.
 
         Args:
             keys: Their names, in lower case.
             delimiter: What stands between values.
             closed: Whether it stands behind the last one too.
+            head: The header as it stands in the text; met again, it is that of another output behind the first.
+            repair: Whether rows that do not fit are put together; else each line must fit.
         """
         self._keys = keys
         self._delimiter = delimiter
         self._closed = closed
+        self._head = head
+        self._repair = repair
         self._numbered = keys[0] in ID_COLUMNS
         self._rows: list[list[str]] = []
 
@@ -48,8 +59,10 @@ class Lines:
         """
         pending, begun = "", 0
         for number, line in enumerate(body.removesuffix("\n").split("\n"), start=2):
+            if not pending and line == self._head:
+                continue
             if pending:
-                if self._stands_alone(line):
+                if not self._repair or self._stands_alone(line):
                     break
                 pending += f"\n{line}"
             elif self._rows and self._continues(line):
@@ -81,7 +94,13 @@ class Lines:
 
     def _continues(self, line: str) -> bool:
         """Tell whether a line must belong to the last value of the row before it."""
-        return bool(line) and not self._closed and self._keys[-1] in FREE_TEXT and not self._begins(line)
+        return (
+            bool(line)
+            and self._repair
+            and not self._closed
+            and self._keys[-1] in FREE_TEXT
+            and not self._begins(line)
+        )
 
     def _append(self, line: str) -> None:
         self._rows[-1][-1] += f"\n{line}"
@@ -92,7 +111,7 @@ class Lines:
         surplus = len(values) - len(self._keys)
         if surplus:
             free = [place for place, key in enumerate(self._keys) if key in FREE_TEXT]
-            if len(free) != 1:
+            if len(free) != 1 or not self._repair:
                 raise self._misfit(text, line)
             end = free[0] + surplus + 1
             values[free[0] : end] = [self._delimiter.join(values[free[0] : end])]

@@ -118,7 +118,9 @@ def _identity(session: Session) -> dict[str, Column]:
     def original_sluid(job: Row, step: Row | None) -> bytes:
         del step
         text: bytes = job["original_sluid"]
-        return text or sluid_text(int(job["job_db_inx"])).encode()
+        # Of a job of a release before 24.11, whose index was a small number, it is zero.
+        index = int(job["job_db_inx"])
+        return text or sluid_text(index if index >> 52 else 0).encode()
 
     return {
         "JobID": job_id,

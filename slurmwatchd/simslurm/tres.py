@@ -108,7 +108,8 @@ class TresPrinter:
             return duration(value // 1000).decode()
         if kind in {"mem", "bb"} or (usage and kind in _SIZES):
             return self._conversion.number(value, NONE if usage else MEGA)
-        return str(value)
+        # As a double, what went just below zero is 2**64, and printed so (22.05 to 26.05).
+        return f"{float(value):.2f}" if float(value) > INFINITE64 else str(value)
 
     def _printed(self, text: bytes, show: object) -> bytes:
         if self._names is None or not text:

@@ -20,6 +20,7 @@ from slurmwatchd import formats
 from slurmwatchd.errors import SinkError, SinkFullError
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
+from slurmwatchd.ownership import give_to_folder_owner, reason
 from slurmwatchd.records import Event
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
 from slurmwatchd.sinks.readback import Line, lines
@@ -42,7 +43,8 @@ class JsonlOptions(SinkOptions):
     format: Literal["flat"] = "flat"
     """How an event is written."""
     max_line_bytes: int = Field(30_000, ge=4096, le=16_777_216)
-    """A longer line loses its node names (`nodes_omitted`), then the ends of its longest texts (`truncated`)."""
+    """A longer line loses the ends of its longest texts (`truncated`); where that is not enough, its node names
+    (`nodes_omitted`)."""
 
     def files(self) -> tuple[str, ...]:
         """Return the path."""
@@ -61,6 +63,8 @@ class JsonlSink:
         self._descriptor = -1
         self._mark: Mark | None = None
         self._written: Mark | None = None
+        self._said: set[str] = set()
+        self._rotated = 0
 
     async def open(self, state: Mapping[str, bytes]) -> None:
         """Remember where the file ended when the cursor last moved."""
@@ -74,12 +78,20 @@ class JsonlSink:
             self._close()
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise SinkFullError(f"{self._path}: {error.strerror}: it goes on when there is room") from error
-            raise SinkError(f"{error.filename or self._path}: {error.strerror}") from error
+            file = Path(error.filename or self._path)
+            raise SinkError(f"{file}: {reason(file, error)}") from error
         return {_STATE_KEY: self._written.encode()}
 
     def committed(self) -> None:
         """Take what is in the file as behind the cursor."""
         self._mark = self._written
+        self._said.clear()
+
+    def _warn(self, event: str, **fields: object) -> None:
+        """Log what was found, once for all tries to deliver the same events."""
+        if event not in self._said:
+            self._said.add(event)
+            _log.warning(event, sink=self._name, **fields)
 
     async def reopen(self) -> None:
         """Close the file; the next write opens it by its name."""
@@ -112,11 +124,13 @@ class JsonlSink:
         self._close()
         rotated = find_by_mark(self._path, mark)
         if rotated is None:
-            _log.warning("the file written last is gone", sink=self._name, path=str(self._path))
+            self._warn("the file written last is gone", path=str(self._path))
             # The next file may get its inode.
             self._mark = None
             return due, None
-        _log.info("file was rotated", sink=self._name, path=str(self._path), rotated=str(rotated))
+        if mark.inode != self._rotated:
+            self._rotated = mark.inode
+            _log.info("file was rotated", sink=self._name, path=str(self._path), rotated=str(rotated))
         due, reached = self._settle_file(rotated, due, mark)
         if due:
             # Where writing failed half-way and the file was rotated again, more of it is in the files between.
@@ -150,14 +164,14 @@ class JsonlSink:
                 return begun
             # A file of an earlier life: what is in it is not compared, but our first line gets a line of its own.
             if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-                self._torn.inc()
                 _write_all(self._descriptor, b"\n")
+                self._torn.inc()
                 size += 1
             return size
         if not self._mark.matches(self._descriptor):
             return 0
         if size < self._mark.offset:
-            _log.warning("file was truncated by another program", sink=self._name, path=str(self._path))
+            self._warn("file was truncated by another program", path=str(self._path))
             return 0
         return self._mark.offset
 
@@ -180,12 +194,14 @@ class JsonlSink:
             return due, residue.offset
         if not residue.is_prefix_of(due[0]):
             return self._pass_foreign(descriptor, residue, due, may_write=may_write)
-        self._torn.inc()
         if not may_write:
-            _log.warning("a line cut off in a rotated file cannot be completed", sink=self._name)
+            self._torn.inc()
+            self._warn("a line cut off in a rotated file cannot be completed")
             return due, residue.offset
-        _log.info("torn line completed", sink=self._name, id=_id_of(due[0]))
+        # Told when it is done: on a full disk it is tried again and again.
         _write_all(descriptor, due[0][residue.remaining :])
+        self._torn.inc()
+        _log.info("torn line completed", sink=self._name, id=_id_of(due[0]))
         return due[1:], residue.offset + len(due[0])
 
     def _pass_foreign(
@@ -197,19 +213,18 @@ class JsonlSink:
         """
         ids = residue.ids()
         fresh = [line for line in due if _id_of(line) not in ids]
-        if fresh:
-            self._torn.inc()
-            _log.warning(
-                "unexpected bytes at the end of the file",
-                sink=self._name,
-                path=str(self._path),
-                bytes=residue.remaining,
-                known_ids=len(ids),
-            )
         end = residue.offset + residue.remaining
         if may_write and not residue.ends_a_line:
             _write_all(descriptor, b"\n")
             end += 1
+        if fresh:
+            self._torn.inc()
+            self._warn(
+                "unexpected bytes at the end of the file",
+                path=str(self._path),
+                bytes=residue.remaining,
+                known_ids=len(ids),
+            )
         # Where all that is due is there, what is due next may be there too: it is looked for from here again.
         return fresh, end if fresh else residue.offset
 
@@ -227,6 +242,7 @@ class JsonlSink:
             os.close(descriptor)
             raise SinkError(f"{self._path}: another process writes to this file") from None
         self._descriptor = descriptor
+        give_to_folder_owner(descriptor, self._path.parent)
         if os.fstat(descriptor).st_size == 0:
             _sync_folder(self._path.parent)
 

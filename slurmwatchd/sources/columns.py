@@ -7,6 +7,7 @@ that cannot be parsed or is no UTF-8, and the batch is read row by row instead: 
 row means, and a test holds this module against it.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -14,21 +15,35 @@ from typing import Any
 import orjson
 
 from slurmwatchd import formats
+from slurmwatchd.clock import EARLIEST
 from slurmwatchd.formats import Piece
 from slurmwatchd.readings import COLUMNS, NOTHING, Reading, Readings
 from slurmwatchd.records import JobRecord, Rejected
 from slurmwatchd.sources import grammar
-from slurmwatchd.sources.fields import DIGEST_BETWEEN, EMPTY, SLOT, TEXT, Layout, Reader, digests_of
+from slurmwatchd.sources.fields import (
+    DIGEST_BETWEEN,
+    EMPTY,
+    SLOT,
+    TEXT,
+    UNNAMED,
+    Layout,
+    Reader,
+    digests_of,
+    is_too_much,
+)
 from slurmwatchd.sources.framing import Columns
 
 _FIELDS = JobRecord._fields
 _CLUSTER, _JOB_ID_RAW, _SUBMIT, _JOB_ID = range(4)
 _FROM_JOB_ID = _FIELDS[SLOT["array_job_id"] : SLOT["array_job_id"] + grammar.JOB_ID_WIDTH]
 _NO_NODES = grammar.NO_NODES.encode()
+_LATEST = 10**grammar.NATURAL_DIGITS - 1
 _BETWEEN_TEXTS = b"\x7f"
 """Stands as it is in JSON, and hardly ever in what people write."""
-_UNLIKE_NO_VAL = 9
-"""With so many digits a number is none of `grammar.UNSET_IDS`."""
+_RUN = ("start", "end", "node_count")
+_UNNAMED = UNNAMED.encode()
+_UNSET_DIGITS = 20
+_ENERGY = re.compile(rb"(?:^|,)energy=(\d+)")
 
 MEMO_VALUES = 20_000
 """How many values a column remembers before it begins anew: bounds memory, not correctness."""
@@ -123,14 +138,28 @@ class _Digits(_Source):
 
 
 class _Text(_Source):
-    """Text that people write."""
+    """Text that people write, or that no two rows have the same of."""
 
     def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
-        if not self._is_kept and self._members.is_various and all(texts):
+        if not self._is_kept and self._members.is_various and all(texts) and not self._has_none(texts):
             written = orjson.dumps(_BETWEEN_TEXTS.join(texts).decode())[1:-1].split(_BETWEEN_TEXTS)
             if len(written) == len(texts):
                 return [self._head + b'"', written, b'"']
         return super()._read_each(texts, values)
+
+    @staticmethod
+    def _has_none(texts: Sequence[bytes]) -> bool:
+        """Tell whether one of these, not empty, says that there is none."""
+        del texts
+        return False
+
+
+class _Sluids(_Text):
+    """Names that Slurm makes, one of which is none."""
+
+    @staticmethod
+    def _has_none(texts: Sequence[bytes]) -> bool:
+        return grammar.ZERO_SLUID in texts
 
 
 class _Wide(_Source):
@@ -178,11 +207,16 @@ class _Numbers(_Source):
 class _Times(_Source):
     """Times; words for there being none stand among them."""
 
+    def __init__(self, index: int, field: str, read: Reader) -> None:
+        super().__init__(index, field, read)
+        self._earliest = EARLIEST if read is grammar.moment else 0
+
     def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
         present = list(filter(bytes.isdigit, texts))
-        if max(map(len, present), default=0) > grammar.NATURAL_DIGITS:
+        known = _whole(present)
+        if known and not self._earliest <= min(known) <= max(known) <= _LATEST:
             return super()._read_each(texts, values)
-        times: Sequence[int | None] = (known := _whole(present))
+        times: Sequence[int | None] = known
         head, moments = self._head, formats.moments(known)
         pieces: Sequence[Piece] = [head, moments]
         if len(present) < len(texts):
@@ -205,9 +239,11 @@ class ColumnReader:
             if field in formats.TIME_FIELDS:
                 return _Times(index, field, read)
             if field == "elapsed_seconds":
-                return _Numbers(index, field, read, _UNLIKE_NO_VAL)
+                return _Numbers(index, field, read, grammar.SECONDS_DIGITS)
             if read is TEXT:
                 return _Text(index, field, read)
+            if read is grammar.sluid:
+                return _Sluids(index, field, read)
             return (_Digits if read is grammar.digits else _Source)(index, field, read)
 
         sources = [
@@ -222,6 +258,8 @@ class ColumnReader:
         self._sources = sorted(sources, key=lambda source: SLOT[source.field])
         places = {_FIELDS[slot]: index for index, slot, _ in layout.plan}
         self._start, self._node_list = places.get("start"), places.get("node_list")
+        self._alloc_tres = places.get("alloc_tres")
+        self._name, self._partition = places.get("name"), places.get("partition")
 
     def read(self, columns: Columns) -> tuple[Readings, list[Rejected]]:
         """Read rows, in order; see `Layout.read` for what becomes of each.
@@ -252,6 +290,8 @@ class ColumnReader:
         """
         if not all(all(columns[index]) for index in (_CLUSTER, _JOB_ID_RAW, _SUBMIT, _JOB_ID)):
             raise ValueError("a row without a key")
+        if self._name is not None and self._partition is not None:
+            _check_started(columns[self._name], columns[self._partition])
         count = len(columns[0])
         texts = list(map(_folded, columns))
         digested = formats.merged((texts[index] for index in self._layout.digested), count, between=DIGEST_BETWEEN)
@@ -260,7 +300,10 @@ class ColumnReader:
             texts[index] = _folded(amended)
         values: Values = {field: [EMPTY[SLOT[field]]] * count for field in COLUMNS}
         pieces = chain.from_iterable(source.read(texts[source.index], count, values) for source in self._sources)
-        return Readings(values, digests, formats.joined(pieces, count))
+        readings = Readings(values, digests, formats.joined(pieces, count))
+        if self._alloc_tres is not None:
+            _check_energy(columns[self._alloc_tres], values)
+        return readings
 
     def _amended(self, columns: Columns) -> Iterator[tuple[int, list[bytes]]]:
         """Give the columns of which something is not so, as `Layout.read` does: what got no node never started."""
@@ -272,8 +315,35 @@ class ColumnReader:
         if start is not None:
             starts = list(zip(columns[start], nodes, strict=True))
             for begun in {begun for begun, text in starts if begun and text == _NO_NODES}:
-                grammar.epoch(begun)
+                grammar.moment(begun)
             yield start, [b"" if text == _NO_NODES else begun for begun, text in starts]
+
+
+def _check_started(names: list[bytes], partitions: list[bytes]) -> None:
+    """Look for rows whose start slurmdbd was never told.
+
+    Raises:
+        ValueError: There is one.
+    """
+    if not all(partitions):
+        for name, partition in zip(names, partitions, strict=True):
+            if name == _UNNAMED and not partition:
+                raise ValueError(name)
+
+
+def _check_energy(texts: list[bytes], values: Values) -> None:
+    """Look whether what attempts were given has more energy than they can have taken.
+
+    Raises:
+        ValueError: One has.
+    """
+    if b"energy=" not in b",".join(texts):
+        return
+    for text, start, end, nodes in zip(texts, *(values[name] for name in _RUN), strict=True):
+        energy = _ENERGY.search(text)
+        # What is longer than this was not set.
+        if energy and len(energy[1]) < _UNSET_DIGITS and is_too_much(int(energy[1]), start, end, nodes):
+            raise ValueError(text)
 
 
 def _folded(texts: list[bytes]) -> Piece:

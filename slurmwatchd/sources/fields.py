@@ -12,9 +12,10 @@ from struct import unpack
 from typing import Any
 
 from slurmwatchd.readings import Reading
-from slurmwatchd.records import REVISING, JobRecord, Rejected
+from slurmwatchd.records import REVISING, WHOLE_EXIT_CODES, JobRecord, Rejected
 from slurmwatchd.sources import grammar
 from slurmwatchd.sources.framing import Row
+from slurmwatchd.usage import WATTS_A_NODE, node_seconds
 
 Reader = Callable[[bytes], Any]
 
@@ -71,13 +72,13 @@ def _column(names: str, slot: str, read: Reader = TEXT, *, width: int = 1) -> _C
 # Cluster, JobIDRaw, Submit and JobID are read by Layout itself.
 _COLUMNS = (
     _column("State", "state", grammar.state, width=2),
-    _column("Start", "start", grammar.epoch),
+    _column("Start", "start", grammar.moment),
     _column("NodeList", "node_list", grammar.node_list),
     _column("ExitCode", "exit_code", grammar.exit_code, width=2),
     _column("DerivedExitCode", "derived_exit_code", grammar.exit_code, width=2),
     _column("DBIndex", "db_index", grammar.digits),
-    _column("SLUID", "sluid"),
-    _column("Restarts", "restarts", grammar.integer),
+    _column("SLUID", "sluid", grammar.sluid),
+    _column("Restarts", "restarts", grammar.count),
     _column("JobName", "name"),
     _column("User", "user"),
     _column("UID", "uid", grammar.integer),
@@ -87,15 +88,15 @@ _COLUMNS = (
     _column("QOS", "qos"),
     _column("Reservation", "reservation"),
     _column("WCKey", "wckey"),
-    _column("Eligible", "eligible", grammar.epoch),
+    _column("Eligible", "eligible", grammar.moment),
     _column("End", "end", grammar.epoch),
     # "Reserved" became "Planned" in 23.02; sacct matches names by prefix, so only the exact one will do.
     _column("Planned|Reserved", "wait_seconds", grammar.duration),
-    _column("ElapsedRaw", "elapsed_seconds", grammar.integer),
+    _column("ElapsedRaw", "elapsed_seconds", grammar.seconds),
     _column("Suspended", "suspended_seconds", grammar.duration),
     _column("TimelimitRaw", "timelimit_seconds", grammar.minutes),
-    _column("NNodes", "node_count", grammar.integer),
-    _column("NCPUS", "cpus", grammar.integer),
+    _column("NNodes", "node_count", grammar.count),
+    _column("NCPUS", "cpus", grammar.count),
     _column("ReqTRES", "req_tres", grammar.tres),
     _column("AllocTRES", "alloc_tres", grammar.tres),
     _column("WorkDir", "work_dir"),
@@ -119,7 +120,7 @@ _COLUMNS = (
     _column("QOSREQ", "qos_req"),
     _column("ReqReservation", "req_reservation"),
     _column("SegmentSize", "segment_size", grammar.integer),
-    _column("OriginalSLUID", "original_sluid"),
+    _column("OriginalSLUID", "original_sluid", grammar.sluid),
     _column("Exclusive", "exclusive"),
     _column("OverSubscribe", "oversubscribe"),
 )
@@ -130,7 +131,18 @@ DIGEST_BETWEEN = b"\x00"
 EMPTY: list[Any] = [JobRecord._field_defaults.get(name) for name in JobRecord._fields]
 _JOB_ID, _ARRAY, _STATE = SLOT["job_id"], SLOT["array_job_id"], SLOT["state"]
 _SUBMIT, _START, _RAW = SLOT["submit"], SLOT["start"], SLOT["raw"]
-_NODE_LIST = SLOT["node_list"]
+_NODE_LIST, _END, _NODE_COUNT, _ALLOC_TRES = (
+    SLOT[name] for name in ("node_list", "end", "node_count", "alloc_tres")
+)
+
+UNNAMED = "allocation"
+"""What slurmdbd names a job whose start it was never told. Its row is of UID 0 and has no partition; a whole one
+has."""
+
+_NAME, _UID, _PARTITION = (SLOT[name] for name in ("name", "uid", "partition"))
+
+_RESTS_ON = {"Eligible": "wait_seconds", "Start": "elapsed_seconds"}
+"""What slurmdbd's client counts from a moment: nothing, where that moment is none."""
 
 
 def _asked() -> dict[str, tuple[str, ...]]:
@@ -151,12 +163,15 @@ ASKED = _asked()
 class Layout:
     """The fields to ask one sacct for, in order, and the reader of its rows."""
 
-    def __init__(self, available: Iterable[str], revising: Collection[str] = REVISING) -> None:
+    def __init__(
+        self, available: Iterable[str], revising: Collection[str] = REVISING, *, whole_exit_codes: bool = False
+    ) -> None:
         """Choose from what `sacct --helpformat` lists.
 
         Args:
             available: Field names in sacct's own spelling; upper and lower case do not matter.
             revising: The fields of `JobRecord` whose later change is worth telling.
+            whole_exit_codes: Whether this sacct prints exit codes of 128 and more as they are.
 
         Raises:
             ValueError: A field without which no row can be kept is not among them.
@@ -169,7 +184,7 @@ class Layout:
         plan: list[tuple[int, int, Reader]] = []
         wide: list[tuple[int, slice, Reader]] = []
         digested: list[int] = []
-        slots: set[str] = set()
+        slots: set[str] = {WHOLE_EXIT_CODES} if whole_exit_codes else set()
         wanted = frozenset(revising)
         for column in _COLUMNS:
             name = next((offered[n.lower()] for n in column.names if n.lower() in offered), None)
@@ -186,11 +201,18 @@ class Layout:
                 wide.append((index, slice(slot, slot + column.width), column.read))
         self.fields: tuple[str, ...] = tuple(fields)
         self.slots: frozenset[str] = frozenset(slots)
-        """The fields of `JobRecord` this layout can fill; the others are absent because nobody asked."""
+        """The fields of `JobRecord` this layout can fill; the others are absent because nobody asked. And
+        `WHOLE_EXIT_CODES`, where they are."""
         self.plan = tuple(plan)
         """Index of the field, place in the record, reader."""
         self.wide = tuple(wide)
         """The same for fields that fill several places."""
+        self._resting = tuple(
+            (moment, index, slot)
+            for moment, name in _RESTS_ON.items()
+            for index, slot, _ in plan
+            if slot == SLOT[name]
+        )
         self.revising = wanted
         """The fields of `JobRecord` whose later change is worth telling."""
         # The first stands there twice, so that there are always two: of one, itemgetter makes no tuple.
@@ -205,7 +227,8 @@ class Layout:
         hold the key alone: nothing else of them is needed for that, and reading it would be most of the cost.
         """
         shown = {*KEY_FIELDS, "DBIndex", *(self.fields[index] for index in self.digested)}
-        few = Layout([name for name in self.fields if name in shown], self.revising)
+        names = [name for name in self.fields if name in shown]
+        few = Layout(names, self.revising, whole_exit_codes=WHOLE_EXIT_CODES in self.slots)
         few.plan, few.wide = (), ()
         return few
 
@@ -229,11 +252,10 @@ class Layout:
             if value:
                 try:
                     values[slot] = read(value)
-                except ValueError:
-                    if read is TEXT:
-                        values[slot] = grammar.text(value)
-                    else:
-                        raw[self.fields[index]] = grammar.text(value)
+                except ValueError as error:
+                    values[slot] = (
+                        grammar.text(value) if read is TEXT else self._salvaged(index, value, error, raw)
+                    )
         for index, places, read in self.wide:
             value = row[index]
             if value:
@@ -241,6 +263,8 @@ class Layout:
                     values[places] = read(value)
                 except ValueError:
                     raw[self.fields[index]] = grammar.text(value)
+        if raw:
+            self._drop_unfounded(row, values, raw)
         self._amend(values, raw)
         values[_RAW] = raw or None
         return Reading(JobRecord._make(values), self.digest(row))
@@ -264,6 +288,21 @@ class Layout:
             raise _KeyFieldError(f"Submit is {submit[:80]!r}, not a time") from None
         values[0], values[_JOB_ID] = grammar.text(cluster), grammar.text(job_id)
 
+    def _salvaged(self, index: int, value: bytes, error: ValueError, raw: dict[str, str]) -> Any:  # noqa: ANN401
+        """Return what can be read of a value; what cannot is kept as text."""
+        if isinstance(error, grammar.PartlyReadError):
+            raw[self.fields[index]] = error.unread
+            return error.read or None
+        raw[self.fields[index]] = grammar.text(value)
+        return None
+
+    def _drop_unfounded(self, row: Row, values: list[Any], raw: dict[str, str]) -> None:
+        """Take for unread what was counted from a moment that is a number and yet none, such as one in 1970."""
+        for moment, index, slot in self._resting:
+            if row[index] and raw.get(moment, "").isdigit():
+                values[slot] = None
+                raw[self.fields[index]] = grammar.text(row[index])
+
     @staticmethod
     def _amend(values: list[Any], raw: dict[str, str]) -> None:
         """Read what several fields say together."""
@@ -279,6 +318,28 @@ class Layout:
             # Such an attempt never started. Its Start is `None` in 24.11 and newer, but `None`, `Unknown` or equal
             # to End before.
             values[_START] = values[_NODE_LIST] = None
+        if values[_PARTITION] is None and values[_NAME] == UNNAMED and values[_UID] == 0:
+            Layout._leave_out_filled_in(values)
+        energy = (values[_ALLOC_TRES] or {}).get("energy_joules")
+        if energy is not None and is_too_much(energy, values[_START], values[_END], values[_NODE_COUNT]):
+            raw["AllocTRES"] = ",".join(filter(None, [raw.get("AllocTRES"), f"energy={energy}"]))
+            others = {name: amount for name, amount in values[_ALLOC_TRES].items() if name != "energy_joules"}
+            values[_ALLOC_TRES] = others or None
+
+    @staticmethod
+    def _leave_out_filled_in(values: list[Any]) -> None:
+        """Leave out of a row whose start slurmdbd was never told what it put there instead: a name, and zeros."""
+        values[SLOT["incomplete"]] = True
+        values[_NAME] = values[SLOT["user"]] = values[_UID] = values[SLOT["gid"]] = None
+        for name in ("priority", "timelimit_seconds"):
+            values[SLOT[name]] = values[SLOT[name]] or None
+
+
+def is_too_much(joules: int, start: int | None, end: int | None, node_count: int | None) -> bool:
+    """Tell whether so much energy cannot be an attempt's; of one without a start or an end nobody can."""
+    if start is None or end is None or node_count is None:
+        return False
+    return joules > WATTS_A_NODE * node_seconds(end - start, node_count)
 
 
 def digests_of(rows: Iterable[Iterable[bytes]]) -> Sequence[int]:

@@ -1,15 +1,20 @@
 """Sacct's spellings of numbers, times and lists, each read by one small function.
 
 A reader takes the bytes of one field, never empty, and returns the value, None where Slurm says that there
-is none, or raises ValueError for anything else; the caller keeps the text then. Nothing is remembered here:
-`columns.py` does that, once.
+is none, or raises ValueError for anything else; the caller keeps the text then. A reader of a list raises
+`PartlyReadError`, which brings what can be read of it. Nothing is remembered here: `columns.py` does that, once.
+
+What cannot be a measurement is none: a counter that went below zero, which Slurm prints as 2**64 or 2**32 less a
+little; a run of more than 31 years; a start before there was Slurm.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from slurmwatchd import expressions
+from slurmwatchd.clock import EARLIEST
 from slurmwatchd.records import Tres, TresValue
 
 _SUFFIXES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50, "E": 1 << 60}
@@ -26,7 +31,14 @@ NATURAL_DIGITS = 11
 """Enough for 32-bit ids, and for times until the year 5138."""
 _LARGEST = (1 << 63) - 1
 _PLAIN_DIGITS = 18
-_AMOUNT = re.compile(r"-?\d{1,18}", re.ASCII)
+_AMOUNT = re.compile(r"\d{1,18}", re.ASCII)
+_COUNT = re.compile(rb"\d{1,10}")
+_MOST = (1 << 31) - 1
+"""Of nodes, processors or tasks; from here on a 32-bit counter that went below zero begins."""
+
+SECONDS_DIGITS = 9
+"""The most digits of the seconds of a run or a wait: 31 years."""
+_MOST_SECONDS = 10**SECONDS_DIGITS - 1
 
 UNSET_IDS = frozenset({4294967294, 4294967295})
 """NO_VAL and INFINITE: how 32-bit fields say that they are not set."""
@@ -34,10 +46,28 @@ UNSET_IDS = frozenset({4294967294, 4294967295})
 UNSET_AMOUNTS = frozenset({"18446744073709551614", "18446744073709551615"})
 """NO_VAL64 and INFINITE64: how amounts of TRES say so, energy above all."""
 
+ZERO_SLUID = b"s0000000000000"
+
 JOB_ID_WIDTH = 6
 """How many fields of the record `job_id` fills, from `array_job_id` on."""
 
 TresReader = Callable[[str], TresValue]
+
+
+class PartlyReadError(ValueError):
+    """Some items of a list cannot be read: they cost themselves, and not their neighbours.
+
+    Attributes:
+        read: What the others say, as the reader would have returned it.
+        unread: Those that cannot be read, as they stand in the list.
+    """
+
+    def __init__(self, read: Mapping[str, Any], unread: Sequence[str]) -> None:
+        """Say what can be read, and what cannot."""
+        super().__init__(",".join(unread))
+        self.read = read
+        # What is empty between two commas says nothing of itself.
+        self.unread = ",".join(unread) or ","
 
 
 _SIZED = frozenset({"mem", "vmem", "gres/gpumem"})
@@ -58,11 +88,36 @@ def integer(value: bytes) -> int | None:
     return None if number in UNSET_IDS else number
 
 
+def count(value: bytes) -> int | None:
+    """Read how many nodes, processors or tasks there are; NO_VAL and INFINITE are None."""
+    if not _COUNT.fullmatch(value):
+        raise ValueError(value)
+    number = int(value)
+    if number in UNSET_IDS:
+        return None
+    if number > _MOST:
+        raise ValueError(value)
+    return number
+
+
+def seconds(value: bytes) -> int | None:
+    """Read how long a run took; see `count`."""
+    number = count(value)
+    if number is not None and number > _MOST_SECONDS:
+        raise ValueError(value)
+    return number
+
+
 def digits(value: bytes) -> str:
     """Read a number of any size as text (DBIndex exceeds 2**63 on about half of the clusters from 24.11 on)."""
     if not value.isdigit():
         raise ValueError(value)
     return value.decode()
+
+
+def sluid(value: bytes) -> str | None:
+    """Read a SLUID; Slurm's zero is none: 26.05 has it as the original one of each row of an older release."""
+    return None if value == ZERO_SLUID else text(value)
 
 
 def reason(value: bytes) -> str | None:
@@ -75,6 +130,14 @@ def epoch(value: bytes) -> int | None:
     if value in (b"Unknown", b"None"):
         return None
     return natural(value)
+
+
+def moment(value: bytes) -> int | None:
+    """Read a time as `epoch` does; one before `EARLIEST` is none."""
+    time = epoch(value)
+    if time is not None and time < EARLIEST:
+        raise ValueError(value)
+    return time
 
 
 def natural(value: bytes) -> int:
@@ -91,6 +154,23 @@ def duration(value: bytes) -> int | None:
     """
     if value == b"INVALID":
         return None
+    span = _span(value)
+    if span > _MOST_SECONDS:
+        raise ValueError(value)
+    return span
+
+
+def cpu_milliseconds(value: bytes) -> int:
+    """Read processor time: `MM:SS.mmm` below an hour, `[D-]HH:MM:SS` where there are no milliseconds to show."""
+    match = _SHORT_DURATION.fullmatch(value)
+    if match is None:
+        return _span(value) * 1000
+    minutes, seconds, milliseconds = match.groups()
+    return int(minutes) * 60_000 + int(seconds) * 1000 + int(milliseconds)
+
+
+def _span(value: bytes) -> int:
+    """Read `[D-]HH:MM:SS` as seconds; below zero it has twelve digits of days (`213503982334-14:25:51`)."""
     match = _DURATION.fullmatch(value)
     if match is None:
         raise ValueError(value)
@@ -98,18 +178,10 @@ def duration(value: bytes) -> int | None:
     return int(days) * 86400 + int(hours) * 3600 + int(minutes) * 60 + int(seconds)
 
 
-def cpu_milliseconds(value: bytes) -> int:
-    """Read processor time: `MM:SS.mmm` below an hour, `[D-]HH:MM:SS` where there are no milliseconds to show."""
-    match = _SHORT_DURATION.fullmatch(value)
-    if match is None:
-        return (duration(value) or 0) * 1000
-    minutes, seconds, milliseconds = match.groups()
-    return int(minutes) * 60_000 + int(seconds) * 1000 + int(milliseconds)
-
-
 def minutes(value: bytes) -> int | None:
     """Read whole minutes as seconds; no limit of the job's own (`UNLIMITED`, `Partition_Limit`) is None."""
-    return None if value in (b"UNLIMITED", b"Partition_Limit") else _whole(value) * 60
+    number = None if value in (b"UNLIMITED", b"Partition_Limit") else count(value)
+    return None if number is None else number * 60
 
 
 def flags(value: bytes) -> list[str]:
@@ -123,8 +195,26 @@ def constraints(value: bytes) -> list[str]:
 
 
 def licenses(value: bytes) -> dict[str, int]:
-    """Read the licenses that were asked for, as name to count."""
-    return expressions.licenses(text(value))
+    """Read the licenses that were asked for, as name to count.
+
+    Raises:
+        PartlyReadError: Some cannot be read.
+        ValueError: It is a choice between licenses.
+    """
+    words = text(value)
+    try:
+        return expressions.licenses(words)
+    except ValueError:
+        if "|" in words:
+            raise
+    found: dict[str, int] = {}
+    unread: list[str] = []
+    for item in words.split(","):
+        try:
+            found |= {name: found.get(name, 0) + number for name, number in expressions.licenses(item).items()}
+        except ValueError:
+            unread.append(item)
+    raise PartlyReadError(found, unread)
 
 
 def exit_code(value: bytes) -> tuple[int, int]:
@@ -189,11 +279,24 @@ def tres(value: bytes) -> Tres:
     Sizes become `mem_bytes`, `gres/gpumem_bytes`, `bb/NAME_bytes`, energy `energy_joules`; other names are kept.
     An amount that is not set is left out. The result may be shared between records of equal text: it must not
     be changed.
+
+    Raises:
+        PartlyReadError: Some amounts cannot be read.
     """
     result: dict[str, TresValue] = {}
-    for name, amount in _items(value):
-        key, read = _tres_reader(name)
-        result[key] = read(amount)
+    unread: list[str] = []
+    for item in text(value).split(","):
+        name, equals, amount = item.rpartition("=")
+        if not equals or not name:
+            unread.append(item)
+        elif amount not in UNSET_AMOUNTS:
+            key, read = _tres_reader(name)
+            try:
+                result[key] = read(amount)
+            except ValueError:
+                unread.append(item)
+    if unread:
+        raise PartlyReadError(result, unread)
     return result
 
 
@@ -202,32 +305,27 @@ def usage_tres(value: bytes) -> dict[str, int]:
 
     Returns:
         Name to amount: sizes in bytes, `cpu` in seconds, `energy` in joules.
+
+    Raises:
+        PartlyReadError: Some amounts cannot be read.
     """
     result: dict[str, int] = {}
+    unread: list[str] = []
     for item in value.split(b","):
         name, equals, amount = item.rpartition(b"=")
         if not equals or not name:
-            raise ValueError(value)
+            unread.append(text(item))
         # Four of these lists stand in the row of each step, and all but a few amounts are plain numbers.
-        if amount.isdigit() and len(amount) <= _PLAIN_DIGITS:
+        elif amount.isdigit() and len(amount) <= _PLAIN_DIGITS:
             result[text(name)] = int(amount)
-        elif name == b"cpu":
-            result["cpu"] = duration(amount) or 0
-        elif text(amount) not in UNSET_AMOUNTS:
-            result[text(name)] = size(text(amount))
+        elif (written := text(amount)) not in UNSET_AMOUNTS:
+            try:
+                result[text(name)] = _span(amount) if name == b"cpu" else size(written)
+            except ValueError:
+                unread.append(text(item))
+    if unread:
+        raise PartlyReadError(result, unread)
     return result
-
-
-def _items(value: bytes) -> list[tuple[str, str]]:
-    """Cut a TRES list into names and the amounts that are set."""
-    found = []
-    for item in text(value).split(","):
-        name, equals, amount = item.rpartition("=")
-        if not equals or not name:
-            raise ValueError(value)
-        if amount not in UNSET_AMOUNTS:
-            found.append((name, amount))
-    return found
 
 
 def _tres_reader(name: str) -> tuple[str, TresReader]:
@@ -251,8 +349,10 @@ def size(value: str) -> int:
 
 
 def _amount(value: str) -> TresValue:
-    """Read a TRES amount; what is no plain number is kept as text."""
-    return int(value) if _AMOUNT.fullmatch(value) else value
+    """Read a TRES amount: a plain number."""
+    if not _AMOUNT.fullmatch(value):
+        raise ValueError(value)
+    return int(value)
 
 
 def _whole(value: bytes) -> int:

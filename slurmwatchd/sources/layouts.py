@@ -4,6 +4,7 @@ Up to 24.11 `sacct --helpformat` needs slurmdbd, `sacct -V` never does; so what 
 and a daemon that starts while slurmdbd is down still knows what to ask for.
 """
 
+import re
 from collections.abc import Collection
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from slurmwatchd.errors import CommandError, SacctOutputError
 from slurmwatchd.records import REVISING
 from slurmwatchd.sources.fields import EVERYWHERE, Layout
 from slurmwatchd.sources.sacct import Sacct
+
+_RELEASE = re.compile(r"(\d+)\.(\d+)")
 
 
 class Memory(Protocol):
@@ -77,10 +80,17 @@ class Layouts:
     async def _negotiate(self, version: str) -> Layout:
         key = f"sacct fields: {version}"
         kept = None if self._doubted else await self._memory.get(key)
+        whole = _prints_whole_exit_codes(version)
         if kept is not None and EVERYWHERE.issubset(names := orjson.loads(kept)):
-            return Layout(names, self.revising)
+            return Layout(names, self.revising, whole_exit_codes=whole)
         names = await self._sacct.available_fields()
-        layout = Layout(names, self.revising)
+        layout = Layout(names, self.revising, whole_exit_codes=whole)
         await self._memory.put(key, orjson.dumps(names).decode())
         self._doubted = False
         return layout
+
+
+def _prints_whole_exit_codes(version: str) -> bool:
+    """Tell whether this sacct prints exit codes of 128 and more as they are (25.11.0rc1: "Don't subtract 128")."""
+    release = _RELEASE.search(version)
+    return release is not None and (int(release[1]), int(release[2])) >= (25, 11)

@@ -9,7 +9,7 @@ from typing import Any
 from slurmwatchd.records import StepRecord
 from slurmwatchd.sources import grammar
 from slurmwatchd.sources.framing import Row
-from slurmwatchd.usage import Amounts, Measured
+from slurmwatchd.usage import CPUS_A_NODE, WATTS_A_NODE, Amounts, Asked, Measured, node_seconds
 
 FIELDS = (
     "JobIDRaw", "Submit", "DBIndex", "State", "End", "TotalCPU", "UserCPU", "SystemCPU", "ConsumedEnergyRaw",
@@ -19,6 +19,14 @@ FIELDS = (
 
 STEP_FIELDS = ("JobName", "Start", "ElapsedRaw", "ExitCode", "NNodes", "NTasks", "NCPUS", "NodeList")
 """What each step is told with, besides."""
+
+_SPENT = {
+    "cpu_seconds": "TotalCPU",
+    "user_cpu_seconds": "UserCPU",
+    "system_cpu_seconds": "SystemCPU",
+    "energy_joules": "ConsumedEnergyRaw",
+}
+"""What attempts and steps have alike, and sacct's names for it."""
 
 Key = tuple[int, int]
 """job_id_raw and submit."""
@@ -66,6 +74,50 @@ def measure(fields: Sequence[str], row: Row, steps: Sequence[Row]) -> Measured:
     )
 
 
+def measurable(attempt: Asked, measured: Measured) -> Measured:
+    """Take for unread what an attempt and its steps cannot have used within their run on their nodes.
+
+    Args:
+        attempt: Which; where its run or its nodes are not known, nothing can be said.
+        measured: What was read.
+    """
+    if attempt.run_seconds is None or attempt.node_count is None:
+        return measured
+    spent = node_seconds(attempt.run_seconds, attempt.node_count)
+    if _is_measurable(measured, spent) and all(_is_measurable(step, spent) for step in measured.steps):
+        return measured
+    over = _over(measured, spent)
+    nothing: dict[str, Any] = dict.fromkeys(over)
+    raw = {_SPENT[name]: text for name, text in over.items()}
+    steps = []
+    for step in measured.steps:
+        beyond = _over(step, spent)
+        raw |= {f"{step.id}.{_SPENT[name]}": text for name, text in beyond.items()}
+        unmeasured: dict[str, Any] = dict.fromkeys(beyond)
+        steps.append(step._replace(**unmeasured))
+    return measured._replace(**nothing, steps=steps, raw=raw | dict(measured.raw or {}))
+
+
+def _is_measurable(amounts: Measured | StepRecord, spent: int) -> bool:
+    most = CPUS_A_NODE * spent
+    return (
+        (amounts.energy_joules or 0) <= WATTS_A_NODE * spent
+        and (amounts.cpu_seconds or 0) <= most
+        and (amounts.user_cpu_seconds or 0) <= most
+        and (amounts.system_cpu_seconds or 0) <= most
+    )
+
+
+def _over(amounts: Measured | StepRecord, spent: int) -> dict[str, str]:
+    """Return what exceeds its limit, as text."""
+    found = {}
+    for name in _SPENT:
+        value = getattr(amounts, name)
+        if value is not None and value > spent * (WATTS_A_NODE if name == "energy_joules" else CPUS_A_NODE):
+            found[name] = str(value)
+    return found
+
+
 def key_of(row: Row) -> Key | None:
     """Return which attempt a row is of; None where it cannot be told."""
     try:
@@ -100,9 +152,22 @@ class _Values:
             return absent
         try:
             return reader(value)
+        except grammar.PartlyReadError as error:
+            self.raw[self._called(name)] = error.unread
+            return error.read
         except ValueError:
-            self.raw[f"{self.step_id}.{name}" if self.step_id else name] = grammar.text(value)
+            self.raw[self._called(name)] = grammar.text(value)
             return absent
+
+    def run_seconds(self, start: bytes) -> int | None:
+        """Read how long it ran; from a start that is a number and yet none nothing can be counted."""
+        if start.isdigit() and self._called("Start") in self.raw and self.text("ElapsedRaw"):
+            self.raw[self._called("ElapsedRaw")] = grammar.text(self.text("ElapsedRaw"))
+            return None
+        return self.read("ElapsedRaw", grammar.seconds)  # type: ignore[no-any-return]
+
+    def _called(self, name: str) -> str:
+        return f"{self.step_id}.{name}" if self.step_id else name
 
     def seconds(self, name: str) -> float | None:
         return self.read(name, cpu_seconds)  # type: ignore[no-any-return]
@@ -141,12 +206,12 @@ def _details(values: _Values) -> dict[str, Any]:
         "state": state,
         "exit_code": code,
         "exit_signal": signal,
-        "start": values.read("Start", grammar.epoch),
+        "start": values.read("Start", grammar.moment),
         "end": values.read("End", grammar.epoch),
-        "elapsed_seconds": values.read("ElapsedRaw", grammar.integer),
-        "node_count": values.read("NNodes", grammar.integer),
-        "tasks": values.read("NTasks", grammar.integer),
-        "cpus": values.read("NCPUS", grammar.integer),
+        "elapsed_seconds": values.run_seconds(values.text("Start")),
+        "node_count": values.read("NNodes", grammar.count),
+        "tasks": values.read("NTasks", grammar.count),
+        "cpus": values.read("NCPUS", grammar.count),
         "node_list": values.read("NodeList", grammar.text),
         "cpu_seconds": values.seconds("TotalCPU"),
         "user_cpu_seconds": values.seconds("UserCPU"),
@@ -179,7 +244,6 @@ def joules(value: bytes) -> int | None:
     """Read energy; None where it is not set."""
     if value.decode(errors="replace") in grammar.UNSET_AMOUNTS:
         return None
-    number = grammar.integer(value)
-    if number is None:
+    if not value.isdigit():
         raise ValueError(value)
-    return number
+    return grammar.size(value.decode())

@@ -16,7 +16,7 @@ from slurmwatchd.sources.framing import RowReader
 from slurmwatchd.sources.queries import uts
 from slurmwatchd.sources.sacct import Sacct, fresh_delimiter
 from slurmwatchd.sources.stepcolumns import StepColumns
-from slurmwatchd.sources.steprows import FIELDS, STEP_FIELDS, Key
+from slurmwatchd.sources.steprows import FIELDS, STEP_FIELDS, Key, measurable
 from slurmwatchd.usage import Asked, Measured, Told, summed
 
 MAX_STEPS = 1000
@@ -73,13 +73,14 @@ class StepSource:
 
     @staticmethod
     def _sum(read: Iterable[tuple[Key, Measured]], wanted: Mapping[Key, Asked], found: dict[Key, Told]) -> None:
-        for key, measured in read:
+        for key, printed in read:
             attempt = wanted.get(key)
             if attempt is None:
                 continue
-            unread = dict(islice((measured.raw or {}).items(), MAX_STEPS))
-            usage = summed(attempt, measured._replace(raw=unread))
-            found[key] = Told(usage=usage, steps=measured.steps[:MAX_STEPS])
+            measured = measurable(attempt, printed)
+            if measured.raw and len(measured.raw) > MAX_STEPS:
+                measured = measured._replace(raw=dict(islice(measured.raw.items(), MAX_STEPS)))
+            found[key] = Told(usage=summed(attempt, measured), steps=measured.steps[:MAX_STEPS])
 
 
 def list_arguments(attempts: Sequence[Asked], fields: Sequence[str], *, delimiter: str, now: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Any question to sacct, its answer held in memory as a table: for the connector, whose callers choose the fields.
 
-The same proofs hold as for a window: exit status, silence on stderr, the header, framing by count.
+The same proofs hold as for a window: exit status, no complaint on stderr, the header, framing by count.
 """
 
 from collections.abc import Sequence

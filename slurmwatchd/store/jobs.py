@@ -14,7 +14,7 @@ import anyio.to_thread
 import orjson
 
 from slurmwatchd.readings import NOTHING, Key, Readings
-from slurmwatchd.records import REVISING, EventKind, FoundBy, Rejected, event_id, event_ids
+from slurmwatchd.records import REVISING, WHOLE_EXIT_CODES, EventKind, FoundBy, Rejected, event_id, event_ids
 from slurmwatchd.store import bodies, ledger, nodelists, quarantine, told, waiting
 from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.database import Database
@@ -25,6 +25,9 @@ _KEPT = ("job_id_raw", "submit", "job_id", "state", "user", "account", "partitio
 
 _CHANGING = ("state", "user", "account", "partition", "start", "end", "node_list")
 """Those of them that may change, and what a row of `nodelists` stands for."""
+
+_EXIT_CODES = ("exit_code", "derived_exit_code")
+_TAKEN_FROM_CODES = 128
 
 _UPDATE = (
     'UPDATE jobs SET state = ?, "user" = ?, account = ?, "partition" = ?, start = ?, "end" = ?, nodelist = ?, '
@@ -338,16 +341,24 @@ def _is_held(stored: sqlite3.Row, span: tuple[int, int] | None) -> bool:
 def _changes(body: bytes, slots_then: str, fields: Mapping[str, Any], batch: Batch) -> dict[str, list[Any]]:
     """Return field to [old, new] for what differs, among the fields that both readings asked for."""
     before: dict[str, Any] = orjson.loads(body)
-    asked = frozenset(slots_then.split()) & batch.slots
+    then = frozenset(slots_then.split())
+    asked = then & batch.slots
     if before.get("start") is None and fields.get("start") is None:
         # What never started has the processors it asked for up to 22.05, and none since 23.02: an upgrade is no
         # change.
         asked -= {"cpus"}
+    if (WHOLE_EXIT_CODES in then) != (WHOLE_EXIT_CODES in batch.slots):
+        # One of the two sacct took 128 from codes of 128 and more: the code is the same.
+        asked -= {name for name in _EXIT_CODES if _is_128_apart(before.get(name), fields.get(name))}
     return {
         name: [before.get(name), fields.get(name)]
         for name in batch.revising
         if name in asked and before.get(name) != fields.get(name)
     }
+
+
+def _is_128_apart(before: int | None, after: int | None) -> bool:
+    return before is not None and after is not None and abs(after - before) == _TAKEN_FROM_CODES
 
 
 async def _existing(connection: aiosqlite.Connection, batch: Batch) -> dict[Key, sqlite3.Row]:

@@ -277,7 +277,7 @@ async def test_steps_of_an_attempt_that_was_deleted_hold_nobody_up(tmp_path: Pat
         assert rig.ask_store("SELECT count(*) FROM usage_queue") == [(0,)]
 
 
-async def test_head_poll_after_a_night_down_is_not_believed_where_even_all_of_time_is_empty(
+async def test_night_is_not_believed_to_be_empty_where_known_attempts_lie_before_it(
     tmp_path: Path,
 ) -> None:
     with Rig(tmp_path, poll={**QUIET, "slice": "1h"}) as rig:

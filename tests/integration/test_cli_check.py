@@ -1,23 +1,28 @@
 """`check`: each thing it looks at, well and unwell, on a simulated Slurm."""
 
 import http.server
+import io
 import json
 import os
 import pwd
 import re
 import sqlite3
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, redirect_stderr
 from pathlib import Path
 
+import anyio
 import pytest
 
+from slurmwatchd.cli.waiting import TellingRunner
 from slurmwatchd.config import Config, StoreSection
 from slurmwatchd.doctor.findings import Finding, Mark
 from slurmwatchd.doctor.local import examine, file_system
+from slurmwatchd.process import SystemProcessRunner, TimedOutError
 from slurmwatchd.simslurm import SimCluster, install_commands
 from slurmwatchd.simslurm.troubles import CONTROL_MACHINE
 from slurmwatchd.sinks.jsonl import JsonlOptions
@@ -38,16 +43,19 @@ class Site:
         install_commands(self.bin, self.cluster.path)
         self.port = free_port()
         self.more = ""
+        self.no_bin_dir = False
 
-    def ask(self, *arguments: str) -> tuple[int, dict[str, tuple[str, str, str]]]:
+    def ask(self, *arguments: object) -> tuple[int, dict[str, tuple[str, str, str]]]:
         """Return the exit code, and of each check its mark, text and what to do."""
         file = self.folder / "slurmwatchd.toml"
         file.write_text(
-            f'[slurm]\nbin_dir = "{self.bin}"\n{self.more}\n[store]\npath = "{self.folder}/state/store.db"\n'
+            f'[slurm]\nbin_dir = "{"" if self.no_bin_dir else self.bin}"\n{self.more}\n'
+            f'[store]\npath = "{self.folder}/state/store.db"\n'
             f'[sinks.jobs]\ntype = "jsonl"\npath = "{self.folder}/log/jobs.jsonl"\n'
             f'[web]\nlisten = "127.0.0.1:{self.port}"\n'
         )
-        ran = run("check", "--config", file, "--json", *arguments)
+        # A service that is installed on the machine of the tests is none of theirs.
+        ran = run("check", "--config", file, "--json", *(arguments or ("--unit", "")))
         told = json.loads(ran.out)
         assert told["ok"] is (ran.code == 0)
         return ran.code, {row["check"]: (row["mark"], row["text"], row["todo"]) for row in told["findings"]}
@@ -96,7 +104,7 @@ def test_all_is_well(site: Site) -> None:
 def test_a_line_a_finding_with_what_to_do(site: Site) -> None:
     site.cluster.set_slurmdbd_down()
     site.ask()
-    ran = run("check", "--config", site.folder / "slurmwatchd.toml")
+    ran = run("check", "--config", site.folder / "slurmwatchd.toml", "--unit", "")
     assert ran.code == 1
     lines = ran.out.splitlines()
     assert lines[0] == "ok       configuration: valid; sinks: jobs, prometheus"
@@ -427,3 +435,89 @@ def test_a_port_that_a_daemon_with_another_store_has(site: Site, tmp_path: Path)
         1,
         ("failed", f"127.0.0.1:{site.port}: Address already in use", "name another address in web.listen"),
     )
+
+
+def unit_file(site: Site, *directives: str) -> Path:
+    """Write a unit that starts this program with the site's configuration."""
+    file = site.folder / "slurmwatchd.service"
+    start = f"ExecStart={sys.executable} run --config {site.folder}/slurmwatchd.toml"
+    file.write_text("\n".join(["[Service]", f"User={OWN_NAME}", start, *directives, ""]))
+    return file
+
+
+def test_the_service_is_checked_in_its_own_environment(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{site.bin}:{os.environ['PATH']}")
+    site.no_bin_dir = True
+    code, found = site.ask("--unit", unit_file(site, "Environment=PATH=/nothing/here"))
+    assert code == 1
+    assert found["service"][0] == "failed"
+    assert "on this shell's PATH and not on the service's" in found["service"][1]
+    assert found["sacct"][0] == found["slurmdbd"][0] == "failed"
+    code, found = site.ask("--unit", unit_file(site, f"Environment=PATH={site.bin}:{os.environ['PATH']}"))
+    assert (code, found["service"][0], found["slurmdbd"][0]) == (0, "ok", "ok"), found
+
+
+def test_the_services_own_variables_and_flags_count_and_not_the_shells(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURMWATCHD_WEB__LISTEN", "")
+    port = free_port()
+    unit = unit_file(site, f"Environment=SLURMWATCHD_WEB__LISTEN=127.0.0.1:{port}")
+    _, found = site.ask("--unit", unit)
+    assert found["port"] == ("ok", f"127.0.0.1:{port} is free", "")
+    assert found["service"][:2] == (
+        "warning",
+        "this shell has SLURMWATCHD_WEB__LISTEN, and the service does not have it so: it is left out here",
+    )
+    text = unit.read_text().replace("slurmwatchd.toml", "slurmwatchd.toml --listen=")
+    unit.write_text(text)
+    assert site.ask("--unit", unit)[1]["port"][1] == "no web server is configured"
+
+
+def test_a_unit_that_reads_another_configuration_is_not_compared(site: Site) -> None:
+    unit = unit_file(site)
+    unit.write_text(unit.read_text().replace("slurmwatchd.toml", "another.toml"))
+    code, found = site.ask("--unit", unit)
+    theirs, ours = f"{site.folder}/another.toml", f"{site.folder}/slurmwatchd.toml"
+    text = f"slurmwatchd.service reads {theirs}, and this check {ours}: it is not compared with it"
+    todo = f"to check the service: slurmwatchd check --config {theirs}"
+    assert (code, found["service"]) == (0, ("warning", text, todo))
+
+
+def test_a_unit_whose_command_line_is_wrong_and_one_that_is_not_there(site: Site) -> None:
+    unit = unit_file(site)
+    unit.write_text(unit.read_text().replace("slurmwatchd.toml", "slurmwatchd.toml --nonsense"))
+    code, found = site.ask("--unit", unit)
+    assert code == 1
+    assert "ExecStart's command line is wrong: No such option" in found["service"][1]
+    assert site.ask("--unit", "no-such.service")[0] == 1
+    assert site.ask("--unit", site.folder / "none.service")[0] == 1
+
+
+def test_the_configuration_alone(site: Site) -> None:
+    site.cluster.set_slurmdbd_down()
+    code, found = site.ask("--config-only")
+    assert (code, list(found)) == (0, ["configuration"])
+    assert site.cluster.calls() == []
+    site.more = "nonsense = 1"
+    with pytest.raises(json.JSONDecodeError):
+        site.ask("--config-only")
+    assert run("check", "--config-only", "--config", site.folder / "slurmwatchd.toml").code == 78
+
+
+def test_a_command_that_takes_long_is_named(site: Site) -> None:
+    slow = TellingRunner(SystemProcessRunner(), first_seconds=0.05, again_seconds=0.05)
+    environ = {"PATH": os.environ["PATH"]}
+    err = io.StringIO()
+
+    async def ask() -> None:
+        await slow.run(["sh", "-c", "sleep 0.3"], env=environ, timeout_seconds=90)
+        with pytest.raises(TimedOutError):
+            await slow.run(["sleep", "30"], env=environ, timeout_seconds=0.2)
+
+    with redirect_stderr(err):
+        anyio.run(ask)
+    lines = err.getvalue().splitlines()
+    assert lines[0] == "waiting for `sh -c sleep 0.3`, 0s so far, at most 1m30s"
+    assert lines.count(lines[0]) > 1
+    assert "waiting for `sleep 30`, 0s so far, at most 0s" in lines

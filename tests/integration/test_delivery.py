@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import pytest
 
 from slurmwatchd.delivery import Delivery, DeliveryParts
-from slurmwatchd.errors import SinkError
+from slurmwatchd.errors import SinkError, SinkFullError
 from slurmwatchd.health import Health
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.records import Event
@@ -22,6 +23,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.dead = False
+        self.error: SinkError = SinkError("nobody is there")
         self.tried = 0
         self.got: list[int] = []
         self.reopened = anyio.Event()
@@ -33,7 +35,7 @@ class Receiver:
         self.tried += 1
         self.meanwhile()
         if self.dead:
-            raise SinkError("nobody is there")
+            raise self.error
         self.got += [event.seq for event in events]
         return {}
 
@@ -136,3 +138,31 @@ async def test_metrics_tell_since_when_a_sink_has_been_behind_and_how_often_it_f
         await bench.until(lambda: bench.shown("sink_up") == 1)
         assert bench.shown("sink_oldest_undelivered_timestamp_seconds") == 0
         assert (bench.shown("sink_failures_total"), bench.shown("sink_events_total")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SinkFullError("/f: no space"), ["disk full: waiting for room", "there is room again"]),
+        (SinkError("nobody is there"), ["delivery failed", "sink works again"]),
+    ],
+    ids=["full", "dead"],
+)
+async def test_failure_that_goes_on_is_told_in_one_line_and_so_is_its_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: SinkError, told: list[str]
+) -> None:
+    caplog.set_level("INFO")
+    receiver = Receiver()
+    receiver.dead, receiver.error = True, error
+    async with running(tmp_path, receiver) as bench:
+        await bench.ended(1)
+        for failures in range(1, 6):
+            await bench.until(lambda: len(bench.clock.asked) == failures)  # noqa: B023 - at once
+            bench.clock.move(60)
+        receiver.dead = False
+        bench.clock.move(60)
+        await bench.until(lambda: receiver.got == [1] and bench.shown("sink_up") == 1)
+    known = ("disk full", "there is room", "delivery failed", "sink works again")
+    lines = [line for line in caplog.text.splitlines() if any(text in line for text in known)]
+    assert len(lines) == len(told), lines
+    assert all(text in line for text, line in zip(told, lines, strict=True))

@@ -54,7 +54,7 @@ def unit(tmp_path: Path) -> Path:
     text = UNIT.read_text()
     assert text.count("\nExecStart=/usr/bin/slurmwatchd run ") == 1
     copy = tmp_path / "slurmwatchd.service"
-    copy.write_text(text.replace("\nExecStart=/usr/bin/slurmwatchd run ", "\nExecStart=/bin/true run "))
+    copy.write_text(text.replace("=/usr/bin/slurmwatchd ", "=/bin/true "))
     return copy
 
 
@@ -79,9 +79,13 @@ def test_the_unit_is_hardened(unit: Path) -> None:
 def test_the_unit_keeps_what_the_daemon_relies_on() -> None:
     found = directives(UNIT.read_text())
     assert found["Type"] == ["notify"]
-    assert found["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    # The daemon judges the file for itself; the second makes the reload fail where it refuses it.
+    assert found["ExecReload"] == [
+        "/bin/kill -HUP $MAINPID",
+        "/usr/bin/slurmwatchd check --config-only --config /etc/slurmwatchd/slurmwatchd.toml",
+    ]
     assert found["Restart"] == ["on-failure"]
-    assert found["RestartPreventExitStatus"] == ["78"]
+    assert found["RestartPreventExitStatus"] == ["2 78"]
     assert found["User"] == ["slurmwatchd"]
     assert found["LogsDirectoryMode"] == ["0750"]
     assert found["RestrictAddressFamilies"] == ["AF_UNIX AF_INET AF_INET6"]

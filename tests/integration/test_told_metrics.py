@@ -56,10 +56,11 @@ async def test_rows_without_a_key_and_values_nobody_understands_are_counted(tmp_
         rig.ended(5, job_name="bad", time_submit=0)
         async with rig.daemon() as daemon:
             await daemon.once()
-            assert (told(daemon, "quarantined_rows_total"), told(daemon, "unparsed_values_total")) == (1, 1)
+            # An eligible time that is none, and a wait of 56 years that was counted from it.
+            assert (told(daemon, "quarantined_rows_total"), told(daemon, "unparsed_values_total")) == (1, 2)
         assert {record["name"]: record.get("raw") for record in rig.records()} == {
             "good": None,
-            "odd": {"Eligible": "-5"},
+            "odd": {"Eligible": "-5", "Reserved": "20781-05:59:00"},
         }
 
 

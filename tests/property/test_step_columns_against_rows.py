@@ -27,7 +27,8 @@ ODD = [
     b"mem", b"mem=", b"mem=lots", b"mem=1,", b",mem=1", b"mem=1,mem=2", b"cpu=00:00:00", b"cpu=1-00:00:00",
     b"mem=1\n", b"fs/disk=9999999999999999999,mem=1", "mem=\u0663".encode(), b"\xff=1", b"UNLIMITED", b"INVALID",
     b"-1", b"\xff", b"18446744073709551614", b"4294967294", b"Unknown", b"None", b"0:0:0", b"0:",
-    b"CANCELLED by 5", b"PENDING",
+    b"CANCELLED by 5", b"PENDING", b"213503982334-14:25:51", b"4294967290", b"1795393606",
+    b"cpu=213503982334-14:25:51,energy=18446744073709551616.00,fs/disk=77,mem=524288000",
 ]  # fmt: skip
 
 ORDINARY = {
@@ -38,7 +39,7 @@ ORDINARY = {
     "ConsumedEnergyRaw": [b"0", b"12", b"18446744073709551614", b""],
     **dict.fromkeys(("TRESUsageInTot", "TRESUsageInMax", "TRESUsageInAve", "TRESUsageOutTot"), USED),
     "JobName": [b"app", b"\xff|\n", b""],
-    "Start": [b"100", b"Unknown", b""],
+    "Start": [b"1795436431", b"Unknown", b""],
     **{name: [b"1", b"60", b""] for name in ("ElapsedRaw", "NNodes", "NTasks", "NCPUS")},
     "ExitCode": [b"0:0", b"3:9", b""],
     "NodeList": [b"n[1-3]", b"None assigned", b""],

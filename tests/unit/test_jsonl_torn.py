@@ -132,6 +132,66 @@ async def test_line_cut_off_under_another_limit_costs_a_broken_line_but_no_event
     assert max(len(line) for line in subject.path.read_bytes().splitlines()[4:]) < 4096
 
 
+@pytest.mark.parametrize("foreign", [b"", b"garbage"], ids=["ours", "somebody else's"])
+async def test_torn_line_is_told_and_counted_when_it_is_dealt_with_and_not_at_each_try(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, foreign: bytes
+) -> None:
+    caplog.set_level("INFO")
+    subject = Jsonl(tmp_path / "jobs.jsonl")
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 2))
+    with disk_full(subject.path.stat().st_size + 100), pytest.raises(SinkError):
+        await delivery.write([make_event(3)])
+    with subject.path.open("ab") as file:
+        file.write(foreign)
+    spoilt = "unexpected bytes at the end of the file" if foreign else "torn line completed"
+
+    def told() -> tuple[int, float | None]:
+        torn = subject.metrics.registry.get_sample_value("slurmwatchd_jsonl_torn_lines_total", {"sink": "jobs"})
+        return caplog.text.count(spoilt), torn
+
+    for _ in range(4):
+        with disk_full(subject.path.stat().st_size), pytest.raises(SinkError):
+            await delivery.write([make_event(3)])
+    assert told() == (0, 0)
+    await delivery.deliver([make_event(3)])
+    assert told() == (1, 1)
+    assert _numbers(subject.path.read_bytes()) == [1, 2, 3]
+
+
+async def test_rotation_is_told_once_however_often_the_disk_is_full(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    subject = Jsonl(tmp_path / "jobs.jsonl")
+    delivery = await delivery_to(subject)
+    for number in (1, 2):
+        await delivery.deliver([make_event(number)])
+        with disk_full(subject.path.stat().st_size + 100), pytest.raises(SinkError):
+            await delivery.write([make_event(number + 10)])
+        subject.rotate()
+        for _ in range(3):
+            with disk_full(0), pytest.raises(SinkError):
+                await delivery.write([make_event(number + 10)])
+        await delivery.deliver([make_event(number + 10)])
+        assert caplog.text.count("file was rotated") == number
+
+
+async def test_truncation_by_another_program_is_told_once_however_often_the_disk_is_full(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    subject = Jsonl(tmp_path / "jobs.jsonl")
+    delivery = await delivery_to(subject)
+    for number in (1, 3):
+        await delivery.deliver(make_events(number, number + 1))
+        os.truncate(subject.path, 0)
+        for _ in range(3):
+            with disk_full(0), pytest.raises(SinkError):
+                await delivery.write([make_event(number + 10)])
+        await delivery.deliver([make_event(number + 10)])
+        assert caplog.text.count("truncated by another program") == (number + 1) // 2
+
+
 @pytest.mark.parametrize("more", [(), (make_event(4),)], ids=["nothing more", "another"])
 async def test_line_that_lacks_only_its_end_is_ended_and_not_written_again_in_other_bytes(
     tmp_path: Path, more: tuple[Event, ...]

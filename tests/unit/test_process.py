@@ -124,6 +124,13 @@ def test_the_configured_slurm_conf_wins_over_the_inherited_one() -> None:
     assert "SLURM_CONF" not in child_environment({})
 
 
+def test_a_variable_that_is_empty_is_none() -> None:
+    """With an empty SLURM_JWT every command fails, also where munge would do."""
+    assert set(child_environment({"SLURM_JWT": "", "SLURM_CONF": "", "HOME": "/root"})) == {
+        "HOME", "PATH", "TZ", "LC_ALL", "SLURM_TIME_FORMAT", "SLURM_BITSTR_LEN",
+    }  # fmt: skip
+
+
 def test_without_a_path_the_systems_default_is_used() -> None:
     assert child_environment({})["PATH"] == os.defpath
 

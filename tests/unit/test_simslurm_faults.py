@@ -57,6 +57,16 @@ def test_a_fault_hits_as_many_calls_as_it_was_told_to(cluster: SimCluster) -> No
     assert cluster.calls()[0].argv == ASK
 
 
+@pytest.mark.parametrize("kind", ["exit", "stderr_exit0", "errno", "blank_tres", "header_only"])
+def test_version_asks_nobody_and_meets_no_fault_of_slurmdbd(cluster: SimCluster, kind: str) -> None:
+    cluster.add_fault("sacct", kind, count=1)
+    done = subprocess.run(
+        [str(cluster.path.parent / "bin" / "sacct"), "-V"], capture_output=True, env={"TZ": "UTC"}, check=True
+    )
+    assert (done.stdout, done.stderr) == (b"slurm 22.05.8\n", b"")
+    assert run(cluster) != (0, HEADER + ROWS, b"")
+
+
 def test_concurrent_calls_share_one_fault_fairly(cluster: SimCluster) -> None:
     cluster.add_fault("sacct", "exit", count=3, code=9)
     processes = [start(cluster) for _ in range(6)]
