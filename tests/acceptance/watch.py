@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.event_schema import conforming
+from tests.patience import HANGS_SECONDS
 from tests.real_slurm.daemons import wait_until
 from tests.real_slurm.ports import free_block
 from tests.real_slurm.truth import Key, key_of
@@ -164,7 +165,7 @@ class Watch:
     def get(self, path: str) -> tuple[int, str]:
         """Ask the daemon's web page; status 0 where nobody listens."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=HANGS_SECONDS) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

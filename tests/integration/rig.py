@@ -18,6 +18,7 @@ from slurmwatchd.simslurm.rows import JobColumns
 from slurmwatchd.sinks.registry import sink_kinds
 from tests.event_schema import conforming
 from tests.integration.quick import QuickRunner
+from tests.patience import HANGS_SECONDS
 
 START = 1_795_500_000
 """When each test begins: far from any real now."""
@@ -56,7 +57,7 @@ class FakeClock:
     async def at_rest(self) -> None:
         """Wait until somebody sleeps, and has seen that it is not yet time to wake."""
         moved = self._moved
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANGS_SECONDS):
             for _ in range(3):
                 await anyio.lowlevel.checkpoint()
             while not self._asleep and self._moved is moved:  # noqa: ASYNC110 - nothing tells when

@@ -14,6 +14,7 @@ from slurmwatchd.store import backfills
 from slurmwatchd.store.backfills import Backfill
 from slurmwatchd.store.beside import ledger_of, open_beside
 from tests.integration.rig import START, Rig
+from tests.patience import HANGS_SECONDS
 from tests.sim_truth import differences
 
 HOUR = 3600
@@ -219,7 +220,7 @@ async def pass_time(group: TaskGroup, rig: Rig) -> None:
 
 async def until(rig: Rig, sql: str, number: int) -> None:
     """Wait for a count in the store."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_SECONDS):
         while rig.ask_store(sql) != [(number,)]:
             await anyio.lowlevel.checkpoint()
             await anyio.sleep(0.01)
@@ -227,7 +228,7 @@ async def until(rig: Rig, sql: str, number: int) -> None:
 
 async def waiting_for_the_next_poll(rig: Rig) -> None:
     """Wait until the watcher has nothing to do for most of an interval."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_SECONDS):
         while True:
             if any(wait > 25 for wait in rig.clock.asked):
                 return

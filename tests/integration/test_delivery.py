@@ -15,6 +15,7 @@ from slurmwatchd.records import Event
 from slurmwatchd.store.database import open_database
 from slurmwatchd.store.jobs import Intake
 from tests.integration.rig import FakeClock
+from tests.patience import HANGS_SECONDS
 from tests.unit.attempts import NOW, batch, reading
 
 
@@ -62,7 +63,7 @@ class Bench:
         self.delivery.wake()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANGS_SECONDS):
             while not condition():  # noqa: ASYNC110 - nothing tells when
                 await anyio.sleep(0.005)
 
@@ -89,7 +90,7 @@ async def test_what_is_asked_during_a_delivery_is_done_right_after_it(tmp_path: 
         # A SIGHUP while the only batch is on its way: nothing comes later that would wake the loop again.
         receiver.meanwhile = bench.delivery.reopen
         await bench.ended(1)
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANGS_SECONDS):
             await receiver.reopened.wait()
         assert receiver.got == [1]
 

@@ -11,6 +11,7 @@ import pytest
 from slurmwatchd.errands import LOOK_SECONDS
 from slurmwatchd.pruning import ROUND_SECONDS
 from tests.integration.rig import Rig
+from tests.patience import HANGS_SECONDS
 
 HOUR = 3600
 
@@ -22,7 +23,7 @@ def _rename(rig: Rig, table: str, name: str) -> None:
 
 
 async def _until(condition: Callable[[], object]) -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_SECONDS):
         while not condition():  # noqa: ASYNC110 - nothing tells when
             await anyio.sleep(0.01)
 

@@ -11,6 +11,7 @@ from slurmwatchd.config import StepsSection
 from slurmwatchd.errors import SacctError
 from slurmwatchd.simslurm import Workload
 from tests.integration.rig import START, Rig
+from tests.patience import HANGS_SECONDS
 from tests.sim_truth import epoch
 
 if TYPE_CHECKING:
@@ -379,7 +380,7 @@ async def test_hundreds_of_steps_that_cannot_be_read_make_a_line_that_fits_and_a
     }
     with with_usage(tmp_path) as rig:
         rig.cluster.add_attempt(job, dict.fromkeys(range(1200), step))
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANGS_SECONDS):
             await rig.once()
         (told,) = usages(rig)
         assert (told["usage"]["steps"], told["truncated"]) == (1200, ["usage.raw"])

@@ -9,6 +9,7 @@ from slurmwatchd.errors import SacctError
 from slurmwatchd.process import TimedOutError
 from tests.integration.rig import WINDOW, Rig
 from tests.integration.window_runner import WindowRunner
+from tests.patience import HANGS_SECONDS
 
 
 async def test_after_a_sacct_that_hung_slurmdbd_is_left_alone_for_as_long_as_that_took(tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ async def test_after_a_sacct_that_hung_slurmdbd_is_left_alone_for_as_long_as_tha
         runner = WindowRunner(rig, hung)
         async with rig.daemon(runner) as daemon, anyio.create_task_group() as group:
             group.start_soon(daemon.watchers[0].run)
-            with anyio.fail_after(30):
+            with anyio.fail_after(HANGS_SECONDS):
                 while not rig.clock.asked:  # noqa: ASYNC110 - nothing tells when
                     await anyio.sleep(0.01)
             # A first failure of another kind is followed by 5 s at most.

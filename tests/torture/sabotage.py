@@ -134,7 +134,7 @@ SABOTAGES = {
     "totals": Sabotage(
         "the prometheus sink's totals are not kept",
         "sinks/prometheus.py",
-        "return {orjson.dumps(key).decode(): orjson.dumps(value) for key, value in self._next.items()}",
+        "return {orjson.dumps(key).decode(): orjson.dumps(value) for key, value in changed.items()}",
         "return {}",
     ),
 }

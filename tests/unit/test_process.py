@@ -22,6 +22,7 @@ from slurmwatchd.process import (
     TimedOutError,
     child_environment,
 )
+from tests.patience import HANGS_SECONDS
 
 ENV = {"PATH": os.defpath}
 SLEEP = "sleep 600"
@@ -144,7 +145,7 @@ async def test_output_is_handed_over_as_it_comes_and_not_collected() -> None:
                 ["/bin/sh", "-c", f"echo 1; {SLEEP}"], env=ENV, timeout_seconds=60, spool=first
             )
         )
-        with anyio.fail_after(30):
+        with anyio.fail_after(HANGS_SECONDS):
             await first.all_there.wait()
         group.cancel_scope.cancel()
     assert first.numbers == [1]
@@ -212,7 +213,7 @@ async def test_cancelling_kills_the_whole_group_and_leaves_no_zombie() -> None:
                 spool=pids,
             )
         )
-        with anyio.fail_after(30):
+        with anyio.fail_after(HANGS_SECONDS):
             await pids.all_there.wait()
         assert all(is_running(pid) for pid in pids.numbers)
         group.cancel_scope.cancel()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slurmwatchd.simslurm import SimCluster, install_commands
+from tests.patience import HANGS_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,7 @@ def start(cluster: SimCluster) -> subprocess.Popen[bytes]:
 
 def run(cluster: SimCluster) -> tuple[int, bytes, bytes]:
     process = start(cluster)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=HANGS_SECONDS)
     return process.returncode, stdout, stderr
 
 
@@ -71,7 +72,7 @@ def test_concurrent_calls_share_one_fault_fairly(cluster: SimCluster) -> None:
     cluster.add_fault("sacct", "exit", count=3, code=9)
     processes = [start(cluster) for _ in range(6)]
     for process in processes:
-        process.communicate(timeout=30)
+        process.communicate(timeout=HANGS_SECONDS)
     assert sorted(process.returncode for process in processes) == [0, 0, 0, 9, 9, 9]
 
 
@@ -123,7 +124,7 @@ def test_a_hanging_command_answers_nothing_more_until_it_is_killed(cluster: SimC
     assert process.stdout.read(len(HEADER)) == HEADER
     assert process.poll() is None
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=HANGS_SECONDS)
     (call,) = cluster.calls("sacct")
     assert (call.fault, call.ended, call.exit_status) == ("hang", None, None)
 
@@ -154,7 +155,7 @@ def test_a_reader_that_leaves_early_ends_the_command_quietly(cluster: SimCluster
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()
-    assert process.wait(timeout=30) == 141
+    assert process.wait(timeout=HANGS_SECONDS) == 141
 
 
 def test_a_command_starts_fast_enough_to_be_polled(cluster: SimCluster) -> None:
