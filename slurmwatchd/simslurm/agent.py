@@ -43,6 +43,16 @@ class DbdAgent(Troubles):
                 self._db.execute("UPDATE agent_queue SET delivered_at = ? WHERE id = ?", (moment, number))
                 self._show(job, what.decode(), moment)
 
+    def lose_start(self, key: tuple[str, int, int]) -> None:
+        """Let slurmdbd never get a job's start message: its row is `allocation`, root's, without a partition.
+
+        Args:
+            key: A `JobKey`.
+        """
+        self._execute(
+            "UPDATE jobs SET whole_at = ? WHERE cluster = ? AND id_job = ? AND time_submit = ?", (NEVER, *key)
+        )
+
     def undelivered(self) -> int:
         """Count the messages that slurmctld still holds."""
         row = self._execute(

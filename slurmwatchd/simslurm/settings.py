@@ -116,6 +116,10 @@ class Settings(Storage):
         """Add or change a user: `admin_level` is None, Operator or Administrator."""
         self._execute("INSERT OR REPLACE INTO users VALUES (?, ?, ?)", (name, uid, admin_level))
 
+    def delete_qos(self, name: str) -> None:
+        """Delete a QOS: what ran with it shows `Unknown`."""
+        self._execute("DELETE FROM qos WHERE name = ?", (name.encode(),))
+
     def add_cluster(self, name: str, *, cluster_id: int = BUSY_CLUSTER_ID, first_job_id: int = 1) -> None:
         """Add a cluster; from 24.11 on its id is the upper part of every DBIndex."""
         self._execute(

@@ -57,6 +57,9 @@ _OUTCOMES: tuple[tuple[str, int, int], ...] = (
     ("BOOT_FAIL", 0, 0),
     ("DEADLINE", 0, 1),
 )
+BELOW_ZERO = 2**64 - 3
+"""A counter of -3, as slurmdbd keeps it."""
+
 _BIG = 0.01
 _ROOT_CANCELS = 0.2
 
@@ -101,9 +104,11 @@ class Shaper:
         nodes: How many nodes the cluster has.
         runtime: Mean seconds a job runs.
         late: The share of ends that reach slurmdbd late.
+        untidy: Whether there are jobs among them that untidy sites have: sent to several partitions, cron jobs,
+            resized ones, parts of GPUs, counters below zero.
     """
 
-    def __init__(self, random: Random, *, nodes: int, runtime: float, late: float) -> None:
+    def __init__(self, random: Random, *, nodes: int, runtime: float, late: float, untidy: bool = False) -> None:
         """Keep what is drawn from."""
         self._random = random
         self._nodes = nodes
@@ -114,6 +119,9 @@ class Shaper:
             self._single: 58, self._array: 9, self._heterogeneous: 3, self._requeued: 6, self._gpu: 12,
             self._hostile: 6, self._never_started: 4, self._cancelled_array: 2,
         }  # fmt: skip
+        if untidy:
+            kinds = (self._several_partitions, self._cron, self._resized, self._typed_gpu, self._below_zero)
+            self._kinds |= dict.fromkeys(kinds, 4)
 
     def plan(self) -> list[Attempt]:
         """Draw one submission and everything that comes of it."""
@@ -291,4 +299,42 @@ class Shaper:
         if self._random.random() < 0.5:  # noqa: PLR2004 - some have holes, which makes long ids
             tasks = sorted(self._random.sample(tasks, len(tasks) // 2))
         attempt.columns |= {"array_tasks": tasks, "array_max_tasks": self._random.choice((0, 4, 20))}
+        return [attempt]
+
+    def _several_partitions(self) -> list[Attempt]:
+        """Draw a job that was sent to several partitions, which are as typed for as long as it waits."""
+        (attempt,) = self._never_started()
+        attempt.columns["partition"] = b",".join(self._random.sample(_PARTITIONS, 2))
+        return [attempt]
+
+    def _cron(self) -> list[Attempt]:
+        """Draw the runs of a cron job: one job id, and each of them ends REQUEUED, whatever its exit code."""
+        chain = self._requeued()
+        for number, attempt in enumerate(chain):
+            attempt.columns |= {"job_name": b"cron", "state": "REQUEUED", "kill_requid": None, "failed_node": None}
+            attempt.columns["exit_code"] = number % 2 * 3 << 8
+        return chain
+
+    def _resized(self) -> list[Attempt]:
+        """Draw a job that shrinks while it runs: two rows, the second submitted when the first ends."""
+        chain = self._requeued()[:2]
+        for attempt, state in zip(chain, ("RESIZING", "COMPLETED"), strict=True):
+            attempt.columns |= {"state": state, "exit_code": 0, "kill_requid": None, "failed_node": None}
+        chain[1].wait, chain[1].columns["restart_cnt"] = 0, 0
+        return chain
+
+    def _typed_gpu(self) -> list[Attempt]:
+        """Draw a job on a part of a GPU, whose name has a point, and with licences."""
+        attempt = self._started()
+        tres = attempt.columns["tres_req"] + ",1001=1,gres/gpu:a100_1g.5gb=1,license/matlab=2"
+        attempt.columns |= {"tres_req": tres, "tres_alloc": tres, "licenses": b"matlab:2"}
+        return [attempt]
+
+    def _below_zero(self) -> list[Attempt]:
+        """Draw a job whose energy and processor time were counted below zero."""
+        attempt = self._started()
+        attempt.columns["tres_alloc"] += f",3={BELOW_ZERO}"
+        for used in attempt.steps.values():
+            used.pop("cpu_milliseconds", None)
+            used["tres_usage_in_tot"] = f"1={BELOW_ZERO},2=524288000,3={BELOW_ZERO},6=77"
         return [attempt]

@@ -36,6 +36,7 @@ class Workload:
         rate: float = 1.0,
         runtime: float = 600.0,
         late: float = 0.02,
+        untidy: bool = False,
     ) -> None:
         """Prepare to write.
 
@@ -46,11 +47,12 @@ class Workload:
             rate: Submissions a second in live mode.
             runtime: Mean seconds a job runs.
             late: The share of ends that reach slurmdbd late, in live mode.
+            untidy: Whether there are jobs among them that untidy sites have.
         """
         self._cluster = cluster
         self._random = Random(seed)  # noqa: S311 - nothing secret is drawn
         self._rate = rate
-        self._shaper = Shaper(self._random, nodes=nodes, runtime=runtime, late=late)
+        self._shaper = Shaper(self._random, nodes=nodes, runtime=runtime, late=late, untidy=untidy)
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
 

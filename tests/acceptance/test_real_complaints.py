@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.acceptance.watch import Watch
-from tests.real_slurm import jobs, truth
+from tests.real_slurm import jobs, truth, untidy
 from tests.real_slurm.configuration import write_wrappers
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Conf:
     def write(self, *keys: str) -> None:
         """Put keys before all others that Slurm ignores, or none."""
         fresh = self.path.with_suffix(".new")
-        fresh.write_text("".join(keys) + self._cluster.conf.read_text("utf-8"), "utf-8")
+        fresh.write_text("".join(keys) + untidy.tidied(self._cluster.conf.read_text("utf-8")), "utf-8")
         fresh.replace(self.path)
 
 

@@ -117,6 +117,29 @@ class Watch:
             timeout=120,
         )
 
+    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another of its commands to its end."""
+        return subprocess.run(
+            [*self._argv(command), *arguments],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=self._environment(),
+            timeout=120,
+        )
+
+    def begin(self, command: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start another of its commands; what it prints goes to the log."""
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [*self._argv(command), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment(),
+            )
+
     def kill(self) -> None:
         """End the process with SIGKILL, and the sacct it may have running."""
         if self.process is not None:

@@ -136,15 +136,7 @@ class RealTrouble(Trouble):
         self._site, self._real = site, site.real
         self.first = self._real.load_jobs(self.rows, START, START + self.rows)
         self._real.load_steps(self.first + 1, 1)
-        columns = [str(row["Field"]) for row in self._real.sql("describe {step_table}")]
-        copied = ", ".join("seq" if name == "id_step" else f"step.`{name}`" for name in columns)
-        names = ", ".join(f"`{name}`" for name in columns)
-        self._real.sql(
-            f"insert into {{step_table}} ({names}) select {copied} from {{step_table}} step "  # noqa: S608 - ours
-            f"join {{job_table}} job using (job_db_inx) join seq_1_to_{self.rows} "
-            "where job.id_job = %s and step.id_step = 0",
-            (self.first + 1,),
-        )
+        self._real.copy_steps(self.first + 1, self.rows)
 
     @contextmanager
     def limited(self) -> Iterator[None]:

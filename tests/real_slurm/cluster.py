@@ -110,6 +110,10 @@ class RealCluster:
         """Give loaded jobs three steps each: batch, extern, and one of srun."""
         volume.load_steps(self.sql, first_id, count)
 
+    def copy_steps(self, job_id: int, count: int) -> None:
+        """Give a loaded job that has steps so many more, copies of its step 0."""
+        volume.copy_steps(self.sql, job_id, count)
+
     def remove_jobs(self, first_id: int, count: int) -> None:
         """Take loaded jobs out again, with their steps."""
         self.sql(

@@ -50,3 +50,16 @@ def load_steps(sql: Sql, first: int, count: int) -> None:
     """Give loaded jobs three steps each; see `RealCluster.load_steps`."""
     statement = STEPS_STATEMENT.read_text(encoding="utf-8")
     sql(statement.replace("{first}", str(first)).replace("{count}", str(count)))
+
+
+def copy_steps(sql: Sql, job_id: int, count: int) -> None:
+    """Give a job `count` steps more; see `RealCluster.copy_steps`."""
+    columns = [str(row["Field"]) for row in sql("describe {step_table}")]
+    names = ", ".join(f"`{name}`" for name in columns)
+    copied = ", ".join("seq" if name == "id_step" else f"step.`{name}`" for name in columns)
+    sql(
+        f"insert into {{step_table}} ({names}) select {copied} from {{step_table}} step "  # noqa: S608 - our own
+        f"join {{job_table}} job using (job_db_inx) join seq_1_to_{count} "
+        "where job.id_job = %s and step.id_step = 0",
+        (job_id,),
+    )

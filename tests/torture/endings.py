@@ -54,7 +54,9 @@ class LiveMix:
 
     def _live(self, path: Path, seed: int) -> None:
         with SimCluster.open(path) as cluster:
-            Workload(cluster, seed=seed, nodes=40, rate=RATE, runtime=3, late=0.0).run_live(self._stop)
+            Workload(cluster, seed=seed, nodes=40, rate=RATE, runtime=3, late=0.0, untidy=True).run_live(
+                self._stop
+            )
 
 
 class Endings:
