@@ -237,6 +237,8 @@ def perform(session: Session, arguments: list[str], body: Body) -> int:
 def _enter(session: Session, arguments: list[str]) -> tuple[int, tuple[str, str] | None]:
     """Log the call and take the fault that is due, in one transaction."""
     argv = b"\0".join(os.fsencode(argument) for argument in arguments)
+    # A delimiter is drawn at random, so it may hold what a fault is looked for by.
+    told = b"\0".join(os.fsencode(argument) for argument in arguments if not argument.startswith("--delimiter"))
     db = session.db
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -244,7 +246,7 @@ def _enter(session: Session, arguments: list[str]) -> tuple[int, tuple[str, str]
             "SELECT id, kind, args FROM faults WHERE command = ? AND (remaining IS NULL OR remaining > 0)"
             " AND (until IS NULL OR until > ?) AND (match IS NULL OR instr(?, CAST(match AS BLOB)))"
             " AND NOT (? = CAST('-V' AS BLOB) AND instr(?, kind)) ORDER BY id LIMIT 1",
-            (session.command, session.clock, argv, argv, _OF_SLURMDBD),
+            (session.command, session.clock, told, argv, _OF_SLURMDBD),
         ).fetchone()
         fault = (row[1].decode(), row[2].decode()) if row else None
         if row:
