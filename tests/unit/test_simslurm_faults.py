@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.simslurm import SimCluster, install_commands
+from simslurm import SimCluster, install_commands
 from tests.patience import HANGS_SECONDS
 
 if TYPE_CHECKING:
@@ -165,3 +165,14 @@ def test_a_command_starts_fast_enough_to_be_polled(cluster: SimCluster) -> None:
         run(cluster)
         best = min(best, time.perf_counter() - begun)
     assert best < 0.5  # about 0.03 s where nothing else runs
+
+
+def test_a_fault_is_not_looked_for_in_the_delimiter(cluster: SimCluster) -> None:
+    cluster.add_fault("sacct", "exit", match="-j", code=7)
+    argv = [str(cluster.path.parent / "bin" / "sacct"), "-aXD", "-o", "jobid"]
+
+    def status(*more: str) -> int:
+        return subprocess.run([*argv, *more], capture_output=True, env={"TZ": "UTC"}, check=False).returncode
+
+    assert status("-p", "--delimiter=x-jy") == 0
+    assert status("-j", "1") == 7

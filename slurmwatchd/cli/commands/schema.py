@@ -1,0 +1,18 @@
+"""`slurmwatchd schema`: the JSON Schema of a line."""
+
+import json
+
+import click
+
+from slurmwatchd.model.event_fields import json_schema
+
+
+@click.command("schema")
+def command() -> None:
+    """Print the JSON Schema (draft 2020-12) of the events in a file of format `flat`.
+
+    Example: slurmwatchd schema > slurmwatchd-event.schema.json
+
+    Exit codes: 0 printed; 2 the command line is wrong.
+    """
+    click.echo(json.dumps(json_schema(), indent=2))
