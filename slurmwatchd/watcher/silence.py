@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from slurmwatchd.errors import SilenceError
+from slurmwatchd.model.attempts import Key
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.model.windows import Ledger, Policy, Window
 from slurmwatchd.sources.sacct.arguments import job_argument
@@ -37,6 +38,7 @@ from slurmwatchd.telemetry.health import ClusterHealth
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
 from slurmwatchd.watcher.anchors import KEYS, MORE, SILENT, SILENT_TEXT, Anchors
+from slurmwatchd.watcher.name_lists import NAMES, NAMES_TEXT
 
 ROWS_GONE = "rows_gone"
 REASONS = {
@@ -45,6 +47,7 @@ REASONS = {
     ROWS_GONE: "slurmdbd no longer shows attempts that it showed before; if they were deleted, reading goes on by"
     " itself after a day, or at once with `slurmwatchd verify --accept-deleted`",
     SILENT: SILENT_TEXT,
+    NAMES: NAMES_TEXT,
 }
 """What may be suspected, and how it is told."""
 
@@ -108,7 +111,7 @@ class Suspicion:
         anchors: Anchors,
         sacct: Sacct,
         sacctmgr: Sacctmgr,
-        next_job_id: Callable[[], Awaitable[int | None]],
+        job_numbers: Callable[[], Awaitable[range | None]],
         database: Database,
         clock: Clock,
         metrics: Metrics,
@@ -119,7 +122,7 @@ class Suspicion:
         self._anchors = anchors
         self._sacct = sacct
         self._sacctmgr = sacctmgr
-        self._next_job_id = next_job_id
+        self._job_numbers = job_numbers
         self._database = database
         self._clock = clock
         self._metrics = metrics
@@ -146,7 +149,7 @@ class Suspicion:
             SacctError: What speaks for it could not be asked for.
         """
         if not answer.proves_itself:
-            with self._telling():
+            with self.telling():
                 if answer.known:
                     await self._judge(answer, answer.window, ledger, policy)
                 else:
@@ -167,7 +170,7 @@ class Suspicion:
             SilenceError: None is shown, or what else was suspected is still so.
             SacctError: Sacct failed.
         """
-        with self._telling():
+        with self.telling():
             await self._probe()
 
     async def _probe(self) -> None:
@@ -192,10 +195,11 @@ class Suspicion:
             # Its anchor was on its way to the store when it was asked for.
             await self._judge(answer, reached, ledger, policy)
             return
-        if not await self._anchors.widen(self._sacct, answer.window, policy, now=int(self._clock.now())):
-            await self._ask_by_number(answer.window)
+        is_shown = await self._anchors.widen(self._sacct, answer.window, policy, now=int(self._clock.now()))
         if self._clock.monotonic() >= self._trusted_until:
             self._check(await self._standing())
+        if not is_shown:
+            await self._ask_by_number(answer.window)
 
     def _check(self, standing: Standing) -> None:
         """Believe empty answers for a while, if slurmdbd knows the cluster and hides nothing."""
@@ -215,23 +219,27 @@ class Suspicion:
         """Where slurmdbd shows no end at all, ask for the newest jobs by number: none of them may have ended.
 
         Raises:
-            SilenceError: One has, or attempts are known that should be shown.
+            SilenceError: One has, none of them is shown, or attempts are known that should be shown.
         """
         if await self._anchors.oldest_since(0) is not None:
             await self._probe()
         if await self._anchors.oldest_since(0) is not None:
             # They are shown by themselves, and were not among everything that ever ended.
             raise _silence(SILENT)
-        following = await self._next_job_id()
-        numbers = range(max(1, (following or 1) - LAST_IDS), following or 1)
+        given = await self._job_numbers()
+        numbers = given[-LAST_IDS:] if given else ()
         if not numbers:
             return
         _, until = window.asked
-        now = int(self._clock.now())
+        now, is_shown = int(self._clock.now()), False
         async with self._sacct.named(list(map(str, numbers)), KEYS, since=0, now=now) as answer:
             async for rows in answer.rows():
+                is_shown = True
                 if any(end is not None and end < until for end in rows.readings.columns["end"]):
                     raise _silence(SILENT)
+        if not is_shown and not self._anchors.kept_since:
+            # slurmctld gave those numbers out, and slurmdbd, which purges nothing, shows none of them.
+            raise _silence(SILENT)
 
     async def _missing(self, answer: Shown, reached: Window, ledger: Ledger, policy: Policy) -> "_Missing":
         """Ask again for the keys alone, as far as something known answers, and return what is known and not shown.
@@ -277,16 +285,23 @@ class Suspicion:
 
     async def _answer_by_name(self, attempts: Sequence[Known]) -> bool:
         """Tell whether one of some attempts answers to its name, and still says that it ended when it did."""
-        some = attempts[:ASK_ROWS]
-        asked = [job_argument(known.job_id, known.job_id_raw) for known in some]
-        ends = {known.key: known.end for known in some}
-        now, since = int(self._clock.now()), min(known.submit for known in some)
-        found = False
+        # Fewer at a time where none answers: a long list fails as silently as a window does.
+        for number in (ASK_ROWS, 1):
+            shown = await self._named(attempts[-number:])
+            if shown:
+                ends = {known.key: known.end for known in attempts}
+                return any(end is not None and ends.get(key) == end for key, end in shown.items())
+        return False
+
+    async def _named(self, attempts: Sequence[Known]) -> dict[Key, int | None]:
+        """Return what answers to the names of some attempts, with its end."""
+        asked = [job_argument(known.job_id, known.job_id_raw) for known in attempts]
+        now, since = int(self._clock.now()), min(known.submit for known in attempts)
         async with self._sacct.named(asked, KEYS, since=since, now=now) as answer:
+            shown: dict[Key, int | None] = {}
             async for rows in answer.rows():
-                shown = zip(rows.readings.keys, rows.readings.columns["end"], strict=True)
-                found = found or any(end is not None and ends.get(key) == end for key, end in shown)
-        return found
+                shown.update(zip(rows.readings.keys, rows.readings.columns["end"], strict=True))
+            return shown
 
     async def _note_gone(self, attempts: Sequence[Known]) -> None:
         """Hold no answer to these any more."""
@@ -301,8 +316,8 @@ class Suspicion:
         )
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Show it where an answer cannot be believed."""
+    def telling(self) -> Iterator[None]:
+        """Show wherever it is looked for that an answer cannot be believed, if that is raised inside."""
         try:
             yield
         except SilenceError as error:

@@ -25,6 +25,7 @@ from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
 from slurmwatchd.watcher.anchors import Anchors, within
 from slurmwatchd.watcher.half_written import Settling
+from slurmwatchd.watcher.name_lists import NameLists
 from slurmwatchd.watcher.open_jobs import RollCall
 from slurmwatchd.watcher.silence import Shown, Suspicion
 
@@ -66,8 +67,8 @@ class PipelineParts:
     layouts: Layouts
     sdiag: Sdiag
     sacctmgr: Sacctmgr
-    next_job_id: Callable[[], Awaitable[int | None]]
-    """Asks slurmctld for the number of its next job; None where it does not answer."""
+    job_numbers: Callable[[], Awaitable[range | None]]
+    """Asks slurmctld which numbers it gave to jobs; None where it does not answer."""
     expander: Expander
     database: Database
     intake: Intake
@@ -118,6 +119,7 @@ class Storer:
         self._settling = settling
         self._suspicion = suspicion
         self._anchors = anchors
+        self._names = NameLists(parts.sacctmgr, parts.clock)
         self._roll_call = roll_call
         self._withhold = withhold
         self._alive = alive
@@ -192,6 +194,8 @@ class Storer:
         if completed is not None:
             completed = replace(completed, ledger=self._withhold(completed.ledger))
         readings = await self._without_strangers(fetched, readings)
+        with self._suspicion.telling():
+            await self._names.examine(readings, fetched.answer.slots)
         async with parts.database.using_lists.shared():
             expanded = await self._expand(readings)
             batch = Batch(

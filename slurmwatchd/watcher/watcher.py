@@ -98,7 +98,7 @@ class Watcher:
             anchors=self._anchors,
             sacct=parts.sacct,
             sacctmgr=parts.sacctmgr,
-            next_job_id=parts.next_job_id,
+            job_numbers=parts.job_numbers,
             database=parts.database,
             clock=parts.clock,
             metrics=parts.metrics,
