@@ -30,7 +30,7 @@ from slurmwatchd.watcher.step_lists import StepLists, StepsAnswer
 RETRY_SECONDS = (300, 600)
 """How long after an incomplete answer the next is asked for: 5 and 15 minutes after the first. Then it is told."""
 
-PUT_OFF_SECONDS = 900
+PUT_OFF_SECONDS = 300
 """How long an attempt waits whose steps sacct does not give although it shows the job."""
 
 LIST_JOBS = 3000
