@@ -19,7 +19,8 @@ from slurmwatchd.tool_schemas import Tool, schema_for
 def command(tool: str | None) -> None:
     """Print the JSON Schema (draft 2020-12) of the events in a file of format `flat`.
 
-    With --for the same schema is written for a tool that would else guess it from the first lines of the file.
+    With --for the same schema is written for a tool that would else guess it from the first lines of the file;
+    docs/reading.md shows where it goes.
 
     Example: slurmwatchd schema --for duckdb > columns.txt
 
