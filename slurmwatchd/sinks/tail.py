@@ -84,6 +84,19 @@ def rotated_after(path: Path, rotated: Path) -> list[Path]:
     return [name for modified, name in rotated_names(path) if modified >= since and name != rotated]
 
 
+def newest_copy(path: Path, mark: Mark) -> Path | None:
+    """Return the file beside a path that holds all that was written up to a mark, as `copytruncate` makes it."""
+    for _, candidate in reversed(rotated_names(path)):
+        descriptor = os.open(candidate, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            long_enough = os.fstat(descriptor).st_size >= mark.offset
+            if long_enough and _fingerprint(descriptor, mark.offset) == mark.fingerprint:
+                return candidate
+        finally:
+            os.close(descriptor)
+    return None
+
+
 def rotated_names(path: Path) -> list[tuple[float, Path]]:
     """Return (last written, name) of what was rotated away from a path, the oldest first."""
     found = path.parent.glob(_escaped(path.name) + "[.-][0-9]*")
