@@ -2,12 +2,14 @@
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from slurmwatchd.errors import SinkError
 from slurmwatchd.records import Event
+from slurmwatchd.sinks.tail import Residue
 from slurmwatchd.testing import make_event, make_events
 from tests.unit.subjects import Jsonl, delivery_to, disk_full, short_events
 
@@ -248,3 +250,21 @@ async def test_tail_of_zeros_after_a_power_loss_costs_a_broken_line_and_no_event
     broken = [line for line in lines if b"\0" in line]
     assert len(broken) == 1
     assert [json.loads(line)["job_id_raw"] for line in lines if b"\0" not in line] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_long_tail_of_zeros_is_passed_in_little_memory(tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    with file.open("wb") as stream:
+        stream.truncate(100_000_000)
+        stream.seek(0, os.SEEK_END)
+        stream.write(b'\n{"id":"whole"}\n{"id":"without an end"}')
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        tracemalloc.start()
+        found = Residue(descriptor, 0).ids()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        os.close(descriptor)
+    assert found == {"whole", "without an end"}
+    assert peak < 25_000_000
