@@ -1,5 +1,6 @@
 """The recipes of docs/reading.md: taken from the page as they stand there, and run."""
 
+import gzip
 import os
 import re
 import subprocess
@@ -22,21 +23,27 @@ def recipes() -> dict[str, tuple[str, str, str]]:
     return {match["tool"]: (match["text"], match["language"], match["code"]) for match in found}
 
 
-def run(tool: str, folder: Path, *, python: str = sys.executable, **environ: str) -> str:
+def run(tool: str, folder: Path, *, files: str = "jobs.jsonl", **environ: str) -> str:
     """Run a tool's recipe in the folder of a `jobs.jsonl`, after what the page says must be run before it.
 
     The machine's zone is one with summer time: no recipe may depend on it.
+
+    Args:
+        tool: Its heading on the page.
+        folder: Where the file lies.
+        files: Stands in the recipe for `jobs.jsonl`.
+        environ: Variables of the environment.
     """
     text, language, code = recipes()[tool]
     for name, file in _SCHEMA.findall(text):
         schema = [sys.executable, "-m", "slurmwatchd", "schema", "--for", name]
         (folder / file).write_bytes(subprocess.run(schema, check=True, capture_output=True, timeout=60).stdout)
-    argv = {"python": [python, "-"], "sh": ["/bin/sh", "-eu"], "r": ["Rscript", "-"]}[language]
+    argv = {"python": [sys.executable, "-"], "sh": ["/bin/sh", "-eu"], "r": ["Rscript", "-"]}[language]
     scripts = Path(sys.executable).parent
     done = subprocess.run(
         argv,
         check=False,
-        input=code,
+        input=code.replace("jobs.jsonl", files),
         capture_output=True,
         text=True,
         cwd=folder,
@@ -45,6 +52,14 @@ def run(tool: str, folder: Path, *, python: str = sys.executable, **environ: str
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def rotated(text: bytes, folder: Path) -> None:
+    """Write a file's lines as logrotate would have left them: the newest, the one before, and a packed one."""
+    lines = text.splitlines(keepends=True)
+    (folder / "jobs.jsonl.2.gz").write_bytes(gzip.compress(b"".join(lines[:160])))
+    (folder / "jobs.jsonl.1").write_bytes(b"".join(lines[160:166]))
+    (folder / "jobs.jsonl").write_bytes(b"".join(lines[166:]))
 
 
 def gpu_hours(printed: str) -> Mapping[str, float]:

@@ -17,7 +17,7 @@ import duckdb
 import pytest
 
 from tests.reading.example import Example, make
-from tests.reading.page import gpu_hours, recipes, run
+from tests.reading.page import gpu_hours, recipes, rotated, run
 from tests.real_slurm.packages import CannotInstallError, install
 
 pytestmark = [pytest.mark.reading_tools, pytest.mark.timeout(300)]
@@ -126,6 +126,14 @@ def test_recipe_prints_the_totals_of_the_store(example: Example, folder: Path, t
 @pytest.mark.parametrize("tool", ["polars", "duckdb", "pyarrow", "pandas", "jq", "SQLite", "sqlite-utils"])
 def test_recipe_of_a_light_tool_still_holds_behind_its_sample(example: Example, folder: Path, tool: str) -> None:
     assert gpu_hours(run(tool, folder)) == example.gpu_hours
+
+
+@pytest.mark.parametrize("tool", ["ClickHouse", "Spark", "Miller"])
+def test_recipe_takes_rotated_and_packed_files_too(few: Example, tool: str, tmp_path: Path) -> None:
+    need(tool)
+    rotated((few.folder / "jobs.jsonl").read_bytes(), tmp_path)
+    with around(tool, tmp_path) as environment:
+        assert gpu_hours(run(tool, tmp_path, files="jobs.jsonl*", **environment)) == few.gpu_hours
 
 
 @pytest.mark.parametrize("tool", recipes())

@@ -16,7 +16,7 @@ import pytest
 from slurmwatchd.tool_schemas import Tool, schema_for
 from tests.integration.asked import zone
 from tests.reading.example import Example, make
-from tests.reading.page import PAGE, gpu_hours, recipes, run
+from tests.reading.page import PAGE, gpu_hours, recipes, rotated, run
 
 LIGHT = ("pandas", "polars", "duckdb", "pyarrow", "jq", "SQLite", "sqlite-utils")
 HEAVY = ("ClickHouse", "Spark", "R", "Miller", "PostgreSQL", "lnav")
@@ -72,6 +72,19 @@ def test_recipe_prints_the_totals_of_the_store(example: Example, tool: str, tmp_
         need(PROGRAMS[tool])
     shutil.copy(example.folder / "jobs.jsonl", tmp_path)
     assert gpu_hours(run(tool, tmp_path)) == example.gpu_hours
+
+
+@pytest.mark.parametrize("tool", ["polars", "duckdb"])
+def test_recipe_takes_rotated_and_packed_files_too(example: Example, tool: str, tmp_path: Path) -> None:
+    rotated((example.folder / "jobs.jsonl").read_bytes(), tmp_path)
+    assert gpu_hours(run(tool, tmp_path, files="jobs.jsonl*")) == example.gpu_hours
+
+
+def test_recipe_of_another_tool_takes_them_put_together(example: Example, tmp_path: Path) -> None:
+    rotated((example.folder / "jobs.jsonl").read_bytes(), tmp_path)
+    (command,) = re.findall(r"`(zcat .*)`", PAGE.read_text(encoding="utf-8"))
+    subprocess.run(["/bin/sh", "-c", command], check=True, cwd=tmp_path)
+    assert gpu_hours(run("pandas", tmp_path, files="all.jsonl")) == example.gpu_hours
 
 
 def test_pandas_left_to_guess_puts_the_accounts_007_and_7_together(example: Example) -> None:
@@ -135,6 +148,18 @@ def test_jq_that_adds_every_line_counts_revised_jobs_twice(example: Example) -> 
     )
     assert gpu_hours(naive.stdout) == pytest.approx(example.gpu_hours_of_every_line)
     assert gpu_hours(naive.stdout) != pytest.approx(example.gpu_hours)
+
+
+def test_jq_1_6_is_an_hour_late_in_summer_but_for_utc() -> None:
+    jq = need("jq")
+
+    def asked(zone: str) -> str:
+        argv = [jq, "-n", '"2026-07-01T12:00:00Z" | fromdate']
+        return subprocess.run(argv, check=True, capture_output=True, text=True, env={"TZ": zone}).stdout.strip()
+
+    version = subprocess.run([jq, "--version"], check=True, capture_output=True, text=True).stdout.strip()
+    assert asked("UTC") == "1782907200"
+    assert asked("Europe/Berlin") == ("1782910800" if version == "jq-1.6" else "1782907200")
 
 
 def test_sqlite_finds_a_key_with_a_point_only_by_its_quoted_path(example: Example) -> None:
