@@ -136,7 +136,7 @@ def test_recipe_takes_rotated_and_packed_files_too(few: Example, tool: str, tmp_
         assert gpu_hours(run(tool, tmp_path, files="jobs.jsonl*", **environment)) == few.gpu_hours
 
 
-@pytest.mark.parametrize("tool", recipes())
+@pytest.mark.parametrize("tool", [tool for tool in recipes() if tool != "Parquet"])
 def test_what_a_shipper_sent_twice_counts_once(few: Example, tool: str, tmp_path: Path) -> None:
     need(tool)
     text = (few.folder / "jobs.jsonl").read_bytes()

@@ -4,6 +4,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_the_example_is_what_it_is_meant_to_be(example: Example) -> None:
 
 
 def test_every_recipe_of_the_page_is_run_by_a_test() -> None:
-    assert sorted(recipes()) == sorted(LIGHT + HEAVY)
+    assert sorted(recipes()) == sorted(("Parquet", *LIGHT, *HEAVY))
     headings = re.findall(r"^## (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert headings == list(recipes())
 
@@ -72,6 +73,16 @@ def test_recipe_prints_the_totals_of_the_store(example: Example, tool: str, tmp_
         need(PROGRAMS[tool])
     shutil.copy(example.folder / "jobs.jsonl", tmp_path)
     assert gpu_hours(run(tool, tmp_path)) == example.gpu_hours
+
+
+def test_parquet_has_the_same_totals(example: Example, tmp_path: Path) -> None:
+    (command,) = re.findall(r"`slurmwatchd (export [^`]*)`", recipes()["Parquet"][0])
+    subprocess.run(
+        [sys.executable, "-m", "slurmwatchd", *command.split(), "--store", example.folder / "store.db"],
+        check=True,
+        cwd=tmp_path,
+    )
+    assert gpu_hours(run("Parquet", tmp_path)) == example.gpu_hours
 
 
 @pytest.mark.parametrize("tool", ["polars", "duckdb"])
