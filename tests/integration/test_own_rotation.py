@@ -1,4 +1,4 @@
-"""A daemon whose sink rotates its file: each end is in the files once; `verify` and a lost store find them there."""
+"""A daemon whose sink rotates its file: each end is in the files once; `verify` and a lost store find it there."""
 
 import gzip
 from pathlib import Path
