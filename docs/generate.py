@@ -17,11 +17,11 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from slurmwatchd.config import DEFAULT_SINKS, PREFIX, Config
-from slurmwatchd.locations import CONFIG_VARIABLE, DEFAULT_CONFIG
+from slurmwatchd.config.paths import CONFIG_VARIABLE, DEFAULT_CONFIG
+from slurmwatchd.config.settings import DEFAULT_SINKS, PREFIX, Config
+from slurmwatchd.config.units import format_duration, parse_duration, parse_size, parse_whole_duration
 from slurmwatchd.sinks.base import SinkOptions
 from slurmwatchd.sinks.registry import sink_kinds
-from slurmwatchd.units import format_duration, parse_duration, parse_size, parse_whole_duration
 
 PAGE = Path(__file__).with_name("configuration.md")
 

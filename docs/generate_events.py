@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from slurmwatchd import schema
-from slurmwatchd.records import REVISING
-from slurmwatchd.schema import Field
-from slurmwatchd.simslurm.versions import fields_of
-from slurmwatchd.sources.fields import ASKED
+from simslurm.versions import fields_of
+from slurmwatchd.model import event_fields
+from slurmwatchd.model.event_fields import Field
+from slurmwatchd.model.records import REVISING
+from slurmwatchd.sources.sacct.fields import ASKED
 
 PAGE = Path(__file__).with_name("events.md")
 
@@ -25,11 +25,11 @@ _MARKED = re.compile(r"(<!-- (\w+): generated -->\n).*?(<!-- end -->)", re.DOTAL
 def render(page: str) -> str:
     """Return a page with its tables as they must be now."""
     tables = {
-        "head": _table(schema.HEAD),
+        "head": _table(event_fields.HEAD),
         "record": _record(),
-        "tail": _table(schema.TAIL),
-        "usage": _table(schema.USAGE),
-        "step": _table(schema.STEP),
+        "tail": _table(event_fields.TAIL),
+        "usage": _table(event_fields.USAGE),
+        "step": _table(event_fields.STEP),
         "revising": _paragraph(REVISING),
     }
     return _MARKED.sub(lambda match: f"{match[1]}\n{tables[match[2]]}\n{match[3]}", page)
@@ -43,7 +43,7 @@ def _table(fields: Iterable[Field]) -> str:
 def _record() -> str:
     rows = [
         f"| `{field.name}` | {field.type_word} | {_source(field.name)} | {_cell(field.text)} |\n"
-        for field in schema.RECORD
+        for field in event_fields.RECORD
     ]
     return "| field | type | sacct's field | what |\n|---|---|---|---|\n" + "".join(rows)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from slurmwatchd.schema import HEAD, RECORD, TAIL, USAGE, Field
+from slurmwatchd.model.event_fields import HEAD, RECORD, TAIL, USAGE, Field
 
 FOLDER = Path(__file__).parents[1] / "packaging" / "shippers"
 PRODUCTS = {"elasticsearch": "flattened", "opensearch": "flat_object"}

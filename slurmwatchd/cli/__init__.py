@@ -16,7 +16,7 @@ import click
 
 from slurmwatchd._version import __version__
 from slurmwatchd.errors import FatalError, SlurmwatchError, first_cause
-from slurmwatchd.printable import is_text, shown
+from slurmwatchd.model.terminal_text import is_text, shown
 
 EX_TEMPFAIL = 75
 EX_PIPE = 141
@@ -53,7 +53,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"slurmwatchd.cli.{cmd_name}")
+        module = importlib.import_module(f"slurmwatchd.cli.commands.{cmd_name}")
         command: click.Command = module.command
         command.short_help = _COMMANDS[cmd_name]
         return command
@@ -139,7 +139,7 @@ def _complain(line: str) -> None:
     mark = ""
     if "JOURNAL_STREAM" in os.environ:
         # It is not quick to import, and seldom needed.
-        from slurmwatchd.log import priority_mark  # noqa: PLC0415
+        from slurmwatchd.telemetry.log import priority_mark  # noqa: PLC0415
 
         mark = priority_mark()
     click.echo(f"{mark}slurmwatchd: {line}", err=True)

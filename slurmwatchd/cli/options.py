@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 import click
 from pydantic import ValidationError
 
-from slurmwatchd import config as configuration
-from slurmwatchd.clock import rfc3339
-from slurmwatchd.config import Config
+from slurmwatchd.cli.moments import parse_stretch
+from slurmwatchd.config import settings as configuration
+from slurmwatchd.config.paths import STORE_VARIABLE, config_path, read_config
+from slurmwatchd.config.settings import Config
 from slurmwatchd.errors import ConfigError
-from slurmwatchd.locations import STORE_VARIABLE, config_path, read_config
-from slurmwatchd.log import configure
-from slurmwatchd.moments import parse_stretch
+from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.sinks.registry import sink_kinds
-from slurmwatchd.sources.queries import EARLIEST_SECONDS
+from slurmwatchd.sources.sacct.arguments import EARLIEST_SECONDS
+from slurmwatchd.telemetry.log import configure
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
-from slurmwatchd.config import PREFIX
-from slurmwatchd.doctor import unit as units
-from slurmwatchd.doctor.findings import Finding, failed, ok, warning
-from slurmwatchd.doctor.service import CHECK
-from slurmwatchd.doctor.unit import DEFAULT_NAME, Unit
-from slurmwatchd.locations import config_path
+from slurmwatchd.config.paths import config_path
+from slurmwatchd.config.settings import PREFIX
+from slurmwatchd.operations.doctor import unit as units
+from slurmwatchd.operations.doctor.findings import Finding, failed, ok, warning
+from slurmwatchd.operations.doctor.service import CHECK
+from slurmwatchd.operations.doctor.unit import DEFAULT_NAME, Unit
 
 _SYSTEMD = Path("/run/systemd/system")
 _TIMEOUT_SECONDS = 5.0
@@ -77,7 +77,7 @@ def service_of(name: str, file: Path | None, findings: list[Finding]) -> Service
 def _flags(unit: Unit, findings: list[Finding]) -> dict[str, str | None] | None:
     """Return the flags of `slurmwatchd run` in the unit; None where it can never start."""
     # It brings the whole daemon along, which most of this has no use for.
-    from slurmwatchd.cli import run  # noqa: PLC0415
+    from slurmwatchd.cli.commands import run  # noqa: PLC0415
 
     lines = unit.commands("ExecStart")
     if not lines:

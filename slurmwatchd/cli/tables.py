@@ -17,10 +17,10 @@ from typing import Any
 import click
 import orjson
 
-from slurmwatchd import schema
-from slurmwatchd.cli.fitting import asked_for, fitted, total
-from slurmwatchd.printable import json_shown, shown
-from slurmwatchd.units import spoken_duration
+from slurmwatchd.cli.table_fit import asked_for, fitted, total
+from slurmwatchd.config.units import spoken_duration
+from slurmwatchd.model import event_fields
+from slurmwatchd.model.terminal_text import json_shown, shown
 
 Row = Mapping[str, Any]
 """A record or a part of one, in the fields of the wire format."""
@@ -32,7 +32,7 @@ _STYLES = {
 _TIMES = frozenset({"submit", "eligible", "start", "end", "time", "observed", "read_at"})
 _TITLES = {"job_id": "job", "elapsed_seconds": "elapsed", "node_list": "nodes", "node_count": "count"}
 _SCALE = 1024
-_USAGE = frozenset(field.name for field in schema.USAGE)
+_USAGE = frozenset(field.name for field in event_fields.USAGE)
 
 
 class Form(StrEnum):

@@ -9,11 +9,11 @@ import click
 
 from slurmwatchd.cli import tables
 from slurmwatchd.cli.tables import Column, local_time
-from slurmwatchd.clock import rfc3339
-from slurmwatchd.printable import shown
-from slurmwatchd.verify.accounting import Difference, Tally, What
-from slurmwatchd.verify.lines import Fault, Finding
-from slurmwatchd.verify.scope import Scope, Span
+from slurmwatchd.model.clock import rfc3339
+from slurmwatchd.model.terminal_text import shown
+from slurmwatchd.operations.verify.against_files import Fault, Finding
+from slurmwatchd.operations.verify.against_sacct import Difference, Tally, What
+from slurmwatchd.operations.verify.scope import Scope, Span
 
 Report = dict[str, Any]
 """A part of what `--json` writes."""

@@ -7,10 +7,10 @@ from pathlib import Path
 import anyio
 import click
 
+from slurmwatchd.config.units import spoken_duration
 from slurmwatchd.errors import SlurmwatchError
-from slurmwatchd.printable import shown
-from slurmwatchd.process import Completed, ProcessRunner, Spool
-from slurmwatchd.units import spoken_duration
+from slurmwatchd.model.terminal_text import shown
+from slurmwatchd.sources.process import Completed, ProcessRunner, Spool
 
 FIRST_SECONDS = 3.0
 AGAIN_SECONDS = 30.0

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from slurmwatchd.connector import programs
-from slurmwatchd.connector.blocking import run_blocking
+from slurmwatchd.connector.blocking_runner import run_blocking
 from slurmwatchd.errors import NodelistError, ScontrolError, SlurmNotFoundError
-from slurmwatchd.nodelists import fold, names_itself, with_clustershell
+from slurmwatchd.sources.nodelists import fold, names_itself, with_clustershell
 from slurmwatchd.sources.scontrol import Scontrol
 
 NO_NODES = "None assigned"

@@ -1,6 +1,6 @@
 """Which programs the connector runs: `SACCT` and `SCONTROL` of `slurmwatchd.connector`, as in the original."""
 
-from slurmwatchd.connector.blocking import BlockingProcessRunner
+from slurmwatchd.connector.blocking_runner import BlockingProcessRunner
 from slurmwatchd.sources.commands import Commands
 
 

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import Event
-from slurmwatchd.sinks.readback import Line
+from slurmwatchd.model.records import Event
+from slurmwatchd.sinks.jsonl_files import Line
+from slurmwatchd.telemetry.metrics import Metrics
 
 
 class SinkOptions(BaseModel):

@@ -2,7 +2,7 @@
 
 The file is only ever appended to, and bytes a shipper may have read are never changed. Lines are made from
 the store alone, so after a crash the bytes behind the remembered offset are a prefix of what is due next:
-lines found there are not written again, and one that was cut off is completed. See `tail.py` for that.
+lines found there are not written again, and one that was cut off is completed. See `jsonl_tail.py` for that.
 """
 
 import errno
@@ -16,18 +16,18 @@ import anyio.to_thread
 import orjson
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from slurmwatchd import formats
-from slurmwatchd.config import WholeDuration
+from slurmwatchd.config.ownership import give_to_folder_owner, reason
+from slurmwatchd.config.settings import WholeDuration
+from slurmwatchd.config.units import check_file, format_size, parse_size
 from slurmwatchd.errors import SinkError, SinkFullError
-from slurmwatchd.log import get_logger
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.ownership import give_to_folder_owner, reason
-from slurmwatchd.records import Event
+from slurmwatchd.model import formats
+from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
-from slurmwatchd.sinks.readback import Line, lines
+from slurmwatchd.sinks.jsonl_files import Line, lines
+from slurmwatchd.sinks.jsonl_tail import Mark, Residue, find_by_mark, find_line, newest_copy, rotated_after
 from slurmwatchd.sinks.rotating import Rotation, sync_folder
-from slurmwatchd.sinks.tail import Mark, Residue, find_by_mark, find_line, newest_copy, rotated_after
-from slurmwatchd.units import check_file, format_size, parse_size
+from slurmwatchd.telemetry.log import get_logger
+from slurmwatchd.telemetry.metrics import Metrics
 
 MODE = 0o640
 

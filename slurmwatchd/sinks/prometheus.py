@@ -15,10 +15,10 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 from pydantic import Field
 
-from slurmwatchd.clock import EARLIEST
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import Event, EventKind, FoundBy
+from slurmwatchd.model.clock import EARLIEST
+from slurmwatchd.model.records import Event, EventKind, FoundBy
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
+from slurmwatchd.telemetry.metrics import Metrics
 
 OTHER = "other"
 """What the label values fold into once a family has as many label sets as it may."""

@@ -12,7 +12,7 @@ What a wrapper in `slurm.bin_dir` writes is judged in the same way.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from slurmwatchd.process import UNKEPT, Completed
+from slurmwatchd.sources.process import UNKEPT, Completed
 
 VERSION = ("-V",)
 """The question that nobody needs to be asked for."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slurmwatchd.sources.fields import UNNAMED, is_too_much
+from slurmwatchd.sources.sacct.fields import UNNAMED, is_too_much
 
 _RUN = ("start", "end", "node_count")
 _UNNAMED = UNNAMED.encode()

@@ -14,8 +14,8 @@ import re
 from collections.abc import Sequence
 
 from slurmwatchd.errors import CommandError, NodelistError, ScontrolError, SlurmNotFoundError
-from slurmwatchd.process import Completed
 from slurmwatchd.sources.commands import Commands
+from slurmwatchd.sources.process import Completed
 
 BATCH_BYTES = 100_000
 """One argument of a process may hold 131,072 bytes (Linux, MAX_ARG_STRLEN)."""

@@ -14,15 +14,15 @@ from typing import TypeVar
 import aiosqlite
 import anyio
 
-from slurmwatchd import ownership
+from slurmwatchd.config import ownership
+from slurmwatchd.config.paths import real_path
 from slurmwatchd.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError
-from slurmwatchd.locations import real_path
-from slurmwatchd.log import get_logger
-from slurmwatchd.store import damage
 from slurmwatchd.store.lockfile import LockFile, State
-from slurmwatchd.store.recent import Recent
+from slurmwatchd.store.recent_events import Recent
+from slurmwatchd.store.repair import damage
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
-from slurmwatchd.store.sharing import SharedLock
+from slurmwatchd.store.shared_lock import SharedLock
+from slurmwatchd.telemetry.log import get_logger
 
 WRITE_TIMEOUT_SECONDS = 120.0
 BUSY_TIMEOUT_MS = 30_000

@@ -11,9 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
+from slurmwatchd.config.ownership import give_to_folder_owner, reason
+from slurmwatchd.config.paths import lock_path
 from slurmwatchd.errors import StoreError, StoreInUseError
-from slurmwatchd.locations import lock_path
-from slurmwatchd.ownership import give_to_folder_owner, reason
 
 
 class State(StrEnum):

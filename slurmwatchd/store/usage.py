@@ -10,11 +10,11 @@ from typing import Any
 
 import aiosqlite
 
-from slurmwatchd.records import EventKind, event_id
-from slurmwatchd.store import bodies
-from slurmwatchd.store.arrays import IN_ARRAY, json_array
-from slurmwatchd.store.jobs import Intake
-from slurmwatchd.store.rows import Rows
+from slurmwatchd.model.records import EventKind, event_id
+from slurmwatchd.store import body_versions
+from slurmwatchd.store.bulk_insert import Rows
+from slurmwatchd.store.intake import Intake
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
 _LATEST = (
     "SELECT queue.job, queue.found_by, jobs.cluster, jobs.job_id_raw, jobs.submit, jobs.seq, "  # noqa: S608 - a constant
@@ -61,14 +61,14 @@ async def tell(intake: Intake, results: Results) -> int:
 
     async def work(connection: aiosqlite.Connection, seq: int) -> int:
         wanted = json_array(results.told)
-        first = await bodies.first_seq_within(connection)
+        first = await body_versions.first_seq_within(connection)
         rows = await connection.execute_fetchall(_LATEST, (wanted,))
         events: list[tuple[Any, ...]] = []
         for row in rows:
             read_from, ending = results.told[row["job"]]
             if row["seq"] != read_from:
                 continue
-            body = bodies.current(row["body"], row["seq"], first)
+            body = body_versions.current(row["body"], row["seq"], first)
             kind = EventKind.JOB_USAGE.value
             identity = event_id(row["cluster"], row["job_id_raw"], row["submit"], kind, 1)
             events.append(

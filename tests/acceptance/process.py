@@ -15,8 +15,8 @@ from typing import Any, Self, Unpack
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from slurmwatchd.simslurm import JobKey, SimCluster, install_commands
-from slurmwatchd.simslurm.rows import JobColumns
+from simslurm import JobKey, SimCluster, install_commands
+from simslurm.rows import JobColumns
 from tests.event_schema import conforming
 from tests.patience import HANGS_SECONDS, Patience
 

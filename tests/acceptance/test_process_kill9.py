@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from slurmwatchd.simslurm import SimCluster, Workload
+from simslurm import SimCluster, Workload
 from tests.acceptance.process import DaemonProcess
 from tests.patience import Patience
 from tests.sim_truth import differences, ended

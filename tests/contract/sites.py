@@ -8,15 +8,15 @@ import time
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from slurmwatchd.process import SystemProcessRunner, child_environment
-from slurmwatchd.readings import Readings
-from slurmwatchd.simslurm import SimCluster, install_commands
-from slurmwatchd.simslurm.schema import STEP_IDS
-from slurmwatchd.simslurm.troubles import CONTROL_MACHINE
+from simslurm import SimCluster, install_commands
+from simslurm.schema import STEP_IDS
+from simslurm.troubles import CONTROL_MACHINE
+from slurmwatchd.model.attempts import Readings
+from slurmwatchd.model.windows import Window
 from slurmwatchd.sources.commands import Commands
-from slurmwatchd.sources.fields import Layout
-from slurmwatchd.sources.sacct import Rows, Sacct
-from slurmwatchd.windows import Window
+from slurmwatchd.sources.process import SystemProcessRunner, child_environment
+from slurmwatchd.sources.sacct.client import Rows, Sacct
+from slurmwatchd.sources.sacct.fields import Layout
 from tests.contract import cast
 from tests.contract import life as lives
 from tests.real_slurm import untidy
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from slurmwatchd.sources.sacct import Answer
+    from slurmwatchd.sources.sacct.client import Answer
     from tests.real_slurm.cluster import RealCluster
 
 Done = subprocess.CompletedProcess[bytes]

@@ -17,7 +17,7 @@ from tests.real_slurm.breaking import BreakingProxy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from slurmwatchd.simslurm import JobKey
+    from simslurm import JobKey
     from tests.contract.sites import Done, Site
 
 START = 1_690_000_000

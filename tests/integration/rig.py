@@ -8,14 +8,14 @@ from typing import Any, Self, Unpack
 
 import anyio
 
-from slurmwatchd.assembly import assembled
-from slurmwatchd.config import load
-from slurmwatchd.daemon import Daemon, Outside
-from slurmwatchd.process import ProcessRunner
-from slurmwatchd.sdnotify import Notifier
-from slurmwatchd.simslurm import JobKey, SimCluster, install_commands
-from slurmwatchd.simslurm.rows import JobColumns
+from simslurm import JobKey, SimCluster, install_commands
+from simslurm.rows import JobColumns
+from slurmwatchd.config.settings import load
+from slurmwatchd.daemon.assembly import assembled
+from slurmwatchd.daemon.daemon import Daemon, Outside
+from slurmwatchd.daemon.sd_notify import Notifier
 from slurmwatchd.sinks.registry import sink_kinds
+from slurmwatchd.sources.process import ProcessRunner
 from tests.event_schema import conforming
 from tests.integration.quick import QuickRunner
 from tests.patience import HANGS_SECONDS

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.backfilling import Wish, count
-from slurmwatchd.daemon import Daemon
+from slurmwatchd.daemon.daemon import Daemon
 from slurmwatchd.errors import SacctError, SilenceError
-from slurmwatchd.onlooker import onlooker
+from slurmwatchd.model.windows import Ledger
+from slurmwatchd.operations.backfill import Wish, count
+from slurmwatchd.operations.read_only import onlooker
+from slurmwatchd.operations.verify.against_sacct import Comparison
+from slurmwatchd.operations.verify.scope import scope_of
 from slurmwatchd.store import backfills
-from slurmwatchd.store.beside import ledger_of
-from slurmwatchd.verify.accounting import Comparison
-from slurmwatchd.verify.scope import scope_of
-from slurmwatchd.windows import Ledger
+from slurmwatchd.store.read.second_process import ledger_of
 from tests.integration.rig import START, Rig
 from tests.sim_truth import differences
 
 if TYPE_CHECKING:
-    from slurmwatchd.simslurm.rows import JobColumns
+    from simslurm.rows import JobColumns
 
 HOUR = 3600
 QUIET = {"since": "5m", "overlap": "1m", "reread": [], "open_set": "0s"}
@@ -171,7 +171,7 @@ async def test_attempt_that_comes_back_is_held_to_again(tmp_path: Path) -> None:
 async def test_backfill_under_a_limit_fails_and_goes_on_when_it_is_lifted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slurmwatchd.pipeline.BACKFILL_FAILURES", 0)
+    monkeypatch.setattr("slurmwatchd.watcher.watcher.BACKFILL_FAILURES", 0)
     with Rig(tmp_path, poll={**QUIET, "since": "1h", "slice": "1h"}) as rig:
         number = every_minutes(rig, 10, 12)
         await rig.once()

@@ -7,12 +7,12 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from slurmwatchd.backfilling import Wish
-from slurmwatchd.daemon import Daemon
+from slurmwatchd.daemon.daemon import Daemon
 from slurmwatchd.errors import SacctError
+from slurmwatchd.operations.backfill import Wish
 from slurmwatchd.store import backfills
 from slurmwatchd.store.backfills import Backfill
-from slurmwatchd.store.beside import ledger_of, open_beside
+from slurmwatchd.store.read.second_process import ledger_of, open_beside
 from tests.integration.rig import START, Rig
 from tests.patience import HANGS_SECONDS
 from tests.sim_truth import differences
@@ -68,7 +68,7 @@ async def test_what_ended_before_the_first_poll_is_read_and_sent_once(tmp_path: 
 async def test_a_backfill_that_fails_goes_on_where_it_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slurmwatchd.pipeline.BACKFILL_FAILURES", 0)
+    monkeypatch.setattr("slurmwatchd.watcher.watcher.BACKFILL_FAILURES", 0)
     with Rig(tmp_path) as rig:
         hourly(rig, 6)
         await rig.once()

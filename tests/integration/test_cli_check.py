@@ -18,14 +18,14 @@ from pathlib import Path
 import anyio
 import pytest
 
+from simslurm import SimCluster, install_commands
+from simslurm.troubles import CONTROL_MACHINE
 from slurmwatchd.cli.waiting import TellingRunner
-from slurmwatchd.config import Config, StoreSection
-from slurmwatchd.doctor.findings import Finding, Mark
-from slurmwatchd.doctor.local import examine, file_system
-from slurmwatchd.process import SystemProcessRunner, TimedOutError
-from slurmwatchd.simslurm import SimCluster, install_commands
-from slurmwatchd.simslurm.troubles import CONTROL_MACHINE
+from slurmwatchd.config.settings import Config, StoreSection
+from slurmwatchd.operations.doctor.findings import Finding, Mark
+from slurmwatchd.operations.doctor.machine import examine, file_system
 from slurmwatchd.sinks.jsonl import JsonlOptions
+from slurmwatchd.sources.process import SystemProcessRunner, TimedOutError
 from tests.acceptance.process import DaemonProcess, free_port
 from tests.integration.asked import run
 from tests.tokens import token
@@ -341,7 +341,9 @@ def test_a_store_that_is_none_and_paths_that_cannot_be_written(site: Site) -> No
 
 
 def test_a_folder_that_is_not_ours_to_write(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slurmwatchd.doctor.local.os.access", lambda path, mode: "log" not in str(path))
+    monkeypatch.setattr(
+        "slurmwatchd.operations.doctor.machine.os.access", lambda path, mode: "log" not in str(path)
+    )
     (site.folder / "log").mkdir()
     code, found = site.ask()
     assert code == 1
@@ -356,7 +358,7 @@ def test_a_folder_that_is_not_ours_to_write(site: Site, monkeypatch: pytest.Monk
 def test_a_missing_folder_is_to_be_made_and_the_one_above_left_to_root(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slurmwatchd.doctor.local.os.access", lambda path, mode: path != site.folder)
+    monkeypatch.setattr("slurmwatchd.operations.doctor.machine.os.access", lambda path, mode: path != site.folder)
     _, found = site.ask()
     assert found["sink jobs"] == (
         "failed",
@@ -391,7 +393,7 @@ def test_a_folder_is_no_file_for_a_sink(site: Site) -> None:
 
 def test_network_disks_and_full_ones(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("slurmwatchd.doctor.local._kind_of", lambda folder: "nfs4")
+        patch.setattr("slurmwatchd.operations.doctor.machine._kind_of", lambda folder: "nfs4")
         code, found = site.ask()
         assert (code, found["store"][0], found["sink jobs"][0]) == (1, "failed", "warning")
         assert found["store"][2] == "put it on a local disk"
@@ -399,7 +401,7 @@ def test_network_disks_and_full_ones(site: Site, monkeypatch: pytest.MonkeyPatch
     for free, mark in ((10, "failed"), (500 << 20, "warning")):
         left = os.statvfs_result((1, 1, *room[2:4], free, *room[5:]))
         with monkeypatch.context() as patch:
-            patch.setattr("slurmwatchd.doctor.local.os.statvfs", lambda folder, left=left: left)
+            patch.setattr("slurmwatchd.operations.doctor.machine.os.statvfs", lambda folder, left=left: left)
             assert site.ask()[1]["store"][0] == mark
 
 

@@ -9,11 +9,11 @@ from typing import Unpack
 
 import pytest
 
+from simslurm import SimCluster, install_commands
+from simslurm.rows import JobColumns
 from slurmwatchd import connector
 from slurmwatchd.connector import Slurm, UnprovedAnswerWarning, jobs_running_between
 from slurmwatchd.errors import SacctError, SacctOutputError
-from slurmwatchd.simslurm import SimCluster, install_commands
-from slurmwatchd.simslurm.rows import JobColumns
 
 NOW = 1_795_500_000
 HOSTILE = "a|b\n9|9|COMPLETED\x1f"

@@ -10,12 +10,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from slurmwatchd.config import Config
-from slurmwatchd.daemon import Daemon
-from slurmwatchd.delivery import Delivery, DeliveryParts
+from slurmwatchd.config.settings import Config
+from slurmwatchd.daemon.daemon import Daemon
+from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
+from slurmwatchd.daemon.sd_notify import Notifier
 from slurmwatchd.errors import ConfigError
-from slurmwatchd.records import Event
-from slurmwatchd.sdnotify import Notifier
+from slurmwatchd.model.records import Event
 from tests.integration.rig import Rig
 from tests.integration.window_runner import WindowRunner
 from tests.patience import HANGS_SECONDS
@@ -173,7 +173,7 @@ async def test_watchdog_is_not_fed_while_a_loop_is_stuck_and_the_log_names_it(
 async def test_sink_that_never_takes_an_event_does_not_keep_the_daemon_from_ending(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("slurmwatchd.daemon.DRAIN_SECONDS", 0.2)
+    monkeypatch.setattr("slurmwatchd.daemon.daemon.DRAIN_SECONDS", 0.2)
     with Rig(tmp_path) as rig:
         rig.ended(5, job_name="meanwhile")
         async with rig.daemon() as daemon:

@@ -7,13 +7,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from slurmwatchd.delivery import Delivery, DeliveryParts
+from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
 from slurmwatchd.errors import SinkError, SinkFullError
-from slurmwatchd.health import Health
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import Event
+from slurmwatchd.model.records import Event
 from slurmwatchd.store.database import open_database
-from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.intake import Intake
+from slurmwatchd.telemetry.health import Health
+from slurmwatchd.telemetry.metrics import Metrics
 from tests.integration.rig import FakeClock
 from tests.patience import HANGS_SECONDS
 from tests.unit.attempts import NOW, batch, reading

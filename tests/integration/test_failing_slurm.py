@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
+from simslurm import Workload
 from slurmwatchd.errors import SacctError, SacctOutputError, SacctTimeoutError, SilenceError, TransientError
-from slurmwatchd.simslurm import Workload
 from tests.integration.rig import START, WINDOW, Rig
 from tests.patience import HANGS_SECONDS
 from tests.sim_truth import differences

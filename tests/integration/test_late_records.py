@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.simslurm import Workload
+from simslurm import Workload
 from tests.integration.rig import START, Rig
 from tests.sim_truth import differences
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import anyio
 
-from slurmwatchd.process import Completed, Spool
+from slurmwatchd.sources.process import Completed, Spool
 from tests.integration.rig import WINDOW, Rig
 from tests.patience import HANGS_SECONDS
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd import config
+from slurmwatchd.config import settings
 from slurmwatchd.sinks.registry import sink_kinds
 
 REPOSITORY = Path(__file__).parents[2]
@@ -44,9 +44,9 @@ def directives(text: str) -> dict[str, list[str]]:
     return found
 
 
-def load(path: Path) -> config.Config:
+def load(path: Path) -> settings.Config:
     models = {name: kind.options for name, kind in sink_kinds().items()}
-    return config.load(path, sink_options=models, environ={})
+    return settings.load(path, sink_options=models, environ={})
 
 
 @pytest.fixture

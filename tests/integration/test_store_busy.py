@@ -8,8 +8,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from slurmwatchd.errands import LOOK_SECONDS
-from slurmwatchd.pruning import ROUND_SECONDS
+from slurmwatchd.daemon.pruner import ROUND_SECONDS
+from slurmwatchd.daemon.requests import LOOK_SECONDS
 from tests.integration.rig import Rig
 from tests.patience import HANGS_SECONDS
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from slurmwatchd.simslurm import JobKey, Workload
+from simslurm import JobKey, Workload
 from tests.integration.rig import START, Rig
 from tests.sim_truth import differences
 

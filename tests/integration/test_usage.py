@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from slurmwatchd import collecting
-from slurmwatchd.config import StepsSection
+from simslurm import Workload
+from slurmwatchd.config.settings import StepsSection
 from slurmwatchd.errors import SacctError
-from slurmwatchd.simslurm import Workload
+from slurmwatchd.watcher import usage_collector
 from tests.integration.rig import START, Rig
 from tests.patience import HANGS_SECONDS
 from tests.sim_truth import epoch
 
 if TYPE_CHECKING:
-    from slurmwatchd.simslurm.rows import JobColumns, StepColumns
+    from simslurm.rows import JobColumns, StepColumns
 
 SUBMIT_LINE = "/usr/bin/sbatch job.sh"
 
@@ -42,7 +42,7 @@ async def test_usage_follows_the_end_with_the_sums_of_the_steps(tmp_path: Path) 
         await rig.once()
         ended, told = rig.records()
         assert (ended["event"], told["event"]) == ("job_ended", "job_usage")
-        # What uuid5 makes of the namespace in records.py and "sim/1/<submit>/job_usage/1".
+        # What uuid5 makes of the namespace in model/records.py and "sim/1/<submit>/job_usage/1".
         assert told["id"] == "4bcf35dd-2f06-56a4-9ba3-5930c720f4ee"
         assert (told["revision"], told["seq"], told["time"]) == (1, 2, ended["end"])
         assert told["usage"] == {
@@ -272,7 +272,7 @@ async def test_attempt_revised_between_question_and_answer_is_told_with_its_new_
 async def test_more_than_there_is_room_for_are_told_without_usage_while_lists_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collecting, "QUEUE_JOBS", 2)
+    monkeypatch.setattr(usage_collector, "QUEUE_JOBS", 2)
     with with_usage(tmp_path) as rig:
         for number in range(5):
             rig.cluster.add_step(rig.ended(60 - number, submit_line=SUBMIT_LINE), "batch", max_rss=1)

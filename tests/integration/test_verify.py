@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from slurmwatchd.errors import SacctError, SilenceError, VerifyError
-from slurmwatchd.onlooker import Onlooker, onlooker
+from slurmwatchd.model.windows import Ledger, Policy
+from slurmwatchd.operations.read_only import Onlooker, onlooker
+from slurmwatchd.operations.verify import deleted
+from slurmwatchd.operations.verify.against_files import Files, Finding, Read
+from slurmwatchd.operations.verify.against_sacct import Comparison, Difference, Tally
+from slurmwatchd.operations.verify.scope import scope_of
 from slurmwatchd.sinks.jsonl import JsonlOptions
-from slurmwatchd.store.lookups import Known
-from slurmwatchd.verify import deleted
-from slurmwatchd.verify.accounting import Comparison, Difference, Tally
-from slurmwatchd.verify.lines import Files, Finding, Read
-from slurmwatchd.verify.scope import scope_of
-from slurmwatchd.windows import Ledger, Policy
+from slurmwatchd.store.known_attempts import Known
 from tests.integration.rig import START, WINDOW, Rig
 
 DAY = 86400

@@ -16,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from slurmwatchd.clock import SystemClock
-from slurmwatchd.health import Health
-from slurmwatchd.web.app import make_app
-from slurmwatchd.web.server import WebServer, bind
+from slurmwatchd.daemon.web.app import make_app
+from slurmwatchd.daemon.web.server import WebServer, bind
+from slurmwatchd.model.clock import SystemClock
+from slurmwatchd.telemetry.health import Health
 from tests.patience import HANGS_SECONDS
 
 

@@ -5,12 +5,12 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slurmwatchd.formats import body, wire
-from slurmwatchd.readings import Reading
-from slurmwatchd.records import Rejected
-from slurmwatchd.sources import columns
-from slurmwatchd.sources.columns import ColumnReader
-from slurmwatchd.sources.framing import Columns
+from slurmwatchd.model.attempts import Reading
+from slurmwatchd.model.formats import body, wire
+from slurmwatchd.model.records import Rejected
+from slurmwatchd.sources.sacct import columns
+from slurmwatchd.sources.sacct.columns import ColumnReader
+from slurmwatchd.sources.sacct.framing import Columns
 from tests.property.test_hostile_rows import LAYOUT, any_row, keyed_row
 from tests.unit.sacct_rows import (
     ARRAY_TASK,

@@ -7,10 +7,10 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slurmwatchd.formats import body, flat, wire
-from slurmwatchd.records import Event, EventKind, FoundBy, JobRecord, Rejected
-from slurmwatchd.simslurm.versions import fields_of, release_of
-from slurmwatchd.sources.fields import Layout
+from simslurm.versions import fields_of, release_of
+from slurmwatchd.model.formats import body, flat, wire
+from slurmwatchd.model.records import Event, EventKind, FoundBy, JobRecord, Rejected
+from slurmwatchd.sources.sacct.fields import Layout
 
 LAYOUT = Layout([field.name for field in fields_of(release_of("26.05.5"))])
 WIDTH = len(LAYOUT.fields)

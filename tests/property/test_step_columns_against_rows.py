@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slurmwatchd.sources import stepcolumns
-from slurmwatchd.sources.stepcolumns import StepColumns
-from slurmwatchd.sources.steprows import FIELDS, STEP_FIELDS, Key, attempts_in, key_of, measure
-from slurmwatchd.usage import Amounts, Measured
+from slurmwatchd.model.usage import Amounts, Measured
+from slurmwatchd.sources.sacct import step_columns
+from slurmwatchd.sources.sacct.step_columns import StepColumns
+from slurmwatchd.sources.sacct.step_rows import FIELDS, STEP_FIELDS, Key, attempts_in, key_of, measure
 
 ALL = FIELDS + STEP_FIELDS
 
@@ -123,5 +123,5 @@ def test_an_answer_reads_as_its_rows_do(fields: tuple[str, ...], rows: Rows, cut
 @settings(deadline=None, max_examples=30)
 def test_ordinary_rows_do_not_need_the_slow_way(fields: tuple[str, ...], rows: Rows, cuts: list[int]) -> None:
     expected = one_by_one(rows, fields)
-    with patch.object(stepcolumns, "measure", side_effect=AssertionError("read row by row")):
+    with patch.object(step_columns, "measure", side_effect=AssertionError("read row by row")):
         assert [(key, plain(measured)) for key, measured in in_columns(rows, fields, cuts)] == expected

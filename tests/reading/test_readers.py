@@ -14,7 +14,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from slurmwatchd.tool_schemas import Tool, schema_for
+from slurmwatchd.model.tool_schemas import Tool, schema_for
 from tests.integration.asked import zone
 from tests.reading.example import Example, make
 from tests.reading.page import PAGE, gpu_hours, recipes, rotated, run

@@ -16,10 +16,10 @@ from pathlib import Path
 import anyio
 from prometheus_client import CollectorRegistry
 
-from slurmwatchd import formats
-from slurmwatchd.metrics import Metrics
+from slurmwatchd.model import formats
+from slurmwatchd.sinks.conformance import make_event
 from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
-from slurmwatchd.testing import make_event
+from slurmwatchd.telemetry.metrics import Metrics
 
 CONFIGURATIONS = Path(__file__).parents[2] / "packaging" / "shippers"
 DEADLINE_SECONDS = 120

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from slurmwatchd.simslurm.troubles import CONTROL_MACHINE
+from simslurm.troubles import CONTROL_MACHINE
 
 Wish = tuple[str, dict[str, Any]]
 """A kind of fault, and what it takes."""

@@ -1,6 +1,6 @@
 """After failures in a row something small is asked first."""
 
-from slurmwatchd.breaker import Breaker
+from slurmwatchd.watcher.breaker import Breaker
 
 
 def test_three_failures_in_a_row_open_it() -> None:

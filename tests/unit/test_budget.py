@@ -2,8 +2,8 @@
 
 from prometheus_client import CollectorRegistry
 
-from slurmwatchd.budget import Budget
-from slurmwatchd.metrics import Metrics
+from slurmwatchd.telemetry.metrics import Metrics
+from slurmwatchd.watcher.sacct_time import Budget
 
 
 class Time:

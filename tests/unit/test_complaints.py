@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from slurmwatchd.errors import CommandError, SacctError
-from slurmwatchd.process import UNKEPT, Completed, TimedOutError
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.complaints import said
-from slurmwatchd.sources.sacct import Sacct
+from slurmwatchd.sources.process import UNKEPT, Completed, TimedOutError
+from slurmwatchd.sources.sacct.client import Sacct
 from tests.unit.runners import FakeRunner, commands, done
 from tests.unit.sacct_rows import FIELDS_22_05
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from slurmwatchd import locations
-from slurmwatchd.config import Config, load
+from slurmwatchd.config import paths
+from slurmwatchd.config.settings import Config, load
 from slurmwatchd.errors import ConfigError
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.sinks.prometheus import PrometheusOptions
@@ -165,13 +165,13 @@ def test_the_file_can_be_named_by_a_variable(file: Path) -> None:
 
 
 def test_without_a_file_the_defaults_stand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("slurmwatchd.locations.DEFAULT_CONFIG", tmp_path / "none.toml")
+    monkeypatch.setattr("slurmwatchd.config.paths.DEFAULT_CONFIG", tmp_path / "none.toml")
     assert load(None, sink_options=MODELS, environ={}).poll.interval == 30
 
 
 def test_the_default_file_is_read_where_there_is_one(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     file.write_text('[poll]\ninterval = "10s"\n', encoding="utf-8")
-    monkeypatch.setattr("slurmwatchd.locations.DEFAULT_CONFIG", file)
+    monkeypatch.setattr("slurmwatchd.config.paths.DEFAULT_CONFIG", file)
     assert load(None, sink_options=MODELS, environ={}).poll.interval == 10
 
 
@@ -322,10 +322,10 @@ def test_a_path_that_names_no_file_is_a_mistake(file: Path, path: str) -> None:
 
 def test_a_default_file_that_may_not_be_looked_for_is_not_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
     long = Path("/" + "x" * 300)
-    monkeypatch.setattr(locations, "DEFAULT_CONFIG", long)
+    monkeypatch.setattr(paths, "DEFAULT_CONFIG", long)
     with pytest.raises(ConfigError, match=f"{long}: cannot be read: File name too long"):
         load(None, sink_options=MODELS, environ={})
-    monkeypatch.setattr(locations, "DEFAULT_CONFIG", Path("/dev/null/slurmwatchd.toml"))
+    monkeypatch.setattr(paths, "DEFAULT_CONFIG", Path("/dev/null/slurmwatchd.toml"))
     assert list(load(None, sink_options=MODELS, environ={}).sinks) == ["jobs", "prometheus"]
 
 

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 from pydantic import BaseModel
 
-from slurmwatchd.config import Config, load
+from slurmwatchd.config.settings import Config, load
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.sinks.prometheus import PrometheusOptions
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slurmwatchd.connector.stored import answer
+from slurmwatchd.connector.from_store import answer
 
 RECORD = {"job_id_raw": 1, "submit": "2026-11-23T02:13:20Z"}
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from simslurm import SimCluster, install_commands
 from slurmwatchd import connector
 from slurmwatchd.errors import NodelistError, SacctError, SacctOutputError
-from slurmwatchd.simslurm import SimCluster, install_commands
 
 TEXTS = {
     "one job": "jobidraw|start|end|nodelist\n7|2026-11-20T10:00:00|2026-11-20T10:05:00|n[1-3]\n",

@@ -3,7 +3,7 @@
 import pytest
 
 from slurmwatchd.connector import parse_sacct
-from slurmwatchd.connector.text import read_rows, write_rows
+from slurmwatchd.connector.sacct_text import read_rows, write_rows
 from slurmwatchd.errors import SacctOutputError
 
 PLAIN = "JobIDRaw|Start|State\n7|2026-11-20T10:00:00|COMPLETED\n7.batch|2026-11-20T10:00:01|COMPLETED\n"

@@ -8,11 +8,11 @@ from types import ModuleType
 
 from prometheus_client import CollectorRegistry
 
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import REVISING, JobRecord, JobUsage, StepRecord
-from slurmwatchd.simslurm.versions import fields_of, release_of
+from simslurm.versions import fields_of, release_of
+from slurmwatchd.model.records import REVISING, JobRecord, JobUsage, StepRecord
 from slurmwatchd.sinks.prometheus import PrometheusOptions, PrometheusSink
-from slurmwatchd.sources.fields import ASKED
+from slurmwatchd.sources.sacct.fields import ASKED
+from slurmwatchd.telemetry.metrics import Metrics
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.config import Config, SlurmSection, StoreSection
-from slurmwatchd.doctor.findings import Mark
-from slurmwatchd.doctor.sandbox import Access, Sandbox
-from slurmwatchd.doctor.service import Shell, examine
-from slurmwatchd.doctor.unit import Unit, find
-from slurmwatchd.process import SystemProcessRunner
+from slurmwatchd.config.settings import Config, SlurmSection, StoreSection
+from slurmwatchd.operations.doctor.findings import Mark
+from slurmwatchd.operations.doctor.sandbox import Access, Sandbox
+from slurmwatchd.operations.doctor.service import Shell, examine
+from slurmwatchd.operations.doctor.unit import Unit, find
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.sources.commands import Commands
+from slurmwatchd.sources.process import SystemProcessRunner
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from slurmwatchd.doctor.unit import DEFAULT_PATH, Unit, find
+from slurmwatchd.operations.doctor.unit import DEFAULT_PATH, Unit, find
 
 
 def put(root: Path, name: str, text: str) -> Path:

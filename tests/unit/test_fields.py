@@ -5,11 +5,11 @@ from typing import Any
 import orjson
 import pytest
 
-from slurmwatchd.formats import body, wire
-from slurmwatchd.readings import Reading
-from slurmwatchd.records import REVISING, JobRecord, Rejected
-from slurmwatchd.simslurm.versions import fields_of, release_of
-from slurmwatchd.sources.fields import Layout
+from simslurm.versions import fields_of, release_of
+from slurmwatchd.model.attempts import Reading
+from slurmwatchd.model.formats import body, wire
+from slurmwatchd.model.records import REVISING, JobRecord, Rejected
+from slurmwatchd.sources.sacct.fields import Layout
 from tests.unit.sacct_rows import (
     ARRAY_TASK,
     CANCELLED_PENDING_ARRAY,

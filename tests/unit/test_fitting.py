@@ -2,7 +2,7 @@
 
 import pytest
 
-from slurmwatchd.cli.fitting import asked_for, fitted
+from slurmwatchd.cli.table_fit import asked_for, fitted
 
 WANTED = {"job_id": 8, "user": 4, "partition": 9, "start": 19, "end": 19, "name": 30}
 

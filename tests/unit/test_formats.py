@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from slurmwatchd.formats import bodies, body, flat, flat_lines, moments, wire
-from slurmwatchd.records import Event, EventKind, FoundBy, JobRecord
+from slurmwatchd.model.formats import bodies, body, flat, flat_lines, moments, wire
+from slurmwatchd.model.records import Event, EventKind, FoundBy, JobRecord
 
 FINISHED = JobRecord(
     cluster="tux",
@@ -121,8 +121,8 @@ def test_the_dedupe_key_comes_first_and_the_nodes_last() -> None:
 def test_the_same_event_is_the_same_bytes_in_another_process() -> None:
     program = (
         "import sys\n"
-        "from slurmwatchd.formats import flat\n"
-        "from slurmwatchd.records import Event\n"
+        "from slurmwatchd.model.formats import flat\n"
+        "from slurmwatchd.model.records import Event\n"
         "fields = eval(sys.argv[1])\n"
         "sys.stdout.buffer.write(flat(Event(**fields), max_line_bytes=4096))\n"
     )

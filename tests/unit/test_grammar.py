@@ -2,7 +2,7 @@
 
 import pytest
 
-from slurmwatchd.sources import grammar
+from slurmwatchd.sources.sacct import grammar
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from slurmwatchd.sinks.base import Sink
+from slurmwatchd.sinks.conformance import CHECKS, FIRST_END, Check, make_events
 from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
-from slurmwatchd.sinks.readback import lines
-from slurmwatchd.testing import CHECKS, FIRST_END, Check, make_events
+from slurmwatchd.sinks.jsonl_files import lines
 from tests.unit.subjects import Jsonl, delivery_to, disk_full
 
 DAY = 86_400

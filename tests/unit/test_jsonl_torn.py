@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from slurmwatchd.errors import SinkError
-from slurmwatchd.records import Event
-from slurmwatchd.sinks.tail import Residue
-from slurmwatchd.testing import make_event, make_events
+from slurmwatchd.model.records import Event
+from slurmwatchd.sinks.conformance import make_event, make_events
+from slurmwatchd.sinks.jsonl_tail import Residue
 from tests.unit.subjects import Jsonl, delivery_to, disk_full, short_events
 
 

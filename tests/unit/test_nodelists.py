@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from slurmwatchd.errors import NodelistError, ScontrolError, SlurmNotFoundError
-from slurmwatchd.nodelists import MAX_PROCESSES, Expander, Nodes
+from slurmwatchd.sources.nodelists import MAX_PROCESSES, Expander, Nodes
 
 Answer = dict[str, Nodes | NodelistError]
 

@@ -13,7 +13,7 @@ import anyio.from_thread
 import pytest
 
 from slurmwatchd.errors import CommandError, SlurmNotFoundError
-from slurmwatchd.process import (
+from slurmwatchd.sources.process import (
     STDERR_BYTES,
     UNKEPT,
     Completed,

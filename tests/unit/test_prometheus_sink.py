@@ -11,10 +11,10 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from slurmwatchd import formats
-from slurmwatchd.records import Event, EventKind, FoundBy
+from slurmwatchd.model import formats
+from slurmwatchd.model.records import Event, EventKind, FoundBy
+from slurmwatchd.sinks.conformance import Deliverer, make_event, make_events
 from slurmwatchd.sinks.prometheus import PrometheusSink
-from slurmwatchd.testing import Deliverer, make_event, make_events
 from tests.unit.attempts import attempt
 from tests.unit.subjects import Prometheus, delivery_to
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.sdnotify import Notifier
+from slurmwatchd.daemon.sd_notify import Notifier
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from slurmwatchd.schema import HEAD, RECORD, TAIL, USAGE
+from slurmwatchd.model.event_fields import HEAD, RECORD, TAIL, USAGE
 
 ROOT = Path(__file__).parents[2]
 SHIPPERS = ROOT / "packaging" / "shippers"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.simslurm import SimCluster, install_commands
+from simslurm import SimCluster, install_commands
 from tests.patience import HANGS_SECONDS
 
 if TYPE_CHECKING:

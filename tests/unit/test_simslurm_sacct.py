@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.simslurm import SimCluster, install_commands
+from simslurm import SimCluster, install_commands
 from tests.patience import HANGS_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from slurmwatchd.simslurm.rows import JobColumns, StepColumns
+    from simslurm.rows import JobColumns, StepColumns
 
 T0 = 1795436431  # 2026-11-23T12:20:31 UTC
 MIB = 1 << 20

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.simslurm import SimCluster, install_commands
-from slurmwatchd.simslurm.hostlists import HostlistError, compact, expand
+from simslurm import SimCluster, install_commands
+from simslurm.hostlists import HostlistError, compact, expand
 from tests.patience import HANGS_SECONDS
 
 if TYPE_CHECKING:

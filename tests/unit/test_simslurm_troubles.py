@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.simslurm import SimCluster, install_commands
-from slurmwatchd.simslurm.__main__ import main
-from slurmwatchd.simslurm.troubles import CONTROL_MACHINE
+from simslurm import SimCluster, install_commands
+from simslurm.__main__ import main
+from simslurm.troubles import CONTROL_MACHINE
 from tests.patience import HANGS_SECONDS
 
 if TYPE_CHECKING:

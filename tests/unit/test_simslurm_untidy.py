@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.simslurm import SimCluster, install_commands
-from slurmwatchd.simslurm.shapes import BELOW_ZERO, Shaper
+from simslurm import SimCluster, install_commands
+from simslurm.shapes import BELOW_ZERO, Shaper
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.simslurm import SimCluster
-from slurmwatchd.simslurm.jobids import sluid_text
-from slurmwatchd.simslurm.versions import fields_of, release_of
+from simslurm import SimCluster
+from simslurm.jobids import sluid_text
+from simslurm.versions import fields_of, release_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,7 @@
 
 import anyio
 
-from slurmwatchd.store.sharing import SharedLock
+from slurmwatchd.store.shared_lock import SharedLock
 from tests.patience import HANGS_SECONDS
 
 

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from slurmwatchd.cli import cli
-from slurmwatchd.schema import HEAD, RECORD, STEP, TAIL, USAGE, Field
+from slurmwatchd.model.event_fields import HEAD, RECORD, STEP, TAIL, USAGE, Field
 
 TIME = "2026-10-31T23:30:00Z"
 MOMENT = datetime(2026, 10, 31, 23, 30, tzinfo=UTC)

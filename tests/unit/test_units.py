@@ -2,7 +2,7 @@
 
 import pytest
 
-from slurmwatchd.units import (
+from slurmwatchd.config.units import (
     format_duration,
     parse_duration,
     parse_whole_duration,

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from slurmwatchd.records import StepRecord
-from slurmwatchd.sources.steprows import FIELDS, STEP_FIELDS, attempts_in, measurable, measure
-from slurmwatchd.sources.steps import list_arguments
-from slurmwatchd.usage import Amounts, Asked, Measured, asked, summed
+from slurmwatchd.model.records import StepRecord
+from slurmwatchd.model.usage import Amounts, Asked, Measured, asked, summed
+from slurmwatchd.sources.sacct.step_rows import FIELDS, STEP_FIELDS, attempts_in, measurable, measure
+from slurmwatchd.sources.sacct.steps import list_arguments
 
 ATTEMPT = Asked(
     job=1, job_id_raw=7, submit=100, selector="7", started=True, cpus=4, elapsed_seconds=50,

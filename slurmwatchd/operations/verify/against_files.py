@@ -1,0 +1,241 @@
+"""A sink's files against the store: every event's line there once, and no other."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+
+import anyio.to_thread
+
+from slurmwatchd.errors import VerifyError
+from slurmwatchd.model.records import FoundBy
+from slurmwatchd.operations.verify.files import Line, OpenFiles, files_of
+from slurmwatchd.store.read.second_process import Reader
+
+STRETCH_EVENTS = 10
+"""So many events that are missing one after the other are one finding: a file is gone, or was another one then."""
+
+_BATCH_LINES = 5000
+
+_LINES = "CREATE TEMP TABLE lines (id TEXT, seq INTEGER, file INTEGER, line INTEGER)"
+_FAULTS = (
+    "CREATE TEMP TABLE faults (what TEXT, id TEXT, seq INTEGER, file INTEGER, line INTEGER, last_seq INTEGER, "
+    "events INTEGER, since INTEGER, until INTEGER)"
+)
+
+_TWICE = (
+    "INSERT INTO faults (what, id, seq, file, line) SELECT '{what}', id, seq, file, line FROM lines WHERE id IN "
+    "(SELECT id FROM lines GROUP BY id HAVING count(*) > 1) ORDER BY id, file, line"
+)
+# A line says at which position its event stands; where it does not, or where the store was made anew since, the id
+# is looked for among all events. Lines older than the oldest event kept are neither known nor unknown.
+_UNKNOWN = (
+    "INSERT INTO faults (what, id, seq, file, line) SELECT '{what}', id, seq, file, line FROM lines "
+    "WHERE NOT EXISTS (SELECT 1 FROM events WHERE events.seq = lines.seq AND events.id = lines.id) "
+    "AND coalesce(seq, ?1) >= ?1"
+)
+_KNOWN_AFTER_ALL = (
+    "DELETE FROM faults WHERE what = '{what}' AND id IN "
+    "(SELECT id FROM events WHERE id IN (SELECT id FROM faults WHERE what = '{what}'))"
+)
+# Of an earlier store, and not met again yet.
+_TOLD = (
+    "DELETE FROM faults WHERE what = '{what}' AND replace(id, '-', '') IN "
+    "(SELECT lower(hex(id)) FROM told WHERE sink = ?)"
+)
+_MISSING = (
+    "INSERT INTO faults (what, id, seq) SELECT '{what}', id, seq FROM events "
+    "WHERE seq >= ? AND seq > ? AND seq <= ? AND observed >= ? AND observed < ? AND found_by IS NOT ? "
+    "AND NOT EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id)"
+)
+# Missing events with none that is there between them.
+_STRETCHES = (
+    "INSERT INTO faults (what, seq, last_seq, events, since, until) "
+    "SELECT '{what}', min(seq), max(seq), count(*), min(observed), max(observed) "
+    "FROM (SELECT seq, observed, gone, row_number() OVER (ORDER BY seq) "
+    "- row_number() OVER (PARTITION BY gone ORDER BY seq) AS island "
+    "FROM (SELECT seq, observed, NOT EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id) AS gone FROM events "
+    "WHERE seq >= ? AND seq > ? AND seq <= ? AND observed >= ? AND observed < ? AND found_by IS NOT ?)) "
+    "WHERE gone GROUP BY island HAVING count(*) >= {events}"
+)
+_IN_STRETCH = (
+    "DELETE FROM faults WHERE what = '{missing}' AND EXISTS (SELECT 1 FROM faults AS stretch "
+    "WHERE stretch.what = '{what}' AND faults.seq BETWEEN stretch.seq AND stretch.last_seq)"
+)
+_FINDINGS = (
+    "SELECT faults.what, faults.id, faults.seq, faults.file, faults.line, faults.last_seq, "
+    "faults.events, faults.since, faults.until, kind, "
+    "json_extract(body, '$.cluster') AS cluster, json_extract(body, '$.job_id') AS job_id, "
+    "json_extract(body, '$.submit') AS submit FROM faults "
+    "LEFT JOIN (SELECT seq, id, kind, CAST(body AS TEXT) AS body FROM events) AS told "
+    "ON told.seq = faults.seq AND told.id = faults.id "
+    "ORDER BY faults.what, faults.seq, faults.file, faults.line LIMIT ?"
+)
+
+
+class Fault(StrEnum):
+    """What is wrong with a line."""
+
+    MISSING = "missing"
+    STRETCH = "stretch missing"
+    TWICE = "twice"
+    UNKNOWN = "unknown"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One event that is not in the files just once, one line that is no event, or many events that are missing.
+
+    Attributes:
+        id: The event's; None where the line is not JSON with an id, and for many.
+        seq: The event's position; the first one's of many.
+        file: Where the line is; None for one that is missing.
+        line: Its number, from 1.
+        last_seq: The last one's position of many; with how many there are, and when they were first seen.
+        kind: `job_ended` and so on; with the job and its submission, as far as the store knows the event.
+    """
+
+    what: Fault
+    id: str | None
+    seq: int | None
+    file: Path | None
+    line: int | None
+    last_seq: int | None
+    events: int | None
+    since: int | None
+    until: int | None
+    cluster: str | None
+    job_id: str | None
+    submit: str | None
+    kind: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What was looked at.
+
+    Attributes:
+        files: In the order they were written.
+        left_out: Rotated files last written before the stretch.
+        lines: How many lines the files hold.
+        events: How many events of the stretch must be there.
+    """
+
+    files: tuple[Path, ...]
+    left_out: tuple[Path, ...]
+    lines: int
+    events: int
+
+
+class Files:
+    """One sink's files and what the store says must be in them."""
+
+    def __init__(self, reader: Reader, sink: str, path: Path, *, wants_backfill: bool) -> None:
+        """Prepare; nothing is opened."""
+        self._reader = reader
+        self._sink = sink
+        self._path = path
+        self._excluded = None if wants_backfill else FoundBy.BACKFILL.value
+        self._files: list[Path] = []
+
+    async def compare(self, since: int, until: int, *, seen: Callable[[int], None]) -> Read:
+        """Read the files and compare them with the events first seen in a stretch of time.
+
+        The cursor is read first: what is delivered meanwhile may be in the files, and is not missed there.
+
+        Args:
+            since: Epoch seconds.
+            until: The second behind the stretch.
+            seen: Told now and then how many lines were read.
+
+        Raises:
+            VerifyError: The sink was never delivered to, or a file cannot be read.
+            StoreBusyError: The store cannot be read now.
+        """
+        cursors = await self._reader.read("SELECT seq, began FROM cursors WHERE sink = ?", (self._sink,))
+        if not cursors:
+            raise VerifyError(f"sink {self._sink}: nothing was ever delivered to it")
+        await self._reader.note("DROP TABLE IF EXISTS temp.lines")
+        await self._reader.note("DROP TABLE IF EXISTS temp.faults")
+        await self._reader.note(_LINES)
+        await self._reader.note(_FAULTS)
+        self._files, left_out = await anyio.to_thread.run_sync(lambda: files_of(self._path, since=since))
+        count = await self._take(seen)
+        await self._reader.note("CREATE INDEX temp.lines_by_id ON lines (id)")
+        began = cursors[0]["began"]
+        if began is None:
+            rows = await self._reader.read("SELECT coalesce(min(seq), 1) - 1 FROM lines")
+            began = rows[0][0]
+        first = await self._first_since(since)
+        stretch = (first, began, cursors[0]["seq"], since, until, self._excluded)
+        await self._reader.note(_MISSING.format(what=Fault.MISSING), [stretch])
+        if await self._reader.read("SELECT 1 FROM faults WHERE what = ? LIMIT 1", (Fault.MISSING.value,)):
+            await self._reader.note(_STRETCHES.format(what=Fault.STRETCH, events=STRETCH_EVENTS), [stretch])
+            await self._reader.note(_IN_STRETCH.format(missing=Fault.MISSING, what=Fault.STRETCH))
+        await self._reader.note(_TWICE.format(what=Fault.TWICE))
+        oldest = await self._reader.read(
+            "SELECT coalesce((SELECT min(seq) FROM events), "
+            "(SELECT CAST(value AS INTEGER) + 1 FROM meta WHERE key = 'last seq'), 0)"
+        )
+        await self._reader.note(_UNKNOWN.format(what=Fault.UNKNOWN), [(oldest[0][0],)])
+        if await self._reader.read("SELECT 1 FROM faults WHERE what = ? LIMIT 1", (Fault.UNKNOWN.value,)):
+            await self._reader.note(_KNOWN_AFTER_ALL.format(what=Fault.UNKNOWN))
+            await self._reader.note(_TOLD.format(what=Fault.UNKNOWN), [(self._sink,)])
+        events = await self._reader.read(
+            "SELECT count(*) FROM events WHERE seq >= ? AND seq > ? AND seq <= ? "
+            "AND observed >= ? AND observed < ? AND found_by IS NOT ?",
+            stretch,
+        )
+        return Read(files=tuple(self._files), left_out=tuple(left_out), lines=count, events=int(events[0][0]))
+
+    async def count(self) -> int:
+        """Return how many findings there are."""
+        return int((await self._reader.read("SELECT count(*) FROM faults"))[0][0])
+
+    async def findings(self, limit: int) -> AsyncIterator[Finding]:
+        """Give the findings: invalid, missing, twice, unknown."""
+        async for page in self._reader.pages(_FINDINGS, (limit,)):
+            for row in page:
+                file = None if row["file"] is None else self._files[row["file"]]
+                yield Finding(**{**dict(row), "what": Fault(row["what"]), "file": file})
+
+    async def _take(self, seen: Callable[[int], None]) -> int:
+        """Read every line into a temporary table; those that are no events are faults at once."""
+        count = 0
+        with OpenFiles(self._files) as files:
+            for number, (_, lines) in enumerate(files):
+                while batch := await anyio.to_thread.run_sync(_some, lines):
+                    await self._reader.note(
+                        "INSERT INTO lines VALUES (?, ?, ?, ?)",
+                        [(line.id, line.seq, number, line.number) for line in batch if line.id is not None],
+                    )
+                    await self._reader.note(
+                        "INSERT INTO faults (what, file, line) VALUES (?, ?, ?)",
+                        [(Fault.INVALID.value, number, line.number) for line in batch if line.id is None],
+                    )
+                    count += len(batch)
+                    seen(count)
+        return count
+
+    async def _first_since(self, since: int) -> int:
+        """Return a position before which all events were seen earlier: found by halving, not by reading them all.
+
+        `observed` grows with the position, unless the clock went back: then events of the hours it went back over
+        may be passed over.
+        """
+        ends = (await self._reader.read("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM events"))[0]
+        low, high = int(ends[0]), int(ends[1]) + 1
+        while low < high:
+            middle = (low + high) // 2
+            rows = await self._reader.read("SELECT seq, observed FROM events WHERE seq >= ? LIMIT 1", (middle,))
+            if rows and rows[0]["observed"] < since:
+                low = rows[0]["seq"] + 1
+            else:
+                high = middle
+        return low
+
+
+def _some(lines: Iterator[Line]) -> list[Line]:
+    return list(islice(lines, _BATCH_LINES))
