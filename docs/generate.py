@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from slurmwatchd.config.paths import CONFIG_VARIABLE, DEFAULT_CONFIG
 from slurmwatchd.config.settings import DEFAULT_SINKS, PREFIX, Config
-from slurmwatchd.config.units import format_duration, parse_duration, parse_whole_duration
+from slurmwatchd.config.units import format_duration, parse_duration, parse_size, parse_whole_duration
 from slurmwatchd.sinks.base import SinkOptions
 from slurmwatchd.sinks.registry import sink_kinds
 
@@ -151,6 +151,8 @@ def _type(annotation: Any, readers: set[Any]) -> str:  # noqa: ANN401 - any anno
         return "Duration in whole seconds"
     if parse_duration in readers:
         return "Duration"
+    if parse_size in readers:
+        return 'Size, such as `"100MB"`'
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{_toml(word)}`" for word in get_args(annotation))
     if get_origin(annotation) is tuple:
