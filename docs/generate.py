@@ -35,9 +35,12 @@ A key is taken from the file, then from the environment, then from the command l
 of a key stands with it below; a list is written there with commas (`{PREFIX}POLL__REREAD=5m,15m`).
 `slurmwatchd run --help` lists the flags.
 
-Durations are a number and a unit: `"250ms"`, `"30s"`, `"15m"`, `"2h"`, `"400d"`, `"2w"`. An unknown key, a wrong
-type or a combination that cannot work is an error that names the key and where it was set; then nothing is
-started, and the exit status is 78. `slurmwatchd check` tells without starting anything.
+A duration is one or more numbers, each with a unit: `"250ms"`, `"30s"`, `"1.5h"`, `"1d12h"`, `"2w"`. The command
+line takes the same. The units are ms, s, m, h, d and w, or their words (`"2 hours"`). Upper case is fine, but for
+`M`, which could mean months.
+
+An unknown key, a wrong type or a combination that cannot work is an error that names the key and where it was set;
+then nothing is started, and the exit status is 78. `slurmwatchd check` tells without starting anything.
 `systemctl reload slurmwatchd` (SIGHUP) reads the configuration again.
 
 This page is written by `python docs/generate.py`.

@@ -26,10 +26,10 @@ _INTRODUCTION = """\
 only read the store: they need the right to read its file, work beside a daemon or without one, and never wait for
 Slurm. What has not ended is not in the store.
 
-**Times** are written as spans before now (`-2h`, `7d`, `1d12h`), words (`now`, `today`, `yesterday`), dates
-(`2026-11-20`: its midnight), dates with a time (`2026-11-20T14:30`, with a zone where you like), a time of today
-(`14:30`), or `@1795423566`. Without a zone they are in the machine's own, as tables show them; with
-`TZ=UTC slurmwatchd ...` both are UTC. JSON, CSV and files have UTC.
+**Times** are written as durations before now (`-2h`, `7d`, `1d12h`, as in the configuration), words (`now`,
+`today`, `yesterday`), dates (`2026-11-20`: its midnight), dates with a time (`2026-11-20T14:30`, with a zone where
+you like), a time of today (`14:30`), or `@1795423566`. Without a zone they are in the machine's own, as
+tables show them; with `TZ=UTC slurmwatchd ...` both are UTC. JSON, CSV and files have UTC.
 
 **Output.** On a terminal a table fits its width: names and node lists are cut, and where that is not enough
 columns are left out, the start first. Into a pipe or a file all columns come with tabs between them, times and
