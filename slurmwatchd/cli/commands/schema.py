@@ -9,7 +9,9 @@ from slurmwatchd.model.event_fields import json_schema
 
 @click.command("schema")
 def command() -> None:
-    """Print the JSON Schema (draft 2020-12) of the events in a file of format `flat`.
+    """Print the JSON Schema of the events in a file.
+
+    The format is `flat`, the draft 2020-12.
 
     Example: slurmwatchd schema > slurmwatchd-event.schema.json
 
