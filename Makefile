@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet
 # Passed on to the command: make demo ARGS="--seconds 20", make test ARGS="-k windows"
 ARGS ?=
-SLURM_VERSIONS ?= 22.05 24.11 26.05
+SLURM_VERSIONS ?= all
 VERSION ?= 22.05
 
 .DEFAULT_GOAL = help

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from simslurm.versions import fields_of
+from simslurm.versions import RELEASES, fields_of
 from slurmwatchd.model import event_fields
 from slurmwatchd.model.event_fields import Field
 from slurmwatchd.model.records import REVISING
@@ -16,9 +16,6 @@ from slurmwatchd.sources.sacct.fields import ASKED
 
 PAGE = Path(__file__).with_name("events.md")
 
-_RELEASES = (
-    (20, 11), (21, 8), (22, 5), (23, 2), (23, 11), (24, 5), (24, 11), (25, 5), (25, 11), (26, 5),
-)  # fmt: skip
 _MARKED = re.compile(r"(<!-- (\w+): generated -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -53,8 +50,8 @@ def _source(name: str) -> str:
     names = ASKED.get(name, ())
     if not names:
         return ""
-    first = min(release for release in _RELEASES for field in fields_of(release) if field.name == names[0])
-    since = "" if first == _RELEASES[0] else f", {first[0]}.{first[1]:02} and newer"
+    first = min(release for release in RELEASES for field in fields_of(release) if field.name == names[0])
+    since = "" if first == RELEASES[0] else f", {first[0]}.{first[1]:02} and newer"
     older = "".join(f"; before that `{other}`" for other in names[1:])
     return f"`{names[0]}`{since}{older}"
 
