@@ -1,10 +1,8 @@
 """The documents against the program: every metric and every field that can come out is described."""
 
 import dataclasses
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 
 from prometheus_client import CollectorRegistry
 
@@ -41,12 +39,6 @@ def _rows_under(mark: str) -> list[str]:
     return re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
 
 
-def test_the_tables_of_the_events_page_are_the_rendering() -> None:
-    page = (DOCS / "events.md").read_text()
-    assert _generator().render(page) == page
-    assert page.count(": generated -->") == 6
-
-
 def test_every_field_that_can_be_written_is_described() -> None:
     assert _rows_under("record") == list(JobRecord._fields)
     assert _rows_under("usage") == [field.name for field in dataclasses.fields(JobUsage)]
@@ -70,12 +62,3 @@ def test_every_field_whose_change_is_told_is_listed() -> None:
     text = (DOCS / "events.md").read_text()
     listed = text.partition("<!-- revising: generated -->")[2].partition("<!-- end -->")[0]
     assert re.findall(r"`(\w+)`", listed) == list(REVISING)
-
-
-def _generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_events", DOCS / "generate_events.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
