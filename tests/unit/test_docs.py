@@ -32,6 +32,21 @@ def test_every_metric_is_described_as_it_describes_itself() -> None:
     assert described["slurmwatchd_jobs_ended_total"] == "Job attempts that ended."
 
 
+def test_every_metric_that_a_page_or_a_rule_names_is_there() -> None:
+    packaging = DOCS.parent / "packaging"
+    pages = ("architecture", "events", "install", "metrics", "operations", "troubleshooting")
+    files = [*(DOCS / f"{page}.md" for page in pages), *packaging.glob("prometheus/*.yml")]
+    parts = ("_bucket", "_count", "_sum")
+    there = {name + part for name in _families() for part in ("", *parts)} | {"slurmwatchd_jobs_ended"}
+    named = {
+        (file.name, name)
+        for file in files
+        for name in re.findall(r"(?<![\w/.-])slurmwatchd_[a-z]\w+", file.read_text(encoding="utf-8"))
+    }
+    assert len({name for _, name in named}) > 50
+    assert sorted((file, name) for file, name in named if name not in there) == []
+
+
 def _rows_under(mark: str) -> list[str]:
     """The fields that a table of docs/events.md describes."""
     text = (DOCS / "events.md").read_text()
