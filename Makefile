@@ -8,11 +8,11 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet
 # Passed on to the command: make demo ARGS="--seconds 20", make test ARGS="-k windows"
 ARGS ?=
-SLURM_VERSIONS ?= 22.05 24.11 26.05
+SLURM_VERSIONS ?= all
 VERSION ?= 22.05
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test torture test-reading test-shippers lint test-slurm slurm-up slurm-down bench bench-steps clean
+.PHONY: help demo test torture test-reading test-shippers lint docs test-slurm slurm-up slurm-down bench bench-steps clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
@@ -45,6 +45,9 @@ lint: $(VENV)/.development  ## ruff, mypy, import-linter, and what is in packagi
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	packaging/lint.sh
+
+docs: $(VENV)/.development  ## write the pages that are rendered from the program
+	$(BIN)/python -m tools.pages
 
 # The simulated part of the contract runs again, so that the table at the end is whole.
 test-slurm: $(VENV)/.development  ## the tests on real Slurms, and a table; root (SLURM_VERSIONS="22.05")

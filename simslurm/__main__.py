@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .database import SimCluster
 from .faults import KINDS
 from .install import COMMANDS, install_commands
+from .versions import DEFAULT_VERSION
 from .workload import Workload
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     create = commands.add_parser("create", help="make an empty accounting database")
     create.add_argument("database")
     create.add_argument("--cluster", default="sim")
-    create.add_argument("--version", default="22.05.8")
+    create.add_argument("--version", default=DEFAULT_VERSION)
 
     install = commands.add_parser("install", help="put sacct, scontrol, sacctmgr and sdiag into a folder")
     install.add_argument("database")

@@ -25,7 +25,7 @@ from .schema import (
 )
 from .settings import DEFAULTS, Call
 from .storage import quoted
-from .versions import release_of
+from .versions import DEFAULT_VERSION, release_of
 
 if TYPE_CHECKING:
     import os
@@ -55,7 +55,7 @@ class SimCluster(DbdAgent):
     """
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], *, cluster: str = "sim", version: str = "22.05.8") -> Self:
+    def create(cls, path: str | os.PathLike[str], *, cluster: str = "sim", version: str = DEFAULT_VERSION) -> Self:
         """Make a new database with one empty cluster.
 
         Args:

@@ -7,8 +7,13 @@ from __future__ import annotations
 
 Release = tuple[int, int]
 
-OLDEST: Release = (20, 11)
-NEWEST: Release = (26, 5)
+VERSIONS = (
+    "20.11.9", "21.08.8", "22.05.8", "23.02.7", "23.11.10", "24.05.4", "24.11.5", "25.05.3", "25.11.1", "26.05.5",
+)  # fmt: skip
+"""A version of each release that can be played, oldest first. Nothing else lists the releases of Slurm: tests and
+pages take them from here."""
+
+DEFAULT_VERSION = "22.05.8"
 
 _NEVER: Release = (99, 0)
 
@@ -85,6 +90,10 @@ def release_of(version: str) -> Release:
         message = f"not a Slurm version: {version!r}"
         raise ValueError(message)
     return int(parts[0]), int(parts[1])
+
+
+RELEASES: tuple[Release, ...] = tuple(release_of(version) for version in VERSIONS)
+OLDEST, NEWEST = RELEASES[0], RELEASES[-1]
 
 
 def is_before(version: str, other: str) -> bool:

@@ -1,9 +1,9 @@
 """Moments as a person writes them on a command line: `24h`, `yesterday`, `2026-11-20`, ISO 8601.
 
-What is accepted, upper or lower case:
+What is accepted, upper or lower case but for `M` (months, elsewhere):
 
-- a span, which means that long before now: `24h`, `-2h`, `30d`, `90m`, `1.5h`, `2w`, `1d12h`, `2 hours ago`,
-  `3days`, and as sacct has it `now-2hours`;
+- a duration as the configuration has them, which means that long before now: `24h`, `-2h`, `1.5h`, `1d12h`,
+  `2 hours ago`, `3days`, and as sacct has it `now-2hours`;
 - `now`, `today` (its midnight), `yesterday`, `midnight`;
 - a date, which means its midnight: `2026-11-20`;
 - a date with a time: `2026-11-20 14:30`, `2026-11-20T14:30:05`, with a zone where there is one:
@@ -17,20 +17,13 @@ Parts of a second are cut off. A span that reaches beyond 1970 ends there.
 """
 
 import re
+from contextlib import suppress
 from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
 
-from slurmwatchd.config.units import DAY, HOUR, MINUTE
+from slurmwatchd.config.units import read_duration
 
-_UNITS = {
-    "s": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1,
-    "m": MINUTE, "min": MINUTE, "mins": MINUTE, "minute": MINUTE, "minutes": MINUTE,
-    "h": HOUR, "hr": HOUR, "hrs": HOUR, "hour": HOUR, "hours": HOUR,
-    "d": DAY, "day": DAY, "days": DAY,
-    "w": 7 * DAY, "week": 7 * DAY, "weeks": 7 * DAY,
-}  # fmt: skip
-
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.ASCII)
-_SPAN = re.compile(r"(?:now\s*)?-?\s*((?:\d+(?:\.\d+)?\s*[a-z]+\s*)+?)(?:\s+ago)?", re.ASCII)
+_SPAN = re.compile(r"(?:now\s*)?-?\s*([0-9].*?)(?:\s+ago)?", re.ASCII | re.IGNORECASE)
 _TIME_OF_DAY = re.compile(r"(\d\d?):(\d\d)(?::(\d\d))?", re.ASCII)
 _EPOCH = re.compile(r"@(\d{1,12})(?:\.\d+)?", re.ASCII)
 _HAS_DATE = re.compile(r"\d{4}-?\d\d-?\d\d(?:[T ].+)?", re.ASCII)
@@ -52,12 +45,11 @@ def parse_moment(text: str, *, now: float, zone: tzinfo | None = None) -> int:
     Raises:
         ValueError: It is no moment; the message is one line, shows it and says what would be one.
     """
-    words = " ".join(text.split()).lower()
-    try:
-        found = _relative(words, now, zone)
-        found = _absolute(words.upper(), now, zone) if found is None else found
-    except (OverflowError, OSError, ValueError):
-        found = None
+    words = " ".join(text.split())
+    found = _relative(words, now, zone)
+    if found is None:
+        with suppress(OverflowError, OSError, ValueError):
+            found = _absolute(words.upper(), now, zone)
     if found is None or found < 0:
         raise ValueError(f"{text!r} is not a moment such as {EXAMPLES}")
     return found
@@ -77,22 +69,23 @@ def parse_stretch(since: str, until: str | None, *, now: float, zone: tzinfo | N
     return start, end
 
 
-def _relative(words: str, now: float, zone: tzinfo | None) -> int | None:
-    """Read what is said from now on back, in lower case; None where it is nothing of the kind."""
+def _relative(text: str, now: float, zone: tzinfo | None) -> int | None:
+    """Read what is said from now on back; None if it is nothing of the kind."""
+    words = text.lower()
     if words == "now":
         return int(now)
     if words in {"today", "midnight"}:
         return _midnight(now, zone, days_ago=0)
     if words == "yesterday":
         return _midnight(now, zone, days_ago=1)
-    span = _SPAN.fullmatch(words)
+    span = _SPAN.fullmatch(text)
     # "now2h" is no word for anything.
     if span is None or (words.startswith("now") and "-" not in words):
         return None
-    parts = _PART.findall(span[1])
-    if any(unit not in _UNITS for _, unit in parts):
+    try:
+        return max(0, int(Decimal(now) - read_duration(span[1])))
+    except ValueError:
         return None
-    return max(0, int(now - sum(float(number) * _UNITS[unit] for number, unit in parts)))
 
 
 def _absolute(words: str, now: float, zone: tzinfo | None) -> int | None:

@@ -1,4 +1,8 @@
-"""Durations and addresses as people write them in the configuration."""
+"""Durations and addresses as people write them, in the configuration and on the command line.
+
+A duration is one or more numbers, each with a unit: `30s`, `250ms`, `1.5h`, `1d12h`, `2 hours`. The units are ms,
+s, m, h, d and w, or their words. Upper and lower case are the same, but for `M`: systemd means months by it.
+"""
 
 import ipaddress
 import re
@@ -6,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d|w)")
+_PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*([A-Za-z]+)\s*")
 MINUTE, HOUR, DAY = 60, 3600, 86400
 """In seconds."""
 
@@ -16,19 +20,43 @@ _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _MAX_PORT = 65535
 _MAX_SECONDS = 36_525 * DAY
 _SECONDS = {"s": 1, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
+_WORDS = {
+    "ms": ("ms", "msec", "msecs", "millisecond", "milliseconds"),
+    "s": ("s", "sec", "secs", "second", "seconds"),
+    "m": ("m", "min", "mins", "minute", "minutes"),
+    "h": ("h", "hr", "hrs", "hour", "hours"),
+    "d": ("d", "day", "days"),
+    "w": ("w", "week", "weeks"),
+}
+_UNITS = {word: unit for unit, words in _WORDS.items() for word in words}
+
+
+def read_duration(value: object) -> Decimal:
+    """Return the seconds of a duration, exactly: in binary, 1.1 hours are no whole number of them.
+
+    Raises:
+        ValueError: It is no text, or has a part without a unit.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    seconds, place = Decimal(0), 0
+    while part := _PART.match(text, place):
+        unit = _UNITS.get(part[2] if part[2] == "M" else part[2].lower())
+        if unit is None:
+            break
+        seconds += Decimal(part[1]) / 1000 if unit == "ms" else Decimal(part[1]) * _SECONDS[unit]
+        place = part.end()
+    if not text or place < len(text):
+        raise ValueError(f'{value!r} is not a duration such as "30s", "15m", "1d12h" or "400d"')
+    return seconds
 
 
 def parse_duration(value: Any) -> float:  # noqa: ANN401 - whatever stands in the file
-    """Read `"30s"`, `"15m"`, `"1.5h"` as seconds.
+    """Read `"30s"`, `"15m"`, `"1d12h"` as seconds.
 
     Raises:
-        ValueError: It is no text, has no unit, or is longer than a hundred years.
+        ValueError: It is no duration, or longer than a hundred years.
     """
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f'{value!r} is not a duration such as "30s", "15m", "2h" or "400d"')
-    # Exact: in binary, 1.1 hours are no whole number of seconds.
-    seconds = Decimal(match[1]) / 1000 if match[2] == "ms" else Decimal(match[1]) * _SECONDS[match[2]]
+    seconds = read_duration(value)
     if seconds > _MAX_SECONDS:
         raise ValueError(f"{value!r} is longer than {format_duration(_MAX_SECONDS)}")
     return float(seconds)

@@ -30,7 +30,6 @@ from slurmwatchd.telemetry.disks import Disks
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.metrics import Metrics
 from slurmwatchd.watcher.reporter import complaints
-from slurmwatchd.watcher.sacct_time import Budget
 from slurmwatchd.watcher.storer import PipelineParts
 from slurmwatchd.watcher.usage_collector import Collector, CollectorParts
 from slurmwatchd.watcher.watcher import Watcher
@@ -132,7 +131,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 timeout_seconds=config.slurm.timeout,
                 spool_dir=config.store.path.parent,
                 cluster=argument,
-                spent=Budget(name, metrics).spend,
+                spent=metrics.sacct_seconds.labels(name).inc,
             )
             watcher_parts = PipelineParts(
                 sacct=sacct,

@@ -44,11 +44,6 @@ class Notifier:
         self._monotonic_ns = monotonic_ns
         self._owed = ""
 
-    @property
-    def enabled(self) -> bool:
-        """Whether a service manager asked to be told."""
-        return self._address is not None
-
     def watchdog_interval(self) -> float | None:
         """Say how often to call `watchdog`.
 

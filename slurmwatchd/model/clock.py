@@ -49,17 +49,6 @@ class SystemClock:
         await anyio.sleep(seconds)
 
 
-# Four times stand in each record, so their parts are put together from tables, and the same seconds come again.
-_MINUTES = tuple(f"T{hour:02d}:{minute:02d}:" for hour in range(24) for minute in range(60))
-_SECONDS = tuple(f"{second:02d}Z" for second in range(60))
-
-
-@lru_cache(maxsize=4096)
-def _date(day: int) -> str:
-    """Return `YYYY-MM-DD` of a day number; the same few days come again and again."""
-    return time.strftime("%Y-%m-%d", time.gmtime(day * 86400))
-
-
 @lru_cache(maxsize=4096)
 def rfc3339(epoch: int) -> str:
     """Write a moment as `2026-11-20T08:15:00Z`.
@@ -70,8 +59,7 @@ def rfc3339(epoch: int) -> str:
     Returns:
         20 characters for the years 1000 to 9999.
     """
-    minute, second = divmod(epoch, 60)
-    return _date(minute // 1440) + _MINUTES[minute % 1440] + _SECONDS[second]
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
 
 
 def epoch(text: str) -> int | None:

@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 from slurmwatchd.config.ownership import give_to_folder_owner, reason
 from slurmwatchd.config.settings import WholeDuration
 from slurmwatchd.config.units import check_file, format_size, parse_size
-from slurmwatchd.errors import SinkError, SinkFullError
+from slurmwatchd.errors import SinkError, SinkFullError, is_full_error
 from slurmwatchd.model import formats
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
@@ -94,7 +94,7 @@ class JsonlSink:
             self._written = await anyio.to_thread.run_sync(self._append, events)
         except OSError as error:
             self._close()
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if is_full_error(error):
                 raise SinkFullError(f"{self._path}: {error.strerror}: it goes on when there is room") from error
             file = Path(error.filename or self._path)
             raise SinkError(f"{file}: {reason(file, error)}") from error

@@ -46,9 +46,6 @@ class Metrics:
         self.sacct_seconds = counter(
             "sacct_seconds_total", "Time spent in sacct: what the daemon costs slurmdbd.", cluster
         )
-        self.sacct_last_hour = gauge(
-            "sacct_last_hour_seconds", "Time spent in sacct within the last hour.", cluster
-        )
         self.breaker_open = gauge(
             "breaker_open", "Whether a cheap probe must be answered before the next reading.", cluster
         )

@@ -31,7 +31,6 @@ from slurmwatchd.store import ledger as ledger_store
 from slurmwatchd.telemetry.disks import Disks
 from slurmwatchd.telemetry.health import ClusterHealth
 from slurmwatchd.watcher.anchors import SILENT, Anchors
-from slurmwatchd.watcher.breaker import Breaker
 from slurmwatchd.watcher.fetcher import Fetcher
 from slurmwatchd.watcher.half_written import Settling
 from slurmwatchd.watcher.open_jobs import RollCall
@@ -41,6 +40,9 @@ from slurmwatchd.watcher.silence import Suspicion
 from slurmwatchd.watcher.slices import Slices
 from slurmwatchd.watcher.storer import Fetched, PipelineParts, Stored, Storer
 from slurmwatchd.watcher.usage_collector import Collector
+
+PROBE_FAILURES = 3
+"""After so many failures in a row slurmdbd is asked something small before it is asked for a window again."""
 
 BACKFILL_FAILURES = 5
 """After so many failures in a row a backfill that no daemon works off gives up; it goes on where it stopped."""
@@ -84,13 +86,12 @@ class Watcher:
         self._settling = Settling()
         self._doubt = Doubt()
         self._begun = False
-        self._breaker = Breaker()
         self._disks = Disks(parts.health, parts.metrics)
         self._reached = 0
         self._polls = True
         self._looks_back = False
         self._slices = Slices(cluster, parts.sacctmgr, parts.clock, parts.metrics, policy)
-        health = parts.health.clusters.setdefault(cluster, ClusterHealth())
+        self._health = health = parts.health.clusters.setdefault(cluster, ClusterHealth())
         self._reporter = Reporter(cluster, clock=parts.clock, metrics=parts.metrics, health=health)
         self._anchors = Anchors(cluster, parts.database)
         self._suspicion = Suspicion(
@@ -132,7 +133,7 @@ class Watcher:
         while True:
             error: BaseException | None = None
             try:
-                if self._breaker.open:
+                if self._health.probing:
                     await self._probe()
                 await self._read_all(forever=True)
             except* (TransientError, SlurmNotFoundError) as group:
@@ -181,7 +182,7 @@ class Watcher:
             if error is None:
                 break
             self._failed(error)
-            if self._parts.health.clusters[self.cluster].failures > BACKFILL_FAILURES:
+            if self._health.failures > BACKFILL_FAILURES:
                 raise error
             await self._parts.clock.sleep(self._backoff.next())
         if self._collector is not None:
@@ -340,19 +341,16 @@ class Watcher:
 
     def _succeeded(self, fetched: Fetched, stored: Stored) -> None:
         self._backoff.reset()
-        self._breaker.succeeded()
         self._disks.room("spool")
         if fetched.window.found_by is not FoundBy.OPEN_SET:
             self._slices.succeeded(fetched.window.seconds, self._policy)
         self._reached = self._settling.withhold(fetched.ledger).watermark
-        self._reporter.probing(self._breaker.open)
+        self._reporter.probing(False)
         self._reporter.read(fetched, stored, self._reached)
 
     def _failed(self, error: BaseException) -> None:
         if isinstance(error, CommandError):
             self._parts.layouts.doubt(error)
-        if isinstance(error, CommandError | SilenceError | SlurmNotFoundError):
-            self._breaker.failed()
         is_spool_full = isinstance(error, StoreFullError) and "store" not in self._parts.health.full
         if is_spool_full:
             self._disks.full("spool", str(error))
@@ -362,8 +360,12 @@ class Watcher:
         if not isinstance(error, SacctTooWideError):
             # A slurmdbd that refuses a stretch is well: nothing is on its way.
             self._doubt.failed(self._reached or int(self._parts.clock.now()))
-        self._reporter.probing(self._breaker.open)
         self._reporter.failed(error)
+        is_slurms = isinstance(error, CommandError | SilenceError | SlurmNotFoundError)
+        if is_slurms and self._health.failures >= PROBE_FAILURES:
+            # Only a cheap probe is sent from now on. Once it is answered one reading is let through, and only its
+            # success ends this. A store that cannot be written is no reason for it.
+            self._reporter.probing(True)
 
     def _tick(self, seconds: float) -> None:
         """Promise a sign of life: after a wait, or after the longest that one sacct call may take."""

@@ -46,7 +46,6 @@ async def test_poll_is_charged_to_the_time_spent_in_sacct(tmp_path: Path) -> Non
             spent = told(daemon, "sacct_seconds_total")
             assert spent is not None
             assert spent > 0
-            assert told(daemon, "sacct_last_hour_seconds") == spent
 
 
 async def test_rows_without_a_key_and_values_nobody_understands_are_counted(tmp_path: Path) -> None:

@@ -200,13 +200,16 @@ def test_a_file_that_is_no_text_is_an_error(file: Path) -> None:
         ('[poll]\nintervall = "10s"', "poll.intervall: there is no such key"),
         ('[pol]\ninterval = "10s"', "pol: there is no such key"),
         ('[sinks.jobs]\ntype = "jsonl"\npath = "/a"\nsize = 1', "sinks.jobs.size: there is no such key"),
-        ("[poll]\ninterval = 10", 'poll.interval: 10 is not a duration such as "30s", "15m", "2h" or "400d"'),
-        ('[poll]\nsince = "10"', 'poll.since: \'10\' is not a duration such as "30s", "15m", "2h" or "400d"'),
+        ("[poll]\ninterval = 10", 'poll.interval: 10 is not a duration such as "30s", "15m", "1d12h" or "400d"'),
+        ('[poll]\nsince = "10"', 'poll.since: \'10\' is not a duration such as "30s", "15m", "1d12h" or "400d"'),
         ('[poll]\noverlap = "1.5s"', "poll.overlap: '1.5s' is not a whole number of seconds"),
         ('[poll]\ninterval = "10ms"', "poll.interval: Input should be greater than or equal to 1, not '10ms'"),
         ('[slurm]\ntimeout = "0s"', "slurm.timeout: Input should be greater than 0, not '0s'"),
         ('[poll]\nslice = "1s"', "poll.slice: Input should be greater than or equal to 60, not '1s'"),
-        ('[poll]\nreread = ["5m", 3]', 'poll.reread.1: 3 is not a duration such as "30s", "15m", "2h" or "400d"'),
+        (
+            '[poll]\nreread = ["5m", 3]',
+            'poll.reread.1: 3 is not a duration such as "30s", "15m", "1d12h" or "400d"',
+        ),
         ('[poll]\nreread = ["15m", "5m"]', "poll: reread must be ascending, each age once"),
         ('[poll]\nreread = ["5m", "300s"]', "poll: reread must be ascending, each age once"),
         ('[poll]\noverlap = "1h"', "poll: overlap must be shorter than slice"),
@@ -241,7 +244,7 @@ def test_a_mistake_in_the_file_is_told_with_its_key_and_its_value(text: str, fau
     [
         (
             {"SLURMWATCHD_POLL__INTERVAL": "soon"},
-            'environment: poll.interval: \'soon\' is not a duration such as "30s", "15m", "2h" or "400d"',
+            'environment: poll.interval: \'soon\' is not a duration such as "30s", "15m", "1d12h" or "400d"',
         ),
         ({"SLURMWATCHD_POLL__INTERVALL": "10s"}, "environment: poll.intervall: there is no such key"),
         (
@@ -276,7 +279,7 @@ def test_a_section_in_one_variable_that_is_no_json_is_an_error_and_no_traceback(
 
 def test_a_mistake_on_the_command_line_is_told_as_such(file: Path) -> None:
     assert faults(file, flags={"poll": {"since": "yesterday"}}) == [
-        'command line: poll.since: \'yesterday\' is not a duration such as "30s", "15m", "2h" or "400d"'
+        'command line: poll.since: \'yesterday\' is not a duration such as "30s", "15m", "1d12h" or "400d"'
     ]
 
 

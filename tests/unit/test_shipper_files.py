@@ -1,31 +1,20 @@
 """packaging/shippers/: what cannot be run is parsed, and no event makes a field of an index."""
 
-import importlib.util
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
 from slurmwatchd.model.event_fields import HEAD, RECORD, TAIL, USAGE
+from tools.pages import templates
 
 ROOT = Path(__file__).parents[2]
 SHIPPERS = ROOT / "packaging" / "shippers"
 TEMPLATES = {"elasticsearch": "flattened", "opensearch": "flat_object"}
-
-
-@pytest.fixture(scope="module")
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_templates", ROOT / "docs" / "generate_templates.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def properties(product: str) -> dict[str, Any]:
@@ -45,9 +34,9 @@ def objects(mapping: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("product", TEMPLATES)
-def test_the_committed_templates_are_the_rendering(generator: ModuleType, product: str) -> None:
+def test_the_committed_templates_are_the_rendering(product: str) -> None:
     committed = (SHIPPERS / f"{product}-template.json").read_text(encoding="utf-8")
-    assert generator.render(product) == committed, "run `python docs/generate_templates.py`"
+    assert templates.render(product) == committed, "run `make docs`"
 
 
 @pytest.mark.parametrize("product", TEMPLATES)

@@ -48,7 +48,7 @@ def command(
     as_json: bool,
     **flags: str | None,
 ) -> None:
-    """Read what ended before the daemon's first poll, back to some moment.
+    """Read what ended before the daemon's first poll.
 
     Where a daemon has the store, it is asked to do so between its polls, and this command shows how far it is.
     Where none has, the command reads by itself, asks for usage, and delivers what it finds. Sinks get it unless

@@ -38,7 +38,9 @@ _COLOURS = {Mark.OK: "green", Mark.WARNING: "yellow", Mark.FAILED: "red"}
 )  # fmt: skip
 @click.option("--config-only", is_flag=True, help="Check the configuration alone, as `systemctl reload` does.")
 def command(path: Path | None, *, as_json: bool, name: str, config_only: bool, **flags: str | None) -> None:
-    """Check the configuration, Slurm, rights, limits, clocks, files, disks and the port; change nothing.
+    """Check configuration, Slurm, rights, limits, clocks, files, disks and the port.
+
+    It changes nothing.
 
     Each line is ok, a warning or failed, with what to do. Run it as the service's user. Where the service's unit
     is installed and reads the same configuration, the check runs Slurm's commands in the service's environment,

@@ -18,7 +18,9 @@ from slurmwatchd.sources.scontrol import BATCH_BYTES, Scontrol
 @click.argument("nodes", nargs=-1, metavar="[NODE]...")
 @config_option
 def command(nodes: tuple[str, ...], config: Path | None) -> None:
-    """Print one node list for some nodes; from standard input where none is given.
+    """Print one node list for some nodes.
+
+    Without arguments the nodes are read from standard input.
 
     What is given may be node lists itself; each node stands in the answer once. scontrol is asked where
     there is one; else ClusterShell.

@@ -45,7 +45,9 @@ class _Number(click.FloatRange):
 @click.option("--listen", metavar="ADDRESS", help=f"Web address [default: {_PREFERRED_ADDRESS}, or a free port].")
 @click.option("--log-level", default="warning", show_default=True, help="debug, info, warning, error.")
 def command(seconds: float | None, rate: float, seed: int, listen: str | None, log_level: str) -> None:
-    """Watch a simulated cluster: events here as they come, metrics in the browser.
+    """Run the whole daemon on a simulated cluster.
+
+    Events appear here as they come, metrics in the browser.
 
     Arrays, heterogeneous jobs, requeues, failures and hostile job names are among what ends; sacct and scontrol
     are stand-ins, run as real child processes. Nothing is kept. Ctrl-C stops.

@@ -19,7 +19,9 @@ from slurmwatchd.sources.scontrol import Scontrol
 @click.option("-u", "--unique", is_flag=True, help="Each node once, where it stands first.")
 @click.option("-c", "--count", is_flag=True, help="Print how many nodes there are instead.")
 def command(nodelists: tuple[str, ...], config: Path | None, separator: str, *, unique: bool, count: bool) -> None:
-    """Print the nodes that node lists name, in Slurm's order; from standard input where none is given.
+    """Print the nodes that node lists name.
+
+    They come in Slurm's order. Without arguments the lists are read from standard input.
 
     scontrol is asked where there is one; else ClusterShell, which knows the same grammar and sorts each list.
 

@@ -47,7 +47,9 @@ def command(
     nodes: bool,
     **options: Any,  # noqa: ANN401 - many kinds
 ) -> None:
-    """Write attempts as JSON lines, CSV or Parquet, in the order of their ends; memory stays flat.
+    """Write attempts as JSON lines, CSV or Parquet.
+
+    They come in the order of their ends; memory stays flat.
 
     Files get their names once they are whole. With --partition-by day, FOLDER/day=2026-11-20/jobs.parquet and its
     like are written, which DuckDB, Spark and pandas read as one table. Progress is shown on stderr, if that is a

@@ -40,7 +40,9 @@ _EFFICIENCY_COLUMNS = (
 @shape_options
 @store_options
 def command(config: Path | None, store: Path | None, order: str, **options: Any) -> None:  # noqa: ANN401 - many kinds
-    """Show attempts that ended, the newest first. What still runs is not in the store.
+    """Show attempts that ended, by user, state, node, time and more.
+
+    The newest comes first. What still runs is not in the store.
 
     Several words of a filter are joined by commas: any of them will do; all filters given must hold. Times are
     spans before now (-2h, -7d), words (yesterday), dates or ISO 8601, in the machine's zone where none is given.

@@ -29,7 +29,9 @@ def command(
     store: Path | None,
     **options: Any,  # noqa: ANN401 - many kinds
 ) -> None:
-    """Show what ran on a node, the newest first; or what was running there at a moment.
+    """Show what ran on a node.
+
+    The newest comes first. With --at: what was running there at that moment.
 
     What of the time asked for was never read is named on stderr, in every form of output.
 

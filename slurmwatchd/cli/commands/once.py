@@ -13,7 +13,7 @@ from slurmwatchd.daemon import startup
 @click.command("once")
 @config_options
 def command(path: Path | None, **flags: str | None) -> None:
-    """Read what is due, deliver it, and exit.
+    """Poll once, deliver, and exit.
 
     Example: slurmwatchd once --config jobs.toml --since 2h
 

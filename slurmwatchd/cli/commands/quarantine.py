@@ -33,7 +33,9 @@ _COLUMNS = [tables.Column(name) for name in ("id", "cluster", "observed", "job_i
 
 @click.group("quarantine")
 def command() -> None:
-    """Rows of sacct that have no key: kept whole, never guessed at.
+    """List the rows that have no key, and read them again.
+
+    They are kept whole, and nothing in them is guessed.
 
     Example: slurmwatchd quarantine list
     """

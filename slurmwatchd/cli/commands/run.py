@@ -14,7 +14,7 @@ from slurmwatchd.daemon.sighup import ignore_hangups
 @click.command("run")
 @config_options
 def command(path: Path | None, **flags: str | None) -> None:
-    """Run the service: poll sacct, keep records, deliver events, until told to stop.
+    """Run the service: poll sacct, store records, deliver events.
 
     SIGTERM and SIGINT stop it after the sinks got what is in the store; SIGHUP reads the configuration again
     and reopens files.

@@ -17,7 +17,9 @@ from slurmwatchd.store.read.query import Order, Question
 @shape_options
 @store_options
 def command(begin: int, end: int | None, config: Path | None, store: Path | None, **options: Any) -> None:  # noqa: ANN401 - many kinds
-    """Show what was running at some moment of an interval: started by its end, ended at its beginning or later.
+    """Show what was running in an interval.
+
+    That is what started by the interval's end and ended at its beginning or later.
 
     What has not ended yet is not in the store; nor is what ended after the last reading, and stderr says so.
 

@@ -17,7 +17,9 @@ from slurmwatchd.model.tool_schemas import Tool, schema_for
     "Spark's list of columns, PostgreSQL's CREATE TABLE.",
 )
 def command(tool: str | None) -> None:
-    """Print the JSON Schema (draft 2020-12) of the events in a file of format `flat`.
+    """Print the JSON Schema of the events in a file.
+
+    The format is `flat`, the draft 2020-12.
 
     With --for the same schema is written for a tool that would else guess it from the first lines of the file;
     docs/reading.md shows where it goes.

@@ -37,7 +37,9 @@ def command(
     *,
     as_json: bool,
 ) -> None:
-    """Show all that is known of jobs: each attempt, its nodes, usage and steps, its history, who shared its nodes.
+    """Show all that is known of jobs.
+
+    That is each attempt, its nodes, usage and steps, its history, and who shared its nodes.
 
     12 is a job, all tasks of an array or all components of a heterogeneous job; 12_3 and 12+1 are one of them.
     "Shared nodes with" names other attempts that were on one of its nodes while it ran.

@@ -41,7 +41,7 @@ _SINKS = "sink,position,waiting,lag_seconds,state"
 @store_options
 @click.option("--json", "as_json", is_flag=True, help="A JSON object.")
 def command(config: Path | None, store: Path | None, *, as_json: bool) -> None:
-    """Show what the daemon is doing: how far it has read, what its sinks have, what waits and what is wrong.
+    """Show what the daemon is doing, what waits and what is wrong.
 
     The store tells most of it, whether a daemon runs or not: also that a running one reads or delivers nothing any
     more. What it says of itself (why a reading or a delivery fails) is asked over HTTP, where it listens on this

@@ -60,7 +60,7 @@ def command(
     as_json: bool,
     **flags: Any,  # noqa: ANN401 - options of any type
 ) -> None:
-    """Prove that nothing is missing: the store against sacct, row by row, and files against the store.
+    """Prove that nothing is missing: the store against sacct, files against the store.
 
     Every attempt that ended in the stretch is compared on its key, state, start and end. With --sink every event
     first seen in the stretch must stand in the sink's files, rotated ones included, exactly once. Nothing is

@@ -11,6 +11,7 @@ from slurmwatchd.config.settings import Config
 from slurmwatchd.config.units import split_address
 from slurmwatchd.errors import StoreError
 from slurmwatchd.operations.doctor.findings import Finding, failed, ok, warning
+from slurmwatchd.sources.sacctmgr import process_user
 from slurmwatchd.store.read.reader import StoreReader
 
 NETWORK_TYPES = frozenset({
@@ -63,7 +64,7 @@ def _allowed(check: str, path: Path, findings: Iterator[Finding]) -> Iterator[Fi
         yield from findings
     except PermissionError:
         text = f"{path} cannot be looked for: {_closed(path.absolute())} may not be entered"
-        yield failed(check, text, f"let the user {_user()} in, or {_AS_SERVICE}")
+        yield failed(check, text, f"let the user {process_user()} in, or {_AS_SERVICE}")
 
 
 def _closed(path: Path) -> Path:
@@ -114,9 +115,9 @@ def _file(check: str, path: Path, *, on_network: Callable[[str, str, str], Findi
 def _todo(path: Path, folder: Path) -> str:
     """Say how the user comes to write a file; a folder above the missing one is not to be theirs for that."""
     if folder == path.absolute().parent:
-        return f"let the user {_user()} write there, or {_AS_SERVICE}"
+        return f"let the user {process_user()} write there, or {_AS_SERVICE}"
     missing = shlex.quote(str(path.absolute().parent))
-    return f"as root: install -d -o {_user()} -m 0750 {missing}; or {_AS_SERVICE}"
+    return f"as root: install -d -o {process_user()} -m 0750 {missing}; or {_AS_SERVICE}"
 
 
 def _room(check: str, path: Path, folder: Path, kind: str) -> Finding:
@@ -152,12 +153,3 @@ def _port(listen: str, daemon_at: Callable[[], int | None]) -> Finding:
                 return ok("port", f"{listen} is held by slurmwatchd itself, pid {pid}")
             return failed("port", f"{listen}: {error.strerror}", "name another address in web.listen")
     return ok("port", f"{listen} is free")
-
-
-def _user() -> str:
-    import pwd  # noqa: PLC0415 - seldom needed
-
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())

@@ -7,7 +7,6 @@ Exit status alone proves nothing (releases up to 23.11.3 exit with errno modulo 
 neither does an answer with a header (it is printed before the query).
 """
 
-import errno
 import os
 import secrets
 import tempfile
@@ -28,6 +27,7 @@ from slurmwatchd.errors import (
     SacctTooWideError,
     StoreBusyError,
     StoreFullError,
+    is_full_error,
 )
 from slurmwatchd.model.attempts import Readings
 from slurmwatchd.model.records import Rejected
@@ -231,8 +231,7 @@ class Sacct:
             try:
                 done = await self._run(arguments, timeout_seconds, spool)
             except OSError as error:
-                is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-                kind = StoreFullError if is_full else StoreBusyError
+                kind = StoreFullError if is_full_error(error) else StoreBusyError
                 raise kind(f"{self._spool_dir}: cannot keep sacct's answer: {error.strerror}") from error
             spool.seek(0)
             yield spool, done

@@ -5,7 +5,6 @@ large ones, and, where the last daemon died instead of closing the store, all of
 misses is met when it is read or written, and noted then.
 """
 
-import errno
 import os
 import sqlite3
 import time
@@ -46,11 +45,6 @@ def is_full(error: sqlite3.Error) -> bool:
 def is_locked(error: sqlite3.Error) -> bool:
     """Tell whether another program keeps the file to itself just now."""
     return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def is_full_error(error: OSError) -> bool:
-    """Tell whether the system found no room: a full disk, a quota, or a limit on the size of files."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def was_ours(path: Path, application_id: int) -> bool:

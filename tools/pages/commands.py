@@ -1,21 +1,14 @@
-"""Write docs/commands.md and the manual page from the commands: `python docs/generate_commands.py`.
-
-A test holds the committed files against what this renders.
-"""  # noqa: INP001 - a script beside the pages it writes
+"""docs/commands.md and the manual page, from the commands themselves."""
 
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
 from slurmwatchd.cli import cli
-
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "commands.md"
-MAN = ROOT / "packaging" / "man" / "slurmwatchd.1"
+from tools.pages.marks import cell
 
 _INTRODUCTION = """\
 # Commands
@@ -26,10 +19,10 @@ _INTRODUCTION = """\
 only read the store: they need the right to read its file, work beside a daemon or without one, and never wait for
 Slurm. What has not ended is not in the store.
 
-**Times** are written as spans before now (`-2h`, `7d`, `1d12h`), words (`now`, `today`, `yesterday`), dates
-(`2026-11-20`: its midnight), dates with a time (`2026-11-20T14:30`, with a zone where you like), a time of today
-(`14:30`), or `@1795423566`. Without a zone they are in the machine's own, as tables show them; with
-`TZ=UTC slurmwatchd ...` both are UTC. JSON, CSV and files have UTC.
+**Times** are written as durations before now (`-2h`, `7d`, `1d12h`, as in the configuration), words (`now`,
+`today`, `yesterday`), dates (`2026-11-20`: its midnight), dates with a time (`2026-11-20T14:30`, with a zone where
+you like), a time of today (`14:30`), or `@1795423566`. Without a zone they are in the machine's own, as
+tables show them; with `TZ=UTC slurmwatchd ...` both are UTC. JSON, CSV and files have UTC.
 
 **Output.** On a terminal a table fits its width: names and node lists are cut, and where that is not enough
 columns are left out, the start first. Into a pipe or a file all columns come with tabs between them, times and
@@ -132,10 +125,10 @@ def page() -> str:
         lines += ["Example:", "", *(f"    {line}" for line in text.examples), ""]
         if options := options_of(name, command):
             lines += ["| option | what it does |", "|---|---|"]
-            lines += [f"| `{_cell(written)}` | {_cell(does)} |" for written, does in options]
+            lines += [f"| `{cell(written)}` | {cell(does)} |" for written, does in options]
             lines.append("")
         lines += ["| exit code | meaning |", "|---|---|"]
-        lines += [f"| {code} | {_cell(meaning)} |" for code, meaning in text.exit_codes]
+        lines += [f"| {code} | {cell(meaning)} |" for code, meaning in text.exit_codes]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
@@ -143,7 +136,7 @@ def page() -> str:
 def man() -> str:
     """Render the manual page."""
     lines = [
-        '.\\" Rendered by docs/generate_commands.py from the commands themselves.',
+        '.\\" Rendered from the commands themselves: make docs',
         ".TH SLURMWATCHD 1",
         ".SH NAME",
         "slurmwatchd \\- notices every Slurm job that ends, exactly once, and hands it on",
@@ -198,10 +191,6 @@ def _spaced(paragraphs: tuple[str, ...]) -> Iterator[str]:
         yield ""
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
 def _sentences(text: str) -> list[str]:
     """Return a text for roff: a sentence a line."""
     return [_roff(sentence) for sentence in re.split(r"(?<=\.) (?=[A-Z])", text)]
@@ -211,8 +200,3 @@ def _roff(text: str) -> str:
     escaped = text.replace("\\", "\\e").replace("-", "\\-")
     # A point or a quote at a line's beginning is a request.
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
-    MAN.write_text(man(), encoding="utf-8")

@@ -1,17 +1,15 @@
-"""Write the index templates in packaging/shippers/ from the table of fields: `python docs/generate_templates.py`.
+"""The index templates in packaging/shippers/, from the table of fields.
 
 A test holds the committed files against what this renders. No field is made by what a line brings: the keys of a
 TRES are values of one field, so that a cluster with many GPU types, or a user's licenses, cannot fill the mapping.
-"""  # noqa: INP001 - a script beside the pages it writes
+"""
 
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from slurmwatchd.model.event_fields import HEAD, RECORD, TAIL, USAGE, Field
 
-FOLDER = Path(__file__).parents[1] / "packaging" / "shippers"
 PRODUCTS = {"elasticsearch": "flattened", "opensearch": "flat_object"}
 """How each calls a field whose keys make no fields."""
 
@@ -51,8 +49,3 @@ def _mapping(field: Field, product: str) -> Mapping[str, Any]:
     if field.kind == "usage":
         return {"dynamic": False, "properties": _properties(USAGE, product)}
     return {"type": PRODUCTS[product]} if field.kind in _OPEN else _TYPES[field.kind]
-
-
-if __name__ == "__main__":
-    for name in PRODUCTS:
-        (FOLDER / f"{name}-template.json").write_text(render(name), encoding="utf-8")

@@ -1,25 +1,13 @@
-"""Write the tables of docs/events.md from the fields the program knows: `python docs/generate_events.py`.
+"""The tables of docs/events.md, from the fields the program knows; the rest of the page is written by hand."""
 
-What stands between two marks is replaced; the rest of the page is written by hand. A test compares the page with
-`render()`.
-"""  # noqa: INP001 - a script beside the pages it writes
-
-import re
 from collections.abc import Iterable
-from pathlib import Path
 
-from simslurm.versions import fields_of
+from simslurm.versions import RELEASES, fields_of
 from slurmwatchd.model import event_fields
 from slurmwatchd.model.event_fields import Field
 from slurmwatchd.model.records import REVISING
 from slurmwatchd.sources.sacct.fields import ASKED
-
-PAGE = Path(__file__).with_name("events.md")
-
-_RELEASES = (
-    (20, 11), (21, 8), (22, 5), (23, 2), (23, 11), (24, 5), (24, 11), (25, 5), (25, 11), (26, 5),
-)  # fmt: skip
-_MARKED = re.compile(r"(<!-- (\w+): generated -->\n).*?(<!-- end -->)", re.DOTALL)
+from tools.pages import marks
 
 
 def render(page: str) -> str:
@@ -32,17 +20,17 @@ def render(page: str) -> str:
         "step": _table(event_fields.STEP),
         "revising": _paragraph(REVISING),
     }
-    return _MARKED.sub(lambda match: f"{match[1]}\n{tables[match[2]]}\n{match[3]}", page)
+    return marks.replaced(page, tables)
 
 
 def _table(fields: Iterable[Field]) -> str:
-    rows = [f"| `{field.name}` | {field.type_word} | {_cell(field.text)} |\n" for field in fields]
+    rows = [f"| `{field.name}` | {field.type_word} | {marks.cell(field.text)} |\n" for field in fields]
     return "| field | type | what |\n|---|---|---|\n" + "".join(rows)
 
 
 def _record() -> str:
     rows = [
-        f"| `{field.name}` | {field.type_word} | {_source(field.name)} | {_cell(field.text)} |\n"
+        f"| `{field.name}` | {field.type_word} | {_source(field.name)} | {marks.cell(field.text)} |\n"
         for field in event_fields.RECORD
     ]
     return "| field | type | sacct's field | what |\n|---|---|---|---|\n" + "".join(rows)
@@ -53,19 +41,11 @@ def _source(name: str) -> str:
     names = ASKED.get(name, ())
     if not names:
         return ""
-    first = min(release for release in _RELEASES for field in fields_of(release) if field.name == names[0])
-    since = "" if first == _RELEASES[0] else f", {first[0]}.{first[1]:02} and newer"
+    first = min(release for release in RELEASES for field in fields_of(release) if field.name == names[0])
+    since = "" if first == RELEASES[0] else f", {first[0]}.{first[1]:02} and newer"
     older = "".join(f"; before that `{other}`" for other in names[1:])
     return f"`{names[0]}`{since}{older}"
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
 def _paragraph(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names) + ".\n"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

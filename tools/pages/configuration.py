@@ -1,15 +1,14 @@
-"""Write docs/configuration.md from the models that check the configuration: `python docs/generate.py`.
+"""docs/configuration.md, from the models that check the configuration.
 
 What the page says of a key (its default, what it takes, its text) is what the program says of it; only the
-paragraphs below are written by hand. A test compares the file with `render()`.
-"""  # noqa: INP001 - a script beside the pages it writes
+paragraphs below are written by hand.
+"""
 
 import ast
 import inspect
 import json
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -23,8 +22,6 @@ from slurmwatchd.config.units import format_duration, parse_duration, parse_size
 from slurmwatchd.sinks.base import SinkOptions
 from slurmwatchd.sinks.registry import sink_kinds
 
-PAGE = Path(__file__).with_name("configuration.md")
-
 _INTRODUCTION = f"""\
 # Configuration
 
@@ -35,12 +32,15 @@ A key is taken from the file, then from the environment, then from the command l
 of a key stands with it below; a list is written there with commas (`{PREFIX}POLL__REREAD=5m,15m`).
 `slurmwatchd run --help` lists the flags.
 
-Durations are a number and a unit: `"250ms"`, `"30s"`, `"15m"`, `"2h"`, `"400d"`, `"2w"`. An unknown key, a wrong
-type or a combination that cannot work is an error that names the key and where it was set; then nothing is
-started, and the exit status is 78. `slurmwatchd check` tells without starting anything.
+A duration is one or more numbers, each with a unit: `"250ms"`, `"30s"`, `"1.5h"`, `"1d12h"`, `"2w"`. The command
+line takes the same. The units are ms, s, m, h, d and w, or their words (`"2 hours"`). Upper case is fine, but for
+`M`, which could mean months.
+
+An unknown key, a wrong type or a combination that cannot work is an error that names the key and where it was set;
+then nothing is started, and the exit status is 78. `slurmwatchd check` tells without starting anything.
 `systemctl reload slurmwatchd` (SIGHUP) reads the configuration again.
 
-This page is written by `python docs/generate.py`.
+`make docs` writes this page.
 """
 
 _SINKS = f"""\
@@ -165,11 +165,3 @@ def _type(annotation: Any, readers: set[Any]) -> str:  # noqa: ANN401 - any anno
 def _toml(value: object) -> str:
     """Write a value as it stands in TOML: a JSON text, number, truth or list is one."""
     return json.dumps(value, ensure_ascii=False)
-
-
-def _write(page: Path, text: str) -> None:
-    page.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    _write(PAGE, render())
