@@ -39,12 +39,12 @@ class JsonlOptions(SinkOptions):
 
     type: Literal["jsonl"]
     path: Annotated[Path, BeforeValidator(check_file)]
-    """The file. Its folder is made if it is missing; a rotated or removed file is made anew."""
+    """The file. The daemon creates a missing folder, and a new file after rotation or removal."""
     format: Literal["flat"] = "flat"
-    """How an event is written."""
+    """The format of a line."""
     max_line_bytes: int = Field(30_000, ge=4096, le=16_777_216)
-    """A longer line loses the ends of its longest texts (`truncated`); where that is not enough, its node names
-    (`nodes_omitted`)."""
+    """If a line is longer, the daemon cuts its longest texts (`truncated`) and, if that is not enough, omits its
+    node names (`nodes_omitted`)."""
 
     def files(self) -> tuple[str, ...]:
         """Return the path."""

@@ -41,7 +41,7 @@ class PrometheusOptions(SinkOptions):
 
     type: Literal["prometheus"]
     max_label_sets: int = Field(1000, ge=1, le=100_000)
-    """How many label sets a family may have; what comes later is counted under `other`."""
+    """The most label sets a family may have; the sink counts further ones as `other`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -371,6 +371,6 @@ def test_open_set_and_revisions_are_configured(file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["stat", "db_index", "submit", "nodes"])
-def test_a_field_whose_change_cannot_be_told_is_named(file: Path, name: str) -> None:
+def test_a_field_whose_change_cannot_be_reported_is_named(file: Path, name: str) -> None:
     (fault,) = faults(file, f'[poll]\nrevise = ["state", "{name}"]')
-    assert f"poll.revise: {name}: no field whose change can be told" in fault
+    assert f"poll.revise: {name}: slurmwatchd cannot report changes of this field" in fault
