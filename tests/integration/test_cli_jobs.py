@@ -98,11 +98,11 @@ def test_json_is_whole_records_and_csv_the_columns_raw(filled: Rig) -> None:
 
 def test_what_the_limit_leaves_out_is_said_on_stderr(filled: Rig) -> None:
     ran = jobs(filled, "--limit", "9")
-    assert (len(ran.table()), ran.err) == (9, "slurmwatchd: 9 shown, there are more: --limit 0 shows all\n")
+    assert (len(ran.table()), ran.err) == (9, "slurmwatchd: first 9 rows shown; --limit 0 shows all\n")
     for enough in (10, 0):
         ran = jobs(filled, "--limit", enough)
         assert (len(ran.table()), ran.err) == (10, "")
-    assert jobs(filled, "--user", "nobody").err.startswith("slurmwatchd: nothing in the store is like that\n")
+    assert jobs(filled, "--user", "nobody").err.startswith("slurmwatchd: no matching jobs\n")
 
 
 NEVER = "slurmwatchd: sim: what ended before 2026-11-24 03:00:00 was never read\n"
@@ -351,7 +351,7 @@ def test_show_tells_revisions_and_usage(filled: Rig, tmp_path: Path) -> None:
     least = run("jobs", "--store", store, "--least-efficient")
     assert (least.column("JOB"), least.column("CPU EFFICIENCY")) == (["12", "11", "13"], ["25%", "50%", "90%"])
     nobody = run("jobs", "--store", filled.store, "--least-efficient")
-    assert (nobody.code, "nothing in the store" in nobody.err) == (0, True)
+    assert (nobody.code, "no matching jobs" in nobody.err) == (0, True)
 
 
 @pytest.mark.parametrize(

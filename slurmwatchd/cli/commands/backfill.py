@@ -32,9 +32,9 @@ Report = dict[str, Any]
 @store_options
 @stretch_options(since=None)
 @click.option("--cluster", "clusters", multiple=True, metavar="NAME", help="Only this cluster [default: all].")
-@click.option("--again", is_flag=True, help="Also read what was read before, up to the newest poll.")
+@click.option("--again", is_flag=True, help="Also read what has been read before, up to the newest poll.")
 @click.option("--dry-run", is_flag=True, help="Count what would be read; store nothing.")
-@click.option("--cancel", is_flag=True, help="Forget what is left of all backfills; what was read stays.")
+@click.option("--cancel", is_flag=True, help="Drop the rest of all backfills; what was read stays.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object at the end.")
 def command(
     path: Path | None,
@@ -50,18 +50,18 @@ def command(
 ) -> None:
     """Read what ended before the daemon's first poll, back to some moment.
 
-    Where a daemon has the store, it is asked to do so between its polls, and this command shows how far it is.
-    Where none has, the command reads by itself, asks for usage, and delivers what it finds. Sinks get it unless
-    their configuration says `backfill = false`. Called again, also after a kill, it goes on where it stopped.
+    If a daemon runs on the store, it does the work between its polls, and this command shows the progress.
+    Otherwise the command reads by itself, queries usage, and delivers the events. Sinks receive them unless their
+    configuration has `backfill = false`. Run again, even after a kill, it continues where it stopped.
 
     \b
     Example: slurmwatchd backfill --since 30d --dry-run
              slurmwatchd backfill --since 2026-01-01 --until 2026-02-01
              slurmwatchd backfill --cancel
 
-    Exit codes: 0 all of it is read; 1 it cannot be (store, sacct); 2 the command line is wrong; 75 slurmdbd, the
-    store, a sink or the daemon failed, or somebody cancelled it: call it again later; 78 the configuration is
-    wrong; 130 interrupted (a daemon goes on).
+    Exit codes: 0 everything is read; 1 it cannot be read (store, sacct); 2 the command line is wrong; 75 slurmdbd,
+    the store, a sink or the daemon failed, or the backfill was cancelled: run it again later; 78 the configuration
+    is wrong; 130 interrupted (a daemon continues).
     """  # noqa: D301 - click's mark for lines to be left alone
     config = load_quietly(path, flags)
     if cancel:

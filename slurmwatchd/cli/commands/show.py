@@ -26,8 +26,8 @@ _BLOCKS = frozenset({"nodes", "usage", "steps", "history", "shared_nodes_with", 
 
 @click.command("show")
 @click.argument("job_ids", nargs=-1, required=True, metavar="JOBID...")
-@click.option("-M", "--cluster", "cluster", help="Only of this cluster.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON array, one object an attempt.")
+@click.option("-M", "--cluster", "cluster", help="Only this cluster.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array, one object per attempt.")
 @store_options
 def command(
     job_ids: tuple[str, ...],
@@ -39,8 +39,8 @@ def command(
 ) -> None:
     """Show all that is known of jobs: each attempt, its nodes, usage and steps, its history, who shared its nodes.
 
-    12 is a job, all tasks of an array or all components of a heterogeneous job; 12_3 and 12+1 are one of them.
-    "Shared nodes with" names other attempts that were on one of its nodes while it ran.
+    12 means a job, all tasks of an array or all components of a heterogeneous job; 12_3 and 12+1 mean one of them.
+    "Shared nodes with" lists other attempts that were on one of its nodes while it ran.
 
     Example: slurmwatchd show 4711_3
 

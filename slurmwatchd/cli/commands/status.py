@@ -43,10 +43,10 @@ _SINKS = "sink,position,waiting,lag_seconds,state"
 def command(config: Path | None, store: Path | None, *, as_json: bool) -> None:
     """Show what the daemon is doing: how far it has read, what its sinks have, what waits and what is wrong.
 
-    The store tells most of it, whether a daemon runs or not: also that a running one reads or delivers nothing any
-    more. What it says of itself (why a reading or a delivery fails) is asked over HTTP, where it listens on this
-    machine. A configuration file that can no longer be used is shown as what is wrong while a daemon runs by the
-    one it read.
+    Most of this comes from the store, whether a daemon runs or not, and shows also if a running daemon has stopped
+    reading or delivering. If the daemon listens on this machine, the command gets the daemon's own state (why a
+    query or a delivery fails) over HTTP. If the configuration file has become invalid while a daemon runs with the
+    old one, the command reports that.
 
     Example: slurmwatchd status
 
