@@ -124,13 +124,13 @@ class JsonlSink:
         self._close()
         rotated = find_by_mark(self._path, mark)
         if rotated is None:
-            self._warn("the file written last is gone", path=str(self._path))
+            self._warn("last file written not found", path=str(self._path))
             # The next file may get its inode.
             self._mark = None
             return due, None
         if mark.inode != self._rotated:
             self._rotated = mark.inode
-            _log.info("file was rotated", sink=self._name, path=str(self._path), rotated=str(rotated))
+            _log.info("file rotated", sink=self._name, path=str(self._path), rotated=str(rotated))
         due, reached = self._settle_file(rotated, due, mark)
         if due:
             # Where writing failed half-way and the file was rotated again, more of it is in the files between.
@@ -171,7 +171,7 @@ class JsonlSink:
         if not self._mark.matches(self._descriptor):
             return 0
         if size < self._mark.offset:
-            self._warn("file was truncated by another program", path=str(self._path))
+            self._warn("file truncated by another program", path=str(self._path))
             return 0
         return self._mark.offset
 
@@ -196,12 +196,12 @@ class JsonlSink:
             return self._pass_foreign(descriptor, residue, due, may_write=may_write)
         if not may_write:
             self._torn.inc()
-            self._warn("a line cut off in a rotated file cannot be completed")
+            self._warn("truncated line in a rotated file cannot be completed")
             return due, residue.offset
         # Told when it is done: on a full disk it is tried again and again.
         _write_all(descriptor, due[0][residue.remaining :])
         self._torn.inc()
-        _log.info("torn line completed", sink=self._name, id=_id_of(due[0]))
+        _log.info("truncated line completed", sink=self._name, id=_id_of(due[0]))
         return due[1:], residue.offset + len(due[0])
 
     def _pass_foreign(

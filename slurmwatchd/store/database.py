@@ -38,7 +38,7 @@ _log = get_logger(__name__)
 T = TypeVar("T")
 
 Noted = Callable[[StoreFullError | None], None]
-"""Told that the store's disk is full, and with None that there is room again."""
+"""Told that the store's disk is full, and with None that disk has space again."""
 
 
 class Database:
@@ -70,7 +70,7 @@ class Database:
         self._lock_file.mark(State.OPEN)
 
     async def has_room(self) -> None:
-        """Check, after a write that found the disk full, whether there is room again.
+        """Check, after a write that found the disk full, whether disk has space again.
 
         Raises:
             StoreFullError: There is none yet.
@@ -226,7 +226,7 @@ def _set_aside(path: Path, lock_file: LockFile, reason: str) -> None:
             f"{path}: is damaged, and cannot be set aside: {ownership.reason(path.parent, error)}"
         ) from error
     if aside is not None:
-        _log.error("store is damaged: set aside, a new one is made", reason=reason, aside=str(aside))
+        _log.error("store damaged, moved aside", reason=reason, aside=str(aside))
         lock_file.mark(State.REBUILDING, aside.name)
 
 

@@ -13,7 +13,7 @@ class ClusterHealth:
     """One cluster's readings.
 
     Attributes:
-        error: Why the last reading failed; empty while it works.
+        error: Why the last query failed; empty while it works.
         failures: How many failed in a row.
         last_ok: Epoch seconds of the last complete reading; 0 before the first.
         answered: Whether any reading was complete since the start.

@@ -294,7 +294,7 @@ class Suspicion:
         await known_attempts.note_gone(self._database, jobs, now=int(self._clock.now()))
         self._metrics.gone.labels(self.cluster).inc(len(jobs))
         _log.warning(
-            "slurmdbd no longer has attempts that it showed before",
+            "known attempts gone from slurmdbd",
             cluster=self.cluster,
             attempts=len(jobs),
             job_ids=" ".join(attempt.job_id for attempt in attempts[:10]),

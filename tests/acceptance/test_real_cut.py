@@ -220,7 +220,7 @@ def test_a_list_of_steps_that_is_cut_is_asked_for_again(
         watch.start()
         watch.wait_until(lambda: has_all(watch, ids), "the jobs' ends", READ_SECONDS)
         # One whose steps are cut empties the whole list, and what is asked for again comes after half a minute.
-        failed = "asking for steps failed"
+        failed = "step query failed"
         watch.wait_until(
             lambda: failed in watch.log.read_text(encoding="utf-8"), "the doubt to be told", TOLD_SECONDS
         )
