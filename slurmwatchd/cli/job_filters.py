@@ -168,5 +168,7 @@ def _state(word: str) -> str:
     state = _STATES.get(upper, upper)
     if state not in _STATES.values():
         known = ", ".join(_STATES.values())
-        raise click.BadParameter(f"{word!r} is none of {known}", click.get_current_context(), param_hint="--state")
+        raise click.BadParameter(
+            f"{word!r} is not one of {known}", click.get_current_context(), param_hint="--state"
+        )
     return state

@@ -77,7 +77,7 @@ def stretch_of(since: str, until: str | None, *, now: float | None = None) -> tu
         raise click.UsageError(str(error)) from None
     if start < EARLIEST_SECONDS:
         earliest = f"@{EARLIEST_SECONDS} ({rfc3339(EARLIEST_SECONDS)})"
-        raise click.UsageError(f"--since: {since!r} is too long ago: sacct takes no time before {earliest}")
+        raise click.UsageError(f"--since: {since!r} is too long ago: sacct accepts no time before {earliest}")
     return start, end
 
 

@@ -274,7 +274,7 @@ def _sinks(
     if has_web and "prometheus" in models and "prometheus" not in types:
         if PROMETHEUS_NAME in result:
             where = _source(("sinks", PROMETHEUS_NAME), layers)
-            faults.append(f"{where}: sinks.{PROMETHEUS_NAME}: this name is that of the sink behind /metrics")
+            faults.append(f"{where}: sinks.{PROMETHEUS_NAME}: this name is reserved for the sink behind /metrics")
         else:
             result[PROMETHEUS_NAME] = models["prometheus"].model_validate(PROMETHEUS_SINK)
     return result
@@ -294,7 +294,9 @@ def _check_files(config: Config, layers: Mapping[str, Mapping[str, Any]]) -> Non
     kinds = [name for name, options in config.sinks.items() if getattr(options, "type", "") == "prometheus"]
     if len(kinds) > 1:
         where = _source(("sinks", kinds[1]), layers)
-        faults.append(f"{where}: sinks.{kinds[1]}.type: there is one /metrics, and {kinds[0]} fills it already")
+        faults.append(
+            f"{where}: sinks.{kinds[1]}.type: there is only one /metrics, and {kinds[0]} already fills it"
+        )
     if faults:
         raise ConfigError(faults)
 
@@ -306,7 +308,7 @@ def _faults(error: ValidationError, prefix: tuple[str, ...], layers: Mapping[str
         location = (*prefix, *(str(part) for part in fault["loc"]))
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
-            message = "there is no such key"
+            message = "unknown key"
         elif not isinstance(fault["input"], Mapping | BaseModel):
             # As it was written: a limit is checked on what a reader has made of it.
             written = _written(location, layers, fault["input"])

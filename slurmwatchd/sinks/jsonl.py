@@ -77,7 +77,9 @@ class JsonlSink:
         except OSError as error:
             self._close()
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise SinkFullError(f"{self._path}: {error.strerror}: it goes on when there is room") from error
+                raise SinkFullError(
+                    f"{self._path}: {error.strerror}: the daemon continues when there is room"
+                ) from error
             file = Path(error.filename or self._path)
             raise SinkError(f"{file}: {reason(file, error)}") from error
         return {_STATE_KEY: self._written.encode()}

@@ -156,7 +156,7 @@ class Database:
             return StoreCorruptError(f"{self.path}: {error}")
         if damage.is_full(error):
             self._full = True
-            full = StoreFullError(f"{self.path}: {error}: it goes on when there is room")
+            full = StoreFullError(f"{self.path}: {error}: the daemon continues when there is room")
             self.noted(full)
             return full
         return StoreBusyError(f"{self.path}: {error}") if isinstance(error, sqlite3.OperationalError) else error
@@ -193,7 +193,7 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
         raise StoreError(f"{path}: is not a file")
     with LockFile(path) as lock_file:
         if lock_file.left is State.CORRUPT:
-            _set_aside(path, lock_file, "damage was met while it was in use")
+            _set_aside(path, lock_file, "damage found while in use")
         try:
             writer = await _ready(path, suspect=lock_file.left is State.OPEN)
         except StoreCorruptError as error:
@@ -282,7 +282,7 @@ async def _connect(path: Path, *, cache_kib: int) -> aiosqlite.Connection:
         if damage.is_full(error):
             raise StoreFullError(f"{path}: {error}") from error
         if damage.is_locked(error):
-            raise StoreBusyError(f"{path}: {error}: another program has it open, and not slurmwatchd") from error
+            raise StoreBusyError(f"{path}: {error}: another program (not slurmwatchd) has it open") from error
         raise StoreError(f"{path}: cannot be used as a store: {error}") from error
     return connection
 

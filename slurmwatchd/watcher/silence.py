@@ -42,8 +42,8 @@ ROWS_GONE = "rows_gone"
 REASONS = {
     UNKNOWN_CLUSTER: "slurmdbd does not know a cluster of this name",
     NO_PRIVILEGES: "PrivateData hides other people's jobs from this user: give it AdminLevel=Operator",
-    ROWS_GONE: "slurmdbd no longer shows attempts that it showed before; if they were deleted, reading goes on by"
-    " itself after a day, or at once with `slurmwatchd verify --accept-deleted`",
+    ROWS_GONE: "slurmdbd no longer shows attempts that it showed before; if they were deleted, the daemon"
+    " continues by itself after a day, or at once with `slurmwatchd verify --accept-deleted`",
     SILENT: SILENT_TEXT,
 }
 """What may be suspected, and how it is told."""

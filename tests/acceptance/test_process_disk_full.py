@@ -68,7 +68,7 @@ def test_full_disk_of_the_store_stops_the_reading_until_there_is_room(tmp_path: 
         status, text, _ = daemon.get("/-/ready")
         assert status == 503
         assert text.startswith(f"store: {daemon.store}: ")
-        assert text.endswith("it goes on when there is room\n")
+        assert text.endswith("the daemon continues when there is room\n")
         # slurmdbd has nothing to do with it, and is not asked while what it says cannot be kept.
         assert daemon.samples("slurmwatchd_slurmdbd_up") == {("sim",): 1}
         asked = daemon.samples("slurmwatchd_polls_total")[("sim",)]
@@ -105,7 +105,7 @@ def test_full_disk_of_the_file_leaves_a_torn_line_that_is_completed_when_there_i
         status, text, _ = daemon.get("/-/ready")
         assert (status, text) == (
             503,
-            f"sink jobs: {daemon.file}: No space left on device: it goes on when there is room\n",
+            f"sink jobs: {daemon.file}: No space left on device: the daemon continues when there is room\n",
         )
         # Reading goes on, and so does the other sink: the store holds what the file lacks.
         daemon.wait_until(

@@ -152,7 +152,7 @@ async def test_full_disk_is_told_and_so_is_the_room_that_comes_back(path: Path) 
         intake = await Intake.load(database)
         large = batch(*(reading(number, comment="x" * 2000) for number in range(300)))
         with disk_full(150_000):
-            with pytest.raises(StoreFullError, match="it goes on when there is room"):
+            with pytest.raises(StoreFullError, match="the daemon continues when there is room"):
                 await intake.commit(large, completed())
             with pytest.raises(StoreFullError):
                 await intake.commit(large, completed())

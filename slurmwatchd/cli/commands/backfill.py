@@ -82,7 +82,7 @@ def command(
 
 def _cancel(config: Config, clusters: Sequence[str]) -> None:
     number = anyio.run(backfill.cancel, config, clusters)
-    click.echo(f"{number} cancelled; what was read stays" if number else "there is none")
+    click.echo(f"{number} cancelled; what was read stays" if number else "there is no backfill")
 
 
 def _read(config: Config, wish: Wish) -> Report:
@@ -96,10 +96,10 @@ def _read(config: Config, wish: Wish) -> Report:
             with _Shown("the daemon reads it between its polls") as shown:
                 state = anyio.run(backfill.beside, config, wish, shown.begun, shown.seen)
     except TransientError:
-        click.echo("not all of it is read; call again to go on", err=True)
+        click.echo("not everything is read; run it again to continue", err=True)
         raise
     except KeyboardInterrupt:
-        click.echo("interrupted; a daemon goes on with it, `slurmwatchd backfill --cancel` ends it", err=True)
+        click.echo("interrupted; a daemon continues it, `slurmwatchd backfill --cancel` cancels it", err=True)
         raise
     return {
         "dry_run": False,
@@ -146,7 +146,7 @@ class _Shown:
         now = time.monotonic()
         if now - self._usage_told >= PLAIN_SECONDS:
             self._usage_told = now
-            click.echo(f"usage: {state.usage_waiting} attempts are left to ask for", err=True)
+            click.echo(f"usage: {state.usage_waiting} attempts left to query", err=True)
 
 
 def _count(config: Config, wish: Wish) -> Report:
@@ -191,14 +191,12 @@ def _text(report: Report) -> str:
     if lines:
         lines.append(f"{report['rows']} rows {verb}, {report['new']} of them new to the store")
     else:
-        lines.append(
-            "nothing to read: all of it was read before, or is the daemon's own (--again reads it once more)"
-        )
+        lines.append("nothing to read: it was read before, or the daemon reads it (--again reads it once more)")
     if waiting := report.get("usage_waiting"):
         lines.append(
-            f"the usage of {waiting} attempts is not told yet: a daemon does it; where none runs, call this again "
+            f"the usage of {waiting} attempts is still missing: a daemon adds it; if none runs, run this again "
             "in a quarter of an hour"
         )
     if report.get("cancelled"):
-        lines.append("somebody cancelled the rest")
+        lines.append("the rest was cancelled")
     return "\n".join(lines)

@@ -94,9 +94,9 @@ class _Target:
     def check(self, path: Path) -> None:
         """Refuse to write over a file, unless that is asked for."""
         if path.is_dir():
-            raise click.ClickException(f"{path}: is a folder; with --partition-by day it would be filled")
+            raise click.ClickException(f"{path}: is a folder; --partition-by day writes into it")
         if path.exists() and not self._overwrite:
-            raise click.ClickException(f"{path}: is there already; --overwrite replaces it")
+            raise click.ClickException(f"{path}: already exists; --overwrite replaces it")
 
     def write_file(self, path: Path, pages: Iterator[Sequence[Record]]) -> None:
         """Write all records into one file."""

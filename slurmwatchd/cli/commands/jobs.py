@@ -57,5 +57,5 @@ def command(config: Path | None, store: Path | None, order: str, **options: Any)
     key, descending = (Order.EFFICIENCY, False) if by_efficiency else _ORDERS[order]
     with open_store(config, store) as reader:
         if by_efficiency and not reader.has_usage:
-            raise click.ClickException(f"{reader.path}: has no usage: it was never gathered into this store")
+            raise click.ClickException(f"{reader.path}: has no usage: this store never collected it")
         answer(reader, replace(question, order=key, descending=descending), shape)

@@ -73,7 +73,7 @@ def retry_rows(
     configuration is wrong.
     """
     if bool(ids) == everything:
-        raise click.UsageError("name the rows, or say --all" if not ids else "either ids or --all")
+        raise click.UsageError("give row ids, or --all" if not ids else "either ids or --all")
     config = load_quietly(path, flags)
     wanted = None if everything else sorted(set(ids))
     try:
@@ -146,7 +146,9 @@ async def _retry_beside(config: Config, ids: Sequence[int] | None) -> tuple[int,
             if not await quarantine.waiting(store, asked):
                 return len(asked), await quarantine.left(store, asked)
             if anyio.current_time() > deadline:
-                raise TransientError(f"the daemon has not read the rows within {WAIT_SECONDS:g} s; it still may")
+                raise TransientError(
+                    f"the daemon has not retried the rows within {WAIT_SECONDS:g} s; it may still do so"
+                )
             await anyio.sleep(_LOOK_SECONDS)
 
 

@@ -70,7 +70,7 @@ def _check(text: str) -> None:
     number, _, rest = text.replace("+", "_").partition("_")
     if not (number.isascii() and number.isdigit()) or (rest and not (rest.isascii() and rest.isdigit())):
         raise click.BadParameter(
-            f"{text!r} is no job id such as 12, 12_3 or 12+1", click.get_current_context(), param_hint="JOBID"
+            f"{text!r} is not a job id such as 12, 12_3 or 12+1", click.get_current_context(), param_hint="JOBID"
         )
 
 
@@ -106,7 +106,7 @@ def _write(record: Record) -> None:
         )
         head = f"{event['event']} {event['revision']}, seq {event['seq']}, found by {event['found_by']}"
         told = f"{tables.local_time(event['observed'])}  {head}"
-        click.echo(f"{'told':<20} {told}{f': {changes}' if changes else ''}")
+        click.echo(f"{'event':<20} {told}{f': {changes}' if changes else ''}")
     shared = record["shared_nodes_with"]
     _write_rows("shared nodes with", shared, _SHARED_COLUMNS)
     if len(shared) == SHARED_LIMIT:

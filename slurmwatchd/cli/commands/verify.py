@@ -110,7 +110,7 @@ def command(
     accounting = report.get("accounting", {"count": 0, "clusters": []})
     unproved = [cluster["cluster"] for cluster in accounting["clusters"] if not cluster["compared"]]
     for name in unproved:
-        why = "nothing that ended in that stretch was read yet: nothing is proved"
+        why = "nothing in that stretch has been read yet: nothing is proved"
         click.echo(f"slurmwatchd: cluster {shown(name)}: {why}", err=True)
     if accounting["count"] or any(sink["count"] for sink in report["sinks"]):
         sys.exit(1)
@@ -122,7 +122,7 @@ def _check_combination(sinks: Sequence[str], *, no_sacct: bool, accept_deleted: 
     if no_sacct and not sinks:
         raise click.UsageError("--no-sacct leaves nothing to verify without --sink")
     if no_sacct and accept_deleted:
-        raise click.UsageError("--accept-deleted asks sacct: leave --no-sacct out")
+        raise click.UsageError("--accept-deleted needs sacct: remove --no-sacct")
 
 
 @contextmanager

@@ -121,7 +121,7 @@ def _page(health: Health) -> str:
 
 
 def _waiting(answered: bool) -> str:  # noqa: FBT001 - one value
-    return "" if answered else "first reading"
+    return "" if answered else "first query"
 
 
 def _row(*cells: object, error: str) -> str:
