@@ -63,6 +63,9 @@ PURGE_MARGIN_SECONDS = 3600
 ASK_ROWS = 20
 """So many of what is missing are asked for by name."""
 
+SINGLE_IDS = 3
+"""So many of them are asked for one by one."""
+
 LAST_IDS = 50
 """So many of the newest job ids are asked for, where slurmdbd shows no end at all."""
 
@@ -219,7 +222,7 @@ class Suspicion:
         """Where slurmdbd shows no end at all, ask for the newest jobs by number: none of them may have ended.
 
         Raises:
-            SilenceError: One has, none of them is shown, or attempts are known that should be shown.
+            SilenceError: One has, or attempts are known that should be shown.
         """
         if await self._anchors.oldest_since(0) is not None:
             await self._probe()
@@ -231,15 +234,19 @@ class Suspicion:
         if not numbers:
             return
         _, until = window.asked
-        now, is_shown = int(self._clock.now()), False
+        # Singly too: a long list fails as silently as a window does.
+        singly = numbers[-SINGLE_IDS:] if len(numbers) > 1 else ()
+        for some in (numbers, *([number] for number in singly)):
+            if await self._shows_end(some, until):
+                raise _silence(SILENT)
+
+    async def _shows_end(self, numbers: Sequence[int], until: int) -> bool:
+        """Tell whether one of some jobs, by their numbers, ended before a moment."""
+        now, found = int(self._clock.now()), False
         async with self._sacct.named(list(map(str, numbers)), KEYS, since=0, now=now) as answer:
             async for rows in answer.rows():
-                is_shown = True
-                if any(end is not None and end < until for end in rows.readings.columns["end"]):
-                    raise _silence(SILENT)
-        if not is_shown and not self._anchors.kept_since:
-            # slurmctld gave those numbers out, and slurmdbd, which purges nothing, shows none of them.
-            raise _silence(SILENT)
+                found = found or any(end is not None and end < until for end in rows.readings.columns["end"])
+        return found
 
     async def _missing(self, answer: Shown, reached: Window, ledger: Ledger, policy: Policy) -> "_Missing":
         """Ask again for the keys alone, as far as something known answers, and return what is known and not shown.

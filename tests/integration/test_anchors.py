@@ -313,10 +313,11 @@ async def test_job_whose_steps_are_too_many_costs_the_others_no_usage(tmp_path: 
         assert usage["complete"]
 
 
-async def test_first_start_is_not_believed_where_windows_and_numbers_are_both_empty(tmp_path: Path) -> None:
+async def test_first_start_is_not_believed_where_lists_of_numbers_are_empty_too(tmp_path: Path) -> None:
     with Rig(tmp_path, poll=QUIET) as rig:
+        rig.cluster.add_job(job_name="waits", time_submit=START - 500, state="PENDING")
         rig.ended(60, job_name="is there")
-        rig.cluster.set_statement_limit(windows=0, jobs=0)
+        rig.cluster.set_statement_limit(windows=0, jobs=1)
         assert await fails(rig) == "silent"
         assert rig.ask_store("SELECT * FROM horizons") == []
         rig.cluster.set_statement_limit()
