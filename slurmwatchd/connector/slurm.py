@@ -106,7 +106,7 @@ class Slurm(dict[str, Fields]):
             SacctNotFoundError: There is no sacct.
         """
         if self.jobid is None:
-            raise ValueError("there is no jobid to ask for")
+            raise ValueError("no jobid given")
         try:
             if self._store is not None:
                 answer = from_store.of_jobs(self._store, self.jobid, keys)
@@ -131,7 +131,7 @@ class Slurm(dict[str, Fields]):
         if cache_file is not None:
             self.cache_file = cache_file
         if not self.cache_file:
-            raise ValueError("there is no cache_file to load")
+            raise ValueError("no cache_file given")
         self.load_str(cache_files.read(Path(self.cache_file)))
 
     def load_str(self, input_str: str) -> None:

@@ -94,7 +94,7 @@ def _mark(event: Event, record: Mapping[str, Any]) -> str:
             for field, what in (("cpu_efficiency", "CPUs"), ("memory_efficiency", "memory"))
             if field in usage
         ]
-        return f"  used {', '.join(shares) or 'what nobody measured'}"
+        return f"  used {', '.join(shares)}" if shares else "  usage not measured"
     return "" if event.kind is EventKind.JOB_ENDED else f"  ({event.kind} {event.revision})"
 
 

@@ -74,7 +74,7 @@ def test_verify_names_a_cluster_that_was_never_read_and_proves_nothing_of_it(tmp
             store.execute("DELETE FROM jobs")
         missing = daemon.run("verify", "--since", "50m")
         assert missing.returncode == 1
-        assert "cluster poplar: nothing that ended" in missing.stderr
+        assert "cluster poplar: nothing in that stretch" in missing.stderr
 
 
 def test_a_cluster_that_fails_delays_nobody_but_itself(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_a_backfill_beside_the_service_is_done_by_it_and_shown(tmp_path: Path) -
         assert (again.returncode, again.stdout.split(":")[0]) == (0, "nothing to read")
         assert daemon.run("verify", "--since", "47h", "--sink", "jobs").returncode == 0
         cancelled = daemon.run("backfill", "--cancel")
-        assert (cancelled.returncode, cancelled.stdout) == (0, "there is none\n")
+        assert (cancelled.returncode, cancelled.stdout) == (0, "there is no backfill\n")
 
 
 def test_a_backfill_without_the_service_that_is_killed_goes_on_and_delivers_everything_once(
@@ -340,7 +340,7 @@ def test_a_backfill_without_a_daemon_tells_usage_too(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert "usage: 1 attempts left to query\n" in done.stderr
         assert done.stdout.startswith("nothing to read: ")
-        assert "is not told yet" not in done.stdout
+        assert "is still missing" not in done.stdout
         _, usage = daemon.records()
         assert (usage["event"], usage["name"]) == ("job_usage", "whole")
         assert usage["usage"]["max_rss_bytes"] == 10_000_000
@@ -356,4 +356,4 @@ def test_a_backfill_says_whose_usage_is_not_whole_yet(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["usage_waiting"] == 1
         done = daemon.run("backfill", "--since", "4h")
-        assert "the usage of 1 attempts is not told yet: a daemon does it; where none runs" in done.stdout
+        assert "the usage of 1 attempts is still missing: a daemon adds it; if none runs" in done.stdout

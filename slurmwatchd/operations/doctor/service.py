@@ -199,9 +199,9 @@ def _hidden(unit: Unit, box: Sandbox, what: str, path: Path, *, write: bool = Fa
         return failed(CHECK, text, _opened(unit, path.parent, opened) if write else edit(unit, opened))
     if rule.text.startswith("PrivateTmp="):
         return failed(
-            CHECK, f"{text}, which has a /tmp of its own", "name another path; or PrivateTmp=no, likewise"
+            CHECK, f"{text}, which has a /tmp of its own", "choose another path; or PrivateTmp=no in a drop-in"
         )
-    return failed(CHECK, text, f"name another path, or take {rule.path} out of {rule.text.partition('=')[0]}=")
+    return failed(CHECK, text, f"choose another path, or take {rule.path} out of {rule.text.partition('=')[0]}=")
 
 
 def _make(unit: Unit, folder: Path) -> str:
