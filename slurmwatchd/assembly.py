@@ -112,7 +112,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 name,
                 kinds[options.type].make(name, options, metrics),
                 parts,
-                wants_backfill=options.wants_backfill,
+                selection=options.selection(),
             )
             for name, options in sinks.items()
         ]

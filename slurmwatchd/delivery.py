@@ -14,9 +14,9 @@ from slurmwatchd.errors import SinkFullError, TransientError
 from slurmwatchd.health import Health, SinkHealth
 from slurmwatchd.log import Repeats, get_logger
 from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import FoundBy
 from slurmwatchd.sinks.base import Sink
-from slurmwatchd.store import outbox
+from slurmwatchd.sinks.selection import EVERYTHING, Selection
+from slurmwatchd.store import outbox, selections
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.told import Told
 
@@ -43,12 +43,12 @@ class DeliveryParts:
 class Delivery:
     """Brings events to one sink."""
 
-    def __init__(self, name: str, sink: Sink, parts: DeliveryParts, *, wants_backfill: bool = True) -> None:
+    def __init__(self, name: str, sink: Sink, parts: DeliveryParts, *, selection: Selection = EVERYTHING) -> None:
         """Prepare; nothing is opened."""
         self.name = name
         self._sink = sink
         self._parts = parts
-        self._wants_backfill = wants_backfill
+        self._selection = selection
         self._backoff = Backoff(first_seconds=0.5, ceiling_seconds=60.0)
         self._repeats = Repeats()
         self._wake = anyio.Event()
@@ -74,6 +74,7 @@ class Delivery:
         parts = self._parts
         position = await outbox.position(parts.database, self.name, now=int(parts.clock.now()))
         self._seq = position.seq
+        await selections.note(parts.database, self.name, position.seq, self._selection.settings)
         self._told = await Told.load(parts.database, self.name)
 
     async def run(self) -> None:
@@ -112,9 +113,8 @@ class Delivery:
         while events := await outbox.after(parts.database, self._seq, BATCH_EVENTS):
             self._tick(0)
             parts.metrics.oldest_undelivered.labels(self.name).set(events[0].observed)
-            wanted = events
-            if not self._wants_backfill:
-                wanted = [event for event in events if event.found_by is not FoundBy.BACKFILL]
+            wanted = await self._selection.among(events)
+            parts.metrics.left_out.labels(self.name).inc(len(events) - len(wanted))
             met = await self._told.among(wanted) if self._told is not None and wanted else set()
             if met:
                 wanted = [event for event in wanted if event.id not in met]

@@ -8,13 +8,23 @@ Delivery gives a sink events in the order of `seq`, one batch at a time, and mov
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from slurmwatchd.config import Texts, WholeDuration
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.records import Event
 from slurmwatchd.sinks.readback import Line
+from slurmwatchd.sinks.selection import Selection, check_nodes
+
+EventName = Literal["job_ended", "job_usage", "job_revised"]
+EVENTS: tuple[EventName, ...] = ("job_ended", "job_usage", "job_revised")
+_SELECTING = (
+    "events", "clusters", "partitions", "accounts", "users", "states", "nodes",
+    "min_nodes", "min_cpus", "min_elapsed",
+)  # fmt: skip
+"""The options that say which events a sink is given, besides `backfill`."""
 
 
 class SinkOptions(BaseModel):
@@ -28,11 +38,50 @@ class SinkOptions(BaseModel):
     """Which kind of sink this is."""
     backfill: bool | None = None
     """Whether it gets what a backfill finds; files do by default, Prometheus does not."""
+    events: tuple[EventName, ...] = Field(EVENTS, min_length=1)
+    """Which events it gets. The options from here to `min_elapsed` leave events out of this sink alone; `verify`
+    knows, and misses none of them."""
+    clusters: Texts = ()
+    """Only attempts of these clusters; none: of all. In names `*` and `?` stand for what they do in a shell."""
+    partitions: Texts = ()
+    """Only attempts in these partitions; as `clusters`."""
+    accounts: Texts = ()
+    """Only attempts of these accounts; as `clusters`."""
+    users: Texts = ()
+    """Only attempts of these users; as `clusters`."""
+    states: Texts = ()
+    """Only attempts that ended so, such as `["FAILED", "OUT_OF_MEMORY"]`. Where a later revision makes an attempt
+    another one than the sink is given, the sink gets that revision, and nothing of it from then on."""
+    nodes: Texts = ()
+    """Only attempts that ran on one of these nodes: node lists as Slurm writes them (`gpu[01-16]`), or patterns
+    (`gpu*`)."""
+    min_nodes: int = Field(0, ge=0)
+    """Only attempts of at least so many nodes."""
+    min_cpus: int = Field(0, ge=0)
+    """Only attempts of at least so many CPUs."""
+    min_elapsed: WholeDuration = 0
+    """Only attempts that ran at least so long."""
+
+    @field_validator("nodes")
+    @classmethod
+    def _node_lists(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        check_nodes(value)
+        return value
 
     @property
     def wants_backfill(self) -> bool:
         """Whether events found by a backfill are for this sink."""
         return self.default_backfill if self.backfill is None else self.backfill
+
+    def selection(self) -> Selection:
+        """Return which events are for this sink."""
+        given = {name: getattr(self, name) for name in _SELECTING}
+        settings = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in given.items()
+            if value != type(self).model_fields[name].default
+        }
+        return Selection(settings if self.wants_backfill else {**settings, "backfill": False})
 
     def files(self) -> tuple[str, ...]:
         """Return the files that are this sink's alone: two sinks on one are a mistake in the configuration."""

@@ -1,15 +1,18 @@
 """A sink's files against the store: every event's line there once, and no other."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
+from sqlite3 import Row
 
 import anyio.to_thread
 
 from slurmwatchd.errors import VerifyError
-from slurmwatchd.records import FoundBy
+from slurmwatchd.records import Event, EventKind, FoundBy
+from slurmwatchd.sinks.selection import Selection
+from slurmwatchd.store import selections
 from slurmwatchd.store.beside import Reader
 from slurmwatchd.verify.files import Line, OpenFiles, files_of
 
@@ -37,10 +40,16 @@ _TOLD = (
     "DELETE FROM faults WHERE what = '{what}' AND replace(id, '-', '') IN "
     "(SELECT lower(hex(id)) FROM told WHERE sink = ?)"
 )
+_STRETCH = "events.seq >= ? AND events.seq > ? AND events.seq <= ? AND observed >= ? AND observed < ?"
 _MISSING = (
-    "INSERT INTO faults SELECT '{what}', id, seq, NULL, NULL FROM events WHERE seq >= ? AND seq > ? AND seq <= ? "
-    "AND observed >= ? AND observed < ? AND found_by IS NOT ? "
-    "AND NOT EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id)"
+    "INSERT INTO faults SELECT '{what}', id, seq, NULL, NULL FROM events "  # noqa: S608 - a constant
+    f"WHERE {_STRETCH} AND NOT EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id)"
+)
+_EVENTS = f"SELECT count(*) FROM events WHERE {_STRETCH}"  # noqa: S608 - a constant
+_EACH_EVENT = (
+    "SELECT events.seq, events.id, kind, revision, time, observed, found_by, body, nodes, changed, "  # noqa: S608
+    "EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id) AS is_there "
+    f"FROM events LEFT JOIN nodelists ON nodelists.id = events.nodelist WHERE {_STRETCH}"
 )
 _FINDINGS = (
     "SELECT faults.what, faults.id, faults.seq, faults.file, faults.line, kind, "
@@ -104,12 +113,12 @@ class Read:
 class Files:
     """One sink's files and what the store says must be in them."""
 
-    def __init__(self, reader: Reader, sink: str, path: Path, *, wants_backfill: bool) -> None:
+    def __init__(self, reader: Reader, sink: str, path: Path, *, selection: Selection) -> None:
         """Prepare; nothing is opened."""
         self._reader = reader
         self._sink = sink
         self._path = path
-        self._excluded = None if wants_backfill else FoundBy.BACKFILL.value
+        self._selection = selection
         self._files: list[Path] = []
 
     async def compare(self, since: int, until: int, *, seen: Callable[[int], None]) -> Read:
@@ -141,8 +150,7 @@ class Files:
             rows = await self._reader.read("SELECT coalesce(min(seq), 1) - 1 FROM lines")
             began = rows[0][0]
         first = await self._first_since(since)
-        stretch = (first, began, cursors[0]["seq"], since, until, self._excluded)
-        await self._reader.note(_MISSING.format(what=Fault.MISSING), [stretch])
+        events = await self._hold((first, began, cursors[0]["seq"], since, until))
         await self._reader.note(_TWICE.format(what=Fault.TWICE))
         oldest = await self._reader.read(
             "SELECT coalesce((SELECT min(seq) FROM events), "
@@ -152,12 +160,7 @@ class Files:
         if await self._reader.read("SELECT 1 FROM faults WHERE what = ? LIMIT 1", (Fault.UNKNOWN.value,)):
             await self._reader.note(_KNOWN_AFTER_ALL.format(what=Fault.UNKNOWN))
             await self._reader.note(_TOLD.format(what=Fault.UNKNOWN), [(self._sink,)])
-        events = await self._reader.read(
-            "SELECT count(*) FROM events WHERE seq >= ? AND seq > ? AND seq <= ? "
-            "AND observed >= ? AND observed < ? AND found_by IS NOT ?",
-            stretch,
-        )
-        return Read(files=tuple(self._files), left_out=tuple(left_out), lines=count, events=int(events[0][0]))
+        return Read(files=tuple(self._files), left_out=tuple(left_out), lines=count, events=events)
 
     async def count(self) -> int:
         """Return how many findings there are."""
@@ -188,6 +191,26 @@ class Files:
                     seen(count)
         return count
 
+    async def _hold(self, stretch: tuple[int, ...]) -> int:
+        """Note the events of a stretch that are for the sink and not in its files; return how many are for it."""
+        asked = [
+            (since.seq, Selection(since.settings)) for since in await selections.load(self._reader, self._sink)
+        ]
+        if not asked:
+            # The store says so where anything but this was ever asked for.
+            only = {name: value for name, value in self._selection.settings.items() if name == "backfill"}
+            asked = [(0, Selection(only))]
+        if all(selection.is_everything for _, selection in asked):
+            await self._reader.note(_MISSING.format(what=Fault.MISSING), [stretch])
+            return int((await self._reader.read(_EVENTS, stretch))[0][0])
+        count = 0
+        async for page in self._reader.pages(_EACH_EVENT, stretch):
+            taken = await anyio.to_thread.run_sync(_taken, page, asked)
+            count += len(taken)
+            missing = [(Fault.MISSING.value, row["id"], row["seq"]) for row in taken if not row["is_there"]]
+            await self._reader.note("INSERT INTO faults VALUES (?, ?, ?, NULL, NULL)", missing)
+        return count
+
     async def _first_since(self, since: int) -> int:
         """Return a position before which all events were seen earlier: found by halving, not by reading them all.
 
@@ -204,6 +227,20 @@ class Files:
             else:
                 high = middle
         return low
+
+
+def _taken(rows: Sequence[Row], asked: Sequence[tuple[int, Selection]]) -> list[Row]:
+    """Return the rows of the events that are for the sink, each by what was asked for at its position."""
+    taken = []
+    for row in rows:
+        event = Event(
+            row["seq"], row["id"], EventKind(row["kind"]), row["revision"], row["time"], row["observed"],
+            FoundBy(row["found_by"]), row["body"], row["nodes"], row["changed"],
+        )  # fmt: skip
+        selection = next(selection for seq, selection in reversed(asked) if seq < event.seq)
+        if selection.takes(event):
+            taken.append(row)
+    return taken
 
 
 def _some(lines: Iterator[Line]) -> list[Line]:
