@@ -73,9 +73,13 @@ class SinkOptions(BaseModel):
         """Whether events found by a backfill are for this sink."""
         return self.default_backfill if self.backfill is None else self.backfill
 
+    def wanted_events(self) -> tuple[EventName, ...]:
+        """Return which kinds of events are for this sink."""
+        return self.events
+
     def selection(self) -> Selection:
         """Return which events are for this sink."""
-        given = {name: getattr(self, name) for name in _SELECTING}
+        given = {name: getattr(self, name) for name in _SELECTING} | {"events": self.wanted_events()}
         settings = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in given.items()

@@ -14,14 +14,16 @@ from typing import Annotated, Literal
 
 import anyio.to_thread
 import orjson
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
-from slurmwatchd import formats
 from slurmwatchd.errors import SinkError, SinkFullError
 from slurmwatchd.log import get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.records import Event
-from slurmwatchd.sinks.base import SinkKind, SinkOptions
+from slurmwatchd.sinks.base import SinkKind
+from slurmwatchd.sinks.forms.form import Form
+from slurmwatchd.sinks.forms.options import FormOptions
+from slurmwatchd.sinks.forms.reading import identity_of
 from slurmwatchd.sinks.readback import Line, lines
 from slurmwatchd.sinks.tail import Mark, Residue, find_by_mark, find_line, rotated_after
 from slurmwatchd.units import check_file
@@ -33,16 +35,12 @@ _STATE_KEY = "file"
 _log = get_logger(__name__)
 
 
-class JsonlOptions(SinkOptions):
+class JsonlOptions(FormOptions):
     """A file of JSON lines."""
 
     type: Literal["jsonl"]
     path: Annotated[Path, BeforeValidator(check_file)]
     """The file. Its folder is made if it is missing; a rotated or removed file is made anew."""
-    format: Literal["flat"] = "flat"
-    """How an event is written."""
-    max_line_bytes: int = Field(30_000, ge=4096, le=16_777_216)
-    """A longer line loses its node names (`nodes_omitted`), then the ends of its longest texts (`truncated`)."""
 
     def files(self) -> tuple[str, ...]:
         """Return the path."""
@@ -56,14 +54,15 @@ class JsonlSink:
         """Prepare; nothing is opened."""
         self._name = name
         self._path = options.path
-        self._limit = options.max_line_bytes
+        self._form = Form(name, options)
         self._torn = metrics.jsonl_torn.labels(name)
         self._descriptor = -1
         self._mark: Mark | None = None
         self._written: Mark | None = None
 
     async def open(self, state: Mapping[str, bytes]) -> None:
-        """Remember where the file ended when the cursor last moved."""
+        """Remember where the file ended when the cursor last moved; read the key of the pseudonyms."""
+        await anyio.to_thread.run_sync(self._form.prepare)
         self._mark = Mark.decode(state[_STATE_KEY]) if _STATE_KEY in state else None
 
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
@@ -94,7 +93,7 @@ class JsonlSink:
 
         Whatever fails half-way is found again at the next call, by comparing with the file.
         """
-        due = formats.flat_lines(events, max_line_bytes=self._limit)
+        due = self._form.lines(events)
         if self._mark is not None and not self._mark.is_at(self._path):
             due, mark = self._finish_rotated(self._mark, due)
             if not due and mark is not None:
@@ -237,7 +236,7 @@ class JsonlSink:
 
 
 def _id_of(line: bytes) -> str:
-    return str(orjson.loads(line)["id"])
+    return str(identity_of(orjson.loads(line)))
 
 
 def _open_rotated(path: Path) -> tuple[int, bool]:
