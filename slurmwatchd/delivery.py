@@ -4,16 +4,18 @@ Each sink is a task of its own with a cursor of its own: one that is dead or slo
 pipeline, which never calls a sink, nor another sink.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import anyio
 
 from slurmwatchd.clock import Backoff, Clock
 from slurmwatchd.disks import Disks
-from slurmwatchd.errors import SinkFullError, TransientError
+from slurmwatchd.errors import SinkError, SinkFullError, TransientError
 from slurmwatchd.health import Health, SinkHealth
 from slurmwatchd.log import Repeats, get_logger
 from slurmwatchd.metrics import Metrics
+from slurmwatchd.records import Event
 from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.selection import EVERYTHING, Selection
 from slurmwatchd.store import outbox, selections
@@ -118,7 +120,12 @@ class Delivery:
             met = await self._told.among(wanted) if self._told is not None and wanted else set()
             if met:
                 wanted = [event for event in wanted if event.id not in met]
-            state = await self._sink.write(wanted) if wanted else {}
+            try:
+                state = await self._sink.write(wanted) if wanted else {}
+            except SinkError as error:
+                if error.written:
+                    await self._keep(wanted[: error.written], events, met)
+                raise
             newest = events[-1].seq
             await outbox.advance(parts.database, self.name, newest, state, now=int(parts.clock.now()), met=met)
             if wanted:
@@ -126,6 +133,15 @@ class Delivery:
             self._seq = newest
             self._delivered(len(wanted))
         self._succeeded()
+
+    async def _keep(self, safe: Sequence[Event], events: Sequence[Event], met: set[str]) -> None:
+        """Move the cursor over what a sink has of a batch of which it could not take all."""
+        seq = safe[-1].seq
+        passed = met & {event.id for event in events if event.seq <= seq}
+        now = int(self._parts.clock.now())
+        await outbox.advance(self._parts.database, self.name, seq, {}, now=now, met=passed)
+        self._seq = seq
+        self._delivered(len(safe))
 
     async def close(self) -> None:
         """Let the sink go."""

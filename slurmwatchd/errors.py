@@ -177,7 +177,13 @@ class StoreFullError(StoreBusyError):
 
 
 class SinkError(TransientError):
-    """A receiver cannot take events now."""
+    """A receiver cannot take events now.
+
+    Attributes:
+        written: How many of the events given to it, from the first, are safe with it nonetheless.
+    """
+
+    written = 0
 
 
 class SinkFullError(SinkError):

@@ -141,12 +141,15 @@ class Deliverer:
         await self.start()
 
     async def expect(self, first: int, last: int) -> None:
-        """Check that the receiver has these events, each once, and nothing else.
+        """Check that the receiver has these events, each once, and nothing else; close the sink.
 
         Raises:
             AssertionError: It has not.
         """
-        found = await self.subject.delivered(self.sink)
+        try:
+            found = await self.subject.delivered(self.sink)
+        finally:
+            await self.sink.close()
         wanted = list(range(first, last + 1))
         missing = sorted(set(wanted) - set(found))
         if missing:

@@ -119,7 +119,8 @@ class Sink(Protocol):
             what changed.
 
         Raises:
-            SinkError: Not all of them are safe; tried again later.
+            SinkError: Not all of them are safe; tried again later. With `written` on it, that many from the first
+                are, and do not come again.
         """
         ...
 

@@ -81,7 +81,7 @@ def lines(path: Path, others: Collection[Path] = ()) -> Iterator[Line]:
         try:
             with _KINDS.get(file.suffix, _plain)(file) as text:
                 for line in text:
-                    event = _parsed(line)
+                    event = line_of(line)
                     if event is not None:
                         yield event
         except (EOFError, lzma.LZMAError, zlib.error) as error:
@@ -106,7 +106,8 @@ def _plain(path: Path) -> AbstractContextManager[Iterable[bytes]]:
     return path.open("rb")
 
 
-def _parsed(line: bytes) -> Line | None:
+def line_of(line: bytes) -> Line | None:
+    """Read what tells which event a line, or the body of a message, is about; None where it is none of ours."""
     try:
         fields = head_of(orjson.loads(line))
         identity = UUID(fields["id"]).bytes

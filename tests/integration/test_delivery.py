@@ -24,6 +24,7 @@ class Receiver:
         self.dead = False
         self.tried = 0
         self.got: list[int] = []
+        self.takes = 2000
         self.reopened = anyio.Event()
         self.meanwhile: Callable[[], None] = lambda: None
 
@@ -34,7 +35,11 @@ class Receiver:
         self.meanwhile()
         if self.dead:
             raise SinkError("nobody is there")
-        self.got += [event.seq for event in events]
+        self.got += [event.seq for event in events[: self.takes]]
+        if len(events) > self.takes:
+            error = SinkError("only some")
+            error.written = self.takes
+            raise error
         return {}
 
     def committed(self) -> None: ...
@@ -136,3 +141,26 @@ async def test_metrics_tell_since_when_a_sink_has_been_behind_and_how_often_it_f
         await bench.until(lambda: bench.shown("sink_up") == 1)
         assert bench.shown("sink_oldest_undelivered_timestamp_seconds") == 0
         assert (bench.shown("sink_failures_total"), bench.shown("sink_events_total")) == (2, 1)
+
+
+async def test_what_a_receiver_has_of_a_batch_that_failed_does_not_come_again(tmp_path: Path) -> None:
+    receiver = Receiver()
+    receiver.takes = 2
+    async with running(tmp_path, receiver) as bench:
+        # All of them stand in the store before it looks.
+        receiver.dead = True
+        for number in range(1, 6):
+            await bench.ended(number)
+        await bench.until(lambda: len(bench.clock.asked) == 1)
+        receiver.dead = False
+        bench.clock.move(1)
+        await bench.until(lambda: receiver.got == [1, 2])
+        await bench.until(lambda: bench.shown("sink_cursor_events") == 2)
+        assert bench.shown("sink_events_total") == 2
+        assert bench.shown("sink_up") == 0
+        await bench.until(lambda: len(bench.clock.asked) == 2)
+        bench.clock.move(60)
+        await bench.until(lambda: receiver.got == [1, 2, 3, 4] and len(bench.clock.asked) == 3)
+        bench.clock.move(60)
+        await bench.until(lambda: receiver.got == [1, 2, 3, 4, 5])
+        await bench.until(lambda: bench.shown("sink_up") == 1)
