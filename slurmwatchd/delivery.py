@@ -90,6 +90,8 @@ class Delivery:
                 self._failed(error)
                 # New events do not cut this short: a dead receiver must not be knocked at for each of them.
                 wait = self._backoff.next()
+                if isinstance(error, SinkError):
+                    wait = max(wait, error.retry_after)
                 self._tick(wait)
                 await self._parts.clock.sleep(wait)
                 continue

@@ -181,9 +181,11 @@ class SinkError(TransientError):
 
     Attributes:
         written: How many of the events given to it, from the first, are safe with it nonetheless.
+        retry_after: For how many seconds it asks to be left alone.
     """
 
     written = 0
+    retry_after = 0.0
 
 
 class SinkFullError(SinkError):

@@ -25,6 +25,7 @@ class Receiver:
         self.tried = 0
         self.got: list[int] = []
         self.takes = 2000
+        self.asks_for = 0.0
         self.reopened = anyio.Event()
         self.meanwhile: Callable[[], None] = lambda: None
 
@@ -34,7 +35,9 @@ class Receiver:
         self.tried += 1
         self.meanwhile()
         if self.dead:
-            raise SinkError("nobody is there")
+            error = SinkError("nobody is there")
+            error.retry_after = self.asks_for
+            raise error
         self.got += [event.seq for event in events[: self.takes]]
         if len(events) > self.takes:
             error = SinkError("only some")
@@ -164,3 +167,13 @@ async def test_what_a_receiver_has_of_a_batch_that_failed_does_not_come_again(tm
         bench.clock.move(60)
         await bench.until(lambda: receiver.got == [1, 2, 3, 4, 5])
         await bench.until(lambda: bench.shown("sink_up") == 1)
+
+
+async def test_a_receiver_that_asks_to_be_left_alone_is(tmp_path: Path) -> None:
+    receiver = Receiver()
+    receiver.dead = True
+    receiver.asks_for = 90.0
+    async with running(tmp_path, receiver) as bench:
+        await bench.ended(1)
+        await bench.until(lambda: len(bench.clock.asked) == 1)
+        assert bench.clock.asked == [90.0]
