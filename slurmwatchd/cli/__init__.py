@@ -28,6 +28,8 @@ _COMMANDS = {
     "run": "The service: poll, store, deliver, until told to stop.",
     "once": "Poll once, deliver, exit.",
     "verify": "Is anything missing? The store against sacct, the files against the store.",
+    "replay": "Give a sink events again that its receiver has lost.",
+    "tail": "The newest events, and those that come, one line each.",
     "backfill": "Read what ended before the daemon's first poll.",
     "quarantine": "Rows that could not be read: list them, read them again.",
     "demo": "The whole daemon on a simulated cluster.",

@@ -147,8 +147,10 @@ class SinkKind:
         read_back: Reads, from options, the events the receiver still has, oldest first; the other sinks' files are
             not its own. None where the receiver cannot be asked. Called when the store does not know the sink:
             what it has already must not come twice because the store was lost. Runs in a worker thread.
+        replays: Whether it may be given events again out of their turn, beside the daemon's own: a file may not.
     """
 
     options: type[SinkOptions]
     make: Callable[[str, Any, Metrics], Sink]
     read_back: Callable[[Any, Collection[Path]], Iterator[Line]] | None = None
+    replays: bool = False

@@ -12,7 +12,7 @@ import anyio.to_thread
 from slurmwatchd.errors import VerifyError
 from slurmwatchd.records import Event, EventKind, FoundBy
 from slurmwatchd.sinks.selection import Selection
-from slurmwatchd.store import selections
+from slurmwatchd.store import event_log, selections
 from slurmwatchd.store.beside import Reader
 from slurmwatchd.verify.files import Line, OpenFiles, files_of
 
@@ -149,7 +149,7 @@ class Files:
         if began is None:
             rows = await self._reader.read("SELECT coalesce(min(seq), 1) - 1 FROM lines")
             began = rows[0][0]
-        first = await self._first_since(since)
+        first = await event_log.first_since(self._reader, since)
         events = await self._hold((first, began, cursors[0]["seq"], since, until))
         await self._reader.note(_TWICE.format(what=Fault.TWICE))
         oldest = await self._reader.read(
@@ -210,23 +210,6 @@ class Files:
             missing = [(Fault.MISSING.value, row["id"], row["seq"]) for row in taken if not row["is_there"]]
             await self._reader.note("INSERT INTO faults VALUES (?, ?, ?, NULL, NULL)", missing)
         return count
-
-    async def _first_since(self, since: int) -> int:
-        """Return a position before which all events were seen earlier: found by halving, not by reading them all.
-
-        `observed` grows with the position, unless the clock went back: then events of the hours it went back over
-        may be passed over.
-        """
-        ends = (await self._reader.read("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM events"))[0]
-        low, high = int(ends[0]), int(ends[1]) + 1
-        while low < high:
-            middle = (low + high) // 2
-            rows = await self._reader.read("SELECT seq, observed FROM events WHERE seq >= ? LIMIT 1", (middle,))
-            if rows and rows[0]["observed"] < since:
-                low = rows[0]["seq"] + 1
-            else:
-                high = middle
-        return low
 
 
 def _taken(rows: Sequence[Row], asked: Sequence[tuple[int, Selection]]) -> list[Row]:

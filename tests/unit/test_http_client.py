@@ -1,10 +1,7 @@
 """Posting to a real server on the loopback: answers, silence, and what a hostile one sends."""
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -14,48 +11,11 @@ from slurmwatchd.metrics import Metrics
 from slurmwatchd.sinks.webhook.options import HttpOptions
 from slurmwatchd.sinks.webhook.sink import HttpSink
 from slurmwatchd.testing import make_events
-
-
-@contextmanager
-def serving(answer: Any) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:  # noqa: ANN401 - what a handler does
-    """A server that keeps what is posted and then does what it is told."""
-    posted: list[tuple[str, bytes]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            posted.append((self.headers["Content-Type"], body))
-            answer(self)
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/slurm", posted
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+from tests.unit.http_server import says, serving
 
 
 def sink(url: str, **given: Any) -> HttpSink:  # noqa: ANN401 - any option
     return HttpSink("hook", HttpOptions.model_validate({"type": "http", "url": url, **given}), Metrics())
-
-
-def says(status: int, body: bytes = b"", **headers: str) -> Any:  # noqa: ANN401 - what a handler does
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return answer
 
 
 async def test_events_arrive_over_one_connection_and_again_after_reopening() -> None:

@@ -5,4 +5,4 @@ from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.readback import read_back
 from slurmwatchd.sinks.nats.sink import NatsSink
 
-KIND = SinkKind(options=NatsOptions, make=NatsSink, read_back=read_back)
+KIND = SinkKind(options=NatsOptions, make=NatsSink, read_back=read_back, replays=True)

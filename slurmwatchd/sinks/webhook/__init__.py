@@ -4,4 +4,4 @@ from slurmwatchd.sinks.base import SinkKind
 from slurmwatchd.sinks.webhook.options import HttpOptions
 from slurmwatchd.sinks.webhook.sink import HttpSink
 
-KIND = SinkKind(options=HttpOptions, make=HttpSink)
+KIND = SinkKind(options=HttpOptions, make=HttpSink, replays=True)
