@@ -113,6 +113,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 kinds[options.type].make(name, options, metrics),
                 parts,
                 selection=options.selection(),
+                batch_events=options.batch_events(),
             )
             for name, options in sinks.items()
         ]

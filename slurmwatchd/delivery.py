@@ -16,13 +16,11 @@ from slurmwatchd.health import Health, SinkHealth
 from slurmwatchd.log import Repeats, get_logger
 from slurmwatchd.metrics import Metrics
 from slurmwatchd.records import Event
-from slurmwatchd.sinks.base import Sink
+from slurmwatchd.sinks.base import BATCH_EVENTS, Sink
 from slurmwatchd.sinks.selection import EVERYTHING, Selection
 from slurmwatchd.store import outbox, selections
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.told import Told
-
-BATCH_EVENTS = 2000
 
 IDLE_SECONDS = 30.0
 """How long to wait for a wake-up before looking anyway."""
@@ -45,12 +43,21 @@ class DeliveryParts:
 class Delivery:
     """Brings events to one sink."""
 
-    def __init__(self, name: str, sink: Sink, parts: DeliveryParts, *, selection: Selection = EVERYTHING) -> None:
+    def __init__(
+        self,
+        name: str,
+        sink: Sink,
+        parts: DeliveryParts,
+        *,
+        selection: Selection = EVERYTHING,
+        batch_events: int = BATCH_EVENTS,
+    ) -> None:
         """Prepare; nothing is opened."""
         self.name = name
         self._sink = sink
         self._parts = parts
         self._selection = selection
+        self._batch_events = batch_events
         self._backoff = Backoff(first_seconds=0.5, ceiling_seconds=60.0)
         self._repeats = Repeats()
         self._wake = anyio.Event()
@@ -114,7 +121,7 @@ class Delivery:
             await self._sink.open(position.state)
             self._seq = position.seq
             self._opened = True
-        while events := await outbox.after(parts.database, self._seq, BATCH_EVENTS):
+        while events := await outbox.after(parts.database, self._seq, self._batch_events):
             self._tick(0)
             parts.metrics.oldest_undelivered.labels(self.name).set(events[0].observed)
             wanted = await self._selection.among(events)

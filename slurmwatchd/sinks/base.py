@@ -18,6 +18,9 @@ from slurmwatchd.records import Event
 from slurmwatchd.sinks.readback import Line
 from slurmwatchd.sinks.selection import Selection, check_nodes
 
+BATCH_EVENTS = 2000
+"""So many events are handed over at once."""
+
 EventName = Literal["job_ended", "job_usage", "job_revised"]
 EVENTS: tuple[EventName, ...] = ("job_ended", "job_usage", "job_revised")
 _SELECTING = (
@@ -86,6 +89,10 @@ class SinkOptions(BaseModel):
             if value != type(self).model_fields[name].default
         }
         return Selection(settings if self.wants_backfill else {**settings, "backfill": False})
+
+    def batch_events(self) -> int:
+        """Return how many events one `write` gets at most: it must be done with them within some minutes."""
+        return BATCH_EVENTS
 
     def files(self) -> tuple[str, ...]:
         """Return the files that are this sink's alone: two sinks on one are a mistake in the configuration."""

@@ -10,11 +10,11 @@ def require(module: str, package: str, extra: str, *, find: Callable[[str], obje
     Args:
         module: What is imported.
         package: What the index calls it.
-        extra: What of slurmwatchd brings it.
+        extra: What of slurmwatchd brings it; the type of the sink has the same name.
         find: Finds modules.
 
     Raises:
         ValueError: It is not; the text says what to install.
     """
     if find(module) is None:
-        raise ValueError(f"needs {package}, which is not installed: install slurmwatchd[{extra}]")
+        raise ValueError(f"{extra!r} needs {package}, which is not installed: install slurmwatchd[{extra}]")

@@ -25,6 +25,7 @@ class Receiver:
         self.tried = 0
         self.got: list[int] = []
         self.takes = 2000
+        self.batches: list[int] = []
         self.asks_for = 0.0
         self.reopened = anyio.Event()
         self.meanwhile: Callable[[], None] = lambda: None
@@ -38,6 +39,7 @@ class Receiver:
             error = SinkError("nobody is there")
             error.retry_after = self.asks_for
             raise error
+        self.batches.append(len(events))
         self.got += [event.seq for event in events[: self.takes]]
         if len(events) > self.takes:
             error = SinkError("only some")
@@ -77,11 +79,11 @@ class Bench:
 
 
 @asynccontextmanager
-async def running(folder: Path, receiver: Receiver) -> AsyncIterator[Bench]:
+async def running(folder: Path, receiver: Receiver, *, batch_events: int = 2000) -> AsyncIterator[Bench]:
     clock, metrics = FakeClock(NOW), Metrics()
     async with open_database(folder / "store.db") as database:
         parts = DeliveryParts(database=database, clock=clock, metrics=metrics, health=Health(clock))
-        delivery = Delivery("jobs", receiver, parts)
+        delivery = Delivery("jobs", receiver, parts, batch_events=batch_events)
         await delivery.enter()
         async with anyio.create_task_group() as group:
             group.start_soon(delivery.run)
@@ -177,3 +179,16 @@ async def test_a_receiver_that_asks_to_be_left_alone_is(tmp_path: Path) -> None:
         await bench.ended(1)
         await bench.until(lambda: len(bench.clock.asked) == 1)
         assert bench.clock.asked == [90.0]
+
+
+async def test_a_sink_gets_no_more_at_once_than_it_asks_for(tmp_path: Path) -> None:
+    receiver = Receiver()
+    receiver.dead = True
+    async with running(tmp_path, receiver, batch_events=2) as bench:
+        for number in range(1, 6):
+            await bench.ended(number)
+        await bench.until(lambda: len(bench.clock.asked) == 1)
+        receiver.dead = False
+        bench.clock.move(60)
+        await bench.until(lambda: receiver.got == [1, 2, 3, 4, 5])
+        assert receiver.batches == [2, 2, 1]

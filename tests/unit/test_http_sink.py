@@ -322,3 +322,12 @@ async def test_requests_that_were_answered_do_not_come_again() -> None:
         await delivery.write(make_events(1, 9))
     await delivery.sink.close()
     assert caught.value.written == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "events"),
+    [({}, 2000), ({"max_events": 1}, 8), ({"max_events": 100, "timeout": "120s"}, 200), ({"timeout": "1s"}, 2000)],
+)
+def test_a_write_gets_no_more_than_there_is_time_for(given: dict[str, Any], events: int) -> None:
+    options = HttpOptions.model_validate({"type": "http", "url": "https://hook.example.org/", **given})
+    assert options.batch_events() == events

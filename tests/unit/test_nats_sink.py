@@ -174,7 +174,9 @@ def test_a_template_that_is_no_subject_is_refused(template: str, message: str) -
 
 
 def test_a_missing_library_is_told_with_its_extra() -> None:
-    with pytest.raises(ValueError, match=r"needs nats-py, which is not installed: install slurmwatchd\[nats\]"):
+    with pytest.raises(
+        ValueError, match=r"'nats' needs nats-py, which is not installed: install slurmwatchd\[nats\]"
+    ):
         require("nats", "nats-py", "nats", find=lambda _: None)
 
 

@@ -30,7 +30,7 @@ class KafkaOptions(FormOptions):
     Empty: made of the host's name and the sink's."""
     max_message_bytes: int = Field(1_000_000, ge=6000, le=1_000_000_000)
     """What the brokers take (`max.message.bytes` of the topic); key and headers count."""
-    timeout: Duration = Field(15.0, ge=1, le=120)
+    timeout: Duration = Field(15.0, ge=1, le=60)
     """How long to wait for brokers, or for a batch to be stored."""
     security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
     """How to talk to the brokers."""

@@ -6,6 +6,7 @@ connection that was lost is given up, and the sink makes a new one.
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,9 @@ from slurmwatchd.sinks.credentials import credential_path
 from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.stream import Message
 from slurmwatchd.sinks.nats.subjects import Subjects
+
+CONNECT_SECONDS = 120.0
+"""After so long the servers that are left are not tried: who waits longer looks as if it were stuck."""
 
 SHORT_WINDOW = 120.0
 """A stream that forgets ids sooner is worth a warning: a delivery is tried again after up to a minute."""
@@ -162,7 +166,10 @@ async def connect(options: NatsOptions) -> JetStream:
         SinkError: No server answers, or the stream cannot be used.
     """
     failures = []
+    began = time.monotonic()
     for server in options.servers:
+        if time.monotonic() - began > CONNECT_SECONDS:
+            break
         # The first error tells why; what follows from it does not.
         lost: asyncio.Future[SinkError] = asyncio.get_running_loop().create_future()
         client = Client()

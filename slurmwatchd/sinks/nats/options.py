@@ -35,7 +35,7 @@ class NatsOptions(FormOptions):
     """For how long the server of a stream that is made here knows ids again."""
     window: int = Field(256, ge=1, le=4000)
     """How many events may be on their way unacknowledged."""
-    timeout: Duration = Field(10.0, ge=0.1, le=300)
+    timeout: Duration = Field(10.0, ge=0.1, le=60)
     """How long to wait for a connection, or for an acknowledgement."""
     credentials_file: str = ""
     """A file of credentials (JWT and seed, as `nsc` writes it): a path, or a credential of the unit."""

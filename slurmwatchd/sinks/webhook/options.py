@@ -6,8 +6,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from slurmwatchd.config import Duration
+from slurmwatchd.sinks.base import BATCH_EVENTS
 from slurmwatchd.sinks.extras import require
 from slurmwatchd.sinks.forms.options import FormOptions
+
+_WRITE_SECONDS = 240.0
+"""A write that took longer would look like a loop that is stuck."""
 
 Chat = Literal["", "slack", "mattermost", "teams"]
 
@@ -29,7 +33,7 @@ class HttpOptions(FormOptions):
     """A request has so many events at most."""
     max_body_bytes: int = Field(1_000_000, ge=4096, le=100_000_000)
     """A request is so long at most; a single event is never too long for that, see `max_line_bytes`."""
-    timeout: Duration = Field(30.0, ge=0.1, le=240)
+    timeout: Duration = Field(30.0, ge=0.1, le=120)
     """How long an answer may take."""
     refusals: int = Field(5, ge=1, le=100)
     """An event that is refused so often by itself (400, 413, 422) is set aside, named in the log and counted, and
@@ -51,6 +55,10 @@ class HttpOptions(FormOptions):
     """A message names so many events; of the others it tells how many they are."""
     chat_every: Duration = Field(60.0, ge=0, le=120)
     """There is one message in this time at most."""
+
+    def batch_events(self) -> int:
+        """Return as many as there is time for although each request takes as long as it may."""
+        return min(BATCH_EVENTS, self.max_events * max(1, int(_WRITE_SECONDS // self.timeout)))
 
     @field_validator("type")
     @classmethod
