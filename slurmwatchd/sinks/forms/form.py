@@ -5,7 +5,7 @@ store. A file's last line that a crash cut off can therefore be completed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -36,16 +36,28 @@ _RENDER: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
 _log = get_logger(__name__)
 
 
-class Written(NamedTuple):
+class Written:
     """An event as it is written.
 
     Attributes:
-        fields: Its flat fields, as far as they are for the receiver.
+        id: The event's.
         line: The bytes, a line end behind them.
     """
 
-    fields: Mapping[str, Any]
-    line: bytes
+    __slots__ = ("_fields", "id", "line")
+
+    def __init__(self, identity: str, line: bytes, fields: Mapping[str, Any] | None = None) -> None:
+        """Take what was written; without the fields, the line is flat."""
+        self.id = identity
+        self.line = line
+        self._fields = fields
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """Its flat fields, as far as they are for the receiver; read when they are asked for, which few do."""
+        if self._fields is None:
+            self._fields = orjson.loads(self.line)
+        return self._fields
 
 
 class Form:
@@ -102,9 +114,13 @@ class Form:
             max_bytes: What the receiver takes, the line end included; less than `max_line_bytes` counts.
         """
         limit = min(self._options.max_line_bytes, max(max_bytes, _LEAST))
-        return [self._written(line, limit) for line in formats.flat_lines(events, max_line_bytes=_UNLIMITED)]
+        if self._is_plain:
+            lines = formats.flat_lines(events, max_line_bytes=limit)
+            return [Written(event.id, line) for event, line in zip(events, lines, strict=True)]
+        lines = formats.flat_lines(events, max_line_bytes=_UNLIMITED)
+        return [self._written(event.id, line, limit) for event, line in zip(events, lines, strict=True)]
 
-    def _written(self, flat: bytes, limit: int) -> Written:
+    def _written(self, identity: str, flat: bytes, limit: int) -> Written:
         fields = self._shaped(orjson.loads(flat))
         line = self._line(fields)
         room = limit
@@ -117,7 +133,7 @@ class Form:
                 break
             fields = orjson.loads(cut)
             line = self._line(fields)
-        return Written(fields, line)
+        return Written(identity, line, fields)
 
     def _line(self, fields: Mapping[str, Any]) -> bytes:
         return orjson.dumps(self._render(listed(fields) if self._is_list else fields)) + b"\n"

@@ -130,7 +130,7 @@ class KafkaSink:
         is_structured = self._options.format == "cloudevents"
         content = "application/cloudevents+json" if is_structured else "application/json"
         known = {"event", "cluster", "job_id"} <= fields.keys()
-        attached = attributes(fields) if known else {"id": str(fields["id"])}
+        attached = attributes(fields) if known else {"id": written.id}
         return Message(
             key=f"{fields['cluster']}/{fields['job_id_raw']}",
             body=written.line[:-1],

@@ -141,7 +141,7 @@ class NatsSink:
                     continue
                 if len(waiting) >= self._options.window:
                     await self._oldest(stream, waiting, events)
-                headers = {"Nats-Msg-Id": written.fields["id"]}
+                headers = {"Nats-Msg-Id": written.id}
                 body = written.line[:-1]
                 size = len(body) + _header_bytes(headers)
                 if size > stream.max_bytes:

@@ -39,7 +39,7 @@ def request_of(written: Sequence[Written], options: HttpOptions) -> Request:
 
 def named(written: Sequence[Written], body: bytes, content_type: str) -> Request:
     """Return a body as a request that goes by the ids of its events."""
-    identities = [str(event.fields["id"]) for event in written]
+    identities = [event.id for event in written]
     key = identities[0] if len(identities) == 1 else hashlib.sha256("\n".join(identities).encode()).hexdigest()
     return Request(key, body, {"Content-Type": content_type, "Idempotency-Key": key})
 

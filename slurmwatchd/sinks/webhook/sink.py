@@ -195,7 +195,7 @@ class HttpSink:
         Raises:
             SinkError: It is to come again.
         """
-        identity = str(event.fields["id"])
+        identity = event.id
         self._refused[identity] += 1
         if self._refused[identity] < self._options.refusals:
             # It comes by itself next time.
