@@ -62,8 +62,8 @@ async def test_what_was_acknowledged_before_the_first_that_was_not_does_not_come
     with pytest.raises(SinkError, match="no acknowledgement") as caught:
         await delivery.write(make_events(1, 20))
     assert caught.value.written == 7
-    # It gave up when the eighth was not acknowledged, with a window of them on their way, all of which it stored.
-    assert len(subject.server.messages) == 12
+    # It gave up when the eighth was not acknowledged, with others on their way that were stored as well.
+    assert 8 <= len(subject.server.messages) <= 7 + WINDOW
     subject.server.answers = None
     await delivery.deliver(make_events(8, 20))
     await delivery.expect(1, 20)

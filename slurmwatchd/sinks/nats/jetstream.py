@@ -93,8 +93,10 @@ class JetStream:
         """Send a message."""
         self._raise_if_lost()
         try:
+            # Without a limit on its wait: that costs a task for each message, and the window is smaller than what
+            # the library lets wait.
             future: asyncio.Future[Any] = await self._js.publish_async(
-                subject, body, stream=self._options.stream, headers=dict(headers), wait_stall=self._options.timeout
+                subject, body, stream=self._options.stream, headers=dict(headers)
             )
         except (nats.errors.Error, OSError) as error:
             raise _told(error) from error

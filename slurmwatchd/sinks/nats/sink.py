@@ -140,7 +140,9 @@ class NatsSink:
                 if written is None:
                     continue
                 if len(waiting) >= self._options.window:
-                    await self._oldest(stream, waiting, events)
+                    # Half of it at once: what is sent in one go costs one write to the socket.
+                    while len(waiting) > self._options.window // 2:
+                        await self._oldest(stream, waiting, events)
                 headers = {"Nats-Msg-Id": written.id}
                 body = written.line[:-1]
                 size = len(body) + _header_bytes(headers)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -39,7 +40,8 @@ class Subjects:
         return _PLACE.sub(lambda match: _token(fields.get(match[1])), self._template)
 
 
-def _token(value: object) -> str:
+@lru_cache(maxsize=4096)
+def _token(value: str | int | None) -> str:
     """Write a value so that it is one token: no dot, no wildcard, no space."""
     if value is None or value == "":
         return "_"
