@@ -7,7 +7,7 @@ All of it is loaded when it is first used.
 
 from slurmwatchd._version import __version__
 
-# Not from typing, which would make up a third of the time in which a stand-in of the simulated Slurm starts.
+# Not from typing: a script that asks for one public name pays for no other.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from slurmwatchd.connector import open as open_store
     from slurmwatchd.connector import open_async as open_store_async
     from slurmwatchd.errors import NodelistError, SacctError, SlurmNotFoundError, SlurmwatchError, StoreError
-    from slurmwatchd.records import Event, EventKind, JobRecord, JobUsage
+    from slurmwatchd.model.records import Event, EventKind, JobRecord, JobUsage
 
 __all__ = [
     "AsyncStore",
@@ -71,7 +71,7 @@ _MODULES = {
         "parse_sacct",
     ),
     "slurmwatchd.errors": ("NodelistError", "SacctError", "SlurmNotFoundError", "SlurmwatchError", "StoreError"),
-    "slurmwatchd.records": ("Event", "EventKind", "JobRecord", "JobUsage"),
+    "slurmwatchd.model.records": ("Event", "EventKind", "JobRecord", "JobUsage"),
 }
 _WHERE = {name: (module, name) for module, names in _MODULES.items() for name in names} | {
     "open_store": ("slurmwatchd.connector", "open"),

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from slurmwatchd.schema import json_schema
+from slurmwatchd.model.event_fields import json_schema
 
 
 def conforming(lines: Iterable[bytes]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from slurmwatchd.simslurm import SimCluster
+from simslurm import SimCluster
 
 Key = tuple[str, int, int]
 """Cluster, job id, submission: what slurmdbd knows an attempt by."""

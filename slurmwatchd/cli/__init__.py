@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 import click
+from click.shell_completion import CompletionItem
 
 from slurmwatchd._version import __version__
+from slurmwatchd.cli.commands import SUMMARIES
 from slurmwatchd.errors import FatalError, SlurmwatchError, first_cause
-from slurmwatchd.printable import is_text, shown
+from slurmwatchd.model.terminal_text import is_text, shown
 
 EX_TEMPFAIL = 75
 EX_PIPE = 141
@@ -24,41 +26,30 @@ EX_PIPE = 141
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
-_COMMANDS = {
-    "run": "The service: poll, store, deliver, until told to stop.",
-    "once": "Poll once, deliver, exit.",
-    "verify": "Is anything missing? The store against sacct, the files against the store.",
-    "replay": "Give a sink events again that its receiver has lost.",
-    "tail": "The newest events, and those that come, one line each.",
-    "backfill": "Read what ended before the daemon's first poll.",
-    "quarantine": "Rows that could not be read: list them, read them again.",
-    "demo": "The whole daemon on a simulated cluster.",
-    "check": "Is everything fit to run: configuration, Slurm, rights, clock, disks, port?",
-    "status": "What the daemon is doing: how far it has read, and what its sinks have.",
-    "jobs": "Which attempts ended: by user, state, node, time and more.",
-    "show": "All that is known of a job.",
-    "nodes": "What ran on a node.",
-    "running": "What was running in an interval.",
-    "export": "The store's attempts as JSON lines, CSV or Parquet.",
-    "expand": "Node lists into node names.",
-    "compact": "Node names into a node list.",
-    "schema": "The JSON Schema of the events in a file.",
-}
-
 
 class _Commands(click.Group):
-    """A group that imports a command's module when the command is used, so that `--help` is quick."""
+    """A group that imports a command's module when the command is used, and not to list it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
+        return list(SUMMARIES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in SUMMARIES:
             return None
-        module = importlib.import_module(f"slurmwatchd.cli.{cmd_name}")
-        command: click.Command = module.command
-        command.short_help = _COMMANDS[cmd_name]
+        command: click.Command = importlib.import_module(f"slurmwatchd.cli.commands.{cmd_name}").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write the list of commands below `--help`."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name, or an option of the group."""
+        found = [
+            CompletionItem(name, help=text) for name, text in SUMMARIES.items() if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse what is no text: it would fail where it is compared or handed on, wherever that is."""
@@ -105,13 +96,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        click.echo(f"slurmwatchd: {_one_line(error)}", err=True)
+        _complain(_one_line(error))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as error:
-        code = _said(first_cause(error))
+        cause = first_cause(error)
+        code = _said(cause)
         if code is None:
+            if "JOURNAL_STREAM" in os.environ:
+                # The traceback below it has no priority of its own.
+                _complain(f"a fault of the program: {type(cause).__name__}: {' '.join(str(cause).split())}")
             raise
         sys.exit(code)
 
@@ -123,13 +118,24 @@ def _said(cause: BaseException) -> int | None:
         return EX_PIPE
     if is_output_error(cause):
         _let_go_of_output()
-        click.echo(f"slurmwatchd: standard output: {cause.strerror}", err=True)
+        _complain(f"standard output: {cause.strerror}")
         return 1
     if not isinstance(cause, SlurmwatchError):
         return None
     for line in str(cause).splitlines():
-        click.echo(f"slurmwatchd: {shown(line)}", err=True)
+        _complain(shown(line))
     return cause.exit_code if isinstance(cause, FatalError) else EX_TEMPFAIL
+
+
+def _complain(line: str) -> None:
+    """Write one line to stderr; where that is the journal's, as an error, so that `journalctl -p err` has it."""
+    mark = ""
+    if "JOURNAL_STREAM" in os.environ:
+        # It is not quick to import, and seldom needed.
+        from slurmwatchd.telemetry.log import priority_mark  # noqa: PLC0415
+
+        mark = priority_mark()
+    click.echo(f"{mark}slurmwatchd: {line}", err=True)
 
 
 def is_output_error(error: BaseException) -> TypeGuard[OSError]:

@@ -1,19 +1,24 @@
 """The options that commands share, and how a configuration is made of them."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from pydantic import ValidationError
 
-from slurmwatchd import config as configuration
-from slurmwatchd.clock import rfc3339
-from slurmwatchd.config import Config
-from slurmwatchd.log import configure
-from slurmwatchd.moments import parse_stretch
+from slurmwatchd.cli.moments import parse_stretch
+from slurmwatchd.config import settings as configuration
+from slurmwatchd.config.paths import STORE_VARIABLE, config_path, read_config
+from slurmwatchd.config.settings import Config
+from slurmwatchd.errors import ConfigError
+from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.sinks.registry import sink_kinds
-from slurmwatchd.sources.queries import EARLIEST_SECONDS
+from slurmwatchd.sources.sacct.arguments import EARLIEST_SECONDS
+from slurmwatchd.telemetry.log import configure
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -84,7 +89,9 @@ def _added(function: F, *options: Callable[[Any], Any]) -> F:
 
 _FILE = (
     click.option(
-        "--config", "path", type=click.Path(path_type=Path, dir_okay=False),
+        # What cannot be read is the configuration's fault, 78, and no mistake on the command line, 2: a service
+        # that ended with that would be started again for ever.
+        "--config", "path", type=click.Path(path_type=Path, readable=False),
         help="The configuration file [default: $SLURMWATCHD_CONFIG, else /etc/slurmwatchd/slurmwatchd.toml].",
     ),
     click.option("--store", metavar="FILE", help="Override store.path."),
@@ -105,13 +112,13 @@ _KEYS = {
 }
 
 
-def load(path: Path | None, flags: Mapping[str, str | None]) -> Config:
+def load(path: Path | None, flags: Mapping[str, str | None], *, environ: Mapping[str, str] = os.environ) -> Config:
     """Read the configuration and set up logging by it.
 
     Raises:
         ConfigError: With a line for each fault.
     """
-    config = _loaded(path, flags)
+    config = _loaded(path, flags, environ)
     configure(format=config.log.format, level=config.log.level)
     return config
 
@@ -125,11 +132,38 @@ def configuration_of(path: Path | None, store: Path | None) -> Config:
     return _loaded(path, {"store": None if store is None else str(store)})
 
 
-def _loaded(path: Path | None, flags: Mapping[str, str | None]) -> Config:
+def usable_configuration(path: Path | None, store: Path | None) -> tuple[Config, tuple[str, ...]]:
+    """Read the configuration as far as it can be used, for a command that looks at a daemon that runs already.
+
+    Returns:
+        The configuration, and its faults. Where there are any, it has the sections that are valid, and no sinks.
+    """
+    try:
+        return configuration_of(path, store), ()
+    except ConfigError as error:
+        faults = error.faults
+    file, sections = path or config_path(), dict[str, Any]()
+    with suppress(ConfigError):
+        sections = read_config(file) if file else {}
+    if store is not None:
+        sections["store"] = {"path": str(store)}
+    elif named := os.environ.get(STORE_VARIABLE):
+        sections["store"] = {"path": named}
+    valid: dict[str, Any] = {}
+    for name in ("slurm", "poll", "store", "web"):
+        with suppress(ValidationError):
+            if name in sections:
+                Config.model_validate({name: sections[name]})
+                valid[name] = sections[name]
+    return Config.model_validate(valid), faults
+
+
+def _loaded(path: Path | None, flags: Mapping[str, str | None], environ: Mapping[str, str] = os.environ) -> Config:
     layer: dict[str, dict[str, Any]] = {}
     for name, value in flags.items():
         if value is not None:
             section, key = _KEYS[name]
             layer.setdefault(section, {})[key] = value
     kinds = sink_kinds()
-    return configuration.load(path, sink_options={name: kind.options for name, kind in kinds.items()}, flags=layer)
+    models = {name: kind.options for name, kind in kinds.items()}
+    return configuration.load(path, sink_options=models, environ=environ, flags=layer)

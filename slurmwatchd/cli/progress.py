@@ -7,7 +7,7 @@ from typing import Self
 
 import click
 
-from slurmwatchd.units import spoken_duration
+from slurmwatchd.config.units import spoken_duration
 
 PLAIN_SECONDS = 10.0
 """How often a line is written where there is no terminal."""

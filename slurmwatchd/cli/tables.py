@@ -17,9 +17,10 @@ from typing import Any
 import click
 import orjson
 
-from slurmwatchd.cli.fitting import fitted
-from slurmwatchd.printable import json_shown, shown
-from slurmwatchd.units import spoken_duration
+from slurmwatchd.cli.table_fit import asked_for, fitted, total
+from slurmwatchd.config.units import spoken_duration
+from slurmwatchd.model import event_fields
+from slurmwatchd.model.terminal_text import json_shown, shown
 
 Row = Mapping[str, Any]
 """A record or a part of one, in the fields of the wire format."""
@@ -31,6 +32,7 @@ _STYLES = {
 _TIMES = frozenset({"submit", "eligible", "start", "end", "time", "observed", "read_at"})
 _TITLES = {"job_id": "job", "elapsed_seconds": "elapsed", "node_list": "nodes", "node_count": "count"}
 _SCALE = 1024
+_USAGE = frozenset(field.name for field in event_fields.USAGE)
 
 
 class Form(StrEnum):
@@ -78,26 +80,27 @@ class Column:
         return str(value)
 
 
-def write(rows: Iterable[Row], columns: Sequence[Column], form: Form, *, whole: bool = False) -> int:
+def write(rows: Iterable[Row], columns: Sequence[Column], form: Form, *, chosen: bool = True) -> int:
     """Write rows to standard output, and return how many there were.
 
     Args:
         rows: The rows; for anything but a table on a terminal one at a time.
         columns: What of them.
         form: How.
-        whole: In JSON, write all of each row and not the columns alone.
+        chosen: Whether somebody chose the columns: a table has all of them then. Where nobody did, JSON has all of
+            each row.
     """
     if form is Form.JSON:
-        return _write_json(rows, columns, whole=whole)
+        return _write_json(rows, columns, whole=not chosen)
     if form is Form.CSV:
         return _write_csv(rows, columns)
-    return write_table(rows, columns)
+    return write_table(rows, columns, chosen=chosen)
 
 
-def write_table(rows: Iterable[Row], columns: Sequence[Column]) -> int:
+def write_table(rows: Iterable[Row], columns: Sequence[Column], *, chosen: bool = False) -> int:
     """Write a table: fitted to the terminal, or, into a pipe or a file, as lines with tabs between the values."""
     if sys.stdout.isatty():
-        return _write_fitted(list(rows), columns)
+        return _write_fitted(list(rows), columns, chosen=chosen)
     click.echo("\t".join(column.title for column in columns))
     count = 0
     for count, row in enumerate(rows, 1):  # noqa: B007 - how many there were
@@ -154,7 +157,7 @@ def _plain(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _write_fitted(rows: Sequence[Row], columns: Sequence[Column]) -> int:
+def _write_fitted(rows: Sequence[Row], columns: Sequence[Column], *, chosen: bool) -> int:
     # Not quick to import, and not needed in a pipe.
     from rich.cells import cell_len  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
@@ -165,7 +168,9 @@ def _write_fitted(rows: Sequence[Row], columns: Sequence[Column]) -> int:
     console = Console(highlight=False, color_system="auto" if with_colours else None, no_color=not with_colours)
     texts = {column: [shown(column.text(row)) for row in rows] for column in columns}
     wanted = {column.name: max(map(cell_len, (column.title, *texts[column]))) for column in texts}
-    widths = fitted(wanted, console.width)
+    widths = (asked_for if chosen else fitted)(wanted, console.width)
+    if chosen:
+        console.width = max(console.width, total(widths))
     kept = [column for column in texts if column.name in widths]
     table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     for column in kept:
@@ -214,10 +219,13 @@ def fields(text: str, known: Iterable[str]) -> Iterator[Column]:
     """Read `a,b,usage.c` as columns.
 
     Raises:
-        click.BadParameter: One begins with no known field.
+        click.BadParameter: One is no known field, or begins with none.
     """
     names = frozenset(known)
     for name in filter(None, (part.strip() for part in text.split(","))):
-        if name.partition(".")[0] not in names:
-            raise click.BadParameter(f"{name!r} is no field: see docs/events.md", param_hint="'--columns'")
+        part, _, inner = name.partition(".")
+        if part not in names or (part == "usage" and inner and inner not in _USAGE):
+            full = f"usage.{inner or part}" if (inner or part) in _USAGE else ""
+            meant = f"it is {full}" if full else "see docs/events.md"
+            raise click.BadParameter(f"{name!r} is no field: {meant}", param_hint="'--columns'")
         yield Column(name)

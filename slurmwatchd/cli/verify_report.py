@@ -9,11 +9,11 @@ import click
 
 from slurmwatchd.cli import tables
 from slurmwatchd.cli.tables import Column, local_time
-from slurmwatchd.clock import rfc3339
-from slurmwatchd.printable import shown
-from slurmwatchd.verify.accounting import Difference, Tally, What
-from slurmwatchd.verify.lines import Finding
-from slurmwatchd.verify.scope import Scope, Span
+from slurmwatchd.model.clock import rfc3339
+from slurmwatchd.model.terminal_text import shown
+from slurmwatchd.operations.verify.against_files import Fault, Finding
+from slurmwatchd.operations.verify.against_sacct import Difference, Tally, What
+from slurmwatchd.operations.verify.scope import Scope, Span
 
 Report = dict[str, Any]
 """A part of what `--json` writes."""
@@ -55,6 +55,8 @@ def finding(found: Finding) -> Report:
     """Return what is wrong with a line or an event."""
     report = asdict(found)
     report["file"] = None if found.file is None else str(found.file)
+    for name in ("since", "until"):
+        report[name] = None if report[name] is None else rfc3339(report[name])
     return report
 
 
@@ -75,7 +77,19 @@ def write(report: Report) -> None:
         )
         if sink["left_out"]:
             click.echo(f"  {_plural(len(sink['left_out']), 'older file')} left out")
-        _write_listed(sink, map(_placed, sink["differences"]), "what,id,seq,kind,job_id,where")
+        stretches = [row for row in sink["differences"] if row["what"] == Fault.STRETCH]
+        for row in stretches:
+            click.echo(f"  {_stretch_missing(row)}")
+        others = [row for row in sink["differences"] if row not in stretches]
+        _write_listed(sink, map(_placed, others), "what,id,seq,kind,job_id,where")
+
+
+def _stretch_missing(row: Report) -> str:
+    when = f"{local_time(row['since'])} to {local_time(row['until'])}"
+    return (
+        f"{row['events']} events in a row are in none of its files, seq {row['seq']} to {row['last_seq']}, "
+        f"first seen {when}: was the sink's path another one then, or was a file removed?"
+    )
 
 
 def _write_cluster(cluster: Report) -> None:
@@ -109,8 +123,10 @@ def _placed(row: Report) -> Report:
 
 
 def _write_listed(report: Report, rows: Iterable[Report], columns: str) -> None:
-    listed = tables.write_table(rows, [Column(name) for name in columns.split(",")]) if report["count"] else 0
-    if more := report["count"] - listed:
+    rows = list(rows)
+    if rows:
+        tables.write_table(rows, [Column(name) for name in columns.split(",")])
+    if more := report["count"] - len(report["differences"]):
         click.echo(f"and {more} more (--limit)")
 
 

@@ -7,19 +7,21 @@ daemon's store; `open` gives the store itself. docs/connector.md tells how, and 
 
 import os
 
-from slurmwatchd.connector.accounting import UnprovedAnswerWarning
+from slurmwatchd.connector.from_sacct import UnprovedAnswerWarning
 from slurmwatchd.connector.intervals import jobs_running_between
 from slurmwatchd.connector.nodelists import compact_nodelist, expand_nodelist
 from slurmwatchd.connector.recast import RECAST, SlurmEncoder
+from slurmwatchd.connector.sacct_text import parse_sacct
 from slurmwatchd.connector.slurm import DEFAULT_KEYS, Slurm
 from slurmwatchd.connector.store import AsyncStore, Store
-from slurmwatchd.connector.text import parse_sacct
-from slurmwatchd.store.asking import Totals
-from slurmwatchd.store.questions import Order, Question
+from slurmwatchd.store.read.query import Order, Question
+from slurmwatchd.store.read.reader import Totals
 
 __all__ = [
     "DEFAULT_KEYS",
     "RECAST",
+    "SACCT",
+    "SCONTROL",
     "AsyncStore",
     "Order",
     "Question",
@@ -35,6 +37,12 @@ __all__ = [
     "open_async",
     "parse_sacct",
 ]
+
+SACCT = "sacct"
+"""The program that is asked for jobs: set it to another name or a path, as with the original."""
+
+SCONTROL = "scontrol"
+"""The program that expands and compacts node lists; likewise."""
 
 _RECAST_KEY_MAP = RECAST
 """The name under which the original documents it."""

@@ -5,14 +5,25 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from slurmwatchd.connector.lines import FREE_TEXT
-
 if TYPE_CHECKING:
     import pandas as pd
 
+NUMBERS = frozenset({
+    "allocnodes", "alloccpus", "nnodes", "ncpus", "ntasks", "reqnodes", "reqcpus", "reqgres", "restarts",
+    "elapsedraw", "timelimitraw", "cputimeraw", "plannedcpuraw", "plannedraw", "suspendedraw",
+    "uid", "gid", "priority", "qosraw", "associd",
+    "averss", "avevmsize", "avepages", "avediskread", "avediskwrite",
+    "maxrss", "maxvmsize", "maxpages", "maxdiskread", "maxdiskwrite",
+    "maxrsstask", "maxvmsizetask", "maxpagestask", "maxdiskreadtask", "maxdiskwritetask", "mincputask",
+    "consumedenergy", "consumedenergyraw",
+})  # fmt: skip
+"""The fields that count or measure. Ids are no numbers (a DBIndex has 64 bits), nor are the names of anything."""
+
 
 def made(columns: Mapping[str, Sequence[str]], times: Mapping[str, Sequence[Any]]) -> "pd.DataFrame":
-    """Return a table: numbers as numbers, nothing as NaN, except in free text, where `007` and `NA` are words.
+    """Return a table: what sacct counts or measures as numbers, all else as text.
+
+    `4711.10` is a step, `007` a node, `NA` a user; only nothing is NaN.
 
     Args:
         columns: The values as text.
@@ -32,7 +43,7 @@ def made(columns: Mapping[str, Sequence[str]], times: Mapping[str, Sequence[Any]
     buffer.seek(0)
     if not columns:
         return pd.DataFrame()
-    words = {key: str for key in columns if key in FREE_TEXT}
+    words = {key: str for key in columns if key not in NUMBERS}
     frame = pd.read_csv(
         buffer, dtype=words, keep_default_na=False, na_values=[""], lineterminator="\n", low_memory=False
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
-from slurmwatchd.connector import accounting, stored
+from slurmwatchd.connector import from_sacct, from_store
 from slurmwatchd.connector.slurm import DEFAULT_KEYS, PathLike, Slurm
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def jobs_running_between(
     wanted = tuple(DEFAULT_KEYS if keys is None else keys)
     found = Slurm(from_string="", tz=tz)
     if store is not None:
-        answer = stored.running_between(store, first, last, wanted)
+        answer = from_store.running_between(store, first, last, wanted)
     else:
-        answer = accounting.running_between(first, last, wanted)
+        answer = from_sacct.running_between(first, last, wanted)
     found._add(answer)  # noqa: SLF001 - a Slurm in the making
     return found

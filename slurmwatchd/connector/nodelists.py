@@ -6,10 +6,10 @@ Scontrol says what a list means at this site, many lists to a process; where the
 import re
 from collections.abc import Iterable, Sequence
 
-from slurmwatchd.connector.blocking import BlockingProcessRunner, run_blocking
+from slurmwatchd.connector import programs
+from slurmwatchd.connector.blocking_runner import run_blocking
 from slurmwatchd.errors import NodelistError, ScontrolError, SlurmNotFoundError
-from slurmwatchd.nodelists import fold, names_itself, with_clustershell
-from slurmwatchd.sources.commands import Commands
+from slurmwatchd.sources.nodelists import fold, names_itself, with_clustershell
 from slurmwatchd.sources.scontrol import Scontrol
 
 NO_NODES = "None assigned"
@@ -94,7 +94,7 @@ def compact_all(node_sets: Sequence[frozenset[str]]) -> list[str]:
 
 
 def _scontrol() -> Scontrol:
-    return Scontrol(Commands.of(BlockingProcessRunner()))
+    return Scontrol(programs.commands())
 
 
 def _naturally(name: str) -> list[tuple[int, int, str]]:

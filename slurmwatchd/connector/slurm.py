@@ -9,10 +9,10 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from slurmwatchd.connector import accounting, caches, dataframe, stored, text
-from slurmwatchd.connector.accounting import Answer
-from slurmwatchd.connector.attempts import ID_COLUMNS, arranged
+from slurmwatchd.connector import cache_files, dataframe, from_sacct, from_store, sacct_text
+from slurmwatchd.connector.from_sacct import Answer
 from slurmwatchd.connector.recast import RECAST, Fields, SlurmEncoder, recast, uncast
+from slurmwatchd.connector.tasks import ID_COLUMNS, arranged
 from slurmwatchd.errors import CommandError
 
 if TYPE_CHECKING:
@@ -109,9 +109,9 @@ class Slurm(dict[str, Fields]):
             raise ValueError("there is no jobid to ask for")
         try:
             if self._store is not None:
-                answer = stored.of_jobs(self._store, self.jobid, keys)
+                answer = from_store.of_jobs(self._store, self.jobid, keys)
             else:
-                answer = accounting.of_jobs(self.jobid, keys)
+                answer = from_sacct.of_jobs(self.jobid, keys)
         except CommandError as error:
             if not self.silent_errors:
                 raise
@@ -132,7 +132,7 @@ class Slurm(dict[str, Fields]):
             self.cache_file = cache_file
         if not self.cache_file:
             raise ValueError("there is no cache_file to load")
-        self.load_str(caches.read(Path(self.cache_file)))
+        self.load_str(cache_files.read(Path(self.cache_file)))
 
     def load_str(self, input_str: str) -> None:
         """Load from JSON or from sacct's text; a task that is here already is replaced.
@@ -141,10 +141,11 @@ class Slurm(dict[str, Fields]):
             ValueError: It is broken JSON.
             SacctOutputError: A row does not fit the header.
         """
+        input_str = input_str.removeprefix("\ufeff")
         if input_str.lstrip().startswith("{"):
             self.from_json(input_str)
             return
-        names, rows = text.read_rows(input_str)
+        names, rows = sacct_text.read_rows(input_str)
         current, earlier = arranged(names, [dict(row) for row in rows])
         self.update(current)
         self.earlier.update(earlier)
@@ -230,7 +231,7 @@ class Slurm(dict[str, Fields]):
             sys.stdout.write(self.to_json(**kwargs))
             return
         path = Path(output_file)
-        caches.write(path, self.to_json(**kwargs) if caches.is_json(path) else str(self))
+        cache_files.write(path, self.to_json(**kwargs) if cache_files.is_json(path) else str(self))
 
     def __repr__(self) -> str:
         """Return sacct's own form, which `load_str` reads back.
@@ -245,7 +246,7 @@ class Slurm(dict[str, Fields]):
             for row in attempt.values()
         ]
         columns = self._columns(rows)
-        return text.write_rows(list(columns), zip(*columns.values(), strict=True)) if columns else ""
+        return sacct_text.write_rows(list(columns), zip(*columns.values(), strict=True)) if columns else ""
 
     __str__ = __repr__
 
@@ -263,7 +264,7 @@ class Slurm(dict[str, Fields]):
         """Take an answer in: fields that are here already are replaced, others stay."""
         # Tasks that are here already are met again under the same ids.
         by = next((ID_COLUMNS[0] for row in self.values() if ID_COLUMNS[0] in row), None)
-        current, earlier = accounting.tasks(answer, by=by, zone=self.tz)
+        current, earlier = from_sacct.tasks(answer, by=by, zone=self.tz)
         _merge(self, current)
         for jobid, attempts in earlier.items():
             known = self.earlier.setdefault(jobid, [])

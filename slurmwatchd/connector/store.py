@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
 
-from slurmwatchd.store.asking import Record, StoreReader, Totals
-from slurmwatchd.store.questions import Order, Question
+from slurmwatchd.store.read.query import Order, Question
+from slurmwatchd.store.read.reader import Record, StoreReader, Totals
 
 TIMES = ("submit", "eligible", "start", "end")
 

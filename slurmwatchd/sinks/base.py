@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from slurmwatchd.config import Texts, WholeDuration
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import Event
-from slurmwatchd.sinks.readback import Line
+from slurmwatchd.config.settings import Texts, WholeDuration
+from slurmwatchd.model.records import Event
+from slurmwatchd.sinks.jsonl_files import Line
 from slurmwatchd.sinks.selection import Selection, check_nodes
+from slurmwatchd.telemetry.metrics import Metrics
 
 BATCH_EVENTS = 2000
 """So many events are handed over at once."""

@@ -2,7 +2,7 @@
 
 The file is only ever appended to, and bytes a shipper may have read are never changed. Lines are made from
 the store alone, so after a crash the bytes behind the remembered offset are a prefix of what is due next:
-lines found there are not written again, and one that was cut off is completed. See `tail.py` for that.
+lines found there are not written again, and one that was cut off is completed. See `jsonl_tail.py` for that.
 """
 
 import errno
@@ -14,19 +14,22 @@ from typing import Annotated, Literal
 
 import anyio.to_thread
 import orjson
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, PlainSerializer
 
-from slurmwatchd.errors import SinkError, SinkFullError
-from slurmwatchd.log import get_logger
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import Event
+from slurmwatchd.config.ownership import give_to_folder_owner, reason
+from slurmwatchd.config.settings import WholeDuration
+from slurmwatchd.config.units import check_file, format_size, parse_size
+from slurmwatchd.errors import SinkError, SinkFullError, is_full_error
+from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import SinkKind
 from slurmwatchd.sinks.forms.form import Form
 from slurmwatchd.sinks.forms.options import FormOptions
 from slurmwatchd.sinks.forms.reading import identity_of
-from slurmwatchd.sinks.readback import Line, lines
-from slurmwatchd.sinks.tail import Mark, Residue, find_by_mark, find_line, rotated_after
-from slurmwatchd.units import check_file
+from slurmwatchd.sinks.jsonl_files import Line, lines
+from slurmwatchd.sinks.jsonl_tail import Mark, Residue, find_by_mark, find_line, newest_copy, rotated_after
+from slurmwatchd.sinks.rotating import Rotation, sync_folder
+from slurmwatchd.telemetry.log import get_logger
+from slurmwatchd.telemetry.metrics import Metrics
 
 MODE = 0o640
 
@@ -41,10 +44,24 @@ class JsonlOptions(FormOptions):
     type: Literal["jsonl"]
     path: Annotated[Path, BeforeValidator(check_file)]
     """The file. Its folder is made if it is missing; a rotated or removed file is made anew."""
+    rotate_size: Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size)] = 0
+    """The sink renames the file to `.1` once it is so large, and begins a new one; `"0B"`: not for its size. For
+    sites without logrotate; never both."""
+    rotate_every: WholeDuration = Field(0, ge=0)
+    """The sink renames the file when the first event of a new stretch comes: `"1d"` is each day from midnight UTC
+    on, `"0s"` never."""
+    rotate_keep: int = Field(30, ge=1, le=100_000)
+    """How many renamed files the sink keeps; older ones it removes."""
+    rotate_compress: bool = True
+    """The sink compresses renamed files but the newest, by gzip."""
 
     def files(self) -> tuple[str, ...]:
         """Return the path."""
         return (os.path.realpath(self.path),)
+
+    def rotation(self) -> Rotation:
+        """Return when the file is renamed, and what becomes of the old ones."""
+        return Rotation(self.rotate_size, self.rotate_every, self.rotate_keep, self.rotate_compress)
 
 
 class JsonlSink:
@@ -55,10 +72,14 @@ class JsonlSink:
         self._name = name
         self._path = options.path
         self._form = Form(name, options)
+        self._rotation = options.rotation()
+        self._is_tidy = not self._rotation.is_wanted
         self._torn = metrics.jsonl_torn.labels(name)
         self._descriptor = -1
         self._mark: Mark | None = None
         self._written: Mark | None = None
+        self._said: set[str] = set()
+        self._rotated = 0
 
     async def open(self, state: Mapping[str, bytes]) -> None:
         """Remember where the file ended when the cursor last moved; read the key of the pseudonyms."""
@@ -71,14 +92,22 @@ class JsonlSink:
             self._written = await anyio.to_thread.run_sync(self._append, events)
         except OSError as error:
             self._close()
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if is_full_error(error):
                 raise SinkFullError(f"{self._path}: {error.strerror}: it goes on when there is room") from error
-            raise SinkError(f"{error.filename or self._path}: {error.strerror}") from error
+            file = Path(error.filename or self._path)
+            raise SinkError(f"{file}: {reason(file, error)}") from error
         return {_STATE_KEY: self._written.encode()}
 
     def committed(self) -> None:
         """Take what is in the file as behind the cursor."""
         self._mark = self._written
+        self._said.clear()
+
+    def _warn(self, event: str, **fields: object) -> None:
+        """Log what was found, once for all tries to deliver the same events."""
+        if event not in self._said:
+            self._said.add(event)
+            _log.warning(event, sink=self._name, **fields)
 
     async def reopen(self) -> None:
         """Close the file; the next write opens it by its name."""
@@ -94,6 +123,8 @@ class JsonlSink:
         Whatever fails half-way is found again at the next call, by comparing with the file.
         """
         due = self._form.lines(events)
+        if self._rotation.is_wanted:
+            self._rotate(events[-1].observed)
         if self._mark is not None and not self._mark.is_at(self._path):
             due, mark = self._finish_rotated(self._mark, due)
             if not due and mark is not None:
@@ -106,16 +137,38 @@ class JsonlSink:
         os.fdatasync(self._descriptor)
         return Mark.at(self._descriptor, offset)
 
+    def _rotate(self, now: int) -> None:
+        """Rename the file where it is time to, and all that is in it is behind the cursor.
+
+        What fails is told and holds no event up: they go on into the same file.
+        """
+        try:
+            if self._mark is not None and self._mark.is_at(self._path):
+                found = self._path.stat()
+                written_at = int(found.st_mtime)
+                if found.st_size == self._mark.offset and self._rotation.is_due(
+                    size=found.st_size, written_at=written_at, now=now
+                ):
+                    self._rotation.rotate(self._path)
+                    self._is_tidy = False
+            if not self._is_tidy:
+                self._rotation.tidy(self._path)
+                self._is_tidy = True
+        except OSError as error:
+            self._warn("the file cannot be rotated", path=str(self._path), error=str(error))
+
     def _finish_rotated(self, mark: Mark, due: list[bytes]) -> tuple[list[bytes], Mark | None]:
         """Look into the file written last, renamed since, for lines that the cursor does not know of."""
         self._close()
         rotated = find_by_mark(self._path, mark)
         if rotated is None:
-            _log.warning("the file written last is gone", sink=self._name, path=str(self._path))
+            self._warn("the file written last is gone", path=str(self._path))
             # The next file may get its inode.
             self._mark = None
             return due, None
-        _log.info("file was rotated", sink=self._name, path=str(self._path), rotated=str(rotated))
+        if mark.inode != self._rotated:
+            self._rotated = mark.inode
+            _log.info("file was rotated", sink=self._name, path=str(self._path), rotated=str(rotated))
         due, reached = self._settle_file(rotated, due, mark)
         if due:
             # Where writing failed half-way and the file was rotated again, more of it is in the files between.
@@ -149,16 +202,34 @@ class JsonlSink:
                 return begun
             # A file of an earlier life: what is in it is not compared, but our first line gets a line of its own.
             if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-                self._torn.inc()
                 _write_all(self._descriptor, b"\n")
+                self._torn.inc()
                 size += 1
             return size
         if not self._mark.matches(self._descriptor):
             return 0
         if size < self._mark.offset:
-            _log.warning("file was truncated by another program", sink=self._name, path=str(self._path))
+            self._tell_truncated(self._mark)
             return 0
         return self._mark.offset
+
+    def _tell_truncated(self, mark: Mark) -> None:
+        """Say that the file was emptied by another program, and whether a copy of it has all that was written."""
+        copy = newest_copy(self._path, mark)
+        if copy is None:
+            self._warn(
+                "file was truncated by another program, and no copy beside it has all that was written: "
+                "`slurmwatchd verify --sink` names what is missing",
+                path=str(self._path),
+                bytes=mark.offset,
+            )
+        else:
+            self._warn(
+                "file was truncated by another program, which had copied all of it: next time a line may be lost; "
+                "use `create` instead of `copytruncate`",
+                path=str(self._path),
+                copy=str(copy),
+            )
 
     def _settle(
         self, descriptor: int, offset: int, due: list[bytes], *, may_write: bool = True
@@ -179,12 +250,14 @@ class JsonlSink:
             return due, residue.offset
         if not residue.is_prefix_of(due[0]):
             return self._pass_foreign(descriptor, residue, due, may_write=may_write)
-        self._torn.inc()
         if not may_write:
-            _log.warning("a line cut off in a rotated file cannot be completed", sink=self._name)
+            self._torn.inc()
+            self._warn("a line cut off in a rotated file cannot be completed")
             return due, residue.offset
-        _log.info("torn line completed", sink=self._name, id=_id_of(due[0]))
+        # Told when it is done: on a full disk it is tried again and again.
         _write_all(descriptor, due[0][residue.remaining :])
+        self._torn.inc()
+        _log.info("torn line completed", sink=self._name, id=_id_of(due[0]))
         return due[1:], residue.offset + len(due[0])
 
     def _pass_foreign(
@@ -196,19 +269,18 @@ class JsonlSink:
         """
         ids = residue.ids()
         fresh = [line for line in due if _id_of(line) not in ids]
-        if fresh:
-            self._torn.inc()
-            _log.warning(
-                "unexpected bytes at the end of the file",
-                sink=self._name,
-                path=str(self._path),
-                bytes=residue.remaining,
-                known_ids=len(ids),
-            )
         end = residue.offset + residue.remaining
         if may_write and not residue.ends_a_line:
             _write_all(descriptor, b"\n")
             end += 1
+        if fresh:
+            self._torn.inc()
+            self._warn(
+                "unexpected bytes at the end of the file",
+                path=str(self._path),
+                bytes=residue.remaining,
+                known_ids=len(ids),
+            )
         # Where all that is due is there, what is due next may be there too: it is looked for from here again.
         return fresh, end if fresh else residue.offset
 
@@ -226,8 +298,9 @@ class JsonlSink:
             os.close(descriptor)
             raise SinkError(f"{self._path}: another process writes to this file") from None
         self._descriptor = descriptor
+        give_to_folder_owner(descriptor, self._path.parent)
         if os.fstat(descriptor).st_size == 0:
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
 
     def _close(self) -> None:
         if self._descriptor >= 0:
@@ -267,15 +340,6 @@ def _same_file(descriptor: int, path: Path) -> bool:
         return False
     ours = os.fstat(descriptor)
     return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new file's name as durable as its lines will be."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _lines(options: JsonlOptions, others: Collection[Path]) -> Iterator[Line]:

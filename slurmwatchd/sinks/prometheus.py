@@ -15,12 +15,17 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 from pydantic import Field
 
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import Event, EventKind, FoundBy
+from slurmwatchd.model.clock import EARLIEST
+from slurmwatchd.model.records import Event, EventKind, FoundBy
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
+from slurmwatchd.telemetry.metrics import Metrics
 
 OTHER = "other"
 """What the label values fold into once a family has as many label sets as it may."""
+
+SEVERAL = "(several)"
+"""The partition of a job sent to several that never ran: its list is as the user typed it, and would be a label of
+the user's making. A partition's own name has no comma."""
 
 _HOUR, _DAY = 3600.0, 86400.0
 _ELAPSED = (1.0, 10.0, 60.0, 300.0, 900.0, _HOUR, 4 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 7 * _DAY)
@@ -125,6 +130,15 @@ def _fits(key: Key, value: Value) -> bool:
     return family is not None and len(key) == len(family.labels) + 1 and len(value) == family.width
 
 
+def _by_partition(key: Key) -> Key:
+    """Return a key as it is counted now: one of an older release may hold the list that a user typed."""
+    labels = _FAMILIES[key[0]].labels
+    if "partition" not in labels:
+        return key
+    place = 1 + labels.index("partition")
+    return (*key[:place], _partition(key[place]), *key[place + 1 :])
+
+
 class PrometheusSink(Collector):
     """The totals."""
 
@@ -135,12 +149,14 @@ class PrometheusSink(Collector):
         self._shown: dict[Key, Value] = {}
         self._sizes: dict[str, int] = {}
         self._next: dict[Key, Value] = {}
+        self._gathered: dict[Key, Value] = {}
         metrics.registry.register(self)
 
     async def open(self, state: Mapping[str, bytes]) -> None:
         """Go on from the totals that were kept, but for those of a release with other labels or buckets."""
         kept = {tuple(orjson.loads(key)): tuple(orjson.loads(value)) for key, value in state.items()}
         self._shown = {key: value for key, value in kept.items() if _fits(key, value)}
+        self._gather_lists()
         self._sizes = {}
         for key in self._shown:
             self._sizes[key[0]] = self._sizes.get(key[0], 0) + 1
@@ -148,7 +164,8 @@ class PrometheusSink(Collector):
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
         """Count events, for nobody to see until the cursor has moved."""
         self._next = await anyio.to_thread.run_sync(self._count, events)
-        return {orjson.dumps(key).decode(): orjson.dumps(value) for key, value in self._next.items()}
+        changed = {**self._gathered, **self._next}
+        return {orjson.dumps(key).decode(): orjson.dumps(value) for key, value in changed.items()}
 
     def committed(self) -> None:
         """Show what was counted."""
@@ -157,7 +174,7 @@ class PrometheusSink(Collector):
                 self._sizes[key[0]] = self._sizes.get(key[0], 0) + 1
         # A new dict and one assignment: a scrape in another thread sees all of a batch or nothing.
         self._shown = {**self._shown, **self._next}
-        self._next = {}
+        self._next, self._gathered = {}, {}
 
     async def reopen(self) -> None:
         """Do nothing: there is nothing open."""
@@ -177,6 +194,24 @@ class PrometheusSink(Collector):
             for name, family in _FAMILIES.items()
         ]
 
+    def _gather_lists(self) -> None:
+        """Add up under `SEVERAL` what an older release counted by the lists that users typed.
+
+        What was added up is kept with the next events, and what it came from is emptied in the same transaction:
+        until then a restart finds all as it was.
+        """
+        shown: dict[Key, Value] = {}
+        self._gathered = {}
+        for key, value in self._shown.items():
+            place = _by_partition(key)
+            sums = shown.get(place, (0,) * len(value))
+            shown[place] = tuple(a + b for a, b in zip(sums, value, strict=True))
+            if place != key:
+                self._gathered[key] = ()
+        for key in [_by_partition(key) for key in self._gathered]:
+            self._gathered[key] = shown[key]
+        self._shown = shown
+
     def _count(self, events: Sequence[Event]) -> dict[Key, Value]:
         tally = _Tally(self._shown, dict(self._sizes), self._limit)
         for event in events:
@@ -187,14 +222,19 @@ class PrometheusSink(Collector):
         return tally.changed
 
 
+def _partition(name: str) -> str:
+    """Return the label of a partition."""
+    return SEVERAL if "," in name else name
+
+
 def _count_end(tally: "_Tally", event: Event, record: dict[str, Any]) -> None:
-    cluster, partition = record["cluster"], record.get("partition", "")
+    cluster, partition = record["cluster"], _partition(record.get("partition", ""))
     tally.add(_ENDED, (cluster, partition, record["state"]))
     if record.get("start") is not None:
         for family, field in ((_ELAPSED_FAMILY, "elapsed_seconds"), (_WAIT_FAMILY, "wait_seconds")):
             if (seconds := record.get(field)) is not None:
                 tally.observe(family, (cluster, partition), seconds)
-    if event.time is not None and event.found_by is not FoundBy.BACKFILL:
+    if event.time is not None and event.time >= EARLIEST and event.found_by is not FoundBy.BACKFILL:
         tally.observe(_LAG_FAMILY, (cluster,), max(0, event.observed - event.time))
 
 
@@ -202,7 +242,7 @@ def _count_usage(tally: "_Tally", record: dict[str, Any]) -> None:
     usage = record["usage"]
     if not usage["complete"] or record.get("start") is None:
         return
-    labels = (record["cluster"], record.get("partition", ""))
+    labels = (record["cluster"], _partition(record.get("partition", "")))
     # Both or neither, so that one over the other is a share.
     if "cpu_seconds" in usage and "cpus" in record and "elapsed_seconds" in record:
         tally.add(_CPU_SECONDS, labels, usage["cpu_seconds"])

@@ -12,7 +12,7 @@ from typing import Any
 import anyio.to_thread
 import orjson
 
-from slurmwatchd.records import Event, EventKind, FoundBy
+from slurmwatchd.model.records import Event, EventKind, FoundBy
 
 MAX_HOSTS = 65_536
 """How many hosts a node list in the configuration may name: Slurm's own limit on a range."""

@@ -12,12 +12,12 @@ import anyio.to_thread
 import click
 import orjson
 
+from slurmwatchd.config.units import spoken_duration
 from slurmwatchd.errors import SinkError
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.printable import shown
-from slurmwatchd.records import Event, EventKind
+from slurmwatchd.model.records import Event, EventKind
+from slurmwatchd.model.terminal_text import shown
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
-from slurmwatchd.units import spoken_duration
+from slurmwatchd.telemetry.metrics import Metrics
 
 _GOOD = frozenset({"COMPLETED"})
 _NEUTRAL = frozenset({"CANCELLED", "PREEMPTED", "REQUEUED", "RESIZING", "REVOKED"})

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from slurmwatchd.errors import CommandError, SlurmNotFoundError
-from slurmwatchd.process import Completed, ProcessRunner, Spool, child_environment
 from slurmwatchd.sources.complaints import VERSION, Complaints, Tell, known_from, said, to_nobody, without
+from slurmwatchd.sources.process import Completed, ProcessRunner, Spool, child_environment
 
 _VERSION_TIMEOUT_SECONDS = 15.0
 

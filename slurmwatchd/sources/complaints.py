@@ -4,14 +4,15 @@ A key that is ignored, a node whose numbers do not fit: every command prints suc
 does its work and exits 0. With `-V` a command asks nobody, and it has read slurm.conf by then: it prints the very
 same lines (measured on 22.05.8, 24.11.5 and 26.05.5). So a line that `-V` prints too is a warning, any other a
 failure. A call that complains is judged by a `-V` of its own, made behind it: what is known is never kept, so an
-edited slurm.conf stops nothing, and a line that was harmless once hides no error later.
+edited slurm.conf stops nothing, and a line that was harmless once hides no error later. One that is mended between
+a call and its `-V` costs that call, which is made again like any that failed.
 
 What a wrapper in `slurm.bin_dir` writes is judged in the same way.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from slurmwatchd.process import UNKEPT, Completed
+from slurmwatchd.sources.process import UNKEPT, Completed
 
 VERSION = ("-V",)
 """The question that nobody needs to be asked for."""

@@ -1,6 +1,6 @@
 """The store: one SQLite file between what reads Slurm and what hands events on.
 
-`database.py` opens it and runs transactions; `jobs.py` takes attempts in, `outbox.py` gives events out,
-`ledger.py` remembers what was read, `nodelists.py` which nodes a list names, `waiting.py` whose usage is still to
-be told and `usage.py` tells it, `bodies.py` reads what older versions wrote. No other room writes SQL.
+`database.py` opens it and runs transactions; `intake.py` takes attempts in, `outbox.py` gives events out,
+`ledger.py` remembers what was read, `nodelists.py` which nodes a list names, `usage_queue.py` whose usage is still
+to be told and `usage.py` tells it, `body_versions.py` reads what older versions wrote. No other room writes SQL.
 """

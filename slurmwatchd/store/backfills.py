@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import aiosqlite
 
-from slurmwatchd.store.arrays import IN_ARRAY, json_array
-from slurmwatchd.store.beside import Asked
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
+from slurmwatchd.store.read.second_process import Asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,8 @@
 What stands in the tables is the business of the modules beside this one; they are given a `Database`.
 """
 
+import errno
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -12,14 +14,15 @@ from typing import TypeVar
 import aiosqlite
 import anyio
 
+from slurmwatchd.config import ownership
+from slurmwatchd.config.paths import real_path
 from slurmwatchd.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError
-from slurmwatchd.locations import real_path
-from slurmwatchd.log import get_logger
-from slurmwatchd.store import damage
 from slurmwatchd.store.lockfile import LockFile, State
-from slurmwatchd.store.recent import Recent
+from slurmwatchd.store.recent_events import Recent
+from slurmwatchd.store.repair import damage
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
-from slurmwatchd.store.sharing import SharedLock
+from slurmwatchd.store.shared_lock import SharedLock
+from slurmwatchd.telemetry.log import get_logger
 
 WRITE_TIMEOUT_SECONDS = 120.0
 BUSY_TIMEOUT_MS = 30_000
@@ -216,7 +219,12 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
 def _set_aside(path: Path, lock_file: LockFile, reason: str) -> None:
     """Give a damaged store another name; noted before and after, so that a crash in between costs nothing."""
     lock_file.mark(State.CORRUPT)
-    aside = damage.set_aside(path)
+    try:
+        aside = damage.set_aside(path)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: is damaged, and cannot be set aside: {ownership.reason(path.parent, error)}"
+        ) from error
     if aside is not None:
         _log.error("store is damaged: set aside, a new one is made", reason=reason, aside=str(aside))
         lock_file.mark(State.REBUILDING, aside.name)
@@ -252,6 +260,9 @@ async def _connect(path: Path, *, cache_kib: int) -> aiosqlite.Connection:
         # Tried first: where aiosqlite fails to open a file, its thread outlives the event loop with a traceback.
         await anyio.to_thread.run_sync(_try_to_open, path)
         connection = await aiosqlite.connect(path, isolation_level=None)
+    except OSError as error:
+        file = Path(error.filename or path)
+        raise StoreError(f"{file}: cannot be opened: {ownership.reason(file, error)}") from error
     except sqlite3.Error as error:
         raise StoreError(f"{path}: cannot be opened: {error}") from error
     connection.row_factory = sqlite3.Row
@@ -270,12 +281,28 @@ async def _connect(path: Path, *, cache_kib: int) -> aiosqlite.Connection:
             raise StoreCorruptError(f"{path}: cannot be used as a store: {error}") from error
         if damage.is_full(error):
             raise StoreFullError(f"{path}: {error}") from error
+        if damage.is_locked(error):
+            raise StoreBusyError(f"{path}: {error}: another program has it open, and not slurmwatchd") from error
         raise StoreError(f"{path}: cannot be used as a store: {error}") from error
     return connection
 
 
 def _try_to_open(path: Path) -> None:
+    ownership.make_for_folder_owner(path)
+    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        # SQLite does not say which of its files is closed, nor to whom. Asked and not tried: closing a file that
+        # SQLite has open would take its locks away.
+        if file.exists() and not os.access(file, os.R_OK | os.W_OK, effective_ids=True):
+            raise _closed(file)
+    if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
+        raise _closed(path.parent)
     sqlite3.connect(path).close()
+
+
+def _closed(file: Path) -> OSError:
+    is_read_only = os.statvfs(file).f_flag & os.ST_RDONLY
+    number = errno.EROFS if is_read_only else errno.EACCES
+    return OSError(number, os.strerror(number), str(file))
 
 
 async def _migrate(path: Path, connection: aiosqlite.Connection) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 from sqlite3 import Row
 
-from slurmwatchd.records import Event, EventKind, FoundBy
-from slurmwatchd.store import bodies
-from slurmwatchd.store.beside import Reader
+from slurmwatchd.model.records import Event, EventKind, FoundBy
+from slurmwatchd.store import body_versions
+from slurmwatchd.store.read.second_process import Reader
 
 PAGE_EVENTS = 500
 
@@ -73,7 +73,7 @@ async def before(reader: Reader, seq: int) -> AsyncIterator[list[Event]]:
 
 
 async def _form(reader: Reader) -> int:
-    return int((await reader.read(bodies.FIRST_SEQ, (bodies.FORM,)))[0][0])
+    return int((await reader.read(body_versions.FIRST_SEQ, (body_versions.FORM,)))[0][0])
 
 
 def _event(row: Row, first_seq: int) -> Event:
@@ -81,5 +81,5 @@ def _event(row: Row, first_seq: int) -> Event:
     return event._replace(
         kind=EventKind(event.kind),
         found_by=FoundBy(event.found_by),
-        body=bodies.current(event.body, event.seq, first_seq),
+        body=body_versions.current(event.body, event.seq, first_seq),
     )

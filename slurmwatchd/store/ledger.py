@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import aiosqlite
 
-from slurmwatchd.records import FoundBy
+from slurmwatchd.model.records import FoundBy
+from slurmwatchd.model.windows import Ledger, Stretch, Window, overlapping
 from slurmwatchd.store.database import Database
-from slurmwatchd.windows import Ledger, Stretch, Window, overlapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

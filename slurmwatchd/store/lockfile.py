@@ -11,8 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
+from slurmwatchd.config.ownership import give_to_folder_owner, reason
+from slurmwatchd.config.paths import lock_path
 from slurmwatchd.errors import StoreError, StoreInUseError
-from slurmwatchd.locations import lock_path
 
 
 class State(StrEnum):
@@ -77,8 +78,9 @@ class LockFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            give_to_folder_owner(self._descriptor, self._path.parent)
         except OSError as error:
-            raise StoreError(f"{self._path}: cannot be opened: {error.strerror}") from error
+            raise StoreError(f"{self._path}: cannot be opened: {reason(self._path, error)}") from error
         pid, _, rest = os.pread(self._descriptor, 1024, 0).decode(errors="replace").partition("\n")
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

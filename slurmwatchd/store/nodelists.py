@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 import aiosqlite
 
-from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.database import Database
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
 
 async def known(database: Database, expressions: Iterable[str]) -> set[str]:

@@ -8,11 +8,12 @@ from itertools import chain, repeat
 
 import aiosqlite
 
-from slurmwatchd.records import Event, EventKind, FoundBy
-from slurmwatchd.store import bodies, told
-from slurmwatchd.store.arrays import IN_ARRAY, json_array
+from slurmwatchd.model.records import Event, EventKind, FoundBy
+from slurmwatchd.store import body_versions
+from slurmwatchd.store.bulk_insert import Rows
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.rows import Rows
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
+from slurmwatchd.store.repair import already_delivered
 
 _KINDS = {str(kind): kind for kind in EventKind}
 _FOUND_BY = {str(found_by): found_by for found_by in FoundBy}
@@ -73,9 +74,9 @@ async def after(database: Database, seq: int, limit: int) -> list[Event]:
         Event(row[0], row[1], _KINDS[row[2]], row[3], row[4], row[5], _FOUND_BY[row[6]], row[7], row[8], row[9])
         for row in rows
     ]
-    first = await bodies.first_seq(database) if events else 0
+    first = await body_versions.first_seq(database) if events else 0
     if events and events[0].seq < first:
-        events = [event._replace(body=bodies.current(event.body, event.seq, first)) for event in events]
+        events = [event._replace(body=body_versions.current(event.body, event.seq, first)) for event in events]
     return events
 
 
@@ -135,7 +136,7 @@ async def advance(
         seq: The newest event it has now.
         state: What it asked to have kept.
         now: Epoch seconds.
-        met: Ids that it had from an earlier store, see `told`.
+        met: Ids that it had from an earlier store, see `already_delivered`.
     """
 
     async def work(connection: aiosqlite.Connection) -> None:
@@ -145,7 +146,7 @@ async def advance(
             [(sink, key, value) for key, value in state.items()],
         )
         if met:
-            await told.forget(connection, sink, met)
+            await already_delivered.forget(connection, sink, met)
 
     await database.write(work)
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import aiosqlite
 
-from slurmwatchd.records import Rejected
-from slurmwatchd.store.arrays import IN_ARRAY, json_array
-from slurmwatchd.store.beside import Asked
+from slurmwatchd.model.records import Rejected
 from slurmwatchd.store.database import Database
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
+from slurmwatchd.store.read.second_process import Asked
 
 SEPARATOR = b"\x00"
 """Between a row's values: sacct prints C strings, which hold none."""

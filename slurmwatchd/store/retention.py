@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import aiosqlite
 
-from slurmwatchd.store.arrays import IN_ARRAY, json_array
 from slurmwatchd.store.database import Database
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
 STEP_ROWS = 500
 

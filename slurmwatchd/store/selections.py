@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from slurmwatchd.store import meta
-from slurmwatchd.store.beside import Reader
 from slurmwatchd.store.database import Database
+from slurmwatchd.store.read.second_process import Reader
 
 
 class Since(NamedTuple):

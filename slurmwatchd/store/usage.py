@@ -5,16 +5,16 @@ one `job_usage`, and only one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiosqlite
 
-from slurmwatchd.records import EventKind, event_id
-from slurmwatchd.store import bodies
-from slurmwatchd.store.arrays import IN_ARRAY, json_array
-from slurmwatchd.store.jobs import Intake
-from slurmwatchd.store.rows import Rows
+from slurmwatchd.model.records import EventKind, event_id
+from slurmwatchd.store import body_versions
+from slurmwatchd.store.bulk_insert import Rows
+from slurmwatchd.store.intake import Intake
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
 _LATEST = (
     "SELECT queue.job, queue.found_by, jobs.cluster, jobs.job_id_raw, jobs.submit, jobs.seq, "  # noqa: S608 - a constant
@@ -38,12 +38,14 @@ class Results:
     Attributes:
         told: Row id to (the event that has the record, what is appended to the record).
         later: Row id to when to ask again, epoch seconds.
+        put_off: The same where there was no answer, so that it does not count as asked.
         observed: Now, epoch seconds.
     """
 
     told: Mapping[int, tuple[int, bytes]]
     later: Mapping[int, int]
     observed: int
+    put_off: Mapping[int, int] = field(default_factory=dict)
 
 
 async def tell(intake: Intake, results: Results) -> int:
@@ -61,14 +63,14 @@ async def tell(intake: Intake, results: Results) -> int:
 
     async def work(connection: aiosqlite.Connection, seq: int) -> int:
         wanted = json_array(results.told)
-        first = await bodies.first_seq_within(connection)
+        first = await body_versions.first_seq_within(connection)
         rows = await connection.execute_fetchall(_LATEST, (wanted,))
         events: list[tuple[Any, ...]] = []
         for row in rows:
             read_from, ending = results.told[row["job"]]
             if row["seq"] != read_from:
                 continue
-            body = bodies.current(row["body"], row["seq"], first)
+            body = body_versions.current(row["body"], row["seq"], first)
             kind = EventKind.JOB_USAGE.value
             identity = event_id(row["cluster"], row["job_id_raw"], row["submit"], kind, 1)
             events.append(
@@ -85,6 +87,9 @@ async def tell(intake: Intake, results: Results) -> int:
         await connection.executemany(
             "UPDATE usage_queue SET due = ?, asked = asked + 1 WHERE job = ?",
             [(due, job) for job, due in results.later.items()],
+        )
+        await connection.executemany(
+            "UPDATE usage_queue SET due = ? WHERE job = ?", [(due, job) for job, due in results.put_off.items()]
         )
         return len(events)
 

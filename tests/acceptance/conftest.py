@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.watch import Watch
-from tests.real_slurm import jobs
+from tests.real_slurm import jobs, untidy_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,9 @@ def mix(cluster: RealCluster) -> int:
 
     Who wants to watch them end asks for it with `request` when the daemon runs.
     """
-    return jobs.run_mix(cluster)
+    started = jobs.run_mix(cluster, untidy_jobs.begin)
+    untidy_jobs.dissolve(cluster)
+    return started
 
 
 @pytest.fixture

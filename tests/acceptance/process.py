@@ -15,9 +15,10 @@ from typing import Any, Self, Unpack
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from slurmwatchd.simslurm import JobKey, SimCluster, install_commands
-from slurmwatchd.simslurm.rows import JobColumns
+from simslurm import JobKey, SimCluster, install_commands
+from simslurm.rows import JobColumns
 from tests.event_schema import conforming
+from tests.patience import HANGS_SECONDS, Patience
 
 CONFIG = """
 [slurm]
@@ -44,8 +45,6 @@ listen = "127.0.0.1:{port}"
 [log]
 format = "json"
 """
-
-DEADLINE_SECONDS = 30.0
 
 
 class DaemonProcess:
@@ -92,7 +91,9 @@ class DaemonProcess:
         self.start(**environ)
         self.wait_until(lambda: self.get("/-/ready")[0] == 200, "ready")
 
-    def run(self, command: str, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, command: str, *arguments: str, timeout: float = HANGS_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
             [*self._argv(command), *arguments],
@@ -120,7 +121,7 @@ class DaemonProcess:
     def wait(self) -> int:
         """Wait for the process to end by itself, and return its exit status."""
         assert self.process is not None
-        status = self.process.wait(timeout=DEADLINE_SECONDS)
+        status = self.process.wait(timeout=HANGS_SECONDS)
         self.process = None
         return status
 
@@ -129,18 +130,22 @@ class DaemonProcess:
         self.process.send_signal(number)
 
     def wait_until(self, condition: Callable[[], object], what: str) -> None:
-        """Wait for a condition while the daemon runs."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        """Wait for a condition while the daemon runs, for as long as its file grows."""
+        patience = Patience(self._written)
         while not condition():
             assert self.process is not None
             assert self.process.poll() is None, f"slurmwatchd ended by itself\n{self.stderr()}"
-            assert time.monotonic() < deadline, f"waited in vain: {what}\n{self.stderr()}"
+            assert not patience.is_over(), f"waited in vain: {what}\n{self.stderr()}"
             time.sleep(0.02)
+
+    def _written(self) -> int:
+        """Return how long the file is, rotated ones aside."""
+        return self.file.stat().st_size if self.file.exists() else 0
 
     def get(self, path: str) -> tuple[int, str, dict[str, str]]:
         """Ask the web server: status, text and headers; status 0 where nobody listens."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=HANGS_SECONDS) as answer:
                 return answer.status, answer.read().decode(), dict(answer.headers)
         except urllib.error.HTTPError as error:
             with error:

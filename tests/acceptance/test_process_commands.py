@@ -75,6 +75,31 @@ def test_verify_exits_0_beside_the_service_and_1_with_the_name_of_what_was_taken
         assert (found["accounting"]["count"], found["sinks"][0]["count"]) == (1, 1)
 
 
+def test_verify_names_a_stretch_that_is_in_no_file_in_one_line(tmp_path: Path) -> None:
+    with watching(tmp_path) as daemon:
+        for number in range(12):
+            daemon.ended(60 + 100 * number)
+        daemon.start_ready()
+        daemon.wait_until(lambda: len(daemon.records()) == 12, "twelve events")
+        daemon.wait_until(
+            lambda: ask(daemon, "SELECT seq FROM cursors WHERE sink = 'jobs'") == [(12,)], "the cursor"
+        )
+        assert daemon.stop() == 0
+        daemon.file.unlink()
+
+        bad = daemon.run("verify", "--sink", "jobs")
+        assert bad.returncode == 1
+        (elsewhere,) = [line for line in bad.stdout.splitlines() if "12 events in a row are in none" in line]
+        assert "seq 1 to 12, first seen" in elsewhere
+        assert not [line for line in bad.stdout.splitlines() if line.startswith(("CLUSTER", "WHAT", "and "))]
+
+        found = json.loads(daemon.run("verify", "--sink", "jobs", "--json").stdout)
+        assert (found["accounting"]["count"], found["sinks"][0]["count"]) == (0, 1)
+        (stretch,) = found["sinks"][0]["differences"]
+        assert [stretch[name] for name in ("what", "seq", "last_seq", "events")] == ["stretch missing", 1, 12, 12]
+        assert stretch["since"].endswith("Z")
+
+
 def test_verify_says_what_it_cannot_prove_with_another_status_than_a_difference(tmp_path: Path) -> None:
     with watching(tmp_path) as daemon:
         nothing = daemon.run("verify")
@@ -300,3 +325,35 @@ def run(daemon: DaemonProcess, arguments: list[str]) -> subprocess.CompletedProc
 
 def argv(daemon: DaemonProcess, command: str) -> list[str]:
     return [sys.executable, "-m", "slurmwatchd", command, "--config", str(daemon.config)]
+
+
+def test_a_backfill_without_a_daemon_tells_usage_too(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path, steps="summary") as daemon:
+        whole = daemon.ended(3 * 3600, job_name="whole", submit_line="sbatch whole.sh")
+        daemon.cluster.add_step(whole, "batch", max_rss=10_000_000)
+        daemon.cluster.add_fault("sacct", "exit", count=1, match="-j", stderr="sacct: error: no steps now")
+        failed = daemon.run("backfill", "--since", "4h")
+        assert failed.returncode == 75, failed.stderr
+        assert [record["event"] for record in daemon.records()] == ["job_ended"]
+        # Nothing is left to read, and usage is.
+        done = daemon.run("backfill", "--since", "4h")
+        assert done.returncode == 0, done.stderr
+        assert "usage: 1 attempts are left to ask for\n" in done.stderr
+        assert done.stdout.startswith("nothing to read: ")
+        assert "is not told yet" not in done.stdout
+        _, usage = daemon.records()
+        assert (usage["event"], usage["name"]) == ("job_usage", "whole")
+        assert usage["usage"]["max_rss_bytes"] == 10_000_000
+        assert ask(daemon, "SELECT count(*) FROM usage_queue") == [(0,)]
+
+
+def test_a_backfill_says_whose_usage_is_not_whole_yet(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path, steps="summary") as daemon:
+        part = daemon.ended(30, job_name="part", submit_line="sbatch part.sh")
+        daemon.cluster.add_step(part, "batch", end_visible_at=int(time.time()) + 1000)
+        assert daemon.run("once").returncode == 0
+        done = daemon.run("backfill", "--since", "4h", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["usage_waiting"] == 1
+        done = daemon.run("backfill", "--since", "4h")
+        assert "the usage of 1 attempts is not told yet: a daemon does it; where none runs" in done.stdout

@@ -37,6 +37,19 @@ def test_missing_configuration_is_exit_78(tmp_path: Path) -> None:
         )
 
 
+def test_a_folder_in_the_configurations_place_is_exit_78_and_no_mistake_on_the_command_line(
+    tmp_path: Path,
+) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.config.unlink()
+        daemon.config.mkdir()
+        done = daemon.run("run")
+        assert (done.returncode, done.stderr) == (
+            78,
+            f"slurmwatchd: {daemon.config}: cannot be read: Is a directory\n",
+        )
+
+
 def test_port_in_use_is_exit_1_and_names_the_address(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon, socket.socket() as other:
         other.bind(("127.0.0.1", daemon.port))

@@ -1,8 +1,11 @@
 """The real daemon from start to stop: ready, delivering, reloading, draining."""
 
+import json
 import os
+import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,14 +101,26 @@ def test_sighup_with_a_faulty_configuration_says_so_and_changes_nothing(tmp_path
             lambda: daemon.samples("slurmwatchd_config_last_reload_successful") == {(): 0}, "the refusal"
         )
         faults = [line["fault"] for line in daemon.logged() if "fault" in line]
-        assert faults == [f"{daemon.config}: poll.intervall: there is no such key"]
+        fault = f"{daemon.config}: poll.intervall: there is no such key"
+        assert faults == [fault]
+        told = daemon.run("status")
+        assert told.returncode == 4, told.stderr
+        wrong = [line for line in told.stdout.splitlines() if line.startswith("wrong")]
+        assert wrong == [
+            f"wrong       the configuration cannot be used, the daemon goes on by the one it read: {fault}"
+        ]
+        assert json.loads(daemon.get("/-/status")[1])["reload_refused"] == fault
         daemon.ended(job_name="goes on")
         daemon.wait_until(lambda: daemon.names() == ["goes on"], "an event")
         daemon.change_config('intervall = "5s"', "")
+        told = daemon.run("status")
+        assert told.returncode == 4
+        assert f"wrong       the last reload was refused: {fault}; reload again\n" in told.stdout
         daemon.signal(signal.SIGHUP)
         daemon.wait_until(
             lambda: daemon.samples("slurmwatchd_config_last_reload_successful") == {(): 1}, "the next reload"
         )
+        assert daemon.run("status").returncode == 0
         assert daemon.stop() == 0
 
 
@@ -180,3 +195,52 @@ def test_second_signal_stops_at_once(tmp_path: Path) -> None:
         daemon.signal(signal.SIGTERM)
         # Once it has stopped nobody obeys the second, which then ends the process as it ends any.
         assert daemon.wait() in {0, -signal.SIGTERM}
+
+
+def test_a_file_that_is_no_toml_does_not_lock_status_out_while_the_daemon_runs(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.start_ready()
+        daemon.config.write_text("[[")
+        told = daemon.run("status", "--store", str(daemon.store))
+        assert told.returncode == 4, told.stderr
+        assert "is not valid TOML" in told.stdout
+        assert daemon.stop() == 0
+        told = daemon.run("status", "--store", str(daemon.store))
+        assert (told.returncode, told.stdout) == (78, "")
+
+
+def test_a_sinks_file_moved_as_the_page_says_goes_on_where_it_was(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.ended(60, job_name="first")
+        assert daemon.run("once").returncode == 0
+        daemon.file.rename(daemon.file.with_name("jobs.jsonl.1"))
+        daemon.ended(50, job_name="second")
+        assert daemon.run("once").returncode == 0
+        new = tmp_path / "data"
+        new.mkdir()
+        for file in daemon.file.parent.iterdir():
+            shutil.copy2(file, new / file.name)  # As to another disk: another inode.
+            file.unlink()
+        daemon.change_config(str(daemon.file), str(new / daemon.file.name))
+        daemon.file = new / daemon.file.name
+        daemon.ended(40, job_name="third")
+        assert daemon.run("once").returncode == 0
+        assert daemon.names() == ["second", "third"]
+        verified = daemon.run("verify", "--since", "1h", "--sink", "jobs")
+        assert verified.returncode == 0, verified.stdout
+
+
+def test_a_half_written_row_is_waited_for_and_no_hole_in_status(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.start_ready()
+        daemon.ended(2, job_name="allocation", partition="")
+        daemon.ended(1, job_name="whole")
+        daemon.wait_until(lambda: daemon.names() == ["whole"], "the whole one alone")
+
+        def told() -> dict[str, Any]:
+            (cluster,) = json.loads(daemon.run("status", "--json").stdout)["clusters"]
+            assert cluster["holes"] == []
+            return dict(cluster)
+
+        daemon.wait_until(lambda: told()["half_written"], "the second that is held back")
+        assert daemon.run("jobs", "--since", "30m").stderr == ""

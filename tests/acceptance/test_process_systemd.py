@@ -93,3 +93,18 @@ def test_service_manager_that_goes_away_does_not_stop_the_daemon(tmp_path: Path,
         daemon.ended(job_name="goes on")
         daemon.wait_until(lambda: daemon.names() == ["goes on"], "an event")
         assert daemon.stop() == 0
+
+
+def test_a_refused_reload_is_in_the_state_line_until_one_is_taken(tmp_path: Path, socket_path: Path) -> None:
+    with ServiceManager(socket_path) as manager, DaemonProcess(tmp_path) as daemon:
+        daemon.start(NOTIFY_SOCKET=str(socket_path))
+        daemon.wait_until(lambda: manager.told("READY"), "READY=1")
+        daemon.change_config('since = "1h"', 'since = "1h"\nintervall = "5s"')
+        daemon.signal(signal.SIGHUP)
+        fault = f"{daemon.config}: poll.intervall: there is no such key"
+        refused = f"reload refused, the old configuration is in use: {fault}"
+        daemon.wait_until(lambda: manager.told("STATUS")[-1].startswith(refused[:200]), "the refusal")
+        daemon.change_config('intervall = "5s"', "")
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_until(lambda: "reload" not in manager.told("STATUS")[-1], "the next reload")
+        assert daemon.stop() == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.process import DaemonProcess
+from tests.patience import HANGS_SECONDS
 
 HOSTILE = "sacct: error: <script>alert(1)</script><img src=x onerror=alert(2)> \"'&amp; </table> \u202e"
 
@@ -95,7 +96,7 @@ def test_metrics_are_given_as_openmetrics_where_that_is_asked_for(tmp_path: Path
         daemon.ended(30)
         daemon.start_ready()
         daemon.wait_until(daemon.records, "an event")
-        connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=HANGS_SECONDS)
         connection.request("GET", "/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
         answer = connection.getresponse()
         text = answer.read().decode()
@@ -112,7 +113,7 @@ def test_metrics_are_given_as_plain_text_where_nobody_could_write_what_is_asked_
 ) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.start_ready()
-        connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=HANGS_SECONDS)
         connection.request("GET", "/metrics", headers={"Accept": accept})
         answer = connection.getresponse()
         assert (answer.status, answer.headers["content-type"][:10]) == (200, "text/plain")
@@ -140,7 +141,7 @@ def test_unknown_page_is_404_and_posting_is_refused(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.start_ready()
         assert daemon.get("/../../etc/passwd")[0] == 404
-        connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=HANGS_SECONDS)
         connection.request("POST", "/-/ready", body=b"x")
         assert connection.getresponse().status == 405
         connection.close()

@@ -11,7 +11,7 @@ import pytest
 
 from slurmwatchd import connector
 from slurmwatchd.connector import Slurm, jobs_running_between
-from slurmwatchd.connector.stored import FIELDS
+from slurmwatchd.connector.from_store import FIELDS
 from slurmwatchd.errors import SacctError
 from tests.real_slurm import jobs
 

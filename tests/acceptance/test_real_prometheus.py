@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.patience import HANGS_SECONDS
 from tests.real_slurm import jobs, truth
 from tests.real_slurm.daemons import wait_until
 from tests.real_slurm.packages import CannotInstallError, install
@@ -70,7 +71,9 @@ def ended_by_state(port: int) -> Counter[str]:
     """What Prometheus holds, or nothing while it does not answer."""
     query = urllib.parse.urlencode({"query": "sum by (state) (slurmwatchd_jobs_ended_total)"})
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?{query}", timeout=10) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{port}/api/v1/query?{query}", timeout=HANGS_SECONDS
+        ) as answer:
             result = json.load(answer)["data"]["result"]
     except (OSError, urllib.error.URLError):
         return Counter()

@@ -30,8 +30,11 @@ MORE_SECONDS = 75
 """For so long it goes on at the most until there was enough of everything: a sacct is not there to be killed while
 the daemon waits after a failure."""
 
-OUTAGES, KILLS, SACCTS = 2, 3, 2
+OUTAGES, KILLS, SACCTS, LIMITS = 2, 3, 2, 2
 """At least so many of each must have happened, or the test proved nothing."""
+
+LIMIT_SECONDS = (0.0002, 0.0005, 0.001)
+"""For each statement of MariaDB: so long that a few rows come, or so short that none do."""
 
 AGREE_SECONDS = 120
 STEADY_SECONDS = 3.0
@@ -39,8 +42,9 @@ STEADY_SECONDS = 3.0
 
 @pytest.fixture(autouse=True)
 def _slurmdbd_back(cluster: RealCluster) -> Iterator[None]:
-    """Leave slurmdbd running, whatever the test did."""
+    """Leave slurmdbd running and MariaDB unlimited, whatever the test did."""
     yield
+    cluster.limit_statements(0)
     cluster.start_slurmdbd()
 
 
@@ -63,13 +67,15 @@ class _Torture:
         self._watch = watch
         self._dice = dice
         self._back_at = 0.0
+        self._lift_at = 0.0
         self._finish: list[tuple[float, Callable[[], object]]] = []
-        self.outages = self.kills = self.saccts = 0
+        self.outages = self.kills = self.saccts = self.limits = 0
 
     @property
     def is_enough(self) -> bool:
         """Whether so much was done that the rest proves something."""
-        return self.outages >= OUTAGES and self.kills >= KILLS and self.saccts >= SACCTS
+        done = (self.outages, self.kills, self.saccts, self.limits)
+        return all(number >= least for number, least in zip(done, (OUTAGES, KILLS, SACCTS, LIMITS), strict=True))
 
     def tick(self) -> None:
         """End an outage whose time is over, and do what was put off."""
@@ -77,6 +83,8 @@ class _Torture:
         if self._back_at and now >= self._back_at:
             self._cluster.start_slurmdbd()
             self._back_at = 0.0
+        if self._lift_at and now >= self._lift_at:
+            self._lift()
         for due in [due for due in self._finish if due[0] <= now]:
             self._finish.remove(due)
             due[1]()
@@ -84,12 +92,13 @@ class _Torture:
     def calm(self) -> None:
         """End everything that was begun."""
         self._back_at = min(self._back_at, 1.0)
+        self._lift_at = min(self._lift_at, 1.0)
         self._finish = [(0.0, action) for _, action in self._finish]
         self.tick()
 
     def harm(self) -> None:
         """Do one harm that is drawn."""
-        kinds = {self._outage: 3, self._kill_daemon: 3, self._kill_sacct: 4, self._stop_daemon: 1}
+        kinds = {self._outage: 3, self._kill_daemon: 3, self._kill_sacct: 4, self._stop_daemon: 1, self._limit: 3}
         self._dice.choices(list(kinds), list(kinds.values()))[0]()
 
     def submit(self) -> None:
@@ -119,9 +128,14 @@ class _Torture:
         # A job may have ended before: then there is nothing to be done to it.
         self._finish.append((time.monotonic() + seconds, lambda: self._cluster.run(*argv, check=False)))
 
+    def _lift(self) -> None:
+        self._cluster.limit_statements(0)
+        self._lift_at = 0.0
+
     def _outage(self) -> None:
         if self._back_at:
             return
+        self._lift()
         if self._dice.random() < 0.5:
             # One that is still rolling up may take minutes to stop: systemd would end it by force, and so do we.
             with suppress(ClusterError):
@@ -129,6 +143,15 @@ class _Torture:
         self._cluster.kill_slurmdbd()
         self._back_at = time.monotonic() + self._dice.choice((1, 4, 8, 16))
         self.outages += 1
+
+    def _limit(self) -> None:
+        """Have MariaDB end statements: sacct then shows nothing, and nothing says so."""
+        # Under such a limit slurmdbd itself does not start.
+        if self._lift_at or self._back_at:
+            return
+        self._cluster.limit_statements(self._dice.choice(LIMIT_SECONDS))
+        self._lift_at = time.monotonic() + self._dice.choice((2, 5, 12, 20))
+        self.limits += 1
 
     def _kill_daemon(self) -> None:
         self._watch.kill()
@@ -187,7 +210,7 @@ def test_file_agrees_with_slurmdbd_after_outages_and_kills_while_hostile_jobs_en
         assert watch.is_running, watch.log_tail()
         time.sleep(dice.uniform(0, 0.8))
     torture.calm()
-    assert torture.is_enough, (torture.outages, torture.kills, torture.saccts)
+    assert torture.is_enough, (torture.outages, torture.kills, torture.saccts, torture.limits)
 
     ended = _settled(cluster, started)
     calm = time.monotonic()
@@ -206,7 +229,8 @@ def test_file_agrees_with_slurmdbd_after_outages_and_kills_while_hostile_jobs_en
     with capsys.disabled():
         print(  # noqa: T201 - what a run was worth
             f"{len(ended)} attempts, {torture.outages} outages, {torture.kills} kills of the daemon, "
-            f"{torture.saccts} of sacct: missing 0, twice 0, wrong 0, {took:.1f} s after slurmdbd had all ends",
+            f"{torture.saccts} of sacct, {torture.limits} limits: missing 0, twice 0, wrong 0, "
+            f"{took:.1f} s after slurmdbd had all ends",
             end=" ",
         )
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.event_schema import conforming
+from tests.patience import HANGS_SECONDS
 from tests.real_slurm.daemons import wait_until
 from tests.real_slurm.ports import free_block
 from tests.real_slurm.truth import Key, key_of
@@ -116,6 +117,29 @@ class Watch:
             timeout=120,
         )
 
+    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another of its commands to its end."""
+        return subprocess.run(
+            [*self._argv(command), *arguments],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=self._environment(),
+            timeout=120,
+        )
+
+    def begin(self, command: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start another of its commands; what it prints goes to the log."""
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [*self._argv(command), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment(),
+            )
+
     def kill(self) -> None:
         """End the process with SIGKILL, and the sacct it may have running."""
         if self.process is not None:
@@ -141,7 +165,7 @@ class Watch:
     def get(self, path: str) -> tuple[int, str]:
         """Ask the daemon's web page; status 0 where nobody listens."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=HANGS_SECONDS) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

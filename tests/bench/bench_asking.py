@@ -20,8 +20,8 @@ from pathlib import Path
 
 import click
 
-from slurmwatchd.store.asking import StoreReader
-from slurmwatchd.store.telling import attempts
+from slurmwatchd.store.read.reader import StoreReader
+from slurmwatchd.store.read.status import attempts
 from tests.bench.million import DAY, NEWEST
 
 ROUNDS = 9

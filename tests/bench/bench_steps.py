@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slurmwatchd.collecting import LIST_JOBS
-from slurmwatchd.sources.fields import Layout
-from slurmwatchd.sources.queries import TERMINAL_STATES
-from slurmwatchd.sources.steprows import FIELDS
+from slurmwatchd.sources.sacct.arguments import TERMINAL_STATES
+from slurmwatchd.sources.sacct.fields import Layout
+from slurmwatchd.sources.sacct.step_rows import FIELDS
+from slurmwatchd.watcher.usage_collector import LIST_JOBS
 from tests.bench import bench_ingest
 from tests.real_slurm import bringup
 from tests.real_slurm.releases import RELEASES

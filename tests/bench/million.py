@@ -13,10 +13,10 @@ from pathlib import Path
 import anyio
 import click
 
-from slurmwatchd.readings import Readings
-from slurmwatchd.records import FoundBy, JobRecord
+from slurmwatchd.model.attempts import Readings
+from slurmwatchd.model.records import FoundBy, JobRecord
 from slurmwatchd.store.database import open_database
-from slurmwatchd.store.jobs import Batch, Intake
+from slurmwatchd.store.intake import Batch, Intake
 
 NEWEST = 1_795_500_000
 DAY = 86_400

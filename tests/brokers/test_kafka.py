@@ -13,12 +13,12 @@ import orjson
 import pytest
 
 from slurmwatchd.errors import SinkError
-from slurmwatchd.metrics import Metrics
 from slurmwatchd.sinks.base import Sink
+from slurmwatchd.sinks.conformance import CHECKS, Check, SinkUnderTest, make_event, make_events
 from slurmwatchd.sinks.kafka import KIND
 from slurmwatchd.sinks.kafka.options import KafkaOptions
 from slurmwatchd.sinks.kafka.sink import KafkaSink
-from slurmwatchd.testing import CHECKS, Check, SinkUnderTest, make_event, make_events
+from slurmwatchd.telemetry.metrics import Metrics
 from tests.brokers.nats_server import free_port
 from tests.integration.rig import Rig
 from tests.unit.subjects import delivery_to

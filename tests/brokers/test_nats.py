@@ -14,12 +14,12 @@ import orjson
 import pytest
 
 from slurmwatchd.errors import SinkError, SinkFullError
-from slurmwatchd.metrics import Metrics
 from slurmwatchd.sinks.base import Sink
+from slurmwatchd.sinks.conformance import CHECKS, Check, Deliverer, SinkUnderTest, make_event, make_events
 from slurmwatchd.sinks.nats import KIND
 from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.sink import NatsSink
-from slurmwatchd.testing import CHECKS, Check, Deliverer, SinkUnderTest, make_event, make_events
+from slurmwatchd.telemetry.metrics import Metrics
 from tests.brokers.conftest import need_nats
 from tests.brokers.nats_server import NatsServer
 from tests.integration.rig import Rig

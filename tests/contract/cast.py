@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from slurmwatchd.simslurm.jobids import task_mask
+from simslurm.jobids import task_mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from slurmwatchd.simslurm.rows import JobColumns, StepColumns
+    from simslurm.rows import JobColumns, StepColumns
 
 FIRST_ID = 50_000_000
 LAST_ID = 50_999_999

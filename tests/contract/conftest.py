@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from simslurm.versions import VERSIONS
 from tests.contract.plugin import say
 from tests.contract.sites import RealSite, SimSite
 from tests.real_slurm.plugin import chosen_versions
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
 
     from tests.contract.sites import Site
     from tests.real_slurm.cluster import RealCluster
-
-SIMULATED = (
-    "20.11.9", "21.08.8", "22.05.8", "23.02.7", "23.11.10", "24.11.5", "25.05.3", "25.11.1", "26.05.5",
-)  # fmt: skip
 
 
 @pytest.hookimpl(wrapper=True)
@@ -35,7 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     real = chosen_versions(metafunc.config) or list(RELEASES)
     # The real ones first, in the order of the other tests: so each is brought up once.
     places = [pytest.param(version, None, id=version, marks=pytest.mark.real_slurm) for version in real]
-    places += [pytest.param(None, version, id=f"sim-{version}") for version in SIMULATED]
+    places += [pytest.param(None, version, id=f"sim-{version}") for version in VERSIONS]
     metafunc.parametrize(("cluster", "site"), places, indirect=True, scope="session")
 
 

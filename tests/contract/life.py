@@ -9,12 +9,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from slurmwatchd.simslurm.versions import release_of
+from simslurm.versions import release_of
 from tests.real_slurm import jobs
 
 if TYPE_CHECKING:
-    from slurmwatchd.simslurm import JobKey, SimCluster
-    from slurmwatchd.simslurm.rows import JobColumns
+    from simslurm import JobKey, SimCluster
+    from simslurm.rows import JobColumns
     from tests.real_slurm.cluster import RealCluster
 
 LONG = "sleep 600"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slurmwatchd.errors import NodelistError, SacctError
-from slurmwatchd.process import SystemProcessRunner
 from slurmwatchd.sources.commands import Commands
-from slurmwatchd.sources.sacct import Sacct
+from slurmwatchd.sources.process import SystemProcessRunner
+from slurmwatchd.sources.sacct.client import Sacct
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr
 from slurmwatchd.sources.scontrol import Scontrol
 from slurmwatchd.sources.sdiag import Sdiag

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Slurm's documentation of each release; see --helpformat.
 COUNTS = {
     (20, 11): 107, (21, 8): 109, (22, 5): 109, (23, 2): 112, (23, 11): 112,
-    (24, 11): 118, (25, 5): 120, (25, 11): 120, (26, 5): 123,
+    (24, 5): 115, (24, 11): 118, (25, 5): 120, (25, 11): 120, (26, 5): 123,
 }  # fmt: skip
 NEW = {
     (21, 8): {"Container", "SubmitLine"},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import SIMULATED
+from simslurm.versions import VERSIONS
 from tests.contract.plugin import TablePlugin
 from tests.contract.points import KEYS, POINTS
 from tests.contract.table import HELD, Table, read
@@ -27,7 +27,7 @@ def test_each_point_has_a_test_and_each_mark_a_point() -> None:
 
 def test_the_page_has_a_row_for_each_point_and_a_column_for_each_release() -> None:
     places, rows = read(PAGE.read_text("utf-8"))
-    simulated = [f"sim {version.rpartition('.')[0]}" for version in SIMULATED]
+    simulated = [f"sim {version.rpartition('.')[0]}" for version in VERSIONS]
     assert places == [*RELEASES, *simulated]
     assert list(rows) == [says for points in POINTS.values() for says in points.values()]
 

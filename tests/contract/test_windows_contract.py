@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.sources.queries import TERMINAL_STATES
+from slurmwatchd.sources.sacct.arguments import TERMINAL_STATES
 from tests.contract import cast
 from tests.contract.cast import ATTEMPTS, FIRST_ID, STATES, TILES, WINDOWS
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from slurmwatchd.process import Completed, Spool, StderrTail, SystemProcessRunner
-from slurmwatchd.simslurm.sacct import sacct
-from slurmwatchd.simslurm.sacctmgr import sacctmgr
-from slurmwatchd.simslurm.schema import connect
-from slurmwatchd.simslurm.scontrol import scontrol
-from slurmwatchd.simslurm.sdiag import sdiag
-from slurmwatchd.simslurm.session import Session, answer
+from simslurm.sacct import sacct
+from simslurm.sacctmgr import sacctmgr
+from simslurm.schema import connect
+from simslurm.scontrol import scontrol
+from simslurm.sdiag import sdiag
+from simslurm.session import Session, answer
+from slurmwatchd.sources.process import Completed, Spool, StderrTail, SystemProcessRunner
 
 _BODIES: dict[str, Callable[[Session, list[str]], int]] = {
     "sacct": sacct, "sacctmgr": sacctmgr, "scontrol": scontrol, "sdiag": sdiag,

@@ -8,16 +8,17 @@ from typing import Any, Self, Unpack
 
 import anyio
 
-from slurmwatchd.assembly import assembled
-from slurmwatchd.config import load
-from slurmwatchd.daemon import Daemon, Outside
-from slurmwatchd.process import ProcessRunner
-from slurmwatchd.sdnotify import Notifier
-from slurmwatchd.simslurm import JobKey, SimCluster, install_commands
-from slurmwatchd.simslurm.rows import JobColumns
+from simslurm import JobKey, SimCluster, install_commands
+from simslurm.rows import JobColumns
+from slurmwatchd.config.settings import load
+from slurmwatchd.daemon.assembly import assembled
+from slurmwatchd.daemon.daemon import Daemon, Outside
+from slurmwatchd.daemon.sd_notify import Notifier
 from slurmwatchd.sinks.registry import sink_kinds
+from slurmwatchd.sources.process import ProcessRunner
 from tests.event_schema import conforming
 from tests.integration.quick import QuickRunner
+from tests.patience import HANGS_SECONDS
 
 START = 1_795_500_000
 """When each test begins: far from any real now."""
@@ -56,7 +57,7 @@ class FakeClock:
     async def at_rest(self) -> None:
         """Wait until somebody sleeps, and has seen that it is not yet time to wake."""
         moved = self._moved
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANGS_SECONDS):
             for _ in range(3):
                 await anyio.lowlevel.checkpoint()
             while not self._asleep and self._moved is moved:  # noqa: ASYNC110 - nothing tells when

@@ -7,13 +7,14 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from slurmwatchd.backfilling import Wish
-from slurmwatchd.daemon import Daemon
+from slurmwatchd.daemon.daemon import Daemon
 from slurmwatchd.errors import SacctError
+from slurmwatchd.operations.backfill import Wish
 from slurmwatchd.store import backfills
 from slurmwatchd.store.backfills import Backfill
-from slurmwatchd.store.beside import ledger_of, open_beside
+from slurmwatchd.store.read.second_process import ledger_of, open_beside
 from tests.integration.rig import START, Rig
+from tests.patience import HANGS_SECONDS
 from tests.sim_truth import differences
 
 HOUR = 3600
@@ -67,7 +68,7 @@ async def test_what_ended_before_the_first_poll_is_read_and_sent_once(tmp_path: 
 async def test_a_backfill_that_fails_goes_on_where_it_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slurmwatchd.pipeline.BACKFILL_FAILURES", 0)
+    monkeypatch.setattr("slurmwatchd.watcher.watcher.BACKFILL_FAILURES", 0)
     with Rig(tmp_path) as rig:
         hourly(rig, 6)
         await rig.once()
@@ -219,7 +220,7 @@ async def pass_time(group: TaskGroup, rig: Rig) -> None:
 
 async def until(rig: Rig, sql: str, number: int) -> None:
     """Wait for a count in the store."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_SECONDS):
         while rig.ask_store(sql) != [(number,)]:
             await anyio.lowlevel.checkpoint()
             await anyio.sleep(0.01)
@@ -227,7 +228,7 @@ async def until(rig: Rig, sql: str, number: int) -> None:
 
 async def waiting_for_the_next_poll(rig: Rig) -> None:
     """Wait until the watcher has nothing to do for most of an interval."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_SECONDS):
         while True:
             if any(wait > 25 for wait in rig.clock.asked):
                 return

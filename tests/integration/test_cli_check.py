@@ -1,26 +1,31 @@
 """`check`: each thing it looks at, well and unwell, on a simulated Slurm."""
 
 import http.server
+import io
 import json
 import os
 import pwd
 import re
 import sqlite3
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, redirect_stderr
 from pathlib import Path
 
+import anyio
 import pytest
 
-from slurmwatchd.config import Config, StoreSection
-from slurmwatchd.doctor.findings import Finding, Mark
-from slurmwatchd.doctor.local import examine, file_system
-from slurmwatchd.simslurm import SimCluster, install_commands
-from slurmwatchd.simslurm.troubles import CONTROL_MACHINE
+from simslurm import SimCluster, install_commands
+from simslurm.troubles import CONTROL_MACHINE
+from slurmwatchd.cli.waiting import TellingRunner
+from slurmwatchd.config.settings import Config, StoreSection
+from slurmwatchd.operations.doctor.findings import Finding, Mark
+from slurmwatchd.operations.doctor.machine import examine, file_system
 from slurmwatchd.sinks.jsonl import JsonlOptions
+from slurmwatchd.sources.process import SystemProcessRunner, TimedOutError
 from tests.acceptance.process import DaemonProcess, free_port
 from tests.integration.asked import run
 from tests.tokens import token
@@ -38,16 +43,19 @@ class Site:
         install_commands(self.bin, self.cluster.path)
         self.port = free_port()
         self.more = ""
+        self.no_bin_dir = False
 
-    def ask(self, *arguments: str) -> tuple[int, dict[str, tuple[str, str, str]]]:
+    def ask(self, *arguments: object) -> tuple[int, dict[str, tuple[str, str, str]]]:
         """Return the exit code, and of each check its mark, text and what to do."""
         file = self.folder / "slurmwatchd.toml"
         file.write_text(
-            f'[slurm]\nbin_dir = "{self.bin}"\n{self.more}\n[store]\npath = "{self.folder}/state/store.db"\n'
+            f'[slurm]\nbin_dir = "{"" if self.no_bin_dir else self.bin}"\n{self.more}\n'
+            f'[store]\npath = "{self.folder}/state/store.db"\n'
             f'[sinks.jobs]\ntype = "jsonl"\npath = "{self.folder}/log/jobs.jsonl"\n'
             f'[web]\nlisten = "127.0.0.1:{self.port}"\n'
         )
-        ran = run("check", "--config", file, "--json", *arguments)
+        # A service that is installed on the machine of the tests is none of theirs.
+        ran = run("check", "--config", file, "--json", *(arguments or ("--unit", "")))
         told = json.loads(ran.out)
         assert told["ok"] is (ran.code == 0)
         return ran.code, {row["check"]: (row["mark"], row["text"], row["todo"]) for row in told["findings"]}
@@ -96,13 +104,33 @@ def test_all_is_well(site: Site) -> None:
 def test_a_line_a_finding_with_what_to_do(site: Site) -> None:
     site.cluster.set_slurmdbd_down()
     site.ask()
-    ran = run("check", "--config", site.folder / "slurmwatchd.toml")
+    ran = run("check", "--config", site.folder / "slurmwatchd.toml", "--unit", "")
     assert ran.code == 1
     lines = ran.out.splitlines()
     assert lines[0] == "ok       configuration: valid; sinks: jobs, prometheus"
     failed = [line for line in lines if line.startswith("failed   slurmdbd: ")]
     assert len(failed) == 1
     assert failed[0].endswith(" -> see that slurmdbd and munge run, and run sacct by hand")
+
+
+@pytest.mark.parametrize(
+    ("stderr", "remedy"),
+    [
+        (
+            "Slurm accounting storage is disabled",
+            "AccountingStorageType=accounting_storage/slurmdbd in slurm.conf",
+        ),
+        ("sacct: error: Unspecified error", "see that slurmdbd and munge run, and run sacct by hand"),
+    ],
+)
+def test_a_cluster_without_accounting_is_not_blamed_on_munge(site: Site, stderr: str, remedy: str) -> None:
+    site.cluster.add_fault("sacct", "exit", count=None, match="-X", code=1, stderr=f"{stderr}\n", bytes=0)
+    code, found = site.ask()
+    assert code == 1
+    mark, text, todo = found["slurmdbd"]
+    assert (mark, stderr in text) == ("failed", True)
+    assert remedy in todo
+    assert ("munge" in todo) is ("munge" in remedy)
 
 
 def test_missing_commands(site: Site) -> None:
@@ -313,7 +341,9 @@ def test_a_store_that_is_none_and_paths_that_cannot_be_written(site: Site) -> No
 
 
 def test_a_folder_that_is_not_ours_to_write(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slurmwatchd.doctor.local.os.access", lambda path, mode: "log" not in str(path))
+    monkeypatch.setattr(
+        "slurmwatchd.operations.doctor.machine.os.access", lambda path, mode: "log" not in str(path)
+    )
     (site.folder / "log").mkdir()
     code, found = site.ask()
     assert code == 1
@@ -328,7 +358,7 @@ def test_a_folder_that_is_not_ours_to_write(site: Site, monkeypatch: pytest.Monk
 def test_a_missing_folder_is_to_be_made_and_the_one_above_left_to_root(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slurmwatchd.doctor.local.os.access", lambda path, mode: path != site.folder)
+    monkeypatch.setattr("slurmwatchd.operations.doctor.machine.os.access", lambda path, mode: path != site.folder)
     _, found = site.ask()
     assert found["sink jobs"] == (
         "failed",
@@ -363,7 +393,7 @@ def test_a_folder_is_no_file_for_a_sink(site: Site) -> None:
 
 def test_network_disks_and_full_ones(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("slurmwatchd.doctor.local._kind_of", lambda folder: "nfs4")
+        patch.setattr("slurmwatchd.operations.doctor.machine._kind_of", lambda folder: "nfs4")
         code, found = site.ask()
         assert (code, found["store"][0], found["sink jobs"][0]) == (1, "failed", "warning")
         assert found["store"][2] == "put it on a local disk"
@@ -371,7 +401,7 @@ def test_network_disks_and_full_ones(site: Site, monkeypatch: pytest.MonkeyPatch
     for free, mark in ((10, "failed"), (500 << 20, "warning")):
         left = os.statvfs_result((1, 1, *room[2:4], free, *room[5:]))
         with monkeypatch.context() as patch:
-            patch.setattr("slurmwatchd.doctor.local.os.statvfs", lambda folder, left=left: left)
+            patch.setattr("slurmwatchd.operations.doctor.machine.os.statvfs", lambda folder, left=left: left)
             assert site.ask()[1]["store"][0] == mark
 
 
@@ -427,3 +457,110 @@ def test_a_port_that_a_daemon_with_another_store_has(site: Site, tmp_path: Path)
         1,
         ("failed", f"127.0.0.1:{site.port}: Address already in use", "name another address in web.listen"),
     )
+
+
+def unit_file(site: Site, *directives: str) -> Path:
+    """Write a unit that starts this program with the site's configuration."""
+    file = site.folder / "slurmwatchd.service"
+    start = f"ExecStart={sys.executable} run --config {site.folder}/slurmwatchd.toml"
+    file.write_text("\n".join(["[Service]", f"User={OWN_NAME}", start, *directives, ""]))
+    return file
+
+
+def test_the_service_is_checked_in_its_own_environment(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{site.bin}:{os.environ['PATH']}")
+    site.no_bin_dir = True
+    code, found = site.ask("--unit", unit_file(site, "Environment=PATH=/nothing/here"))
+    assert code == 1
+    assert found["service"][0] == "failed"
+    assert "on this shell's PATH and not on the service's" in found["service"][1]
+    assert found["sacct"][0] == found["slurmdbd"][0] == "failed"
+    code, found = site.ask("--unit", unit_file(site, f"Environment=PATH={site.bin}:{os.environ['PATH']}"))
+    assert (code, found["service"][0], found["slurmdbd"][0]) == (0, "ok", "ok"), found
+
+
+def test_the_services_own_variables_and_flags_count_and_not_the_shells(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURMWATCHD_WEB__LISTEN", "")
+    port = free_port()
+    unit = unit_file(site, f"Environment=SLURMWATCHD_WEB__LISTEN=127.0.0.1:{port}")
+    _, found = site.ask("--unit", unit)
+    assert found["port"] == ("ok", f"127.0.0.1:{port} is free", "")
+    assert found["service"][:2] == (
+        "warning",
+        "this shell has SLURMWATCHD_WEB__LISTEN, and the service does not have it so: it is left out here",
+    )
+    text = unit.read_text().replace("slurmwatchd.toml", "slurmwatchd.toml --listen=")
+    unit.write_text(text)
+    assert site.ask("--unit", unit)[1]["port"][1] == "no web server is configured"
+
+
+def test_a_unit_that_reads_another_configuration_is_not_compared(site: Site) -> None:
+    unit = unit_file(site)
+    unit.write_text(unit.read_text().replace("slurmwatchd.toml", "another.toml"))
+    code, found = site.ask("--unit", unit)
+    theirs, ours = f"{site.folder}/another.toml", f"{site.folder}/slurmwatchd.toml"
+    text = f"slurmwatchd.service reads {theirs}, and this check {ours}: it is not compared with it"
+    todo = f"to check the service: slurmwatchd check --config {theirs}"
+    assert (code, found["service"]) == (0, ("warning", text, todo))
+
+
+def test_a_unit_whose_command_line_is_wrong_and_one_that_is_not_there(site: Site) -> None:
+    unit = unit_file(site)
+    unit.write_text(unit.read_text().replace("slurmwatchd.toml", "slurmwatchd.toml --nonsense"))
+    code, found = site.ask("--unit", unit)
+    assert code == 1
+    assert "ExecStart's command line is wrong: No such option" in found["service"][1]
+    assert site.ask("--unit", "no-such.service")[0] == 1
+    assert site.ask("--unit", site.folder / "none.service")[0] == 1
+
+
+def test_the_configuration_alone(site: Site) -> None:
+    site.cluster.set_slurmdbd_down()
+    code, found = site.ask("--config-only")
+    assert (code, list(found)) == (0, ["configuration"])
+    assert site.cluster.calls() == []
+    site.more = "nonsense = 1"
+    with pytest.raises(json.JSONDecodeError):
+        site.ask("--config-only")
+    assert run("check", "--config-only", "--config", site.folder / "slurmwatchd.toml").code == 78
+
+
+def test_who_lets_a_command_wait_is_named(tmp_path: Path) -> None:
+    for name in ("sacct", "sdiag"):
+        fake = tmp_path / name
+        fake.write_text("#!/bin/sh\nsleep 0.3\n")
+        fake.chmod(0o755)
+    slow = TellingRunner(SystemProcessRunner(), first_seconds=0.05, again_seconds=10)
+    err = io.StringIO()
+
+    async def ask() -> None:
+        for argv in (["sacct", "-X", "--delimiter=\x1f"], ["sdiag"], ["sacct", "-V"]):
+            await slow.run([f"{tmp_path}/{argv[0]}", *argv[1:]], env=dict(os.environ), timeout_seconds=60)
+
+    with redirect_stderr(err):
+        anyio.run(ask)
+    assert err.getvalue().splitlines() == [
+        "waiting for slurmdbd to answer sacct, 0s so far, at most 1m00s",
+        "waiting for slurmctld to answer sdiag, 0s so far, at most 1m00s",
+        "waiting for `sacct -V`, 0s so far, at most 1m00s",
+    ]
+
+
+def test_a_command_that_takes_long_is_named(site: Site) -> None:
+    slow = TellingRunner(SystemProcessRunner(), first_seconds=0.05, again_seconds=0.05)
+    environ = {"PATH": os.environ["PATH"]}
+    err = io.StringIO()
+
+    async def ask() -> None:
+        await slow.run(["sh", "-c", "sleep 0.3"], env=environ, timeout_seconds=90)
+        with pytest.raises(TimedOutError):
+            await slow.run(["sleep", "30"], env=environ, timeout_seconds=0.2)
+
+    with redirect_stderr(err):
+        anyio.run(ask)
+    lines = err.getvalue().splitlines()
+    assert lines[0] == "waiting for `sh -c sleep 0.3`, 0s so far, at most 1m30s"
+    assert lines.count(lines[0]) > 1
+    assert "waiting for `sleep 30`, 0s so far, at most 0s" in lines

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.asked import HOSTILE, HOSTILE_SHOWN, Ran, many, run, run_on_terminal, run_process, zone
-from tests.integration.rig import Rig
+from tests.integration.rig import START, Rig
 
 pytestmark = pytest.mark.usefixtures("utc")
 
@@ -102,7 +102,75 @@ def test_what_the_limit_leaves_out_is_said_on_stderr(filled: Rig) -> None:
     for enough in (10, 0):
         ran = jobs(filled, "--limit", enough)
         assert (len(ran.table()), ran.err) == (10, "")
-    assert jobs(filled, "--user", "nobody").err == "slurmwatchd: nothing in the store is like that\n"
+    assert jobs(filled, "--user", "nobody").err.startswith("slurmwatchd: nothing in the store is like that\n")
+
+
+NEVER = "slurmwatchd: sim: what ended before 2026-11-24 03:00:00 was never read\n"
+"""The store begins there."""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("jobs", "-S", "2026-11-20", "-E", "2026-11-21"),
+        ("jobs", "-S", "2026-11-20", "-E", "2026-11-21", "--json"),
+        ("jobs", "-S", "2026-11-20", "-E", "2026-11-21", "--csv"),
+        ("jobs", "-E", "2026-11-21"),
+        ("jobs", "--from", "2026-11-20", "--to", "2026-11-20", "--json"),
+        ("export", "-S", "2026-11-20", "-E", "2026-11-21"),
+        ("export", "--format", "csv", "-E", "2026-11-21"),
+        ("nodes", "n1", "--since", "2026-11-20", "--until", "2026-11-21"),
+        ("nodes", "n1", "--since", "2026-11-20", "--until", "2026-11-21", "--json"),
+        ("running", "--from", "2026-11-10", "--to", "2026-11-11"),
+    ],
+)
+def test_an_answer_about_an_unread_time_says_that_it_was_never_read(filled: Rig, command: tuple[str, ...]) -> None:
+    ran = run(command[0], "--store", filled.store, *command[1:])
+    assert ran.code == 0
+    assert NEVER in ran.err
+    # Nothing but a header, and that not as JSON lines.
+    assert ran.out.strip() in {"[]", ""} or ran.out.count("\n") == 1
+
+
+def test_what_is_known_of_a_time_that_was_read_in_part_comes_with_the_note(filled: Rig) -> None:
+    ran = jobs(filled, "--since", "2026-11-24T02:00", "--until", "2026-11-24T04:10")
+    assert (ran.column("JOB"), ran.err) == (["11"], NEVER)
+    ran = jobs(filled, "--since", "2026-11-24T03:00", "--until", "2026-11-24T04:10")
+    assert (ran.column("JOB"), ran.err) == (["11"], "")
+    late = "slurmwatchd: sim: what ended after 2026-11-24 06:00:00 is not read yet\n"
+    assert jobs(filled, "--since", "2026-11-24T05:00").err == late
+    assert jobs(filled, "--since", "2026-11-24T05:00", "--until", "2026-11-24T06:09").err == ""
+    none = jobs(filled, "--since", "2026-11-20", "--until", "2026-11-21", "--cluster", "other")
+    assert none.err.endswith("slurmwatchd: nothing was ever read of this cluster\n")
+
+
+def test_a_hole_in_what_was_asked_for_is_told_and_a_second_that_is_waited_for_is_not(
+    filled: Rig, tmp_path: Path
+) -> None:
+    store = tmp_path / "store.db"
+    with closing(sqlite3.connect(filled.store)) as source, closing(sqlite3.connect(store)) as copy:
+        source.backup(copy)
+        copy.execute("DELETE FROM coverage")
+        copy.executemany(
+            "INSERT INTO coverage (cluster, start, \"end\", read_at) VALUES ('sim', ?, ?, ?)",
+            [
+                (START - 10800, START - 7200, START),
+                (START - 3600, START - 1800, START),
+                (START - 1799, START, START),
+            ],
+        )
+        copy.commit()
+    ran = run("jobs", "--store", store, "--since", "2026-11-24T03:30", "--until", "2026-11-24T05:59")
+    hole = "slurmwatchd: sim: what ended between 2026-11-24 04:00:00 and 2026-11-24 05:00:00 was never read\n"
+    assert ran.err == hole
+    told = run("status", "--store", store, "--json")
+    (cluster,) = json.loads(told.out)["clusters"]
+    assert cluster["holes"] == [{"start": "2026-11-24T04:00:00Z", "end": "2026-11-24T05:00:00Z"}]
+    assert cluster["half_written"] == [{"start": "2026-11-24T05:30:00Z", "end": "2026-11-24T05:30:01Z"}]
+    shown = run("status", "--store", store).out
+    assert "hole        sim: never read: 2026-11-24 04:00:00 to 2026-11-24 05:00:00\n" in shown
+    assert "waiting     sim: for slurmdbd to finish a row that ended 2026-11-24 05:30:00\n" in shown
+    assert shown.count("never read") == 1
 
 
 def test_a_hostile_name_is_escaped_in_every_form_that_a_terminal_may_see(filled: Rig) -> None:
@@ -149,6 +217,20 @@ def test_a_narrow_terminal_loses_columns_and_no_word_of_who_and_how(filled: Rig)
     assert narrow.out.splitlines() == ["JOB USER STATE  NAME", "12  bob  FAILED train-1"]
     none = run_on_terminal("jobs", "--store", filled.store, "--state", "F", columns=10, NO_COLOR="1")
     assert max(map(len, none.out.splitlines())) <= 10
+
+
+def test_columns_that_were_asked_for_are_all_there_and_have_room(filled: Rig) -> None:
+    asked = "start,account,job_id,usage.cpu_efficiency,exit_code,node_list"
+    titles = ["START", "ACCOUNT", "JOB", "CPU", "EFFICIENCY", "EXIT", "CODE", "NODES"]
+    whole = run("jobs", "--store", filled.store, "--state", "F", "-o", asked).out.splitlines()
+    for columns in (20, 60, 80):
+        ran = run_on_terminal(
+            "jobs", "--store", filled.store, "--state", "F", "-o", asked, columns=columns, NO_COLOR="1"
+        )
+        lines = ran.out.splitlines()
+        assert lines[0].split() == titles, columns
+        assert [line.split()[:2] for line in lines[1:]] == [line.split()[:2] for line in whole[1:]], columns
+        assert len(lines) == len(whole) > 1
 
 
 def test_status_on_a_narrow_terminal_keeps_lag_and_holes(filled: Rig) -> None:
@@ -282,6 +364,8 @@ def test_show_tells_revisions_and_usage(filled: Rig, tmp_path: Path) -> None:
         (["jobs", "--since", "2026-13-45"], 2, "Invalid value for '-S' / '--since': '2026-13-45' is not a moment such as 24h, 30d, yesterday, 2026-11-20, 2026-11-20T14:30 or 2026-11-20T14:30:00Z (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--since", "2026-11-02", "--until", "2026-11-01"], 2, "--since and --until: the stretch ends before it begins (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--columns", "job_id,colour"], 2, "Invalid value for '--columns': 'colour' is no field: see docs/events.md (see slurmwatchd jobs --help)"),  # noqa: E501
+        (["jobs", "-o", "job_id,max_rss_bytes"], 2, "Invalid value for '--columns': 'max_rss_bytes' is no field: it is usage.max_rss_bytes (see slurmwatchd jobs --help)"),  # noqa: E501
+        (["jobs", "-o", "usage.max_rss"], 2, "Invalid value for '--columns': 'usage.max_rss' is no field: see docs/events.md (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--limit", "-1"], 2, "Invalid value for '-l' / '--limit': -1 is not in the range 0<=x<=1000000000. (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--json", "--csv"], 2, "--json and --csv: choose one (see slurmwatchd jobs --help)"),
         (["jobs", "--qqqq"], 2, "No such option '--qqqq'. (see slurmwatchd jobs --help)"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.cli import daemon_seen
+from slurmwatchd.cli import daemon_http
 from slurmwatchd.store.lockfile import LockFile, holder
 from tests.acceptance.process import DaemonProcess
 from tests.integration.asked import run
@@ -174,4 +174,4 @@ def test_a_daemon_is_known_by_its_lock_and_not_by_what_the_file_says(tmp_path: P
     ],
 )
 def test_only_a_loopback_is_asked(listen: str, url: str | None) -> None:
-    assert daemon_seen.loopback_url(listen) == url
+    assert daemon_http.loopback_url(listen) == url

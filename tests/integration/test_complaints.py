@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from simslurm.troubles import CONTROL_MACHINE
 from slurmwatchd.errors import SacctError
-from slurmwatchd.simslurm.troubles import CONTROL_MACHINE
 from tests.integration.rig import WINDOW, Rig
 from tests.sim_truth import differences
 

@@ -9,10 +9,11 @@ from typing import Unpack
 
 import pytest
 
+from simslurm import SimCluster, install_commands
+from simslurm.rows import JobColumns
+from slurmwatchd import connector
 from slurmwatchd.connector import Slurm, UnprovedAnswerWarning, jobs_running_between
 from slurmwatchd.errors import SacctError, SacctOutputError
-from slurmwatchd.simslurm import SimCluster, install_commands
-from slurmwatchd.simslurm.rows import JobColumns
 
 NOW = 1_795_500_000
 HOSTILE = "a|b\n9|9|COMPLETED\x1f"
@@ -55,6 +56,22 @@ def test_a_job_with_its_attempts_in_one_call(slurm: SimCluster) -> None:
     (call,) = slurm.calls("sacct")
     assert "-D" in call.argv
     assert "|" not in next(part for part in call.argv if part.startswith("--delimiter="))
+
+
+def test_the_programs_have_the_names_that_callers_of_the_original_give_them(
+    slurm: SimCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = _job(slurm, -500, -400)
+    assert (connector.SACCT, connector.SCONTROL) == ("sacct", "scontrol")
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("sacct", "scontrol"):
+        (tmp_path / "bin" / name).rename(other / f"my-{name}")
+    monkeypatch.setattr(connector, "SACCT", str(other / "my-sacct"))
+    monkeypatch.setattr(connector, "SCONTROL", str(other / "my-scontrol"))
+    assert Slurm(job)[job]["nodelist"] == {"n1", "n2"}
+    assert connector.expand_nodelist("n[3-4]") == {"n3", "n4"}
+    assert any("n[3-4]" in call.argv[-1] for call in slurm.calls("scontrol"))
 
 
 def test_keys_are_added_to_what_is_there_also_for_earlier_attempts(slurm: SimCluster) -> None:

@@ -10,14 +10,15 @@ from pathlib import Path
 import anyio
 import pytest
 
-from slurmwatchd.config import Config
-from slurmwatchd.daemon import Daemon
-from slurmwatchd.delivery import Delivery, DeliveryParts
+from slurmwatchd.config.settings import Config
+from slurmwatchd.daemon.daemon import Daemon
+from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
+from slurmwatchd.daemon.sd_notify import Notifier
 from slurmwatchd.errors import ConfigError
-from slurmwatchd.records import Event
-from slurmwatchd.sdnotify import Notifier
+from slurmwatchd.model.records import Event
 from tests.integration.rig import Rig
 from tests.integration.window_runner import WindowRunner
+from tests.patience import HANGS_SECONDS
 from tests.service_manager import ServiceManager
 
 WATCHDOG_SECONDS = 20
@@ -91,7 +92,7 @@ async def running(daemon: Daemon, reload: Reload | None = None) -> AsyncIterator
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for something that happens in real time."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_SECONDS):
         while not condition():  # noqa: ASYNC110 - nothing tells when
             await anyio.sleep(0.01)
 
@@ -172,13 +173,13 @@ async def test_watchdog_is_not_fed_while_a_loop_is_stuck_and_the_log_names_it(
 async def test_sink_that_never_takes_an_event_does_not_keep_the_daemon_from_ending(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("slurmwatchd.daemon.DRAIN_SECONDS", 0.2)
+    monkeypatch.setattr("slurmwatchd.daemon.daemon.DRAIN_SECONDS", 0.2)
     with Rig(tmp_path) as rig:
         rig.ended(5, job_name="meanwhile")
         async with rig.daemon() as daemon:
             sink = Receiver(stuck=True)
             await attach(daemon, sink)
-            with anyio.fail_after(30):
+            with anyio.fail_after(HANGS_SECONDS):
                 async with anyio.create_task_group() as group:
                     group.start_soon(daemon.run, None, lambda: daemon.config)
                     await sink.writing.wait()
@@ -210,7 +211,7 @@ async def test_request_under_way_is_answered_before_the_daemon_ends(tmp_path: Pa
     with Rig(tmp_path) as rig:
         async with rig.daemon() as daemon:
             server = Answering()
-            with anyio.fail_after(30):
+            with anyio.fail_after(HANGS_SECONDS):
                 async with anyio.create_task_group() as group:
                     group.start_soon(daemon.run, server, lambda: daemon.config)
                     await server.serving.wait()

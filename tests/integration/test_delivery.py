@@ -5,15 +5,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import pytest
 
-from slurmwatchd.delivery import Delivery, DeliveryParts
-from slurmwatchd.errors import SinkError
-from slurmwatchd.health import Health
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import Event
+from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
+from slurmwatchd.errors import SinkError, SinkFullError
+from slurmwatchd.model.records import Event
 from slurmwatchd.store.database import open_database
-from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.intake import Intake
+from slurmwatchd.telemetry.health import Health
+from slurmwatchd.telemetry.metrics import Metrics
 from tests.integration.rig import FakeClock
+from tests.patience import HANGS_SECONDS
 from tests.unit.attempts import NOW, batch, reading
 
 
@@ -22,11 +24,11 @@ class Receiver:
 
     def __init__(self) -> None:
         self.dead = False
+        self.error: SinkError = SinkError("nobody is there")
         self.tried = 0
         self.got: list[int] = []
         self.takes = 2000
         self.batches: list[int] = []
-        self.asks_for = 0.0
         self.reopened = anyio.Event()
         self.meanwhile: Callable[[], None] = lambda: None
 
@@ -36,9 +38,7 @@ class Receiver:
         self.tried += 1
         self.meanwhile()
         if self.dead:
-            error = SinkError("nobody is there")
-            error.retry_after = self.asks_for
-            raise error
+            raise self.error
         self.batches.append(len(events))
         self.got += [event.seq for event in events[: self.takes]]
         if len(events) > self.takes:
@@ -70,7 +70,7 @@ class Bench:
         self.delivery.wake()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANGS_SECONDS):
             while not condition():  # noqa: ASYNC110 - nothing tells when
                 await anyio.sleep(0.005)
 
@@ -97,7 +97,7 @@ async def test_what_is_asked_during_a_delivery_is_done_right_after_it(tmp_path: 
         # A SIGHUP while the only batch is on its way: nothing comes later that would wake the loop again.
         receiver.meanwhile = bench.delivery.reopen
         await bench.ended(1)
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANGS_SECONDS):
             await receiver.reopened.wait()
         assert receiver.got == [1]
 
@@ -174,7 +174,7 @@ async def test_what_a_receiver_has_of_a_batch_that_failed_does_not_come_again(tm
 async def test_a_receiver_that_asks_to_be_left_alone_is(tmp_path: Path) -> None:
     receiver = Receiver()
     receiver.dead = True
-    receiver.asks_for = 90.0
+    receiver.error.retry_after = 90.0
     async with running(tmp_path, receiver) as bench:
         await bench.ended(1)
         await bench.until(lambda: len(bench.clock.asked) == 1)
@@ -192,3 +192,31 @@ async def test_a_sink_gets_no_more_at_once_than_it_asks_for(tmp_path: Path) -> N
         bench.clock.move(60)
         await bench.until(lambda: receiver.got == [1, 2, 3, 4, 5])
         assert receiver.batches == [2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SinkFullError("/f: no space"), ["disk full: waiting for room", "there is room again"]),
+        (SinkError("nobody is there"), ["delivery failed", "sink works again"]),
+    ],
+    ids=["full", "dead"],
+)
+async def test_failure_that_goes_on_is_told_in_one_line_and_so_is_its_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: SinkError, told: list[str]
+) -> None:
+    caplog.set_level("INFO")
+    receiver = Receiver()
+    receiver.dead, receiver.error = True, error
+    async with running(tmp_path, receiver) as bench:
+        await bench.ended(1)
+        for failures in range(1, 6):
+            await bench.until(lambda: len(bench.clock.asked) == failures)  # noqa: B023 - at once
+            bench.clock.move(60)
+        receiver.dead = False
+        bench.clock.move(60)
+        await bench.until(lambda: receiver.got == [1] and bench.shown("sink_up") == 1)
+    known = ("disk full", "there is room", "delivery failed", "sink works again")
+    lines = [line for line in caplog.text.splitlines() if any(text in line for text in known)]
+    assert len(lines) == len(told), lines
+    assert all(text in line for text, line in zip(told, lines, strict=True))

@@ -9,6 +9,7 @@ import pytest
 
 from slurmwatchd.errors import SacctError, SacctTooWideError
 from tests.integration.rig import WINDOW, Rig
+from tests.patience import HANGS_SECONDS
 from tests.sim_truth import differences
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ async def pass_time(rig: Rig, seconds: float) -> None:
 
 async def _idle(rig: Rig) -> None:
     """Wait until the watcher sleeps: no call under way, and none since."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_SECONDS):
         seen = -1
         while seen != (asked := len(rig.clock.asked)) or any(call.ended is None for call in rig.cluster.calls()):
             seen = asked
@@ -93,7 +94,7 @@ async def test_answers_that_are_too_large_are_asked_for_in_smaller_slices(tmp_pa
             rig.ended(number * 60, job_name=f"job {number}")
         rig.cluster.set_max_result_rows(20)
         async with running(rig):
-            with anyio.fail_after(90):
+            with anyio.fail_after(HANGS_SECONDS):
                 while rig.ask_store("SELECT count(*) FROM jobs") != [(120,)]:
                     rig.move(5)
                     await anyio.sleep(0.05)
@@ -214,7 +215,7 @@ async def test_sacct_that_hangs_is_killed_and_asked_again_in_shorter_slices(tmp_
             rig.ended(number * 100, job_name=f"job {number}")
         rig.cluster.add_fault("sacct", "hang", count=2, match=WINDOW, records=1)
         async with running(rig):
-            with anyio.fail_after(60):
+            with anyio.fail_after(HANGS_SECONDS):
                 while rig.ask_store("SELECT count(*) FROM jobs") != [(30,)]:
                     rig.move(5)
                     await anyio.sleep(0.1)

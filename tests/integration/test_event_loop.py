@@ -7,11 +7,11 @@ import pytest
 
 from slurmwatchd.sinks.jsonl import JsonlSink
 from slurmwatchd.sinks.prometheus import PrometheusSink
-from slurmwatchd.sources import sacct
-from slurmwatchd.store.jobs import Intake
+from slurmwatchd.sources.sacct import client
+from slurmwatchd.store.intake import Intake
 from tests.integration.rig import Rig
 
-HEAVY = [(sacct._Spooled, "_parse"), (Intake, "_plan"), (JsonlSink, "_append"), (PrometheusSink, "_count")]
+HEAVY = [(client._Spooled, "_parse"), (Intake, "_plan"), (JsonlSink, "_append"), (PrometheusSink, "_count")]
 
 
 async def test_parsing_deciding_writing_and_counting_are_left_to_other_threads(

@@ -7,9 +7,10 @@ from typing import Any
 import anyio
 import pytest
 
+from simslurm import Workload
 from slurmwatchd.errors import SacctError, SacctOutputError, SacctTimeoutError, SilenceError, TransientError
-from slurmwatchd.simslurm import Workload
 from tests.integration.rig import START, WINDOW, Rig
+from tests.patience import HANGS_SECONDS
 from tests.sim_truth import differences
 
 Wish = dict[str, Any]
@@ -138,7 +139,7 @@ async def test_failures_are_followed_by_ever_longer_pauses_and_then_everything_i
             rig.cluster.set_slurmdbd_down()
             watcher, health = daemon.watchers[0], daemon.health.clusters["sim"]
             group.start_soon(watcher.run)
-            with anyio.fail_after(30):
+            with anyio.fail_after(HANGS_SECONDS):
                 while len(rig.clock.asked) < 6:
                     rig.move(1)
                     await anyio.sleep(0.01)
@@ -151,7 +152,7 @@ async def test_failures_are_followed_by_ever_longer_pauses_and_then_everything_i
             assert sum("reading failed" in line for line in warnings) == 1
             rig.cluster.set_slurmdbd_down(down=False)
             rig.ended(30, job_name="at last")
-            with anyio.fail_after(30):
+            with anyio.fail_after(HANGS_SECONDS):
                 while not health.answered:
                     rig.move(5)
                     await anyio.sleep(0.02)
@@ -172,7 +173,7 @@ async def test_after_three_failures_only_a_probe_is_sent_until_it_is_answered(tm
                 )
 
             async def until(failures: int) -> None:
-                with anyio.fail_after(30):
+                with anyio.fail_after(HANGS_SECONDS):
                     while health.failures < failures:
                         rig.move(1)
                         await anyio.sleep(0.01)
@@ -194,7 +195,7 @@ async def test_after_three_failures_only_a_probe_is_sent_until_it_is_answered(tm
             rig.cluster.set_slurmdbd_down(down=False)
             rig.cluster.clear_calls()
             rig.ended(30, job_name="at last")
-            with anyio.fail_after(30):
+            with anyio.fail_after(HANGS_SECONDS):
                 while not health.answered:
                     rig.move(1)
                     await anyio.sleep(0.02)

@@ -6,10 +6,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from slurmwatchd.onlooker import onlooker
+from slurmwatchd.operations.read_only import onlooker
+from slurmwatchd.operations.verify.against_files import Files
 from slurmwatchd.sinks.forms.reading import identity_of
 from slurmwatchd.sinks.jsonl import JsonlOptions
-from slurmwatchd.verify.lines import Files
 from tests.integration.rig import START, Rig
 
 FORMATS = ("flat", "cloudevents", "ecs", "jobcomp")

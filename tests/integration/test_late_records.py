@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.simslurm import Workload
+from simslurm import Workload
 from tests.integration.rig import START, Rig
 from tests.sim_truth import differences
 
@@ -127,3 +127,23 @@ async def test_realistic_mix_is_told_as_the_database_has_it(
         assert differences(rig.cluster, rig.records()) == []
         assert len({record["id"] for record in rig.records()}) == len(rig.records()) == count
         assert [record["seq"] for record in rig.records()] == list(range(1, count + 1))
+
+
+async def test_row_whose_start_was_never_told_is_told_as_such_and_set_right_when_the_start_comes(
+    tmp_path: Path,
+) -> None:
+    with Rig(tmp_path, version="26.05.5") as rig:
+        key = rig.ended(100, job_name="allocation", user="root", id_user=0, id_group=0, partition="", account="a")
+        await rig.once()
+        (record,) = rig.records()
+        assert record["incomplete"] is True
+        assert {"name", "user", "uid", "gid", "partition"}.isdisjoint(record)
+        assert record["account"] == "a"
+        assert rig.ask_store('SELECT "user" FROM jobs') == [(None,)]
+        rig.cluster.update_job(key, job_name="real", user="ann", id_user=1000, id_group=100, partition="main")
+        rig.move(30)
+        await rig.once()
+        revised = rig.records()[1]
+        assert revised["changed"] == {"name": [None, "real"], "partition": [None, "main"]}
+        assert (revised["user"], revised["uid"], "incomplete" in revised) == ("ann", 1000, False)
+        assert rig.ask_store('SELECT "user" FROM jobs') == [("ann",)]

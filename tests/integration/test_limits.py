@@ -6,8 +6,9 @@ from pathlib import Path
 
 import anyio
 
-from slurmwatchd.process import Completed, Spool
+from slurmwatchd.sources.process import Completed, Spool
 from tests.integration.rig import WINDOW, Rig
+from tests.patience import HANGS_SECONDS
 
 LIMIT = 3600
 QUIET = {"interval": "30s", "since": "4h", "reread": [], "open_set": "0s"}
@@ -58,7 +59,7 @@ async def test_limits_are_asked_while_sacct_still_answers_the_first_poll(tmp_pat
         rig.ended(10)
         runner = Ordered(rig, held="window")
         async with _once(rig, runner):
-            with anyio.fail_after(30):
+            with anyio.fail_after(HANGS_SECONDS):
                 await runner.asked_limits.wait()
             runner.let_go.set()
         assert rig.ask_store("SELECT count(*) FROM events") == [(1,)]
@@ -73,7 +74,7 @@ async def test_first_poll_is_stored_before_the_limits_are_known_and_all_after_it
         rig.ended(3 * 3600, job_name="older")
         runner = Ordered(rig, held="limits")
         async with _once(rig, runner):
-            with anyio.fail_after(30):
+            with anyio.fail_after(HANGS_SECONDS):
                 while rig.names() != ["of the first poll"]:  # noqa: ASYNC110 - nothing tells when
                     await anyio.sleep(0.02)
             assert len(runner.windows) == 1

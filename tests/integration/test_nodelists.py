@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd import nodelists
-from slurmwatchd.process import Completed, Spool, SystemProcessRunner, TimedOutError
+from slurmwatchd.sources import nodelists
+from slurmwatchd.sources.process import Completed, Spool, SystemProcessRunner, TimedOutError
 from tests.integration.rig import Rig
 from tests.sim_truth import differences
 

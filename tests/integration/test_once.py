@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from slurmwatchd.assembly import assembled
-from slurmwatchd.daemon import Outside
+from slurmwatchd.daemon.assembly import assembled
+from slurmwatchd.daemon.daemon import Outside
 from tests.integration.rig import START, FakeClock, Rig
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from slurmwatchd.simslurm import JobKey
-from slurmwatchd.simslurm.settings import Call
+from simslurm import JobKey
+from simslurm.settings import Call
 from tests.integration.rig import START, Rig
 from tests.sim_truth import differences
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import anyio
 
 from tests.integration.rig import Rig
+from tests.patience import HANGS_SECONDS
 
 # No re-reads: what finds the record is the doubt about the outage, and nothing else.
 QUIET = {"interval": "30s", "overlap": "1m", "reread": [], "open_set": "0s"}
@@ -12,7 +13,7 @@ QUIET = {"interval": "30s", "overlap": "1m", "reread": [], "open_set": "0s"}
 
 async def _until(rig: Rig, condition: str, *, step: float = 5) -> None:
     """Let time pass until the store answers a question with a number other than 0."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_SECONDS):
         while not rig.ask_store(condition)[0][0]:
             await rig.clock.at_rest()
             rig.move(step)
@@ -26,7 +27,7 @@ async def test_record_of_an_outage_is_read_when_the_queue_is_empty(tmp_path: Pat
             await _until(rig, "SELECT count(*) FROM ledger")
             rig.cluster.set_slurmdbd_down()
             rig.move(31)
-            with anyio.fail_after(30):
+            with anyio.fail_after(HANGS_SECONDS):
                 while not health.error:  # noqa: ASYNC110 - nothing tells when it is set
                     await anyio.sleep(0.02)
             # Ends early in the outage; slurmctld holds it back until long after, further than the overlap reaches.
@@ -63,7 +64,7 @@ async def test_record_of_an_outage_is_read_also_by_a_daemon_that_was_killed_befo
             async with rig.daemon() as daemon, anyio.create_task_group() as group:
                 group.start_soon(daemon.watchers[0].run)
                 before = len(rig.cluster.calls("sdiag"))
-                with anyio.fail_after(30):
+                with anyio.fail_after(HANGS_SECONDS):
                     while (
                         len(rig.cluster.calls("sdiag")) < before + 2
                         or rig.cluster.calls("sdiag")[-1].ended is None

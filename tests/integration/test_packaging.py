@@ -7,12 +7,13 @@ import pwd
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from slurmwatchd import config
+from slurmwatchd.config import settings
 from slurmwatchd.sinks.registry import sink_kinds
 
 REPOSITORY = Path(__file__).parents[2]
@@ -43,9 +44,9 @@ def directives(text: str) -> dict[str, list[str]]:
     return found
 
 
-def load(path: Path) -> config.Config:
+def load(path: Path) -> settings.Config:
     models = {name: kind.options for name, kind in sink_kinds().items()}
-    return config.load(path, sink_options=models, environ={})
+    return settings.load(path, sink_options=models, environ={})
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def unit(tmp_path: Path) -> Path:
     text = UNIT.read_text()
     assert text.count("\nExecStart=/usr/bin/slurmwatchd run ") == 1
     copy = tmp_path / "slurmwatchd.service"
-    copy.write_text(text.replace("\nExecStart=/usr/bin/slurmwatchd run ", "\nExecStart=/bin/true run "))
+    copy.write_text(text.replace("=/usr/bin/slurmwatchd ", "=/bin/true "))
     return copy
 
 
@@ -79,9 +80,13 @@ def test_the_unit_is_hardened(unit: Path) -> None:
 def test_the_unit_keeps_what_the_daemon_relies_on() -> None:
     found = directives(UNIT.read_text())
     assert found["Type"] == ["notify"]
-    assert found["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    # The daemon judges the file for itself; the second makes the reload fail where it refuses it.
+    assert found["ExecReload"] == [
+        "/bin/kill -HUP $MAINPID",
+        "/usr/bin/slurmwatchd check --config-only --config /etc/slurmwatchd/slurmwatchd.toml",
+    ]
     assert found["Restart"] == ["on-failure"]
-    assert found["RestartPreventExitStatus"] == ["78"]
+    assert found["RestartPreventExitStatus"] == ["2 78"]
     assert found["User"] == ["slurmwatchd"]
     assert found["LogsDirectoryMode"] == ["0750"]
     assert found["RestrictAddressFamilies"] == ["AF_UNIX AF_INET AF_INET6"]
@@ -168,6 +173,78 @@ def test_the_alert_rules_pass_their_own_tests() -> None:
     assert run(promtool, "check", "rules", rules / "slurmwatchd.rules.yml").returncode == 0
     judged = run(promtool, "test", "rules", rules / "slurmwatchd.rules.test.yml")
     assert judged.returncode == 0, judged.stdout + judged.stderr
+
+
+INSTALL = (REPOSITORY / "docs" / "install.md").read_text()
+
+
+def test_an_upgrade_renews_every_file_that_is_installed() -> None:
+    install, _, upgrade = INSTALL.partition("\n## Upgrade and remove\n")
+    shipped = {path.relative_to(REPOSITORY).as_posix() for path in PACKAGING.rglob("*") if path.is_file()} - {
+        "packaging/lint.sh",
+        "packaging/prometheus/slurmwatchd.rules.test.yml",
+    }
+    # What is for other programs is theirs to renew.
+    shipped -= {path for path in shipped if path.startswith("packaging/shippers/")}
+    named = set(re.findall(r"packaging/[\w./-]*\w", upgrade))
+    # The configuration is the site's own.
+    assert shipped - named == {"packaging/slurmwatchd.toml"}
+    assert shipped - set(re.findall(r"packaging/[\w./-]*\w", install)) == set()
+    for line in re.findall(r"^    install .*$", upgrade, re.MULTILINE):
+        assert line.partition("  #")[0].rstrip() in install, line
+
+
+def test_rsyslog_as_it_is_shipped_reads_every_line_over_a_rotation_and_a_kill(tmp_path: Path) -> None:
+    rsyslogd = tool("rsyslogd")
+    lines = (PACKAGING / "shippers" / "rsyslog.conf").read_text(encoding="utf-8")
+    out, log = tmp_path / "out", tmp_path / "log"
+    log.mkdir()
+    action = re.compile(r'type="omfwd" target="127.0.0.1" port="5514" protocol="tcp"')
+    assert len(action.findall(lines)) == 1
+    text = action.sub(f'type="omfile" file="{out}"', lines).replace("/var/log/slurmwatchd", str(log))
+    (tmp_path / "conf").write_text(text.replace("global(", f'global(workDirectory="{tmp_path}" ', 1))
+    file, written = log / "jobs.jsonl", list[str]()
+
+    def write(number: int, size: int = 100) -> None:
+        with file.open("a") as stream:
+            for _ in range(number):
+                written.append(f'{{"id":"{len(written):0{size}}","name":"ü"}}\n')
+                stream.write(written[-1])
+
+    def read_all() -> None:
+        deadline = time.monotonic() + 30
+        # Some come again after a rotation and a kill, as the file says.
+        while (found := dict.fromkeys(out.read_text().splitlines(True) if out.exists() else ())) != dict.fromkeys(
+            written
+        ):
+            assert time.monotonic() < deadline, f"{len(found)} lines of {len(written)}"
+            time.sleep(0.05)
+
+    def start() -> subprocess.Popen[bytes]:
+        argv = [rsyslogd, "-n", "-f", str(tmp_path / "conf"), "-i", str(tmp_path / "pid")]
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    write(5)
+    running = start()
+    try:
+        read_all()
+        write(2, size=29_900)
+        read_all()
+        file.rename(log / "jobs.jsonl.1")
+        write(5)
+        read_all()
+        running.kill()
+        running.wait()
+        write(5)
+        file.rename(log / "jobs.jsonl.1")
+        (tmp_path / "pid").unlink(missing_ok=True)
+        running = start()
+        read_all()
+        write(5)
+        read_all()
+    finally:
+        running.kill()
+        running.wait()
 
 
 def test_the_example_configuration_is_the_defaults(tmp_path: Path) -> None:

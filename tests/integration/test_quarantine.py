@@ -9,14 +9,14 @@ import anyio
 import pytest
 from prometheus_client import generate_latest
 
-from slurmwatchd.daemon import Daemon
+from slurmwatchd.daemon.daemon import Daemon
+from slurmwatchd.daemon.quarantine_retrier import Retrier
 from slurmwatchd.errors import NodelistError, SlurmNotFoundError
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.nodelists import Expanded, Expander, Nodes
-from slurmwatchd.retrying import Retrier
+from slurmwatchd.sources.nodelists import Expanded, Expander, Nodes
 from slurmwatchd.store import quarantine
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.intake import Intake
+from slurmwatchd.telemetry.metrics import Metrics
 from tests.integration.rig import Rig
 from tests.sim_truth import differences
 from tests.unit.sacct_rows import FIELDS_22_05, ordered

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.process import Completed, SystemProcessRunner, child_environment
+from slurmwatchd.sources.process import Completed, SystemProcessRunner, child_environment
 from tests.integration.quick import QuickRunner
 from tests.integration.rig import Rig
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from simslurm.settings import Call
 from slurmwatchd.errors import SacctError
-from slurmwatchd.simslurm.settings import Call
 from tests.integration.rig import START, WINDOW, Rig
 from tests.sim_truth import differences
 

@@ -11,6 +11,7 @@ import pytest
 from slurmwatchd.errors import SinkError
 from slurmwatchd.store import retention
 from tests.integration.rig import Rig
+from tests.patience import HANGS_SECONDS
 from tests.sim_truth import differences
 
 HOUR = 3600
@@ -187,7 +188,7 @@ async def test_pruning_goes_in_small_steps_and_lets_others_write_in_between(
         async with rig.daemon() as daemon, anyio.create_task_group() as group:
             left: list[int] = []
             group.start_soon(daemon.pruner.run)
-            with anyio.fail_after(20):
+            with anyio.fail_after(HANGS_SECONDS):
                 while not left or left[-1]:
                     asleep = len(rig.clock.asked)
                     while len(rig.clock.asked) == asleep:  # noqa: ASYNC110 - the clock has no event for it

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from slurmwatchd.onlooker import onlooker
+from slurmwatchd.operations.read_only import onlooker
+from slurmwatchd.operations.verify.against_files import Files
 from slurmwatchd.sinks.jsonl import JsonlOptions
-from slurmwatchd.verify.lines import Files
 from tests.integration.rig import START, Rig
 
 
@@ -89,3 +89,21 @@ async def test_a_metric_tells_how_much_is_left_out(tmp_path: Path) -> None:
                 assert registry.get_sample_value(name, {"sink": sink}) == count
         assert rig.ask_store("SELECT seq FROM cursors WHERE sink = 'some'") == [(2,)]
         assert await verified(rig) == (0, [])
+
+
+async def test_a_stretch_that_is_gone_is_one_finding_in_spite_of_what_was_left_out_within_it(
+    tmp_path: Path,
+) -> None:
+    with selecting(tmp_path, partitions=["gpu"]) as rig:
+        for number in range(24):
+            rig.ended(60 + number, partition="gpu" if number % 2 else "main")
+        await rig.once()
+        assert len(names(rig)) == 12
+        (tmp_path / "some.jsonl").write_bytes(b"")
+        async with onlooker(rig.config) as view:
+            options = rig.config.sinks["some"]
+            assert isinstance(options, JsonlOptions)
+            compared = Files(view.reader, "some", options.path, selection=options.selection())
+            await compared.compare(START - 86400, START + 86400, seen=lambda _: None)
+            (found,) = [finding async for finding in compared.findings(100)]
+        assert (found.events, found.id) == (12, None)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.daemon import Daemon
+from slurmwatchd.daemon.daemon import Daemon
 from slurmwatchd.errors import SilenceError
 from tests.integration.rig import START, Rig
 from tests.sim_truth import differences

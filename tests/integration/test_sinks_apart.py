@@ -8,6 +8,7 @@ import pytest
 
 from slurmwatchd.errors import SinkError
 from tests.integration.rig import Rig
+from tests.patience import HANGS_SECONDS
 from tests.sim_truth import differences
 
 
@@ -44,7 +45,7 @@ async def test_running_sinks_go_on_while_one_is_refused_and_it_catches_up_afterw
             for watcher in daemon.watchers:
                 group.start_soon(watcher.run)
             dead, jobs = (daemon.health.sinks[name] for name in ("dead", "jobs"))
-            with anyio.fail_after(30):
+            with anyio.fail_after(HANGS_SECONDS):
                 for number in range(1, 5):
                     rig.ended(3)
                     while jobs.seq < number:

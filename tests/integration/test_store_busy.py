@@ -8,9 +8,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from slurmwatchd.errands import LOOK_SECONDS
-from slurmwatchd.pruning import ROUND_SECONDS
+from slurmwatchd.daemon.pruner import ROUND_SECONDS
+from slurmwatchd.daemon.requests import LOOK_SECONDS
 from tests.integration.rig import Rig
+from tests.patience import HANGS_SECONDS
 
 HOUR = 3600
 
@@ -22,7 +23,7 @@ def _rename(rig: Rig, table: str, name: str) -> None:
 
 
 async def _until(condition: Callable[[], object]) -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_SECONDS):
         while not condition():  # noqa: ASYNC110 - nothing tells when
             await anyio.sleep(0.01)
 
@@ -61,3 +62,24 @@ async def test_what_could_not_be_pruned_is_pruned_in_the_next_round(
             rig.move(ROUND_SECONDS)
             await _until(lambda: rig.ask_store("SELECT count(*) FROM events") == [(0,)])
             group.cancel_scope.cancel()
+
+
+async def test_readings_that_fail_because_of_the_store_are_no_reason_to_probe_slurmdbd(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        async with rig.daemon() as daemon, anyio.create_task_group() as group:
+            _rename(rig, "backfills", "elsewhere")
+            watcher, health = daemon.watchers[0], daemon.health.clusters["sim"]
+            group.start_soon(watcher.run)
+            with anyio.fail_after(HANGS_SECONDS):
+                while health.failures < 5:
+                    rig.move(1)
+                    await anyio.sleep(0.01)
+            assert not health.probing
+            rig.ended(30, job_name="read without a probe")
+            _rename(rig, "elsewhere", "backfills")
+            with anyio.fail_after(HANGS_SECONDS):
+                while not health.answered:
+                    rig.move(1)
+                    await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+        assert {call.argv[-1] == "JobIDRaw" for call in rig.cluster.calls("sacct") if "-S" in call.argv} == {False}

@@ -204,7 +204,7 @@ async def test_rebuilding_that_was_cut_off_is_begun_again_with_what_was_saved(
         await _three_then(rig)
         _damage_store(rig)
         with monkeypatch.context() as patch:
-            patch.setattr("slurmwatchd.store.salvage.keep", _die)
+            patch.setattr("slurmwatchd.store.repair.salvage.keep", _die)
             with pytest.raises(KeyboardInterrupt):
                 await rig.once()
         rig.move(30 * HOUR)

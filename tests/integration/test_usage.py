@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from slurmwatchd import collecting
-from slurmwatchd.config import StepsSection
+from simslurm import Workload
+from slurmwatchd.config.settings import StepsSection
 from slurmwatchd.errors import SacctError
-from slurmwatchd.simslurm import Workload
+from slurmwatchd.watcher import usage_collector
 from tests.integration.rig import START, Rig
+from tests.patience import HANGS_SECONDS
 from tests.sim_truth import epoch
 
 if TYPE_CHECKING:
-    from slurmwatchd.simslurm.rows import JobColumns, StepColumns
+    from simslurm.rows import JobColumns, StepColumns
 
 SUBMIT_LINE = "/usr/bin/sbatch job.sh"
 
@@ -41,7 +42,7 @@ async def test_usage_follows_the_end_with_the_sums_of_the_steps(tmp_path: Path) 
         await rig.once()
         ended, told = rig.records()
         assert (ended["event"], told["event"]) == ("job_ended", "job_usage")
-        # What uuid5 makes of the namespace in records.py and "sim/1/<submit>/job_usage/1".
+        # What uuid5 makes of the namespace in model/records.py and "sim/1/<submit>/job_usage/1".
         assert told["id"] == "4bcf35dd-2f06-56a4-9ba3-5930c720f4ee"
         assert (told["revision"], told["seq"], told["time"]) == (1, 2, ended["end"])
         assert told["usage"] == {
@@ -271,7 +272,7 @@ async def test_attempt_revised_between_question_and_answer_is_told_with_its_new_
 async def test_more_than_there_is_room_for_are_told_without_usage_while_lists_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collecting, "QUEUE_JOBS", 2)
+    monkeypatch.setattr(usage_collector, "QUEUE_JOBS", 2)
     with with_usage(tmp_path) as rig:
         for number in range(5):
             rig.cluster.add_step(rig.ended(60 - number, submit_line=SUBMIT_LINE), "batch", max_rss=1)
@@ -321,6 +322,45 @@ def _count(text: str, tres_id: str) -> int:
     return int(counts.get(tres_id, 0))
 
 
+async def test_counters_below_zero_cost_themselves_and_reach_no_total(tmp_path: Path) -> None:
+    below_zero = (1 << 64) - 5
+    sections: dict[str, Any] = {"sinks": {"totals": {"type": "prometheus"}}}
+    with with_usage(tmp_path, mode="full", **sections) as rig:
+        key = rig.ended(
+            30, job_name="below zero", submit_line=SUBMIT_LINE, tres_req="cpu=2,mem=1000,node=1",
+            tres_alloc=f"1=2,2=1000,3={below_zero},4=1",
+        )  # fmt: skip
+        rig.cluster.add_step(key, "batch", tres_usage_in_tot=f"1=1000,2=524288000,3={below_zero},6=77")
+        born_early = rig.ended(20, job_name="no start", time_start=1, tres_alloc="1=2,4=1")
+        # A million watts for a minute and the second that whole seconds hide are 61 million joules.
+        costly = rig.ended(10, job_name="too much", submit_line=SUBMIT_LINE, tres_alloc="1=2,3=61000001,4=1")
+        rig.cluster.add_step(costly, "batch")
+        async with rig.daemon() as daemon:
+            await daemon.once()
+            sample = daemon.metrics.registry.get_sample_value
+            partition = {"slurm_cluster": "sim", "partition": "main"}
+            assert sample("slurmwatchd_job_energy_joules_total", partition) is None
+            assert sample("slurmwatchd_job_elapsed_seconds_sum", partition) == 120
+            assert sample("slurmwatchd_job_elapsed_seconds_count", partition) == 2
+            # The energy of two records and of their usage, and of a step; start and run of the third.
+            assert sample("slurmwatchd_unparsed_values_total", {"slurm_cluster": "sim"}) == 7
+        ended, no_start, too_much = (record for record in rig.records() if record["event"] == "job_ended")
+        assert ended["alloc_tres"] == {"cpu": 2, "mem_bytes": 1_048_576_000, "node": 1}
+        assert ended["raw"] == {"AllocTRES": "energy=18446744073709551616.00"}
+        assert (no_start["job_id_raw"], no_start["start"]) == (born_early.id_job, None)
+        assert "elapsed_seconds" not in no_start
+        assert no_start["raw"] == {"Start": "1", "ElapsedRaw": str(START - 21)}
+        assert too_much["raw"] == {"AllocTRES": "energy=61000001"}
+        assert [record["usage"].get("raw") for record in usages(rig) if record["name"] == "too much"] == [
+            {"ConsumedEnergyRaw": "61000001"}
+        ]
+        told = next(record for record in usages(rig) if record["name"] == "below zero")
+        usage = told["usage"]
+        assert (usage["memory_bytes"], usage["disk_read_bytes"]) == (524_288_000, 77)
+        assert "energy_joules" not in usage
+        assert usage["raw"]["batch.TRESUsageInTot"] == "energy=18446744073709551616.00"
+
+
 async def test_hundreds_of_steps_that_cannot_be_read_make_a_line_that_fits_and_a_thousand_texts(
     tmp_path: Path,
 ) -> None:
@@ -340,7 +380,7 @@ async def test_hundreds_of_steps_that_cannot_be_read_make_a_line_that_fits_and_a
     }
     with with_usage(tmp_path) as rig:
         rig.cluster.add_attempt(job, dict.fromkeys(range(1200), step))
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANGS_SECONDS):
             await rig.once()
         (told,) = usages(rig)
         assert (told["usage"]["steps"], told["truncated"]) == (1200, ["usage.raw"])

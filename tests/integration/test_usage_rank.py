@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from slurmwatchd.collecting import Collector, CollectorParts
 from slurmwatchd.errors import SacctTimeoutError
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import FoundBy, JobUsage
-from slurmwatchd.store import waiting
+from slurmwatchd.model.records import FoundBy, JobUsage
+from slurmwatchd.model.usage import Told
+from slurmwatchd.store import usage_queue
 from slurmwatchd.store.database import Database, open_database
-from slurmwatchd.store.jobs import Intake
-from slurmwatchd.usage import Told
+from slurmwatchd.store.intake import Intake
+from slurmwatchd.telemetry.metrics import Metrics
+from slurmwatchd.watcher.usage_collector import Collector, CollectorParts
 from tests.integration.rig import START, FakeClock, Rig
 from tests.unit.attempts import NOW, attempt, batch, rows
 
@@ -97,7 +97,7 @@ async def test_lists_that_fail_are_shorter_and_rarer_and_lose_nobody(tmp_path: P
         assert await collector.work(1000)
         assert [len(asked) for asked in source.lists] == [300, 150]
         await collector.drain()
-        assert await waiting.count(database, "sim") == 0
+        assert await usage_queue.count(database, "sim") == 0
         assert await rows(
             database, "SELECT count(*), count(DISTINCT id) FROM events WHERE kind = 'job_usage'"
         ) == [(399, 399)]

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from slurmwatchd.errors import SacctError, SilenceError, VerifyError
-from slurmwatchd.onlooker import Onlooker, onlooker
+from slurmwatchd.model.windows import Ledger, Policy
+from slurmwatchd.operations.read_only import Onlooker, onlooker
+from slurmwatchd.operations.verify import deleted
+from slurmwatchd.operations.verify.against_files import Files, Finding, Read
+from slurmwatchd.operations.verify.against_sacct import Comparison, Difference, Tally
+from slurmwatchd.operations.verify.scope import scope_of
 from slurmwatchd.sinks.jsonl import JsonlOptions
-from slurmwatchd.store.lookups import Known
-from slurmwatchd.verify import deleted
-from slurmwatchd.verify.accounting import Comparison, Difference, Tally
-from slurmwatchd.verify.lines import Files, Finding, Read
-from slurmwatchd.verify.scope import scope_of
-from slurmwatchd.windows import Ledger, Policy
+from slurmwatchd.store.known_attempts import Known
 from tests.integration.rig import START, WINDOW, Rig
 
 DAY = 86400
@@ -244,6 +244,37 @@ async def test_each_kind_of_fault_in_a_file_is_named_with_its_line_and_job(tmp_p
             ("twice", 3, 4, rig.ask_store("SELECT job_id FROM jobs WHERE seq = 3")[0][0], "jobs.jsonl"),
             ("unknown", 1, 6, None, "jobs.jsonl"),
         ]
+
+
+async def test_a_stretch_that_was_written_to_another_file_is_one_finding(tmp_path: Path) -> None:
+    """The sink's path was changed, and changed back."""
+    with Rig(tmp_path) as rig:
+        await watched(rig, jobs=5)
+        elsewhere = tmp_path / "elsewhere.jsonl"
+        rig.file.rename(tmp_path / "kept")
+        for number in range(12):
+            rig.ended(20, job_name=f"elsewhere {number}")
+        rig.move(30)
+        await rig.once()
+        rig.file.rename(elsewhere)
+        (tmp_path / "kept").rename(rig.file)
+        rig.ended(20, job_name="back")
+        rig.move(30)
+        await rig.once()
+        read, (found,) = await files(rig)
+        assert (read.events, read.lines) == (18, 6)
+        assert (str(found.what), found.seq, found.last_seq, found.events) == ("stretch missing", 6, 17, 12)
+        assert (found.since, found.until) == (START + 60, START + 60)
+        assert (found.id, found.file, found.job_id) == (None, None, None)
+        # Fewer are named one by one, as is what is missing elsewhere.
+        lines = rig.file.read_bytes().splitlines(keepends=True)
+        rig.file.write_bytes(
+            b"".join([lines[0], *lines[2:5], *elsewhere.read_bytes().splitlines(keepends=True)[:4], lines[5]])
+        )
+        _, findings = await files(rig)
+        assert [(str(found.what), found.seq) for found in findings] == [
+            ("missing", 2), *(("missing", seq) for seq in range(10, 18)),
+        ]  # fmt: skip
 
 
 async def test_rotated_and_packed_files_count_and_a_file_that_is_there_twice_while_it_is_packed_counts_once(

@@ -6,9 +6,10 @@ import anyio
 import pytest
 
 from slurmwatchd.errors import SacctError
-from slurmwatchd.process import TimedOutError
+from slurmwatchd.sources.process import TimedOutError
 from tests.integration.rig import WINDOW, Rig
 from tests.integration.window_runner import WindowRunner
+from tests.patience import HANGS_SECONDS
 
 
 async def test_after_a_sacct_that_hung_slurmdbd_is_left_alone_for_as_long_as_that_took(tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ async def test_after_a_sacct_that_hung_slurmdbd_is_left_alone_for_as_long_as_tha
         runner = WindowRunner(rig, hung)
         async with rig.daemon(runner) as daemon, anyio.create_task_group() as group:
             group.start_soon(daemon.watchers[0].run)
-            with anyio.fail_after(30):
+            with anyio.fail_after(HANGS_SECONDS):
                 while not rig.clock.asked:  # noqa: ASYNC110 - nothing tells when
                     await anyio.sleep(0.01)
             # A first failure of another kind is followed by 5 s at most.
@@ -51,7 +52,7 @@ async def test_what_will_never_be_read_again_is_kept_as_one_stretch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Six hours of polls would take minutes.
-    monkeypatch.setattr("slurmwatchd.windows.EXACT_SECONDS", 0)
+    monkeypatch.setattr("slurmwatchd.model.windows.EXACT_SECONDS", 0)
     poll = {"since": "5m", "slice": "2m", "overlap": "1m", "reread": ["5m"], "open_set": "0s"}
     with Rig(tmp_path, poll=poll) as rig:
         async with rig.daemon() as daemon:

@@ -16,10 +16,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from slurmwatchd.clock import SystemClock
-from slurmwatchd.health import Health
-from slurmwatchd.web.app import make_app
-from slurmwatchd.web.server import WebServer, bind
+from slurmwatchd.daemon.web.app import make_app
+from slurmwatchd.daemon.web.server import WebServer, bind
+from slurmwatchd.model.clock import SystemClock
+from slurmwatchd.telemetry.health import Health
+from tests.patience import HANGS_SECONDS
 
 
 class Noting:
@@ -38,7 +39,7 @@ async def serving(app: Starlette) -> AsyncIterator[tuple[WebServer, int]]:
     """A server, and the free port it has; it must end soon after the block."""
     listener = bind("127.0.0.1:0")
     server = WebServer(app, listener)
-    with listener, anyio.fail_after(10):
+    with listener, anyio.fail_after(HANGS_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(server.run_until_stopped)
             yield server, listener.getsockname()[1]
@@ -49,7 +50,7 @@ async def get(port: int, path: str) -> str:
     """Ask for a page, in a thread, and so that nothing is left open."""
 
     def ask() -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=HANGS_SECONDS) as answer:
             return str(answer.read().decode())
 
     return await anyio.to_thread.run_sync(ask)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import anyio
 
-from slurmwatchd.process import Completed, Spool
+from slurmwatchd.sources.process import Completed, Spool
 from tests.integration.rig import WINDOW, Rig
 
 

@@ -5,12 +5,12 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slurmwatchd.formats import body, wire
-from slurmwatchd.readings import Reading
-from slurmwatchd.records import Rejected
-from slurmwatchd.sources import columns
-from slurmwatchd.sources.columns import ColumnReader
-from slurmwatchd.sources.framing import Columns
+from slurmwatchd.model.attempts import Reading
+from slurmwatchd.model.formats import body, wire
+from slurmwatchd.model.records import Rejected
+from slurmwatchd.sources.sacct import columns
+from slurmwatchd.sources.sacct.columns import ColumnReader
+from slurmwatchd.sources.sacct.framing import Columns
 from tests.property.test_hostile_rows import LAYOUT, any_row, keyed_row
 from tests.unit.sacct_rows import (
     ARRAY_TASK,
@@ -124,6 +124,81 @@ def test_a_start_that_nobody_can_read_is_kept_as_text_also_where_there_never_was
         (False, None),
         (True, {"Start": "soon"}),
     ]
+
+
+def test_what_cannot_be_a_measurement_is_none_in_a_batch_too() -> None:
+    spoilt = [
+        ("AllocTRES", b"cpu=1,energy=18446744073709551616.00,mem=500M"),
+        ("AllocTRES", b"cpu=1,energy=999999999999999999,mem=500M"),
+        ("AllocTRES", b"energy=18446744073709551614,mem=500M"),
+        ("Start", b"1"),
+        ("Eligible", b"946684799"),
+        ("ElapsedRaw", b"1795393606"),
+        ("ElapsedRaw", b"4294967290"),
+        ("NNodes", b"4294967290"),
+        ("Licenses", b"matlab:2,ansys:many"),
+    ]
+    for name, value in spoilt:
+        for rows in ([FAILED, {**FAILED, name: value}], [{**FAILED, name: value}] * 3):
+            batch = [ordered(row, LAYOUT.fields) for row in rows]
+            assert at_once(batch) == one_by_one(batch), (name, value)
+
+
+def test_an_amount_that_cannot_be_read_does_not_need_the_slow_way() -> None:
+    """Counters below zero are everyday where energy is gathered: a row in a hundred, or each one."""
+    spoilt = [
+        {"AllocTRES": b"cpu=1,energy=18446744073709551616.00,mem=500M", "ReqTRES": b"cpu=1,mem=lots"},
+        {"Licenses": b"matlab:2,ansys:many"},
+        {"AllocTRES": b"NONE"},
+        {"AllocTRES": b"energy=18446744073709551614,mem=500M"},
+        {},
+    ]
+    reader = ColumnReader(LAYOUT)
+    for rows in (
+        [FAILED] * 5,
+        [{**FAILED, **each} for each in spoilt],
+        [{**FAILED, **spoilt[0]}] * 3,
+        [FAILED] * 2,
+    ):
+        batch = [ordered(row, LAYOUT.fields) for row in rows]
+        expected = one_by_one(batch)[0]
+        with patch.object(LAYOUT, "read", side_effect=AssertionError("read row by row")):
+            readings, _ = reader.read(turned(batch))
+        assert list(readings) == expected
+        assert list(readings.columns["raw"]) == [record.raw for record, _ in expected]
+        assert list(readings.bodies) == [body(wire(record)) for record, _ in expected]
+    found = [record.raw for record, _ in one_by_one([ordered({**FAILED, **spoilt[0]}, LAYOUT.fields)])[0]]
+    assert found == [{"ReqTRES": "mem=lots", "AllocTRES": "energy=18446744073709551616.00"}]
+
+
+def test_rows_whose_start_was_never_told_are_alike_in_a_batch() -> None:
+    untold = {**FAILED, "JobName": b"allocation", "Partition": b""}
+    for rows in ([FAILED, untold], [untold] * 3, [{**FAILED, "Partition": b""}, {**untold, "UID": b"7"}]):
+        batch = [ordered(row, LAYOUT.fields) for row in rows]
+        found, _ = at_once(batch)
+        assert found == one_by_one(batch)[0]
+
+
+def test_zero_sluids_among_thousands_of_others_are_none_and_need_no_slow_way() -> None:
+    sluids = [b"s0000000000000" if number % 9 == 0 else b"s%013d" % number for number in range(1, 1500)]
+    reader = ColumnReader(LAYOUT)
+    with patch.object(LAYOUT, "read", side_effect=AssertionError("read row by row")):
+        for batch in (sluids, sluids, sluids[:8]):
+            rows = [ordered({**FAILED, "SLUID": sluid}, LAYOUT.fields) for sluid in batch]
+            readings, _ = reader.read(turned(rows))
+            assert [record.sluid for record, _ in readings] == [
+                None if sluid == b"s0000000000000" else sluid.decode() for sluid in batch
+            ]
+
+
+def test_energy_that_can_have_been_used_does_not_need_the_slow_way() -> None:
+    rows = [
+        ordered({**FAILED, "AllocTRES": b"cpu=1,energy=%d,node=1" % joules}, LAYOUT.fields)
+        for joules in (0, 400, 1_000_000)
+    ]
+    with patch.object(LAYOUT, "read", side_effect=AssertionError("read row by row")):
+        found, _ = at_once(rows)
+    assert [record.alloc_tres["energy_joules"] for record, _ in found if record.alloc_tres] == [0, 400, 1_000_000]
 
 
 def test_a_number_longer_than_any_real_one_is_refused_in_a_batch_too() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slurmwatchd.connector import Slurm, compact_nodelist, expand_nodelist
-from slurmwatchd.connector.text import read_rows, write_rows
+from slurmwatchd.connector.sacct_text import read_rows, write_rows
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from slurmwatchd.errors import SacctOutputError
-from slurmwatchd.sources import framing
-from slurmwatchd.sources.framing import RowReader
-from slurmwatchd.sources.sacct import fresh_delimiter
+from slurmwatchd.sources.sacct import framing
+from slurmwatchd.sources.sacct.client import fresh_delimiter
+from slurmwatchd.sources.sacct.framing import RowReader
 from tests.unit.sacct_rows import fed
 
 NONCE = b"k3J-x_9Q"

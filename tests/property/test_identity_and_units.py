@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slurmwatchd.clock import rfc3339
-from slurmwatchd.records import NAMESPACE, event_id
-from slurmwatchd.sources import grammar
-from slurmwatchd.units import format_duration, parse_duration
+from slurmwatchd.config.units import format_duration, parse_duration
+from slurmwatchd.model.clock import rfc3339
+from slurmwatchd.model.records import NAMESPACE, event_id
+from slurmwatchd.sources.sacct import grammar
 
 
 @given(

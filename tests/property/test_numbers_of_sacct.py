@@ -5,8 +5,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmwatchd import expressions
-from slurmwatchd.sources import grammar
+from slurmwatchd.model import slurm_lists
+from slurmwatchd.sources.sacct import grammar
 
 NAMES = ("cpu", "node", "billing", "gres/gpu", "gres/gpu:a100", "gres/gpuutil", "license/matlab@flex", "pages")
 SIZED = ("mem", "vmem", "fs/disk", "gres/gpumem", "bb/datawarp")
@@ -122,7 +122,7 @@ def test_task_expressions_stand_for_as_many_tasks_as_they_name(
         tasks = range(first, first + length + 1, step)
         count += len(tasks)
         items.append(str(first) if length == 0 else f"{first}-{first + length}" + (f":{step}" if step > 1 else ""))
-    assert expressions.task_count(",".join(items) + (f"%{limit}" if limit else "")) == count
+    assert slurm_lists.task_count(",".join(items) + (f"%{limit}" if limit else "")) == count
 
 
 licenses = st.dictionaries(
@@ -133,7 +133,7 @@ licenses = st.dictionaries(
 @given(licenses, st.sampled_from(":*"))
 def test_licenses(wanted: dict[str, int], sign: str) -> None:
     text = ",".join(name if count == 1 else f"{name}{sign}{count}" for name, count in wanted.items())
-    assert expressions.licenses(text) == wanted
+    assert slurm_lists.licenses(text) == wanted
 
 
 terms = st.lists(
@@ -143,6 +143,6 @@ terms = st.lists(
 
 @given(terms, st.sampled_from("&,"))
 def test_constraints_are_cut_where_all_must_hold_and_nowhere_else(wanted: list[str], sign: str) -> None:
-    assert expressions.terms(sign.join(wanted)) == wanted
+    assert slurm_lists.terms(sign.join(wanted)) == wanted
     choice = "|".join([*wanted, "other"])
-    assert expressions.terms(choice) == [choice]
+    assert slurm_lists.terms(choice) == [choice]

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slurmwatchd.sources import stepcolumns
-from slurmwatchd.sources.stepcolumns import StepColumns
-from slurmwatchd.sources.steprows import FIELDS, STEP_FIELDS, Key, attempts_in, key_of, measure
-from slurmwatchd.usage import Amounts, Measured
+from slurmwatchd.model.usage import Amounts, Measured
+from slurmwatchd.sources.sacct import step_columns
+from slurmwatchd.sources.sacct.step_columns import StepColumns
+from slurmwatchd.sources.sacct.step_rows import FIELDS, STEP_FIELDS, Key, attempts_in, key_of, measure
 
 ALL = FIELDS + STEP_FIELDS
 
@@ -27,7 +27,8 @@ ODD = [
     b"mem", b"mem=", b"mem=lots", b"mem=1,", b",mem=1", b"mem=1,mem=2", b"cpu=00:00:00", b"cpu=1-00:00:00",
     b"mem=1\n", b"fs/disk=9999999999999999999,mem=1", "mem=\u0663".encode(), b"\xff=1", b"UNLIMITED", b"INVALID",
     b"-1", b"\xff", b"18446744073709551614", b"4294967294", b"Unknown", b"None", b"0:0:0", b"0:",
-    b"CANCELLED by 5", b"PENDING",
+    b"CANCELLED by 5", b"PENDING", b"213503982334-14:25:51", b"4294967290", b"1795393606",
+    b"cpu=213503982334-14:25:51,energy=18446744073709551616.00,fs/disk=77,mem=524288000",
 ]  # fmt: skip
 
 ORDINARY = {
@@ -38,7 +39,7 @@ ORDINARY = {
     "ConsumedEnergyRaw": [b"0", b"12", b"18446744073709551614", b""],
     **dict.fromkeys(("TRESUsageInTot", "TRESUsageInMax", "TRESUsageInAve", "TRESUsageOutTot"), USED),
     "JobName": [b"app", b"\xff|\n", b""],
-    "Start": [b"100", b"Unknown", b""],
+    "Start": [b"1795436431", b"Unknown", b""],
     **{name: [b"1", b"60", b""] for name in ("ElapsedRaw", "NNodes", "NTasks", "NCPUS")},
     "ExitCode": [b"0:0", b"3:9", b""],
     "NodeList": [b"n[1-3]", b"None assigned", b""],
@@ -122,5 +123,5 @@ def test_an_answer_reads_as_its_rows_do(fields: tuple[str, ...], rows: Rows, cut
 @settings(deadline=None, max_examples=30)
 def test_ordinary_rows_do_not_need_the_slow_way(fields: tuple[str, ...], rows: Rows, cuts: list[int]) -> None:
     expected = one_by_one(rows, fields)
-    with patch.object(stepcolumns, "measure", side_effect=AssertionError("read row by row")):
+    with patch.object(step_columns, "measure", side_effect=AssertionError("read row by row")):
         assert [(key, plain(measured)) for key, measured in in_columns(rows, fields, cuts)] == expected

@@ -14,7 +14,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.real_slurm import configuration
+from tests.real_slurm import configuration, untidy
 from tests.real_slurm.cluster import RealCluster
 from tests.real_slurm.configuration import NODES, PORTS
 from tests.real_slurm.daemons import ClusterError, Daemon, find_jobs, wait_until
@@ -162,7 +162,8 @@ def _configure(wanted: Release, places: Places, root: Root, services: Services) 
     if configuration.differs(run, files):
         _stop(_cluster(wanted, places, root))
         configuration.lay_out(run, files, root)
-    configuration.write_wrappers(places.bin_dir(wanted), run / "etc" / "slurm.conf", root)
+    says = untidy.habits(wanted).wrapper
+    configuration.write_wrappers(places.bin_dir(wanted), run / "etc" / "slurm.conf", root, says)
 
 
 def _first_port(wanted: Release, places: Places, root: Root) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,26 @@ from tests.real_slurm import volume
 from tests.real_slurm.daemons import ClusterError, Daemon, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tests.real_slurm.database import Argument, Database
     from tests.real_slurm.releases import Release
     from tests.real_slurm.roots import Root
 
-COMMANDS = ("sacct", "sacctmgr", "salloc", "sbatch", "scancel", "scontrol", "sdiag", "sinfo", "squeue", "srun")
+COMMANDS = (
+    "sacct",
+    "sacctmgr",
+    "salloc",
+    "sbatch",
+    "scancel",
+    "scontrol",
+    "scrontab",
+    "sdiag",
+    "sinfo",
+    "squeue",
+    "srun",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +110,10 @@ class RealCluster:
         """Give loaded jobs three steps each: batch, extern, and one of srun."""
         volume.load_steps(self.sql, first_id, count)
 
+    def copy_steps(self, job_id: int, count: int) -> None:
+        """Give a loaded job that has steps so many more, copies of its step 0."""
+        volume.copy_steps(self.sql, job_id, count)
+
     def remove_jobs(self, first_id: int, count: int) -> None:
         """Take loaded jobs out again, with their steps."""
         self.sql(
@@ -105,6 +122,19 @@ class RealCluster:
             (first_id, first_id + count),
         )
         self.sql("delete from {job_table} where id_job >= %s and id_job < %s", (first_id, first_id + count))
+
+    @contextmanager
+    def statements_limited(self, seconds: float) -> Iterator[None]:
+        """Let MariaDB end statements that take longer, for a while; slurmdbd connects anew for each call."""
+        self.limit_statements(seconds)
+        try:
+            yield
+        finally:
+            self.limit_statements(0)
+
+    def limit_statements(self, seconds: float) -> None:
+        """Set the limit of a statement's time (`max_statement_time`) for new connections; 0 lifts it."""
+        self.sql(f"set global max_statement_time = {seconds}")
 
     def stop_slurmdbd(self) -> None:
         """Stop slurmdbd in order; slurmctld keeps what it cannot deliver."""

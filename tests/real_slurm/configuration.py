@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import string
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.real_slurm import untidy
 from tests.real_slurm.cluster import COMMANDS
 from tests.real_slurm.services import STORAGE_PASSWORD, STORAGE_USER, Services
 
@@ -42,6 +44,8 @@ def render(wanted: Release, places: Places, services: Services, first_port: int)
         "bin_dir": str(places.bin_dir(wanted)),
         "conf": str(run / "etc" / "slurm.conf"),
         "watch": str(run / "watch"),
+        "untidy_settings": untidy.settings(wanted),
+        "node_settings": untidy.node_settings(wanted),
     }
     files = {
         path.stem: string.Template(path.read_text(encoding="utf-8")).substitute(values)
@@ -49,7 +53,7 @@ def render(wanted: Release, places: Places, services: Services, first_port: int)
     }
     # Nothing here needs cgroups. 22.05 cannot disable them, but with v1 it does not look whether there are any.
     plugin = "disabled" if wanted.number >= (23, 11) else "cgroup/v1"
-    return {**files, "cgroup.conf": f"CgroupPlugin={plugin}\n"}
+    return {**files, "cgroup.conf": f"CgroupPlugin={plugin}\n", "gres.conf": untidy.gres(run / "gpus")}
 
 
 def differs(run: Path, files: dict[str, str]) -> bool:
@@ -60,9 +64,11 @@ def differs(run: Path, files: dict[str, str]) -> bool:
 def lay_out(run: Path, files: dict[str, str], root: Root) -> None:
     """Make the run folder, owned by Slurm's user, and write the files into it."""
     uid, gid = root.user("slurm")
-    for folder in ("etc", "state", "spool", "log", "watch", "."):
+    for folder in ("etc", "state", "spool", "log", "watch", "gpus", "."):
         (run / folder).mkdir(parents=True, exist_ok=True)
         os.chown(run / folder, uid, gid)
+    for device in untidy.DEVICES:
+        (run / "gpus" / device).touch()
     for name, text in files.items():
         path = run / "etc" / name
         path.write_text(text, encoding="utf-8")
@@ -70,12 +76,20 @@ def lay_out(run: Path, files: dict[str, str], root: Root) -> None:
         os.chown(path, uid, gid)
 
 
-def write_wrappers(bin_dir: Path, conf: Path, root: Root) -> None:
-    """Write a script a command, which runs it in its root with its own configuration."""
+def write_wrappers(bin_dir: Path, conf: Path, root: Root, says: str = "") -> None:
+    """Write a script a command, which runs it in its root with its own configuration.
+
+    Args:
+        bin_dir: Where to.
+        conf: slurm.conf.
+        root: Where Slurm's programs live.
+        says: What each writes to stderr first.
+    """
     bin_dir.mkdir(parents=True, exist_ok=True)
+    before = f"echo {shlex.quote(says)} >&2\n" if says else ""
     for command in COMMANDS:
         argv = " ".join(root.argv(f"/usr/bin/{command}"))
-        text = f'#!/bin/sh\nSLURM_CONF={conf} exec {argv} "$@"\n'
+        text = f'#!/bin/sh\n{before}SLURM_CONF={conf} exec {argv} "$@"\n'
         path = bin_dir / command
         if _read(path) != text:
             path.write_text(text, encoding="utf-8")

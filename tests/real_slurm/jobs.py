@@ -50,14 +50,18 @@ EXIT_CODES = (1, 2, 127, 128, 139, 255)
 SIGNALS = ("TERM", "SEGV", "KILL")
 
 
-def run_mix(cluster: RealCluster) -> int:
+def run_mix(cluster: RealCluster, *others: Callable[[RealCluster], Callable[[], None]]) -> int:
     """Submit the whole mix and wait until all of it has ended in slurmdbd.
+
+    Args:
+        cluster: Where to.
+        *others: Submit what more is wanted, and return what ends it.
 
     Returns:
         Epoch seconds just before the first submission: no row of the mix was submitted earlier.
     """
     started = int(time.time())
-    waiting = [begin(cluster) for begin in (_timed_out, _requeued, _suspended, _resized)]
+    waiting = [begin(cluster) for begin in (*others, _timed_out, _requeued, _suspended, _resized)]
     for kind in (_plain, _named, _failed, _steps, _arrays, _het, _cancelled):
         kind(cluster)
     for kind in (_preempted, _node_failed, _deadline_missed):

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.real_slurm import configuration
+from tests.real_slurm import configuration, untidy
 from tests.real_slurm.daemons import Daemon, find_jobs, wait_until
 from tests.real_slurm.ports import free_block
 
@@ -79,9 +79,11 @@ def _lay_out(first: RealCluster) -> RealCluster:
         (r"Port=\[[^]]*\]", f"Port=[{port + 1}-{port + NODES}]"),
     ):
         text = re.sub(pattern, filled, text)
-    cgroups = (first.conf.parent / "cgroup.conf").read_text(encoding="utf-8")
-    configuration.lay_out(run, {"slurm.conf": text, "cgroup.conf": cgroups}, first.root)
-    configuration.write_wrappers(cluster.bin_dir, cluster.conf, first.root)
+    others = {
+        name: (first.conf.parent / name).read_text(encoding="utf-8") for name in ("cgroup.conf", "gres.conf")
+    }
+    configuration.lay_out(run, {"slurm.conf": text, **others}, first.root)
+    configuration.write_wrappers(cluster.bin_dir, cluster.conf, first.root, untidy.habits(first.release).wrapper)
     return cluster
 
 

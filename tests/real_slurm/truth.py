@@ -35,6 +35,8 @@ BASE_STATES = (
 FLAG_STATES = {1 << 10: "REQUEUED", 1 << 13: "RESIZING", 1 << 19: "REVOKED"}
 NODES_TRES = "4"
 NO_VALUE = 0xFFFFFFFE
+LOADED_ID = 1_000_000
+"""Job ids from here on were loaded, not run."""
 NEVER_STARTED = (None, "", "None assigned")
 COLUMNS = """
     job.id_job, job.time_submit, job.time_start, job.time_end, job.state, job.exit_code, job.derived_ec,
@@ -80,12 +82,12 @@ def unended(cluster: RealCluster, since: int = 0) -> list[Key]:
     """The attempts submitted since then that slurmdbd holds for open, or whose rows it has not filled in yet.
 
     Where the end of a job overtakes its start, its row is made with an end, the name `allocation` and no
-    partition, and filled in a few seconds later.
+    partition, and filled in a few seconds later; one that was loaded stays as it is.
     """
     rows = cluster.sql(
         "select id_job, time_submit from {job_table} job "
-        "where time_submit >= %s and (time_end = 0 or job.partition = '')",
-        (since,),
+        "where time_submit >= %s and (time_end = 0 or job.partition = '' and id_job < %s)",
+        (since, LOADED_ID),
     )
     return [(_number(row, "id_job"), _number(row, "time_submit")) for row in rows]
 
@@ -136,25 +138,27 @@ def _attempt(cluster: RealCluster, row: Mapping[str, str | None]) -> Attempt:
     started = row["nodelist"] not in NEVER_STARTED
     code, signal = _exit(cluster, _number(row, "exit_code"))
     derived_code, derived_signal = _exit(cluster, _number(row, "derived_ec"))
-    return Attempt(
-        key=(_number(row, "id_job"), _number(row, "time_submit")),
-        values={
-            "state": _state(_number(row, "state")),
-            # Where a job was cancelled before it started, 22.05 often stores its end as its start.
-            "start": (_number(row, "time_start") or None) if started else None,
-            "end": _number(row, "time_end"),
-            "exit_code": code,
-            "exit_signal": signal,
-            "derived_exit_code": derived_code,
-            "derived_exit_signal": derived_signal,
-            "name": _text(row["job_name"]),
-            "node_count": _number(row, "nodes_alloc") or _requested_nodes(row["tres_req"]),
-            "node_list": row["nodelist"] if started else None,
-            "user": row["assoc_user"] or cluster.root.user_name(_number(row, "id_user")),
-            "uid": _number(row, "id_user"),
-            "partition": row["partition"],
-        },
-    )
+    values: dict[str, object] = {
+        "state": _state(_number(row, "state")),
+        # Where a job was cancelled before it started, 22.05 often stores its end as its start.
+        "start": (_number(row, "time_start") or None) if started else None,
+        "end": _number(row, "time_end"),
+        "exit_code": code,
+        "exit_signal": signal,
+        "derived_exit_code": derived_code,
+        "derived_exit_signal": derived_signal,
+        "name": _text(row["job_name"]),
+        "node_count": _number(row, "nodes_alloc") or _requested_nodes(row["tres_req"]),
+        "node_list": row["nodelist"] if started else None,
+        "user": row["assoc_user"] or cluster.root.user_name(_number(row, "id_user")),
+        "uid": _number(row, "id_user"),
+        "partition": row["partition"],
+    }
+    if row["partition"] == "":
+        # slurmdbd never got its start message and fills in what it does not know.
+        for name in ("name", "user", "uid", "partition"):
+            del values[name]
+    return Attempt(key=(_number(row, "id_job"), _number(row, "time_submit")), values=values)
 
 
 def _state(stored: int) -> str:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from tests.real_slurm.releases import Release
 
 FIRST_ID = 1_000_000
+FIRST_INDEX, LAST_INDEX = 1_000_000_000, 1 << 40
+GAP = 1000
+"""So many indexes are left to jobs that start while others are loaded."""
 STATEMENT = Path(__file__).parent / "templates" / "volume.sql"
 STEPS_STATEMENT = Path(__file__).parent / "templates" / "volume_steps.sql"
 
@@ -31,8 +34,11 @@ def load_jobs(sql: Sql, release: Release, count: int, start: int, end: int) -> i
         row["acct"]: row["id_assoc"]
         for row in sql("select acct, id_assoc from {assoc_table} where user != '' and acct != 'root'")
     }
+    # 22.05 counts them up from the highest; a SLUID is far beyond.
+    index = sql("select max(job_db_inx) as highest from {job_table} where job_db_inx < %s", (LAST_INDEX,))
     statement = STATEMENT.read_text(encoding="utf-8")
     for name, value in {
+        "index": max(FIRST_INDEX, int(index[0]["highest"] or 0) + GAP),
         "first": first,
         "count": count,
         "start": start,
@@ -50,3 +56,16 @@ def load_steps(sql: Sql, first: int, count: int) -> None:
     """Give loaded jobs three steps each; see `RealCluster.load_steps`."""
     statement = STEPS_STATEMENT.read_text(encoding="utf-8")
     sql(statement.replace("{first}", str(first)).replace("{count}", str(count)))
+
+
+def copy_steps(sql: Sql, job_id: int, count: int) -> None:
+    """Give a job `count` steps more; see `RealCluster.copy_steps`."""
+    columns = [str(row["Field"]) for row in sql("describe {step_table}")]
+    names = ", ".join(f"`{name}`" for name in columns)
+    copied = ", ".join("seq" if name == "id_step" else f"step.`{name}`" for name in columns)
+    sql(
+        f"insert into {{step_table}} ({names}) select {copied} from {{step_table}} step "  # noqa: S608 - our own
+        f"join {{job_table}} job using (job_db_inx) join seq_1_to_{count} "
+        "where job.id_job = %s and step.id_step = 0",
+        (job_id,),
+    )

@@ -7,8 +7,8 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
-from slurmwatchd.simslurm import JobKey, SimCluster, Workload
-from slurmwatchd.simslurm.shapes import HOSTILE_NAMES
+from simslurm import JobKey, SimCluster, Workload
+from simslurm.shapes import HOSTILE_NAMES
 from tests.torture.arena import LAST_REREAD
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self, Unpack
 
-    from slurmwatchd.simslurm.rows import JobColumns
+    from simslurm.rows import JobColumns
     from tests.torture.arena import Arena
 
 RATE = 4.0
@@ -54,7 +54,9 @@ class LiveMix:
 
     def _live(self, path: Path, seed: int) -> None:
         with SimCluster.open(path) as cluster:
-            Workload(cluster, seed=seed, nodes=40, rate=RATE, runtime=3, late=0.0).run_live(self._stop)
+            Workload(cluster, seed=seed, nodes=40, rate=RATE, runtime=3, late=0.0, untidy=True).run_live(
+                self._stop
+            )
 
 
 class Endings:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from simslurm.troubles import CONTROL_MACHINE
+
 Wish = tuple[str, dict[str, Any]]
 """A kind of fault, and what it takes."""
 
@@ -48,3 +50,23 @@ SCONTROL_FAILURES: tuple[Wish, ...] = (
 )
 
 SDIAG_FAILURES: tuple[Wish, ...] = (("exit", {}), ("garbage", {}), ("slow", {"seconds": 2}))
+
+# What MariaDB lets through, as `SimCluster.set_statement_limit` takes it: nothing, little, or all but long lists.
+STATEMENT_LIMITS: tuple[dict[str, Any], ...] = (
+    {"windows": 0},
+    {"windows": 0},
+    {"windows": 3},
+    {"windows": 40},
+    {"windows": 0, "open_jobs": 0},
+    {"windows": 0, "open_jobs": 0, "jobs": 5},
+)
+
+# What every command says first, also with -V.
+COMPLAINTS: tuple[tuple[str, ...], ...] = (
+    (CONTROL_MACHINE,),
+    (CONTROL_MACHINE, "COMMAND: error: NodeNames=n[1-8] CPUs=17 match no Sockets. Resetting CPUs."),
+    ("this is the site's wrapper",),
+)
+
+# Whose eyes the daemon has while its rights are lost: one who has no jobs, and one of those who have.
+STRANGERS: tuple[tuple[str, int], ...] = (("slurmwatchd", 990), ("ada", 1001))

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from tests.torture.arena import ANSWER_SECONDS, LAST_REREAD
 from tests.torture.failures import (
+    COMPLAINTS,
     NARROW_FAILURES,
     SCONTROL_FAILURES,
     SDIAG_FAILURES,
     SILENT_LIES,
+    STATEMENT_LIMITS,
+    STRANGERS,
     VISIBLE_FAILURES,
 )
 
@@ -54,6 +57,7 @@ class Harms:
             self._season: 8 if season else 2,
             self._scontrol: 4, self._sdiag: 2, self._sacctmgr: 1, self._upgrade: 2,
             self._outage: 4, self._long_outage: 2,
+            self._silent_cut: 3, self._complaint: 3, self._lost_rights: 2,
             self._kill: 4, self._kill_as_file_grows: 4, self._terminate: 2, self._freeze: 2, self._reload: 2,
             self._kill_children: 5, self._second_daemon: 1, self._rotate: 3, self._rotate_and_reload: 2,
         }  # fmt: skip
@@ -84,6 +88,9 @@ class Harms:
     def calm(self) -> None:
         """End all harms."""
         self._cluster.clear_faults()
+        self._cluster.set_statement_limit()
+        self._cluster.set_complaints()
+        self._show_everything()
         if self._cluster.config("slurmdbd_down") == "1":
             self._cluster.start_slurmdbd()
         for disk in self._arena.disks:
@@ -177,6 +184,50 @@ class Harms:
 
         self._arena.later(seconds, start)
         return f"{seconds:.1f} s, messages {after:.1f} s later, {gap:.3f} s apart"
+
+    def _silent_cut(self) -> str:
+        """Have MariaDB end statements: windows come back empty, at times also lists of ids and of open jobs."""
+        if self._failing:
+            return ""
+        self._failing = True
+        wish = self._dice.choice(STATEMENT_LIMITS)
+        seconds = self._dice.choice((self._dice.uniform(1, 8), self._dice.uniform(1.2, 2) * LAST_REREAD))
+        self._cluster.set_statement_limit(**wish)
+
+        def lift() -> None:
+            self._cluster.set_statement_limit()
+            self._end_season()
+
+        self._arena.later(seconds, lift)
+        return f"{wish} for {seconds:.1f} s"
+
+    def _complaint(self) -> str:
+        """Have every command complain for a while, or of something else than before."""
+        lines = self._dice.choice(COMPLAINTS)
+        seconds = self._dice.uniform(0.5, 20)
+        self._cluster.set_complaints(*lines)
+        self._arena.later(seconds, self._cluster.set_complaints)
+        return f"{lines} for {seconds:.1f} s"
+
+    def _lost_rights(self) -> str:
+        """Let the daemon see nobody's jobs, or one user's only, for a while."""
+        if self._failing:
+            return ""
+        self._failing = True
+        name, uid = self._dice.choice(STRANGERS)
+        seconds = self._dice.choice((self._dice.uniform(1, 8), self._dice.uniform(1.2, 2) * LAST_REREAD))
+        self._cluster.lose_rights(uid=uid, name=name)
+
+        def give_back() -> None:
+            self._show_everything()
+            self._end_season()
+
+        self._arena.later(seconds, give_back)
+        return f"as {name} for {seconds:.1f} s"
+
+    def _show_everything(self) -> None:
+        self._cluster.set_private_data()
+        self._cluster.set_caller(None)
 
     def _kill(self) -> str:
         seconds = self._dice.choice((0, 0, self._dice.uniform(0, 4)))

@@ -35,71 +35,71 @@ class Sabotage(NamedTuple):
 SABOTAGES = {
     "stderr": Sabotage(
         "sacct's stderr is not looked at",
-        "sources/sacct.py",
+        "sources/sacct/client.py",
         "if done.returncode != 0 or done.complained:",
         "if done.returncode != 0:",
         ("errno", {"number": 1024}),
     ),
     "exit-status": Sabotage(
         "sacct's exit status is not looked at",
-        "sources/sacct.py",
+        "sources/sacct/client.py",
         "if done.returncode != 0 or done.complained:",
         "if done.complained:",
         ("exit", {"code": 94, "records": 0, "stderr": ""}),
     ),
     "anchor": Sabotage(
         "an answer without what is known is taken for a quiet hour",
-        "suspicion.py",
+        "watcher/silence.py",
         "        if not answer.proves_itself:\n",
         "        if False:\n",
         ("header_only", {}),
     ),
     "framing": Sabotage(
         "an answer that ends inside a row is believed",
-        "sources/framing.py",
+        "sources/sacct/framing.py",
         'if self._rest != b"\\n":',
         "if not self._seen_header:",
         ("cut", {"records": 0, "bytes": 4}),
     ),
     "delimiter": Sabotage(
         "fields end at a delimiter that users can write",
-        "sources/sacct.py",
+        "sources/sacct/client.py",
         'return f"\\x1f{secrets.token_urlsafe(6)}"',
         'return "|"',
     ),
     "rereads": Sabotage(
         "nothing is read again",
-        "windows.py",
+        "model/windows.py",
         "        or _reread(ledger, now, policy)\n",
         "",
     ),
     "overlap": Sabotage(
         "each poll begins where the one before ended",
-        "windows.py",
+        "model/windows.py",
         "    start = ledger.newest - policy.overlap\n",
         "    start = ledger.newest\n",
     ),
     "doubt": Sabotage(
         "an outage leaves no doubt",
-        "doubt.py",
+        "watcher/outage.py",
         "if self._since is not None and self._over is not None and now >= self._over:",
         "if False:",
     ),
     "settling": Sabotage(
         "half-written rows are taken at once",
-        "settling.py",
+        "watcher/half_written.py",
         "if partition is not None or end is None or key in self._taken:",
         "if True:",
     ),
     "revisions": Sabotage(
         "what changed after the end is not told",
-        "store/jobs.py",
+        "store/intake.py",
         "if not differences:",
         "if True:",
     ),
     "ledger": Sabotage(
         "the ledger remembers what was asked, whether it was answered or not",
-        "pipeline.py",
+        "watcher/watcher.py",
         "                    fetched = await self._fetcher.fetch(window, ledger, rules, pending=pending)\n",
         "                    await self._parts.database.write(lambda connection: ledger_store.save(connection,"
         " ledger_store.Completed(cluster=self.cluster, window=window, read_at=int(now),"
@@ -116,7 +116,7 @@ SABOTAGES = {
     ),
     "cursor": Sabotage(
         "the cursor moves before the lines are written",
-        "delivery.py",
+        "daemon/delivery.py",
         "            try:\n                state = await self._sink.write(wanted) if wanted else {}\n",
         "            newest, now = events[-1].seq, int(parts.clock.now())\n"
         "            await outbox.advance(parts.database, self.name, newest, {}, now=now)\n"
@@ -133,7 +133,7 @@ SABOTAGES = {
     "totals": Sabotage(
         "the prometheus sink's totals are not kept",
         "sinks/prometheus.py",
-        "return {orjson.dumps(key).decode(): orjson.dumps(value) for key, value in self._next.items()}",
+        "return {orjson.dumps(key).decode(): orjson.dumps(value) for key, value in changed.items()}",
         "return {}",
     ),
 }

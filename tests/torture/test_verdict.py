@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from slurmwatchd.simslurm import JobKey, SimCluster
+from simslurm import JobKey, SimCluster
 from tests.torture.verdict import Verdict, files_of, judge
 
 T0 = 1795436431

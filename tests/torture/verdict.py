@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
-    from slurmwatchd.simslurm import SimCluster
+    from simslurm import SimCluster
 
 Record = dict[str, Any]
 

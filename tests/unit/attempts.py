@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slurmwatchd.readings import Readings
-from slurmwatchd.records import FoundBy, JobRecord
+from slurmwatchd.model.attempts import Readings
+from slurmwatchd.model.records import FoundBy, JobRecord
+from slurmwatchd.model.windows import Ledger, Window
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.jobs import Batch
+from slurmwatchd.store.intake import Batch
 from slurmwatchd.store.ledger import Completed
-from slurmwatchd.windows import Ledger, Window
 
 NOW = 1_795_400_000
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from slurmwatchd.errors import SlurmwatchError
-from slurmwatchd.process import Completed, Spool
 from slurmwatchd.sources.commands import Commands
+from slurmwatchd.sources.process import Completed, Spool
 
 
 def done(stdout: bytes = b"", *, stderr: str = "", returncode: int = 0) -> Completed:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from slurmwatchd.sources.framing import RowReader
+from slurmwatchd.sources.sacct.framing import RowReader
 
 FIELDS_22_05 = (
     "Cluster", "JobIDRaw", "Submit", "JobID", "State", "Start", "NodeList", "ExitCode", "DerivedExitCode",

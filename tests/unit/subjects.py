@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import Event
+from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
+from slurmwatchd.sinks.conformance import Deliverer, SinkUnderTest, make_event
 from slurmwatchd.sinks.forms.options import Format
 from slurmwatchd.sinks.forms.reading import head_of
 from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
 from slurmwatchd.sinks.prometheus import PrometheusOptions, PrometheusSink
-from slurmwatchd.testing import Deliverer, SinkUnderTest, make_event
+from slurmwatchd.telemetry.metrics import Metrics
 
 
 class Jsonl(SinkUnderTest):

@@ -1,7 +1,7 @@
 """What of a wish is a backfill's to read: what nobody read, and nothing that is the daemon's own."""
 
-from slurmwatchd.backfilling import Wish
-from slurmwatchd.windows import Ledger
+from slurmwatchd.model.windows import Ledger
+from slurmwatchd.operations.backfill import Wish
 
 READ = Ledger(1000).read(1000, 1500, 2000).read(1700, 2000, 2000)
 

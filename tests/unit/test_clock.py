@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from slurmwatchd.clock import Backoff, SystemClock, rfc3339
+from slurmwatchd.model.clock import Backoff, SystemClock, rfc3339
 
 
 @pytest.mark.parametrize(

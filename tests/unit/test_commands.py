@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from slurmwatchd.errors import SlurmNotFoundError
-from slurmwatchd.process import SystemProcessRunner
 from slurmwatchd.sources.commands import Commands
+from slurmwatchd.sources.process import SystemProcessRunner
 
 
 def install(folder: Path, script: str = '#!/bin/sh\necho "$@"\n') -> Path:

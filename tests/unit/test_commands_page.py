@@ -1,13 +1,11 @@
 """docs/commands.md, the manual page and the completions against the commands themselves."""
 
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import click
 import pytest
@@ -28,28 +26,12 @@ for _name in cli.list_commands(CONTEXT):
         COMMANDS[_name] = _found
 
 
-@pytest.fixture
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_commands", ROOT / "docs" / "generate_commands.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["generate_commands"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def command(name: str) -> click.Command:
     return COMMANDS[name]
 
 
 def chapter(name: str) -> str:
     return PAGE.partition(f"\n## `{name}`\n")[2].partition("\n## ")[0]
-
-
-def test_the_committed_files_are_the_rendering(generator: ModuleType) -> None:
-    assert generator.page() == PAGE, "run `python docs/generate_commands.py`"
-    assert generator.man() == MAN.read_text(encoding="utf-8"), "run `python docs/generate_commands.py`"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

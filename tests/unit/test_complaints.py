@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from slurmwatchd.errors import CommandError, SacctError
-from slurmwatchd.process import UNKEPT, Completed, TimedOutError
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.complaints import said
-from slurmwatchd.sources.sacct import Sacct
+from slurmwatchd.sources.process import UNKEPT, Completed, TimedOutError
+from slurmwatchd.sources.sacct.client import Sacct
 from tests.unit.runners import FakeRunner, commands, done
 from tests.unit.sacct_rows import FIELDS_22_05
 
@@ -70,8 +70,8 @@ async def test_an_edited_slurm_conf_stops_nothing_and_hides_nothing(site: Site) 
     site.configure(known=CPUS)
     assert not (await site.ask()).complained
     # The same words again, and now they are not about slurm.conf.
-    site.configure(known="", also=CONTROL)
-    assert (await site.ask()).complaints == (CONTROL.strip(),)
+    site.configure(known="", also=CPUS + CONTROL)
+    assert (await site.ask()).complaints == (CPUS.strip(), CONTROL.strip())
 
 
 async def test_lines_are_compared_whole(site: Site) -> None:

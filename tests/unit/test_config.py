@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from slurmwatchd import locations
-from slurmwatchd.config import Config, load
+from slurmwatchd.config import paths
+from slurmwatchd.config.settings import Config, load
 from slurmwatchd.errors import ConfigError
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.sinks.prometheus import PrometheusOptions
@@ -165,13 +165,13 @@ def test_the_file_can_be_named_by_a_variable(file: Path) -> None:
 
 
 def test_without_a_file_the_defaults_stand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("slurmwatchd.locations.DEFAULT_CONFIG", tmp_path / "none.toml")
+    monkeypatch.setattr("slurmwatchd.config.paths.DEFAULT_CONFIG", tmp_path / "none.toml")
     assert load(None, sink_options=MODELS, environ={}).poll.interval == 30
 
 
 def test_the_default_file_is_read_where_there_is_one(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     file.write_text('[poll]\ninterval = "10s"\n', encoding="utf-8")
-    monkeypatch.setattr("slurmwatchd.locations.DEFAULT_CONFIG", file)
+    monkeypatch.setattr("slurmwatchd.config.paths.DEFAULT_CONFIG", file)
     assert load(None, sink_options=MODELS, environ={}).poll.interval == 10
 
 
@@ -200,13 +200,16 @@ def test_a_file_that_is_no_text_is_an_error(file: Path) -> None:
         ('[poll]\nintervall = "10s"', "poll.intervall: there is no such key"),
         ('[pol]\ninterval = "10s"', "pol: there is no such key"),
         ('[sinks.jobs]\ntype = "jsonl"\npath = "/a"\nsize = 1', "sinks.jobs.size: there is no such key"),
-        ("[poll]\ninterval = 10", 'poll.interval: 10 is not a duration such as "30s", "15m", "2h" or "400d"'),
-        ('[poll]\nsince = "10"', 'poll.since: \'10\' is not a duration such as "30s", "15m", "2h" or "400d"'),
+        ("[poll]\ninterval = 10", 'poll.interval: 10 is not a duration such as "30s", "15m", "1d12h" or "400d"'),
+        ('[poll]\nsince = "10"', 'poll.since: \'10\' is not a duration such as "30s", "15m", "1d12h" or "400d"'),
         ('[poll]\noverlap = "1.5s"', "poll.overlap: '1.5s' is not a whole number of seconds"),
         ('[poll]\ninterval = "10ms"', "poll.interval: Input should be greater than or equal to 1, not '10ms'"),
         ('[slurm]\ntimeout = "0s"', "slurm.timeout: Input should be greater than 0, not '0s'"),
         ('[poll]\nslice = "1s"', "poll.slice: Input should be greater than or equal to 60, not '1s'"),
-        ('[poll]\nreread = ["5m", 3]', 'poll.reread.1: 3 is not a duration such as "30s", "15m", "2h" or "400d"'),
+        (
+            '[poll]\nreread = ["5m", 3]',
+            'poll.reread.1: 3 is not a duration such as "30s", "15m", "1d12h" or "400d"',
+        ),
         ('[poll]\nreread = ["15m", "5m"]', "poll: reread must be ascending, each age once"),
         ('[poll]\nreread = ["5m", "300s"]', "poll: reread must be ascending, each age once"),
         ('[poll]\noverlap = "1h"', "poll: overlap must be shorter than slice"),
@@ -241,7 +244,7 @@ def test_a_mistake_in_the_file_is_told_with_its_key_and_its_value(text: str, fau
     [
         (
             {"SLURMWATCHD_POLL__INTERVAL": "soon"},
-            'environment: poll.interval: \'soon\' is not a duration such as "30s", "15m", "2h" or "400d"',
+            'environment: poll.interval: \'soon\' is not a duration such as "30s", "15m", "1d12h" or "400d"',
         ),
         ({"SLURMWATCHD_POLL__INTERVALL": "10s"}, "environment: poll.intervall: there is no such key"),
         (
@@ -276,7 +279,7 @@ def test_a_section_in_one_variable_that_is_no_json_is_an_error_and_no_traceback(
 
 def test_a_mistake_on_the_command_line_is_told_as_such(file: Path) -> None:
     assert faults(file, flags={"poll": {"since": "yesterday"}}) == [
-        'command line: poll.since: \'yesterday\' is not a duration such as "30s", "15m", "2h" or "400d"'
+        'command line: poll.since: \'yesterday\' is not a duration such as "30s", "15m", "1d12h" or "400d"'
     ]
 
 
@@ -322,10 +325,10 @@ def test_a_path_that_names_no_file_is_a_mistake(file: Path, path: str) -> None:
 
 def test_a_default_file_that_may_not_be_looked_for_is_not_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
     long = Path("/" + "x" * 300)
-    monkeypatch.setattr(locations, "DEFAULT_CONFIG", long)
+    monkeypatch.setattr(paths, "DEFAULT_CONFIG", long)
     with pytest.raises(ConfigError, match=f"{long}: cannot be read: File name too long"):
         load(None, sink_options=MODELS, environ={})
-    monkeypatch.setattr(locations, "DEFAULT_CONFIG", Path("/dev/null/slurmwatchd.toml"))
+    monkeypatch.setattr(paths, "DEFAULT_CONFIG", Path("/dev/null/slurmwatchd.toml"))
     assert list(load(None, sink_options=MODELS, environ={}).sinks) == ["jobs", "prometheus"]
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from slurmwatchd.connector.blocking import BlockingProcessRunner, run_blocking
+from slurmwatchd.connector.blocking_runner import BlockingProcessRunner, run_blocking
 from slurmwatchd.errors import CommandError, SlurmNotFoundError
-from slurmwatchd.process import Completed, TimedOutError
+from slurmwatchd.sources.process import Completed, TimedOutError
 
 ENV = {"PATH": "/bin:/usr/bin"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slurmwatchd.connector.stored import answer
+from slurmwatchd.connector.from_store import answer
 
 RECORD = {"job_id_raw": 1, "submit": "2026-11-23T02:13:20Z"}
 
@@ -16,6 +16,7 @@ RECORD = {"job_id_raw": 1, "submit": "2026-11-23T02:13:20Z"}
         ("constraints", {}, ""),
         ("licenses", {"licenses": {"matlab@flex": 2, "ansys": 1}}, "matlab@flex:2,ansys:1"),
         ("licenses", {"raw": {"Licenses": "a:1|b:2"}}, "a:1|b:2"),
+        ("licenses", {"licenses": {"a": 1}, "raw": {"Licenses": "b:many"}}, "a:1,b:many"),
         ("licenses", {}, ""),
     ],
 )

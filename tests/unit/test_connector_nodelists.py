@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from simslurm import SimCluster, install_commands
 from slurmwatchd.connector import Slurm, compact_nodelist, expand_nodelist, nodelists
 from slurmwatchd.errors import NodelistError
-from slurmwatchd.simslurm import SimCluster, install_commands
 
 
 @pytest.fixture(params=["scontrol", "ClusterShell", "scontrol that fails"])

@@ -292,7 +292,7 @@ def test_dataframe_has_sacct_columns_and_types_to_reckon_with() -> None:
     )
     frame = Slurm(from_string=text).to_dataframe()
     assert list(frame.columns) == ["jobidraw", "jobname", "nnodes", "start", "end", "nodelist"]
-    assert list(frame["jobidraw"]) == [7, 8]
+    assert list(frame["jobidraw"]) == ["7", "8"]
     assert list(frame["jobname"]) == ['"NA', "007"]
     assert frame["nnodes"][0] == 2
     assert pandas.isna(frame["nnodes"][1])
@@ -303,6 +303,36 @@ def test_dataframe_has_sacct_columns_and_types_to_reckon_with() -> None:
     assert len(Slurm(from_string="").to_dataframe()) == 0
     aware = Slurm(from_string=text, tz=UTC).to_dataframe()
     assert str(aware["start"].dt.tz) == "UTC"
+
+
+def test_a_byte_order_mark_is_no_part_of_json_nor_of_a_header() -> None:
+    text = '{"7": {"jobidraw": "7", "state": "FAILED"}}'
+    assert Slurm(from_string=f"\ufeff{text}") == Slurm(from_string=text)
+    assert list(Slurm(from_string="\ufeffJobIDRaw|State\n7|FAILED\n")["7"]) == ["jobidraw", "state"]
+
+
+def test_ids_and_names_are_text_in_a_dataframe_and_only_what_is_counted_are_numbers() -> None:
+    pytest.importorskip("pandas")
+    texts = {
+        "JobID": ("4711.1", "4711.10"), "JobIDRaw": ("4711.1", "4711.10"), "DBIndex": ("7203094317895823360",) * 2,
+        "User": ("007", "1e5"), "Account": ("0042", "42"), "Partition": ("1", "01"), "NodeList": ("001", "inf"),
+        "QOS": ("2", "NaN"), "Cluster": ("1", "null"), "Group": ("10", "0x1"), "WCKey": ("1", "*"),
+        "ReservationId": ("007", ""), "Reservation": ("1", ""), "AllocTRES": ("cpu=1", "billing=1"),
+        "ReqTRES": ("1", "2"), "ExitCode": ("0:0", "1:0"), "FailedNode": ("003", "4"), "MaxRSSNode": ("003", "4"),
+        "Layout": ("1", "2"), "McsLabel": ("1", "2"), "Timelimit": ("60", "UNLIMITED"), "State": ("1", "2"),
+        "Odd": ("01", "2"),
+    }  # fmt: skip
+    numbers = {"NCPUS": (4, 8), "ElapsedRaw": (60, 0), "UID": (1000, 0), "Priority": (1, 4294967295)}
+    columns = {**texts, **{name: tuple(map(str, values)) for name, values in numbers.items()}}
+    rows = ["|".join(column[place] for column in columns.values()) for place in (0, 1)]
+    frame = Slurm(from_string="\n".join(["|".join(columns), *rows])).to_dataframe()
+    for name, values in texts.items():
+        if name != "NodeList":
+            found = ["" if value != value else value for value in frame[name.lower()]]  # noqa: PLR0124 - NaN
+            assert found == list(values), name
+    assert sorted(frame["nodelist"]) == ["001", "inf"]
+    assert {name: tuple(frame[name.lower()]) for name in numbers} == numbers
+    assert all(frame[name.lower()].dtype.kind == "i" for name in numbers)
 
 
 def test_a_ragged_text_is_refused_by_its_line() -> None:

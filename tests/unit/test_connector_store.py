@@ -12,11 +12,11 @@ import pytest
 
 from slurmwatchd import connector
 from slurmwatchd.connector import Question, Slurm, Totals, jobs_running_between
-from slurmwatchd.connector.stored import FIELDS
+from slurmwatchd.connector.from_store import FIELDS
 from slurmwatchd.errors import StoreError
-from slurmwatchd.sources.fields import ASKED
+from slurmwatchd.sources.sacct.fields import ASKED
 from slurmwatchd.store.database import open_database
-from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.intake import Intake
 from tests.unit.attempts import NOW, batch, reading
 
 # 2026-11-23T02:13:20Z.

@@ -3,7 +3,7 @@
 import pytest
 
 from slurmwatchd.connector import parse_sacct
-from slurmwatchd.connector.text import read_rows, write_rows
+from slurmwatchd.connector.sacct_text import read_rows, write_rows
 from slurmwatchd.errors import SacctOutputError
 
 PLAIN = "JobIDRaw|Start|State\n7|2026-11-20T10:00:00|COMPLETED\n7.batch|2026-11-20T10:00:01|COMPLETED\n"
@@ -25,9 +25,19 @@ EXPECTED = {
         PLAIN.replace("|", "\x1f"),
         PLAIN.replace("\n", "|\n").replace("|", "\x1f12\x1f"),
         PLAIN + "\n\n",
+        "\n \n" + PLAIN,
+        "\ufeff" + PLAIN,
+        PLAIN + PLAIN.partition("\n")[0] + "\n",
+        (PLAIN + PLAIN).replace("\n", "|\n"),
+        PLAIN.replace("|", ","),
+        PLAIN.replace("|", "\t"),
+        PLAIN.replace("\n", "|\n").replace("|", "^^"),
     ],
-    ids=["-P", "-P cut", "-p", "-p cut", "-P crlf", "-p crlf", "unit separator", "own delimiter", "blank lines"],
-)
+    ids=[
+        "-P", "-P cut", "-p", "-p cut", "-P crlf", "-p crlf", "unit separator", "own delimiter", "blank lines",
+        "blank lines before", "byte order mark", "header twice", "output twice", "commas", "tabs", "-p with ^^",
+    ],
+)  # fmt: skip
 def test_every_form_of_the_same_table(text: str) -> None:
     assert parse_sacct(text) == EXPECTED
 
@@ -43,7 +53,54 @@ def test_the_task_id_is_found_where_it_is_not_first() -> None:
     assert list(parse_sacct("State|JobIDRaw|JobID\nFAILED|8|7_1\n")) == ["8"]
     assert list(parse_sacct("State|JobID\nFAILED|7_1\n")) == ["7_1"]
     assert list(parse_sacct("JobID|JobIDRaw\n7_1|8\n")) == ["7_1"]
-    assert list(parse_sacct("User|State\nann|FAILED\n")) == ["ann"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("4711|n08|COMPLETED\n4712|n09|FAILED\n", "the names of the columns are missing: leave out sacct's -n"),
+        ("4711|n08|COMPLETED|\n4712|n09|FAILED|\n", "leave out sacct's -n"),
+        ("4711\n4712\n", "leave out sacct's -n"),
+        ("12,train\n", "leave out sacct's -n"),
+        ("train|ada\n", "it names neither JobID nor JobIDRaw: ask for one of them, and leave out sacct's -n"),
+        ("User|State\nann|FAILED\nann|COMPLETED\n", "it names neither JobID nor JobIDRaw"),
+        ("12|jobid\n13|x\n", "leave out sacct's -n"),
+        ("JobID||State\n7|x|CD\n", "the names of the columns are missing"),
+        ("       JobID    JobName \n------------ ----------\n        7.ba+    trainin+ \n", "cuts values short"),
+        ("JobID       \n------------\n7\n", "cuts values short: use sacct -p or -P"),
+        ("JobID      JobName\n7          train\n", "cuts values short"),
+        ("sacct: error: Problem talking to the database\n", "Problem talking to the database': sacct complained"),
+        ("jobs:\n- job_id: 7\n", "it names neither"),
+        ("JobId=7 JobName=train\n   UserId=ada(1000)\n", "it names neither"),
+        ("$ sacct -P\nJobID|State\n7|CD\n", "it names neither"),
+        ("[]", "it names neither"),
+    ],
+)  # fmt: skip
+def test_a_text_without_a_header_is_refused_and_no_job_is_taken_for_one(text: str, words: str) -> None:
+    with pytest.raises(SacctOutputError) as caught:
+        parse_sacct(text)
+    assert str(caught.value).startswith("line 1 of sacct's text is no header to read it by: ")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "JobID|State|Comment\n7|CD|x\nsacct: error: Problem talking to the database\n",
+            "line 3 of sacct's text is a complaint and no row: 'sacct: error: Problem talking to the database'",
+        ),
+        ("State|JobID\nCD|train\n", "JobID of a row of sacct's text is no task id: 'train'"),
+        # A comma stands in values that no user wrote: nothing is put together there.
+        ("JobID,JobName,AllocTRES\n7,train,cpu=1,mem=2\n", "line 2 of sacct's text has 4 values for 3 columns"),
+        ("JobID,State,JobName\n7,CD,new\nline\n", "line 3 of sacct's text has 1 values for 3 columns"),
+        ("JobID|State\n7|CD\nJobID|End\n8|x\n", "line 3 of sacct's text has 2 values for 2 columns"),
+    ],
+)
+def test_what_is_no_row_of_the_table_is_refused_by_its_line(text: str, words: str) -> None:
+    with pytest.raises(SacctOutputError) as caught:
+        parse_sacct(text)
+    assert words in str(caught.value)
 
 
 HOSTILE = ["a|b", "new\nline", "crlf\r\nname", "|", "\n", "|||", "\n\n", "x|", "\u2028\x85\x1c"]

@@ -1,7 +1,7 @@
 """What is read again after slurmdbd failed, or while slurmctld held records back."""
 
-from slurmwatchd.doubt import BLIND_SECONDS, Doubt
-from slurmwatchd.windows import Ledger, Stretch
+from slurmwatchd.model.windows import Ledger, Stretch
+from slurmwatchd.watcher.outage import BLIND_SECONDS, Doubt
 
 READ = Ledger(0, (Stretch(0, 10_000, 10_000),))
 

@@ -20,7 +20,7 @@ def script(text: str, *arguments: object) -> str:
 def test_to_know_all_kinds_of_sinks_imports_no_library_of_theirs() -> None:
     text = f"""
 import sys
-import slurmwatchd.cli.run
+import slurmwatchd.cli.commands.run
 from slurmwatchd.sinks.registry import sink_kinds
 print(sorted(sink_kinds()))
 print(sorted(set({_LIBRARIES!r}) & sys.modules.keys()))

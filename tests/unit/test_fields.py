@@ -5,11 +5,11 @@ from typing import Any
 import orjson
 import pytest
 
-from slurmwatchd.formats import body, wire
-from slurmwatchd.readings import Reading
-from slurmwatchd.records import REVISING, JobRecord, Rejected
-from slurmwatchd.simslurm.versions import fields_of, release_of
-from slurmwatchd.sources.fields import Layout
+from simslurm.versions import fields_of, release_of
+from slurmwatchd.model.attempts import Reading
+from slurmwatchd.model.formats import body, wire
+from slurmwatchd.model.records import REVISING, JobRecord, Rejected
+from slurmwatchd.sources.sacct.fields import Layout
 from tests.unit.sacct_rows import (
     ARRAY_TASK,
     CANCELLED_PENDING_ARRAY,
@@ -156,6 +156,10 @@ def test_an_end_that_slurm_never_dated_is_absent() -> None:
         ("ExitCode", b"3", "exit_code", "3"),
         ("DerivedExitCode", b"x:y", "derived_exit_code", "x:y"),
         ("Priority", b"high", "priority", "high"),
+        ("ElapsedRaw", b"4294967290", "elapsed_seconds", "4294967290"),
+        ("NNodes", b"4294967290", "node_count", "4294967290"),
+        ("NCPUS", b"-1", "cpus", "-1"),
+        ("Eligible", b"later", "eligible", "later"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_kept_as_text_and_costs_nothing_else(
@@ -166,6 +170,95 @@ def test_a_value_that_cannot_be_read_is_kept_as_text_and_costs_nothing_else(
     assert odd[slot] is None
     unequal = {field for field in plain if plain[field] != odd[field]}
     assert unequal <= {slot, "raw", slot.replace("_code", "_signal")}
+
+
+@pytest.mark.parametrize(("name", "slot"), [("ReqTRES", "req_tres"), ("AllocTRES", "alloc_tres")])
+def test_an_amount_of_tres_that_cannot_be_read_costs_nothing_beside_it(name: str, slot: str) -> None:
+    value = b"billing=1,cpu=1,energy=18446744073709551616.00,gres/gpu:a100=2,gres/gpu=2,mem=2000M,node=1"
+    record = record_of(FAILED, **{name: value})
+    assert getattr(record, slot) == {
+        "billing": 1, "cpu": 1, "gres/gpu:a100": 2, "gres/gpu": 2, "mem_bytes": 2_097_152_000, "node": 1,
+    }  # fmt: skip
+    assert record.raw == {name: "energy=18446744073709551616.00"}
+
+
+@pytest.mark.parametrize(
+    ("energy", "seconds", "nodes", "is_believed"),
+    [
+        # A million watts a node, and a second more than the run: it is counted in whole ones.
+        (b"11000000", 10, b"1", True),
+        (b"11000001", 10, b"1", False),
+        (b"22000000", 10, b"2", True),
+        (b"999999999999999999", 10, b"2", False),
+        (b"1000000", 0, b"1", True),
+        (b"1000001", 0, b"1", False),
+    ],
+)
+def test_more_energy_than_a_million_watts_a_node_is_no_measurement(
+    energy: bytes, seconds: int, nodes: bytes, *, is_believed: bool
+) -> None:
+    record = record_of(
+        FAILED,
+        End=b"%d" % (1_795_436_432 + seconds),
+        NNodes=nodes,
+        AllocTRES=b"cpu=1,energy=" + energy + b",node=1",
+    )
+    believed = {"cpu": 1, "energy_joules": int(energy), "node": 1}
+    assert record.alloc_tres == (believed if is_believed else {"cpu": 1, "node": 1})
+    assert record.raw == (None if is_believed else {"AllocTRES": f"energy={int(energy)}"})
+
+
+def test_energy_is_believed_where_nobody_knows_how_long_or_on_how_many_nodes_it_was_used() -> None:
+    for odd in ({"NNodes": b"4294967294"}, {"End": b"Unknown"}, {"NodeList": b"None assigned"}):
+        record = record_of(FAILED, AllocTRES=b"energy=999999999999999999", **odd)
+        assert record.alloc_tres == {"energy_joules": 999_999_999_999_999_999}
+
+
+def test_a_start_before_2000_is_no_start_and_nothing_is_counted_from_it() -> None:
+    record = record_of(FAILED, Start=b"1", ElapsedRaw=b"946684801", End=b"946684802")
+    assert (record.start, record.elapsed_seconds) == (None, None)
+    assert record.raw == {"Start": "1", "ElapsedRaw": "946684801"}
+    assert record.wait_seconds == 1
+
+
+def test_an_eligible_time_before_2000_is_none_and_nothing_is_counted_from_it() -> None:
+    record = record_of(FAILED, Eligible=b"1", Reserved=b"9000-00:00:00")
+    assert (record.eligible, record.wait_seconds) == (None, None)
+    assert record.raw == {"Eligible": "1", "Reserved": "9000-00:00:00"}
+    assert record.start == 1_795_436_432
+
+
+# As 26.05.5 printed the row of a job whose start message slurmctld lost: whoever owned it.
+UNTOLD: Row = {
+    **FAILED, "JobName": b"allocation", "User": b"root", "UID": b"0", "GID": b"0", "Partition": b"",
+    "TimelimitRaw": b"0", "Priority": b"0", "SubmitLine": b"", "WorkDir": b"",
+}  # fmt: skip
+
+
+def test_what_slurmdbd_fills_in_where_it_was_never_told_of_a_start_is_left_out_and_said() -> None:
+    record = record_of(UNTOLD)
+    assert record.incomplete is True
+    invented = (record.name, record.user, record.uid, record.gid, record.timelimit_seconds, record.priority)
+    assert invented == (None,) * 6
+    assert (record.state, record.account, record.start, record.cpus) == ("FAILED", "root", 1_795_436_432, 1)
+    assert record.raw is None
+
+
+def test_a_job_that_is_called_so_and_a_row_without_a_partition_are_whole() -> None:
+    called = record_of({**FAILED, "JobName": b"allocation"})
+    assert (called.incomplete, called.name, called.uid) == (None, "allocation", 0)
+    elsewhere = record_of({**FAILED, "Partition": b""})
+    assert (elsewhere.incomplete, elsewhere.name, elsewhere.uid) == (None, "plain", 0)
+    owned = record_of(UNTOLD, UID=b"1000", User=b"ann", Priority=b"0")
+    assert (owned.incomplete, owned.name, owned.uid, owned.priority) == (None, "allocation", 1000, 0)
+
+
+def test_slurms_zero_is_no_sluid() -> None:
+    layout = Layout(available("26.05.5"))
+    row = {**FAILED, "SLUID": b"s2XYZ0000000AB", "OriginalSLUID": b"s0000000000000"}
+    reading = layout.read(ordered(row, layout.fields))
+    assert isinstance(reading, Reading)
+    assert (reading.record.sluid, reading.record.original_sluid) == ("s2XYZ0000000AB", None)
 
 
 def test_several_odd_values_are_all_kept() -> None:
@@ -258,10 +351,11 @@ def test_a_value_that_moves_from_one_field_to_its_neighbour_changes_the_digest()
 def test_what_the_digest_covers_is_what_a_revision_can_tell() -> None:
     """Else a change would be seen and never told, or could never be seen."""
     layout = Layout(available("26.05.5"))
-    row = [b"1"] * len(layout.fields)
+    moments = {"Start", "Eligible"}
+    row = [b"1795436431" if name in moments else b"1" for name in layout.fields]
     told = set()
     for index in range(len(layout.fields)):
-        odd = [*row[:index], b"2", *row[index + 1 :]]
+        odd = [*row[:index], row[index][:-1] + b"2", *row[index + 1 :]]
         before, after = layout.read(row), layout.read(odd)
         if isinstance(before, Reading) and isinstance(after, Reading) and before.digest != after.digest:
             told |= {

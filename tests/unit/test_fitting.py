@@ -2,7 +2,7 @@
 
 import pytest
 
-from slurmwatchd.cli.fitting import fitted
+from slurmwatchd.cli.table_fit import asked_for, fitted
 
 WANTED = {"job_id": 8, "user": 4, "partition": 9, "start": 19, "end": 19, "name": 30}
 
@@ -33,3 +33,18 @@ def test_texts_are_cut_and_then_columns_left_out_by_what_one_misses_least(
 
 def test_of_columns_nobody_ranked_the_last_goes_first() -> None:
     assert list(fitted({"cpus": 10, "job_id": 4, "exit_code": 10}, 20)) == ["cpus", "job_id"]
+
+
+@pytest.mark.parametrize(
+    ("room", "widths"),
+    [
+        (200, {"start": 19, "account": 7, "job_id": 30, "comment": 100, "exit_code": 9}),
+        # A text that nobody ranked is cut as well, what names the row and what is short is not.
+        (100, {"start": 19, "account": 7, "job_id": 30, "comment": 31, "exit_code": 9}),
+        (77, {"start": 19, "account": 7, "job_id": 30, "comment": 8, "exit_code": 9}),
+        (10, {"start": 19, "account": 7, "job_id": 30, "comment": 8, "exit_code": 9}),
+    ],
+)
+def test_of_columns_that_were_asked_for_none_is_left_out(room: int, widths: dict[str, int]) -> None:
+    wanted = {"start": 19, "account": 7, "job_id": 30, "comment": 100, "exit_code": 9}
+    assert asked_for(wanted, room) == widths

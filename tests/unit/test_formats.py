@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from slurmwatchd.formats import bodies, body, flat, flat_lines, moments, wire
-from slurmwatchd.records import Event, EventKind, FoundBy, JobRecord
+from slurmwatchd.model.formats import bodies, body, flat, flat_lines, moments, wire
+from slurmwatchd.model.records import Event, EventKind, FoundBy, JobRecord
 
 FINISHED = JobRecord(
     cluster="tux",
@@ -121,8 +121,8 @@ def test_the_dedupe_key_comes_first_and_the_nodes_last() -> None:
 def test_the_same_event_is_the_same_bytes_in_another_process() -> None:
     program = (
         "import sys\n"
-        "from slurmwatchd.formats import flat\n"
-        "from slurmwatchd.records import Event\n"
+        "from slurmwatchd.model.formats import flat\n"
+        "from slurmwatchd.model.records import Event\n"
         "fields = eval(sys.argv[1])\n"
         "sys.stdout.buffer.write(flat(Event(**fields), max_line_bytes=4096))\n"
     )
@@ -203,7 +203,65 @@ def test_a_line_one_byte_too_long_is_shortened() -> None:
     assert json.loads(cut)["truncated"] == ["work_dir"]
 
 
-def test_a_line_that_is_too_long_loses_its_node_names_first() -> None:
+def test_a_long_text_is_cut_and_the_node_names_stay() -> None:
+    """A submit line of 40,000 bytes, on four nodes."""
+    record = FINISHED._replace(submit_line="/usr/bin/sbatch " + "x" * 40_000, comment="c" * 300)
+    whole = flat(event(record, nodes=names(4)), max_line_bytes=30_000)
+    line = json.loads(whole)
+    assert 29_800 < len(whole) <= 30_000
+    assert line["nodes"] == ["node00000", "node00001", "node00002", "node00003"]
+    assert (line["truncated"], line["comment"]) == (["submit_line"], "c" * 300)
+    assert line["submit_line"].startswith("/usr/bin/sbatch xxx")
+    assert "nodes_omitted" not in line
+
+
+def test_lists_too_are_left_out_before_the_node_names() -> None:
+    fields = {**wire(FINISHED), "usage": {"steps": 900, "complete": True}, "steps": [{"id": "0"}] * 900}
+    long = event(kind=EventKind.JOB_USAGE, body=body(fields), nodes=names(100))
+    line = json.loads(flat(long, max_line_bytes=4096))
+    assert (len(line["nodes"]), line["truncated"]) == (100, ["steps"])
+
+
+def test_the_node_names_go_where_long_texts_leave_them_no_room_and_the_texts_get_it() -> None:
+    record = FINISHED._replace(submit_line="x" * 3000, comment="c" * 200)
+    line = json.loads(flat(event(record, nodes=names(300)), max_line_bytes=4096))
+    assert (line["nodes_omitted"], "nodes" in line) == (True, False)
+    assert line["submit_line"] == "x" * 3000 or line["truncated"] == ["submit_line"]
+    assert (len(line["submit_line"]) > 2500, line["comment"]) == (True, "c" * 200)
+
+
+def test_a_compact_list_of_nodes_is_whole_or_not_there() -> None:
+    record = FINISHED._replace(node_list="n[1-3,5-7]" * 500, submit_line="x" * 3000)
+    line = json.loads(flat(event(record, nodes=names(1000)), max_line_bytes=6144))
+    assert (line["node_list"], line["truncated"]) == ("n[1-3,5-7]" * 500, ["submit_line"])
+    line = json.loads(flat(event(record, nodes=names(1000)), max_line_bytes=4096))
+    assert ("node_list" in line, line["truncated"]) == (False, ["node_list"])
+    assert line["submit_line"] == "x" * 3000
+
+
+def test_the_texts_of_a_change_are_cut_and_the_change_stays() -> None:
+    changed = json.dumps({"comment": ["o" * 9000, "n"], "state": ["RUNNING", "FAILED"]}).encode()
+    line = json.loads(
+        flat(event(kind=EventKind.JOB_REVISED, revision=2, changed=changed, nodes=names(4)), max_line_bytes=4096)
+    )
+    assert line["truncated"] == ["changed.comment"]
+    before, after = line["changed"]["comment"]
+    assert (set(before), len(before) > 2000, after) == ({"o"}, True, "n")
+    assert line["changed"]["state"] == ["RUNNING", "FAILED"]
+    assert len(line["nodes"]) == 4
+
+
+def test_a_text_that_is_not_long_is_no_reason_to_cut_it() -> None:
+    """Two hundred and fifty-six bytes of each text are there as long as there is anything else to leave out."""
+    record = FINISHED._replace(work_dir="w" * 200, comment="c" * 250, submit_line="é" * 3000)
+    for count in range(200, 320, 5):
+        line = json.loads(flat(event(record, nodes=names(count)), max_line_bytes=4096))
+        assert (line["work_dir"], line["comment"]) == ("w" * 200, "c" * 250)
+        assert len(line["submit_line"].encode()) >= 250
+        assert ("nodes" in line) is not ("nodes_omitted" in line)
+
+
+def test_a_line_that_is_too_long_by_its_node_names_alone_loses_them_and_nothing_else() -> None:
     line = json.loads(flat(event(nodes=names(1000)), max_line_bytes=4096))
     assert "nodes" not in line
     assert line["nodes_omitted"] is True
@@ -289,7 +347,8 @@ def test_the_attempts_key_is_whole_where_it_is_the_longest_value_there_is() -> N
     exact = len(flat(event(record), max_line_bytes=4096))
     line = json.loads(flat(event(record), max_line_bytes=exact - 1))
     assert (line["job_id_raw"], line["submit"]) == (7, "2026-11-23T12:20:31Z")
-    assert line["truncated"] == ["name", "user"]
+    assert line["truncated"] == ["name"]
+    assert ("name" in line, line["user"]) == (False, "y" * 18)
 
 
 def test_a_value_that_is_no_text_is_left_out_whole() -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from slurmwatchd.cli import cli
 from slurmwatchd.errors import SinkError
-from slurmwatchd.records import EventKind
+from slurmwatchd.model.records import EventKind
 from slurmwatchd.sinks.credentials import credential_path
 from slurmwatchd.sinks.forms.options import FormOptions
 from slurmwatchd.sinks.forms.reading import head_of, identity_of

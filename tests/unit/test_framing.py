@@ -5,7 +5,7 @@ from unittest.mock import patch
 import pytest
 
 from slurmwatchd.errors import SacctOutputError
-from slurmwatchd.sources.framing import RowReader
+from slurmwatchd.sources.sacct.framing import RowReader
 from tests.unit.sacct_rows import fed
 
 D = b"\x1f0123456789abcdef\x1f"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slurmwatchd.sources import grammar
+from slurmwatchd.sources.sacct import grammar
 
 
 @pytest.mark.parametrize(
@@ -194,13 +194,102 @@ def test_anything_else_is_no_job_id(value: str) -> None:
         ),
         (b"energy=18446744073709551614,cpu=1", {"cpu": 1}),
         (b"cpu=18446744073709551615", {}),
-        (b"cpu=1_0", {"cpu": "1_0"}),
         (b"gres/a=b=2", {"gres/a=b": 2}),
         (b"gres/\xff=2", {"gres/\\xff": 2}),
     ],
 )
 def test_a_tres_list_is_read_by_name(value: bytes, amounts: dict[str, int | str]) -> None:
     assert grammar.tres(value) == amounts
+
+
+@pytest.mark.parametrize(
+    ("value", "read", "unread"),
+    [
+        (
+            b"cpu=4,energy=18446744073709551616.00,fs/disk=77,mem=524288000,node=1",
+            {"cpu": 4, "fs/disk_bytes": 77, "mem_bytes": 524_288_000, "node": 1},
+            "energy=18446744073709551616.00",
+        ),
+        (b"cpu=1_0,mem=lots,gres/gpu=2", {"gres/gpu": 2}, "cpu=1_0,mem=lots"),
+        (b"gres/gpu:a100_1g.5gb=-1,gres/gpu=2", {"gres/gpu": 2}, "gres/gpu:a100_1g.5gb=-1"),
+        (b"energy=18446744073709549568,node=1", {"node": 1}, "energy=18446744073709549568"),
+        (b"cpu=1,=3,node", {"cpu": 1}, "=3,node"),
+        (b"cpu=1,", {"cpu": 1}, ","),
+    ],
+)
+def test_an_amount_of_tres_that_cannot_be_read_costs_itself(
+    value: bytes, read: dict[str, int], unread: str
+) -> None:
+    with pytest.raises(grammar.PartlyReadError) as caught:
+        grammar.tres(value)
+    assert (caught.value.read, caught.value.unread) == (read, unread)
+
+
+@pytest.mark.parametrize(
+    ("value", "read", "unread"),
+    [
+        (
+            b"cpu=00:01:00,energy=18446744073709551616.00,fs/disk=77,mem=524288000",
+            {"cpu": 60, "fs/disk": 77, "mem": 524_288_000},
+            "energy=18446744073709551616.00",
+        ),
+        (
+            b"cpu=213503982334-14:25:51,fs/disk=5,mem=18446744073709551000,vmem=7",
+            {"fs/disk": 5, "vmem": 7},
+            "cpu=213503982334-14:25:51,mem=18446744073709551000",
+        ),
+        (b"mem=4000K,pages", {"mem": 4_096_000}, "pages"),
+    ],
+)
+def test_an_amount_that_a_step_used_and_that_cannot_be_read_costs_itself(
+    value: bytes, read: dict[str, int], unread: str
+) -> None:
+    with pytest.raises(grammar.PartlyReadError) as caught:
+        grammar.usage_tres(value)
+    assert (caught.value.read, caught.value.unread) == (read, unread)
+
+
+def test_a_count_of_licenses_that_cannot_be_read_costs_itself() -> None:
+    with pytest.raises(grammar.PartlyReadError) as caught:
+        grammar.licenses(b"matlab@flex:2,ansys:many,comsol,matlab@flex")
+    assert caught.value.read == {"matlab@flex": 3, "comsol": 1}
+    assert caught.value.unread == "ansys:many"
+    with pytest.raises(ValueError, match="a:1") as choice:
+        grammar.licenses(b"a:1|b:2")
+    assert type(choice.value) is ValueError
+
+
+@pytest.mark.parametrize("value", [b"213503982334-14:25:51", b"INVALID", b"-1:00:00"])
+def test_processor_time_below_zero_is_none(value: bytes) -> None:
+    with pytest.raises(ValueError):
+        grammar.cpu_milliseconds(value)
+
+
+@pytest.mark.parametrize("value", [b"4294967290", b"1795393606", b"1000000000", b"-1", b"1.0"])
+def test_a_run_of_more_than_31_years_is_none(value: bytes) -> None:
+    with pytest.raises(ValueError):
+        grammar.seconds(value)
+    assert grammar.seconds(b"999999999") == 999_999_999
+    assert grammar.seconds(b"4294967294") is None
+    with pytest.raises(ValueError):
+        grammar.duration(b"20780-08:06:46")
+    assert grammar.duration(b"11574-01:46:39") == 999_999_999
+
+
+@pytest.mark.parametrize("value", [b"4294967290", b"2147483648", b"-6", b"4K"])
+def test_a_count_below_zero_is_none(value: bytes) -> None:
+    with pytest.raises(ValueError):
+        grammar.count(value)
+    assert grammar.count(b"2147483647") == 2_147_483_647
+    assert grammar.count(b"4294967295") is None
+
+
+@pytest.mark.parametrize("value", [b"0", b"1", b"946684799"])
+def test_a_start_before_2000_is_none(value: bytes) -> None:
+    with pytest.raises(ValueError):
+        grammar.moment(value)
+    assert grammar.moment(b"946684800") == 946_684_800
+    assert grammar.moment(b"Unknown") is None
 
 
 @pytest.mark.parametrize(

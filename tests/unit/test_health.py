@@ -2,7 +2,7 @@
 
 import pytest
 
-from slurmwatchd.health import ClusterHealth, Health, SinkHealth
+from slurmwatchd.telemetry.health import ClusterHealth, Health, SinkHealth
 
 
 class StillClock:

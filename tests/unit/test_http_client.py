@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from slurmwatchd.errors import SinkError
-from slurmwatchd.metrics import Metrics
+from slurmwatchd.sinks.conformance import make_events
 from slurmwatchd.sinks.webhook.options import HttpOptions
 from slurmwatchd.sinks.webhook.sink import HttpSink
-from slurmwatchd.testing import make_events
+from slurmwatchd.telemetry.metrics import Metrics
 from tests.unit.http_server import says, serving
 
 

@@ -13,13 +13,13 @@ import pytest
 from pydantic import ValidationError
 
 from slurmwatchd.errors import SinkError
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import Event, EventKind
+from slurmwatchd.model.records import Event, EventKind
 from slurmwatchd.sinks.base import Sink
+from slurmwatchd.sinks.conformance import CHECKS, Check, SinkUnderTest, make_event, make_events
 from slurmwatchd.sinks.webhook.answer import Answer
 from slurmwatchd.sinks.webhook.options import HttpOptions
 from slurmwatchd.sinks.webhook.sink import HttpSink
-from slurmwatchd.testing import CHECKS, Check, SinkUnderTest, make_event, make_events
+from slurmwatchd.telemetry.metrics import Metrics
 from tests.unit.subjects import delivery_to
 
 NOW = 1_795_000_500.0

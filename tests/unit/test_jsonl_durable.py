@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from slurmwatchd.errors import SinkError
-from slurmwatchd.testing import make_events
+from slurmwatchd.sinks.conformance import make_events
 from tests.unit.subjects import Jsonl, delivery_to
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slurmwatchd.errors import SinkError
-from slurmwatchd.testing import make_event, make_events
+from slurmwatchd.sinks.conformance import make_event, make_events
 from tests.unit.subjects import Jsonl, delivery_to, disk_full
 
 

@@ -2,15 +2,17 @@
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from slurmwatchd.errors import SinkError
-from slurmwatchd.records import Event
+from slurmwatchd.model.records import Event
+from slurmwatchd.sinks.conformance import make_event, make_events
 from slurmwatchd.sinks.forms.options import Format
 from slurmwatchd.sinks.forms.reading import head_of
-from slurmwatchd.testing import make_event, make_events
+from slurmwatchd.sinks.jsonl_tail import Residue
 from tests.unit.subjects import Jsonl, delivery_to, disk_full, short_events
 
 
@@ -137,6 +139,66 @@ async def test_line_cut_off_under_another_limit_costs_a_broken_line_but_no_event
     assert max(len(line) for line in subject.path.read_bytes().splitlines()[4:]) < 4096
 
 
+@pytest.mark.parametrize("foreign", [b"", b"garbage"], ids=["ours", "somebody else's"])
+async def test_torn_line_is_told_and_counted_when_it_is_dealt_with_and_not_at_each_try(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, foreign: bytes
+) -> None:
+    caplog.set_level("INFO")
+    subject = Jsonl(tmp_path / "jobs.jsonl")
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 2))
+    with disk_full(subject.path.stat().st_size + 100), pytest.raises(SinkError):
+        await delivery.write([make_event(3)])
+    with subject.path.open("ab") as file:
+        file.write(foreign)
+    spoilt = "unexpected bytes at the end of the file" if foreign else "torn line completed"
+
+    def told() -> tuple[int, float | None]:
+        torn = subject.metrics.registry.get_sample_value("slurmwatchd_jsonl_torn_lines_total", {"sink": "jobs"})
+        return caplog.text.count(spoilt), torn
+
+    for _ in range(4):
+        with disk_full(subject.path.stat().st_size), pytest.raises(SinkError):
+            await delivery.write([make_event(3)])
+    assert told() == (0, 0)
+    await delivery.deliver([make_event(3)])
+    assert told() == (1, 1)
+    assert _numbers(subject.path.read_bytes()) == [1, 2, 3]
+
+
+async def test_rotation_is_told_once_however_often_the_disk_is_full(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    subject = Jsonl(tmp_path / "jobs.jsonl")
+    delivery = await delivery_to(subject)
+    for number in (1, 2):
+        await delivery.deliver([make_event(number)])
+        with disk_full(subject.path.stat().st_size + 100), pytest.raises(SinkError):
+            await delivery.write([make_event(number + 10)])
+        subject.rotate()
+        for _ in range(3):
+            with disk_full(0), pytest.raises(SinkError):
+                await delivery.write([make_event(number + 10)])
+        await delivery.deliver([make_event(number + 10)])
+        assert caplog.text.count("file was rotated") == number
+
+
+async def test_truncation_by_another_program_is_told_once_however_often_the_disk_is_full(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    subject = Jsonl(tmp_path / "jobs.jsonl")
+    delivery = await delivery_to(subject)
+    for number in (1, 3):
+        await delivery.deliver(make_events(number, number + 1))
+        os.truncate(subject.path, 0)
+        for _ in range(3):
+            with disk_full(0), pytest.raises(SinkError):
+                await delivery.write([make_event(number + 10)])
+        await delivery.deliver([make_event(number + 10)])
+        assert caplog.text.count("truncated by another program") == (number + 1) // 2
+
+
 @pytest.mark.parametrize("more", [(), (make_event(4),)], ids=["nothing more", "another"])
 async def test_line_that_lacks_only_its_end_is_ended_and_not_written_again_in_other_bytes(
     tmp_path: Path, more: tuple[Event, ...]
@@ -166,3 +228,48 @@ def _numbers(text: bytes) -> list[int]:
         if "job_id_raw" in record:
             found.append(record["job_id_raw"])
     return found
+
+
+@pytest.mark.parametrize("whole_lines", [0, 1, 3], ids=["no line kept", "one line kept", "all lines kept"])
+@pytest.mark.parametrize("into_line", [0, 40], ids=["at a line's end", "within a line"])
+async def test_tail_of_zeros_after_a_power_loss_costs_a_broken_line_and_no_event(
+    tmp_path: Path, whole_lines: int, into_line: int
+) -> None:
+    subject = Jsonl(tmp_path / "jobs.jsonl")
+    delivery = await delivery_to(subject)
+    await delivery.deliver(short_events(1, 2))
+    begin = subject.path.stat().st_size
+    await delivery.write(short_events(3, 5))
+    written = subject.path.read_bytes()[begin:].splitlines(keepends=True)
+    kept = sum(map(len, written[:whole_lines])) + (into_line if whole_lines < 3 else 0)
+    # The file system kept the file's length, and not what was in it.
+    with subject.path.open("r+b") as file:
+        file.truncate(begin + kept)
+        file.truncate(begin + kept + 3_000_000)
+    before = subject.path.read_bytes()
+    await delivery.crash()
+    await delivery.deliver(short_events(3, 6))
+    text = subject.path.read_bytes()
+    assert text.startswith(before), "bytes a shipper may have read were changed"
+    lines = text.splitlines()
+    broken = [line for line in lines if b"\0" in line]
+    assert len(broken) == 1
+    assert [json.loads(line)["job_id_raw"] for line in lines if b"\0" not in line] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_long_tail_of_zeros_is_passed_in_little_memory(tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    with file.open("wb") as stream:
+        stream.truncate(100_000_000)
+        stream.seek(0, os.SEEK_END)
+        stream.write(b'\n{"id":"whole"}\n{"id":"without an end"}')
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        tracemalloc.start()
+        found = Residue(descriptor, 0).ids()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        os.close(descriptor)
+    assert found == {"whole", "without an end"}
+    assert peak < 25_000_000

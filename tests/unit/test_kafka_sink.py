@@ -11,11 +11,11 @@ import pytest
 from pydantic import ValidationError
 
 from slurmwatchd.errors import SinkError
-from slurmwatchd.metrics import Metrics
 from slurmwatchd.sinks.base import Sink
+from slurmwatchd.sinks.conformance import CHECKS, Check, SinkUnderTest, make_event, make_events
 from slurmwatchd.sinks.kafka.options import KafkaOptions
 from slurmwatchd.sinks.kafka.sink import KafkaSink
-from slurmwatchd.testing import CHECKS, Check, SinkUnderTest, make_event, make_events
+from slurmwatchd.telemetry.metrics import Metrics
 from tests.unit.fake_topic import Broker
 from tests.unit.subjects import delivery_to
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from slurmwatchd.errors import SacctError, SacctOutputError, SlurmwatchError
-from slurmwatchd.process import Completed
-from slurmwatchd.sources.fields import Layout
-from slurmwatchd.sources.layouts import Layouts
-from slurmwatchd.sources.sacct import Sacct
+from slurmwatchd.sources.process import Completed
+from slurmwatchd.sources.sacct.client import Sacct
+from slurmwatchd.sources.sacct.fields import Layout
+from slurmwatchd.sources.sacct.layouts import Layouts
 from tests.unit.runners import FakeRunner, commands, done
 from tests.unit.sacct_rows import FIELDS_22_05
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from slurmwatchd import log
+from slurmwatchd.telemetry import log
 
 ONE_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\n")
 
@@ -51,26 +51,26 @@ def fail_in_a_library() -> None:
 
 def test_a_logfmt_line_dates_names_and_tells() -> None:
     stream = logfmt_stream()
-    log.get_logger("slurmwatchd.delivery").info(
+    log.get_logger("slurmwatchd.daemon.delivery").info(
         "sink_stalled", sink="jobs", retry_seconds=4, reason="disk full", fatal=False, since=None
     )
     line = stream.getvalue()
     assert re.match(r"ts=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=info ", line)
     assert line.partition(" ")[2] == (
-        "level=info event=sink_stalled logger=slurmwatchd.delivery"
+        "level=info event=sink_stalled logger=slurmwatchd.daemon.delivery"
         ' sink=jobs retry_seconds=4 reason="disk full" fatal=false since=""\n'
     )
 
 
 def test_a_json_line_has_the_same_fields() -> None:
     stream = json_stream()
-    log.get_logger("slurmwatchd.delivery").warning("sink_stalled", sink="jobs", retry_seconds=4)
+    log.get_logger("slurmwatchd.daemon.delivery").warning("sink_stalled", sink="jobs", retry_seconds=4)
     line = json.loads(stream.getvalue())
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("ts"))
     assert list(line.items()) == [
         ("level", "warning"),
         ("event", "sink_stalled"),
-        ("logger", "slurmwatchd.delivery"),
+        ("logger", "slurmwatchd.daemon.delivery"),
         ("sink", "jobs"),
         ("retry_seconds", 4),
     ]
@@ -288,7 +288,7 @@ def test_a_reader_that_went_away_costs_neither_the_daemon_nor_its_exit_status() 
     reader, writer = os.pipe()
     os.close(reader)
     program = (
-        "from slurmwatchd import log\n"
+        "from slurmwatchd.telemetry import log\n"
         "log.configure()\n"
         "for _ in range(10_000): log.get_logger('t').info('nobody_reads', filler='x' * 100)\n"
         "print('alive')\n"

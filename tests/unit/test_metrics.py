@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry, exposition
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from slurmwatchd.metrics import Metrics
+from slurmwatchd.telemetry.metrics import Metrics
 
 
 @pytest.mark.parametrize("write", [exposition.generate_latest, openmetrics.generate_latest], ids=["text", "open"])

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from slurmwatchd.moments import parse_moment, parse_stretch
+from slurmwatchd.cli.moments import parse_moment, parse_stretch
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -18,6 +18,7 @@ NOW = 1795170030.75
         ("24h", 1795083630), ("-2h", 1795162830), ("30d", 1792578030), ("90m", 1795164630), ("1.5h", 1795164630),
         ("2w", 1793960430), ("1d12h", 1795040430), ("2 hours ago", 1795162830), ("3days", 1794910830),
         ("now-2hours", 1795162830), ("now - 1 day 1 h", 1795080030), ("0s", 1795170030), ("99999d", 0),
+        ("250ms", 1795170030), ("1s900ms", 1795170028), ("24H", 1795083630), ("1.1h", 1795166070),
         ("now", 1795170030), ("Today", 1795129200), ("midnight", 1795129200), ("yesterday", 1795042800),
         ("2026-11-20", 1795129200), ("20261120", 1795129200),
         ("2026-11-20 14:30", 1795181400), ("2026-11-20T14:30:05", 1795181405), ("2026-11-20t14", 1795179600),
@@ -47,7 +48,7 @@ def test_an_hour_that_comes_twice_is_the_first_and_one_that_is_skipped_lies_behi
     [
         "", " ", "24", "h", "24x", "now2h", "now+2h", "+2h", "tomorrow", "1795423566", "2026-13-01", "2026-11-31",
         "2026", "2026-11", "11/20", "25:00", "14:61", "2026-11-20T14:30:05 PDT", "1969-12-31", "0000-01-01",
-        "@", "@-1", "2026-W47-5", "\u0661h", "24h\x00", "2h ago ago", "last week", "1e3s",
+        "@", "@-1", "2026-W47-5", "\u0661h", "24h\x00", "2h ago ago", "last week", "1e3s", "3M", "-1d6M",
     ],
 )  # fmt: skip
 def test_anything_else_is_refused_in_one_line_that_shows_it(text: str) -> None:

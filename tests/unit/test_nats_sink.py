@@ -9,13 +9,13 @@ import pytest
 from pydantic import ValidationError
 
 from slurmwatchd.errors import SinkError, SinkFullError
-from slurmwatchd.metrics import Metrics
 from slurmwatchd.sinks.base import Sink
+from slurmwatchd.sinks.conformance import CHECKS, Check, SinkUnderTest, make_event, make_events
 from slurmwatchd.sinks.extras import require
 from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.sink import NatsSink
 from slurmwatchd.sinks.nats.subjects import Subjects
-from slurmwatchd.testing import CHECKS, Check, SinkUnderTest, make_event, make_events
+from slurmwatchd.telemetry.metrics import Metrics
 from tests.unit.fake_stream import Server
 from tests.unit.subjects import delivery_to
 

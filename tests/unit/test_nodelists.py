@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from slurmwatchd.errors import NodelistError, ScontrolError, SlurmNotFoundError
-from slurmwatchd.nodelists import MAX_PROCESSES, Expander, Nodes
+from slurmwatchd.sources.nodelists import MAX_PROCESSES, Expander, Nodes
 
 Answer = dict[str, Nodes | NodelistError]
 
@@ -157,11 +157,11 @@ async def test_another_error_is_not_hidden() -> None:
 
 
 async def test_wrong_number_of_nodes_has_clustershell_read_the_list_which_is_taken_where_it_counts_right() -> None:
-    scontrol = FakeScontrol({"n[1-3]": ("n1", "n2"), "m[1-2]": ("m1", "m2"), "k[1-2]": ("k1", "k2")}, size=3)
+    scontrol = FakeScontrol({"n[1-3]": ("n1", "n2"), "m[1-2]": ("m1", "m2"), "k[1-2]": ("kx", "ky")}, size=3)
     # The job on k[1-2] shrank: its list has more nodes than it had at its end, whoever counts.
     counts = {"n[1-3]": 3, "m[1-2]": 2, "k[1-2]": 1}
     expanded = await Expander(scontrol).expand(list(counts), counts)
-    assert expanded.nodes == {"n[1-3]": ("n1", "n2", "n3"), "m[1-2]": ("m1", "m2"), "k[1-2]": ("k1", "k2")}
+    assert expanded.nodes == {"n[1-3]": ("n1", "n2", "n3"), "m[1-2]": ("m1", "m2"), "k[1-2]": ("kx", "ky")}
     assert (expanded.failed, expanded.fallbacks) == ({}, 1)
 
 

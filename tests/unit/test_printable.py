@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from slurmwatchd.printable import json_shown, shown
+from slurmwatchd.model.terminal_text import json_shown, shown
 
 
 @pytest.mark.parametrize(

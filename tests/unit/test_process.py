@@ -13,7 +13,7 @@ import anyio.from_thread
 import pytest
 
 from slurmwatchd.errors import CommandError, SlurmNotFoundError
-from slurmwatchd.process import (
+from slurmwatchd.sources.process import (
     STDERR_BYTES,
     UNKEPT,
     Completed,
@@ -22,6 +22,7 @@ from slurmwatchd.process import (
     TimedOutError,
     child_environment,
 )
+from tests.patience import HANGS_SECONDS
 
 ENV = {"PATH": os.defpath}
 SLEEP = "sleep 600"
@@ -124,6 +125,13 @@ def test_the_configured_slurm_conf_wins_over_the_inherited_one() -> None:
     assert "SLURM_CONF" not in child_environment({})
 
 
+def test_a_variable_that_is_empty_is_none() -> None:
+    """With an empty SLURM_JWT every command fails, also where munge would do."""
+    assert set(child_environment({"SLURM_JWT": "", "SLURM_CONF": "", "HOME": "/root"})) == {
+        "HOME", "PATH", "TZ", "LC_ALL", "SLURM_TIME_FORMAT", "SLURM_BITSTR_LEN",
+    }  # fmt: skip
+
+
 def test_without_a_path_the_systems_default_is_used() -> None:
     assert child_environment({})["PATH"] == os.defpath
 
@@ -137,7 +145,7 @@ async def test_output_is_handed_over_as_it_comes_and_not_collected() -> None:
                 ["/bin/sh", "-c", f"echo 1; {SLEEP}"], env=ENV, timeout_seconds=60, spool=first
             )
         )
-        with anyio.fail_after(30):
+        with anyio.fail_after(HANGS_SECONDS):
             await first.all_there.wait()
         group.cancel_scope.cancel()
     assert first.numbers == [1]
@@ -205,7 +213,7 @@ async def test_cancelling_kills_the_whole_group_and_leaves_no_zombie() -> None:
                 spool=pids,
             )
         )
-        with anyio.fail_after(30):
+        with anyio.fail_after(HANGS_SECONDS):
             await pids.all_there.wait()
         assert all(is_running(pid) for pid in pids.numbers)
         group.cancel_scope.cancel()

@@ -11,10 +11,10 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from slurmwatchd import formats
-from slurmwatchd.records import Event, EventKind, FoundBy
+from slurmwatchd.model import formats
+from slurmwatchd.model.records import Event, EventKind, FoundBy
+from slurmwatchd.sinks.conformance import Deliverer, make_event, make_events
 from slurmwatchd.sinks.prometheus import PrometheusSink
-from slurmwatchd.testing import Deliverer, make_event, make_events
 from tests.unit.attempts import attempt
 from tests.unit.subjects import Prometheus, delivery_to
 
@@ -135,6 +135,47 @@ async def test_scrapes_during_deliveries_see_whole_batches_only() -> None:
     assert len(seen) > 2
 
 
+async def test_lists_of_partitions_as_users_typed_them_are_one_label() -> None:
+    delivery = await delivery_to(Prometheus(max_label_sets=3))
+    lists = ["debug,high", "high,debug", "debug,high,long", "long,high,debug", "a,b"]
+    await delivery.deliver(
+        [
+            *(_event(seq, start=None, state="CANCELLED", partition=name) for seq, name in enumerate(lists, 1)),
+            _event(6, partition="gpu", wait_seconds=1),
+            _usage(7, usage={"cpu_seconds": 5.0}, partition="b,a", cpus=1, elapsed_seconds=10),
+        ]
+    )
+    assert _samples(delivery, "jobs_ended_total") == {
+        ("sim", "(several)", "CANCELLED"): 5,
+        ("sim", "gpu", "COMPLETED"): 1,
+    }
+    assert _samples(delivery, "job_cpu_seconds_total") == {("sim", "(several)"): 5.0}
+    assert _samples(delivery, "label_sets_folded_total") == {}
+
+
+async def test_lists_that_an_older_release_made_labels_of_are_added_up_and_make_room() -> None:
+    delivery = await delivery_to(Prometheus(max_label_sets=3))
+    delivery.state = {
+        '["jobs_ended","sim","a,b","CANCELLED"]': b"[2]",
+        '["jobs_ended","sim","b,a","CANCELLED"]': b"[3]",
+        '["jobs_ended","sim","main","COMPLETED"]': b"[9]",
+        '["job_cpu_seconds","sim","a,b"]': b"[1.5]",
+        '["detection_lag_seconds","sim"]': b"[7,1,0,0,0,0,0,0,0,0,0,0,0]",
+    }
+    gathered = {("sim", "(several)", "CANCELLED"): 5, ("sim", "main", "COMPLETED"): 9}
+    # A crash before anything is counted finds all as it was; one afterwards does not add it up twice.
+    for _ in range(2):
+        await delivery.crash()
+        assert _samples(delivery, "jobs_ended_total") == gathered
+    await delivery.deliver([_event(1, partition="gpu"), _event(2, partition="c,d", state="CANCELLED")])
+    gathered = {**gathered, ("sim", "(several)", "CANCELLED"): 6, ("sim", "gpu", "COMPLETED"): 1}
+    for _ in range(2):
+        assert _samples(delivery, "jobs_ended_total") == gathered
+        assert _samples(delivery, "job_cpu_seconds_total") == {("sim", "(several)"): 1.5}
+        assert _samples(delivery, "detection_lag_seconds_count") == {("sim",): 3}
+        await delivery.crash()
+
+
 async def test_label_sets_beyond_the_cap_fold_into_other_and_nothing_is_lost() -> None:
     delivery = await delivery_to(Prometheus(max_label_sets=3))
     await delivery.deliver(make_events(1, 5))
@@ -194,6 +235,14 @@ async def test_cap_that_was_raised_opens_the_family_again() -> None:
         ("sim", "other", "other"): 1,
         ("sim", "p4", "COMPLETED"): 1,
     }
+
+
+async def test_end_before_2000_says_nothing_of_how_late_it_was_seen() -> None:
+    delivery = await delivery_to(Prometheus())
+    event = _event(1)._replace(time=946_684_799, observed=1_795_436_500)
+    await delivery.deliver([event, _event(2)._replace(time=946_684_800, observed=946_684_803)])
+    assert _samples(delivery, "detection_lag_seconds_sum") == {("sim",): 3}
+    assert _samples(delivery, "jobs_ended_total") == {("sim", "main", "COMPLETED"): 2}
 
 
 async def test_only_ends_are_counted() -> None:

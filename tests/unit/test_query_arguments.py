@@ -2,10 +2,10 @@
 
 import pytest
 
-from slurmwatchd.sources.queries import job_argument, named_arguments, window_arguments
-from slurmwatchd.sources.steps import list_arguments
-from slurmwatchd.usage import Asked
-from slurmwatchd.windows import Ledger, Policy, Stretch, Window, due
+from slurmwatchd.model.usage import Asked
+from slurmwatchd.model.windows import Ledger, Policy, Stretch, Window, due
+from slurmwatchd.sources.sacct.arguments import job_argument, named_arguments, window_arguments
+from slurmwatchd.sources.sacct.steps import list_arguments
 
 NOW = 1_795_500_000
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.store.asking import StoreReader
-from slurmwatchd.store.questions import LONG_SECONDS, Order, Question
+from slurmwatchd.store.read.query import LONG_SECONDS, Order, Question
+from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
 
 DAY = 86_400

@@ -11,10 +11,10 @@ from uuid import UUID
 
 import pytest
 
-from slurmwatchd import formats
-from slurmwatchd.records import EventKind
-from slurmwatchd.sinks.readback import lines
-from slurmwatchd.testing import FIRST_END, make_event
+from slurmwatchd.model import formats
+from slurmwatchd.model.records import EventKind
+from slurmwatchd.sinks.conformance import FIRST_END, make_event
+from slurmwatchd.sinks.jsonl_files import lines
 
 
 def _text(*numbers: int) -> bytes:

@@ -2,7 +2,7 @@
 
 import uuid
 
-from slurmwatchd.records import NAMESPACE, SCHEMA, EventKind, FoundBy, JobRecord, event_id
+from slurmwatchd.model.records import NAMESPACE, SCHEMA, EventKind, FoundBy, JobRecord, event_id
 
 
 def test_the_id_of_an_event_is_what_uuid5_makes_of_its_name() -> None:

@@ -18,13 +18,13 @@ from slurmwatchd.errors import (
     SlurmwatchError,
     StoreBusyError,
 )
-from slurmwatchd.process import Completed, SystemProcessRunner, TimedOutError
-from slurmwatchd.records import FoundBy, JobRecord, Rejected
+from slurmwatchd.model.records import FoundBy, JobRecord, Rejected
+from slurmwatchd.model.windows import Window
 from slurmwatchd.sources.commands import Commands
-from slurmwatchd.sources.fields import Layout
-from slurmwatchd.sources.queries import job_argument, named_arguments, open_arguments, window_arguments
-from slurmwatchd.sources.sacct import Rows, Sacct
-from slurmwatchd.windows import Window
+from slurmwatchd.sources.process import Completed, SystemProcessRunner, TimedOutError
+from slurmwatchd.sources.sacct.arguments import job_argument, named_arguments, open_arguments, window_arguments
+from slurmwatchd.sources.sacct.client import Rows, Sacct
+from slurmwatchd.sources.sacct.fields import Layout
 from tests.unit.runners import FakeRunner, commands, done
 from tests.unit.sacct_rows import ARRAY_TASK, FAILED, FIELDS_22_05, HETEROGENEOUS, Row, printed
 

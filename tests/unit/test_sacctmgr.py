@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from slurmwatchd.errors import CommandError
-from slurmwatchd.process import Completed
+from slurmwatchd.sources.process import Completed
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr, Standing, parse_limits
 from tests.tokens import token
 from tests.unit.runners import FakeRunner, commands, done

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from slurmwatchd.cli import cli
-from slurmwatchd.formats import body, flat, wire
-from slurmwatchd.records import Event, EventKind, FoundBy
+from slurmwatchd.model.formats import body, flat, wire
+from slurmwatchd.model.records import Event, EventKind, FoundBy
 from tests.event_schema import conforming, strict
 from tests.unit.attempts import attempt
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from simslurm import SimCluster, install_commands
 from slurmwatchd.errors import CommandError, NodelistError, ScontrolError, SlurmNotFoundError, SlurmwatchError
-from slurmwatchd.process import Completed, SystemProcessRunner, TimedOutError
-from slurmwatchd.simslurm import SimCluster, install_commands
 from slurmwatchd.sources.commands import Commands
+from slurmwatchd.sources.process import Completed, SystemProcessRunner, TimedOutError
 from slurmwatchd.sources.scontrol import BATCH_BYTES, BATCH_LISTS, Scontrol
 from tests.unit.runners import FakeRunner, commands, done
 

@@ -7,8 +7,8 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from slurmwatchd.formats import body, wire
-from slurmwatchd.records import Event, EventKind, FoundBy
+from slurmwatchd.model.formats import body, wire
+from slurmwatchd.model.records import Event, EventKind, FoundBy
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.sinks.prometheus import PrometheusOptions
 from slurmwatchd.sinks.selection import Selection

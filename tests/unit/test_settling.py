@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from slurmwatchd.readings import Reading, Readings
-from slurmwatchd.records import JobRecord
-from slurmwatchd.settling import Settling
-from slurmwatchd.windows import Ledger, Stretch
+from slurmwatchd.model.attempts import Reading, Readings
+from slurmwatchd.model.records import JobRecord
+from slurmwatchd.model.windows import Ledger, Stretch
+from slurmwatchd.watcher.half_written import Settling
 
 END = 1_795_436_433
 

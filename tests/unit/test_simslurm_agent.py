@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.simslurm import SimCluster, install_commands
+from simslurm import SimCluster, install_commands
+from tests.patience import HANGS_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,9 @@ def cluster(tmp_path: Path) -> Iterator[SimCluster]:
 
 def run(cluster: SimCluster, command: str, *arguments: str) -> tuple[int, str, str]:
     argv = [str(cluster.path.parent / "bin" / command), *arguments]
-    done = subprocess.run(argv, check=False, capture_output=True, text=True, env={"TZ": "UTC"}, timeout=30)
+    done = subprocess.run(
+        argv, check=False, capture_output=True, text=True, env={"TZ": "UTC"}, timeout=HANGS_SECONDS
+    )
     return done.returncode, done.stdout, done.stderr
 
 

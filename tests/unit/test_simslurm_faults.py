@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.simslurm import SimCluster, install_commands
+from simslurm import SimCluster, install_commands
+from tests.patience import HANGS_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,7 @@ def start(cluster: SimCluster) -> subprocess.Popen[bytes]:
 
 def run(cluster: SimCluster) -> tuple[int, bytes, bytes]:
     process = start(cluster)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=HANGS_SECONDS)
     return process.returncode, stdout, stderr
 
 
@@ -57,11 +58,21 @@ def test_a_fault_hits_as_many_calls_as_it_was_told_to(cluster: SimCluster) -> No
     assert cluster.calls()[0].argv == ASK
 
 
+@pytest.mark.parametrize("kind", ["exit", "stderr_exit0", "errno", "blank_tres", "header_only"])
+def test_version_asks_nobody_and_meets_no_fault_of_slurmdbd(cluster: SimCluster, kind: str) -> None:
+    cluster.add_fault("sacct", kind, count=1)
+    done = subprocess.run(
+        [str(cluster.path.parent / "bin" / "sacct"), "-V"], capture_output=True, env={"TZ": "UTC"}, check=True
+    )
+    assert (done.stdout, done.stderr) == (b"slurm 22.05.8\n", b"")
+    assert run(cluster) != (0, HEADER + ROWS, b"")
+
+
 def test_concurrent_calls_share_one_fault_fairly(cluster: SimCluster) -> None:
     cluster.add_fault("sacct", "exit", count=3, code=9)
     processes = [start(cluster) for _ in range(6)]
     for process in processes:
-        process.communicate(timeout=30)
+        process.communicate(timeout=HANGS_SECONDS)
     assert sorted(process.returncode for process in processes) == [0, 0, 0, 9, 9, 9]
 
 
@@ -113,7 +124,7 @@ def test_a_hanging_command_answers_nothing_more_until_it_is_killed(cluster: SimC
     assert process.stdout.read(len(HEADER)) == HEADER
     assert process.poll() is None
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=HANGS_SECONDS)
     (call,) = cluster.calls("sacct")
     assert (call.fault, call.ended, call.exit_status) == ("hang", None, None)
 
@@ -144,7 +155,7 @@ def test_a_reader_that_leaves_early_ends_the_command_quietly(cluster: SimCluster
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()
-    assert process.wait(timeout=30) == 141
+    assert process.wait(timeout=HANGS_SECONDS) == 141
 
 
 def test_a_command_starts_fast_enough_to_be_polled(cluster: SimCluster) -> None:
@@ -154,3 +165,14 @@ def test_a_command_starts_fast_enough_to_be_polled(cluster: SimCluster) -> None:
         run(cluster)
         best = min(best, time.perf_counter() - begun)
     assert best < 0.5  # about 0.03 s where nothing else runs
+
+
+def test_a_fault_is_not_looked_for_in_the_delimiter(cluster: SimCluster) -> None:
+    cluster.add_fault("sacct", "exit", match="-j", code=7)
+    argv = [str(cluster.path.parent / "bin" / "sacct"), "-aXD", "-o", "jobid"]
+
+    def status(*more: str) -> int:
+        return subprocess.run([*argv, *more], capture_output=True, env={"TZ": "UTC"}, check=False).returncode
+
+    assert status("-p", "--delimiter=x-jy") == 0
+    assert status("-j", "1") == 7

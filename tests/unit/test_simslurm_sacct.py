@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.simslurm import SimCluster, install_commands
+from simslurm import SimCluster, install_commands
+from tests.patience import HANGS_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from slurmwatchd.simslurm.rows import JobColumns, StepColumns
+    from simslurm.rows import JobColumns, StepColumns
 
 T0 = 1795436431  # 2026-11-23T12:20:31 UTC
 MIB = 1 << 20
@@ -31,7 +32,11 @@ class Slurm:
     def run(self, command: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
         clean = {"PATH": "/usr/bin:/bin", "TZ": "UTC", "LC_ALL": "C", **environment}
         return subprocess.run(
-            [str(self.bin / command), *arguments], capture_output=True, env=clean, check=False, timeout=30
+            [str(self.bin / command), *arguments],
+            capture_output=True,
+            env=clean,
+            check=False,
+            timeout=HANGS_SECONDS,
         )
 
     def sacct(self, *arguments: str, **environment: str) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.simslurm import SimCluster, install_commands
-from slurmwatchd.simslurm.hostlists import HostlistError, compact, expand
+from simslurm import SimCluster, install_commands
+from simslurm.hostlists import HostlistError, compact, expand
+from tests.patience import HANGS_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +91,12 @@ def cluster(tmp_path: Path) -> SimCluster:
 def run(cluster: SimCluster, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     program = cluster.path.parent / "bin" / command
     return subprocess.run(
-        [str(program), *arguments], capture_output=True, text=True, env={"TZ": "UTC"}, check=False, timeout=30
+        [str(program), *arguments],
+        capture_output=True,
+        text=True,
+        env={"TZ": "UTC"},
+        check=False,
+        timeout=HANGS_SECONDS,
     )
 
 

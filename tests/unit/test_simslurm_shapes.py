@@ -2,7 +2,7 @@
 
 from random import Random
 
-from slurmwatchd.simslurm.shapes import Shaper
+from simslurm.shapes import Shaper
 
 
 def test_no_job_uses_more_than_it_has() -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.simslurm import SimCluster, install_commands
-from slurmwatchd.simslurm.__main__ import main
-from slurmwatchd.simslurm.troubles import CONTROL_MACHINE
+from simslurm import SimCluster, install_commands
+from simslurm.__main__ import main
+from simslurm.troubles import CONTROL_MACHINE
+from tests.patience import HANGS_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +46,7 @@ def run(cluster: SimCluster, command: str, *arguments: str) -> tuple[int, str, s
         capture_output=True,
         env={"TZ": "UTC"},
         check=False,
-        timeout=30,
+        timeout=HANGS_SECONDS,
         encoding="utf-8",
     )
     return done.returncode, done.stdout, done.stderr

@@ -6,31 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.simslurm import SimCluster
-from slurmwatchd.simslurm.jobids import sluid_text
-from slurmwatchd.simslurm.versions import fields_of, release_of
+from simslurm import SimCluster
+from simslurm.jobids import sluid_text
+from simslurm.versions import release_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.mark.parametrize(
-    ("version", "count"),
-    [
-        ("20.11.9", 107),
-        ("21.08.8", 109),
-        ("22.05.8", 109),
-        ("23.02.7", 112),
-        ("23.11.10", 112),
-        ("24.05.4", 115),
-        ("24.11.5", 118),
-        ("25.05.1", 120),
-        ("25.11.0", 120),
-        ("26.05.5", 123),
-    ],
-)
-def test_each_release_has_as_many_fields_as_its_sacct(version: str, count: int) -> None:
-    assert len(fields_of(release_of(version))) == count
 
 
 def test_what_is_no_version_is_refused() -> None:

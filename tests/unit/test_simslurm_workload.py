@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmwatchd.simslurm import JobKey, SimCluster, Workload, install_commands
-from slurmwatchd.simslurm.__main__ import main
-from slurmwatchd.simslurm.hostlists import expand
+from simslurm import JobKey, SimCluster, Workload, install_commands
+from simslurm.__main__ import main
+from simslurm.hostlists import expand
 
 if TYPE_CHECKING:
     from pathlib import Path

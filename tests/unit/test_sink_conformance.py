@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.records import Event
+from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
+from slurmwatchd.sinks.conformance import CHECKS, Check, SinkUnderTest
 from slurmwatchd.sinks.forms.options import Format
-from slurmwatchd.testing import CHECKS, Check, SinkUnderTest
 from tests.unit.subjects import Jsonl, Prometheus
 
 each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.store.asking import StoreReader
-from slurmwatchd.store.beside import open_for_reading
 from slurmwatchd.store.database import open_database
+from slurmwatchd.store.read.reader import StoreReader
+from slurmwatchd.store.read.second_process import open_for_reading
 
 _NOBODY = 65534
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from slurmwatchd.errors import StoreBusyError, StoreError
-from slurmwatchd.store import asking
-from slurmwatchd.store.asking import StoreReader, Totals
 from slurmwatchd.store.database import Database, open_database
-from slurmwatchd.store.jobs import Intake
-from slurmwatchd.store.questions import Order, Question
+from slurmwatchd.store.intake import Intake
+from slurmwatchd.store.read import reader as read_reader
+from slurmwatchd.store.read.query import Order, Question
+from slurmwatchd.store.read.reader import StoreReader, Totals
 from tests.unit.attempts import NOW, batch, reading
 
 HOUR = 3600
@@ -157,7 +157,7 @@ async def test_a_revision_is_read_as_soon_as_it_is_committed(tmp_path: Path) -> 
 async def test_a_slow_reader_gets_each_attempt_once_and_holds_no_log_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "_PAGE", 2)
+    monkeypatch.setattr(read_reader, "_PAGE", 2)
     async with open_database(tmp_path / "s.db") as database:
         intake = await Intake.load(database)
         await intake.commit(batch(*(reading(number) for number in (1, 2, 3, 4, 5))))
@@ -237,7 +237,7 @@ def test_what_is_no_store_of_ours_is_refused_in_one_line_that_names_it(
 def test_a_store_that_is_locked_is_busy_and_may_be_asked_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "BUSY_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(read_reader, "BUSY_TIMEOUT_SECONDS", 0.01)
     with closing(sqlite3.connect(path.with_name("other.db"))) as other, StoreReader(path) as store:
         other.execute("CREATE TABLE t (a)")
         store._connection.execute(f"ATTACH '{path.with_name('other.db')}' AS other")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from slurmwatchd.errors import StoreCorruptError, StoreError, StoreFullError
-from slurmwatchd.store import damage
 from slurmwatchd.store.database import open_database
-from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.intake import Intake
+from slurmwatchd.store.repair import damage
 from tests.unit.attempts import batch, completed, reading, rows
 from tests.unit.subjects import disk_full
 

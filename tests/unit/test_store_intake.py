@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
-from slurmwatchd.records import FoundBy, Rejected
+from slurmwatchd.model.records import FoundBy, Rejected
 from slurmwatchd.store.database import Database, open_database
-from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.intake import Intake
 from tests.unit.attempts import NOW, SLOTS, batch, counts, reading, rows
 
 BAD_ROW = Rejected(reason="JobIDRaw is b'x', not a number", fields=("Cluster", "JobIDRaw"), row=(b"sim", b"x\xff"))
@@ -33,7 +33,7 @@ async def test_event_of_a_new_attempt_has_the_id_any_daemon_would_give_it(tmp_pa
     async with open_database(tmp_path / "store.db") as database:
         intake = await Intake.load(database)
         await intake.commit(batch(reading(7, submit=1_795_399_900)))
-        # What uuid5 makes of the namespace in records.py and "sim/7/1795399900/job_ended/1".
+        # What uuid5 makes of the namespace in model/records.py and "sim/7/1795399900/job_ended/1".
         assert await rows(database, "SELECT id FROM events") == [("e10c9bd1-7239-58b8-ab64-b7ea4e5e7961",)]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from slurmwatchd.store import nodelists, outbox
 from slurmwatchd.store.database import Database, open_database
-from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.intake import Intake
 from tests.unit.attempts import batch, reading, rows
 
 RAN_ON = """

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import orjson
 
-from slurmwatchd.formats import flat
-from slurmwatchd.records import EventKind, FoundBy
-from slurmwatchd.store import outbox, waiting
+from slurmwatchd.model.formats import flat
+from slurmwatchd.model.records import EventKind, FoundBy
+from slurmwatchd.store import outbox, usage_queue
 from slurmwatchd.store.database import open_database
-from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.intake import Intake
 from tests.event_schema import conforming
 from tests.unit.attempts import attempt, batch, rows
 
@@ -90,8 +90,8 @@ async def test_another_form_is_no_change_of_the_attempt(tmp_path: Path) -> None:
 async def test_attempts_of_before_do_not_wait_for_usage_and_new_ones_do(tmp_path: Path) -> None:
     async with open_database(store_of(tmp_path, "schema_0001.sql")) as database:
         intake = await Intake.load(database, usage=True)
-        assert await waiting.due(database, "sim", now=NOW + 10**9, limit=10) == []
+        assert await usage_queue.due(database, "sim", now=NOW + 10**9, limit=10) == []
         await intake.commit(batch((attempt(9), 1), found_by=FoundBy.POLL))
-        (entry,) = await waiting.due(database, "sim", now=NOW + 10**9, limit=10)
+        (entry,) = await usage_queue.due(database, "sim", now=NOW + 10**9, limit=10)
         assert (entry.seq, orjson.loads(entry.body)["job_id_raw"]) == (5, 9)
         assert await rows(database, "SELECT form, first_seq FROM body_forms ORDER BY form") == [(1, 0), (2, 5)]

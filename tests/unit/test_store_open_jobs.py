@@ -5,15 +5,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from slurmwatchd.fetching import Gathered
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.rollcall import RollCall
-from slurmwatchd.store import openjobs
+from slurmwatchd.model.windows import Ledger, Policy
+from slurmwatchd.store import open_jobs
 from slurmwatchd.store.database import Database, open_database
-from slurmwatchd.store.jobs import Intake
-from slurmwatchd.store.lookups import Known
-from slurmwatchd.store.openjobs import Listed, Roll
-from slurmwatchd.windows import Ledger, Policy
+from slurmwatchd.store.intake import Intake
+from slurmwatchd.store.known_attempts import Known
+from slurmwatchd.store.open_jobs import Listed, Roll
+from slurmwatchd.telemetry.metrics import Metrics
+from slurmwatchd.watcher.fetcher import Gathered
+from slurmwatchd.watcher.open_jobs import RollCall
 from tests.unit.attempts import NOW, batch, reading, rows
 
 SUBMIT = NOW - 100
@@ -26,12 +26,12 @@ def known(number: int) -> Known:
 async def listing(database: Database, now: int, *numbers: int, unknown_end: int = 0) -> None:
     """A listing of these, and perhaps of one that has ended at a time nobody knows."""
     listed = [Listed(number, SUBMIT, str(number), open=number != unknown_end) for number in numbers]
-    await openjobs.gather(database, "sim", listed, first=True)
-    await openjobs.conclude(database, "sim", now)
+    await open_jobs.gather(database, "sim", listed, first=True)
+    await open_jobs.conclude(database, "sim", now)
 
 
 async def missing(database: Database, now: int, *, grace: int = 35, limit: int = 9) -> list[int]:
-    found = await openjobs.missing(database, "sim", now, grace=grace, again=3600, limit=limit)
+    found = await open_jobs.missing(database, "sim", now, grace=grace, again=3600, limit=limit)
     assert found == [known(job.job_id_raw) for job in found]
     return [job.job_id_raw for job in found]
 
@@ -45,15 +45,15 @@ async def store(folder: Path) -> AsyncIterator[Database]:
 async def test_job_that_vanished_is_asked_for_after_its_grace_and_again_an_hour_later(tmp_path: Path) -> None:
     async with store(tmp_path) as database:
         await listing(database, NOW, 1, 2, 3)
-        assert await openjobs.stand(database, "sim", grace=35, again=3600) == Roll(3, 0, None)
+        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == Roll(3, 0, None)
         await listing(database, NOW + 300, 1)
-        assert await openjobs.stand(database, "sim", grace=35, again=3600) == Roll(1, 2, NOW + 335)
+        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == Roll(1, 2, NOW + 335)
         assert await missing(database, NOW + 334) == []
         assert await missing(database, NOW + 335) == [2, 3]
-        await openjobs.mark_asked(database, "sim", [(2, SUBMIT)], NOW + 335)
+        await open_jobs.mark_asked(database, "sim", [(2, SUBMIT)], NOW + 335)
         assert await missing(database, NOW + 335) == [3]
-        await openjobs.mark_asked(database, "sim", [(3, SUBMIT)], NOW + 400)
-        assert await openjobs.stand(database, "sim", grace=35, again=3600) == Roll(1, 2, NOW + 3935)
+        await open_jobs.mark_asked(database, "sim", [(3, SUBMIT)], NOW + 400)
+        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == Roll(1, 2, NOW + 3935)
         assert await missing(database, NOW + 3934) == []
         assert await missing(database, NOW + 4000, limit=1) == [2]
 
@@ -64,7 +64,7 @@ async def test_job_that_is_listed_again_begins_anew(tmp_path: Path) -> None:
         await listing(database, NOW + 300)
         await listing(database, NOW + 600, 1)
         # The answer to the question is in only now, while the job is listed.
-        await openjobs.mark_asked(database, "sim", [(1, SUBMIT)], NOW + 600)
+        await open_jobs.mark_asked(database, "sim", [(1, SUBMIT)], NOW + 600)
         await listing(database, NOW + 900)
         assert await missing(database, NOW + 935) == [1]
 
@@ -85,7 +85,7 @@ async def test_job_that_ended_at_a_time_nobody_knows_is_missing_at_once_and_only
         assert await missing(database, NOW + 35) == [1]
         await (await Intake.load(database)).commit(batch(reading(1, end=None)))
         await listing(database, NOW + 300, 1, unknown_end=1)
-        assert await openjobs.stand(database, "sim", grace=35, again=3600) == Roll(0, 0, None)
+        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == Roll(0, 0, None)
         assert await missing(database, NOW + 9000) == []
 
 
@@ -96,11 +96,11 @@ async def test_job_that_ended_at_a_time_nobody_knows_is_not_missing_again_once_t
         await (await Intake.load(database)).commit(batch(reading(1, end=None)))
         await listing(database, NOW, 1, unknown_end=1)
         await database.write(lambda connection: connection.execute("DELETE FROM jobs"))
-        await openjobs.mark_asked(database, "sim", [], NOW + 100)
+        await open_jobs.mark_asked(database, "sim", [], NOW + 100)
         for days in (1, 9, 18):
             await listing(database, NOW + days * 86400, 1, unknown_end=1)
             assert await missing(database, NOW + days * 86400 + 9000) == []
-            assert await openjobs.stand(database, "sim", grace=35, again=3600) == Roll(0, 0, None)
+            assert await open_jobs.stand(database, "sim", grace=35, again=3600) == Roll(0, 0, None)
         await listing(database, NOW + 19 * 86400)
         assert await rows(database, "SELECT * FROM open_jobs") == []
 
@@ -118,19 +118,19 @@ async def test_job_that_is_missing_for_over_eight_days_is_forgotten(tmp_path: Pa
 async def test_other_clusters_are_left_alone(tmp_path: Path) -> None:
     async with store(tmp_path) as database:
         await listing(database, NOW, 1)
-        await openjobs.gather(database, "other", [], first=True)
-        await openjobs.conclude(database, "other", NOW + 300)
-        assert await openjobs.stand(database, "sim", grace=35, again=3600) == Roll(1, 0, None)
+        await open_jobs.gather(database, "other", [], first=True)
+        await open_jobs.conclude(database, "other", NOW + 300)
+        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == Roll(1, 0, None)
 
 
 async def test_listings_of_two_clusters_that_are_gathered_at_once_are_kept_apart(tmp_path: Path) -> None:
     async with store(tmp_path) as database:
-        await openjobs.gather(database, "sim", [Listed(1, SUBMIT, "1", open=True)], first=True)
-        await openjobs.gather(database, "other", [Listed(1, SUBMIT, "1", open=False)], first=True)
-        await openjobs.gather(database, "sim", [Listed(2, SUBMIT, "2", open=True)], first=False)
-        await openjobs.gather(database, "other", [Listed(9, SUBMIT, "9", open=True)], first=False)
-        await openjobs.conclude(database, "sim", NOW)
-        await openjobs.conclude(database, "other", NOW + 1)
+        await open_jobs.gather(database, "sim", [Listed(1, SUBMIT, "1", open=True)], first=True)
+        await open_jobs.gather(database, "other", [Listed(1, SUBMIT, "1", open=False)], first=True)
+        await open_jobs.gather(database, "sim", [Listed(2, SUBMIT, "2", open=True)], first=False)
+        await open_jobs.gather(database, "other", [Listed(9, SUBMIT, "9", open=True)], first=False)
+        await open_jobs.conclude(database, "sim", NOW)
+        await open_jobs.conclude(database, "other", NOW + 1)
         assert await rows(database, "SELECT cluster, job_id_raw, absent FROM open_jobs ORDER BY 1, 2") == [
             ("other", 1, NOW + 1), ("other", 9, 0), ("sim", 1, 0), ("sim", 2, 0),
         ]  # fmt: skip

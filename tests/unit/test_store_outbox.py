@@ -7,7 +7,7 @@ import pytest
 
 from slurmwatchd.store import outbox
 from slurmwatchd.store.database import Database, open_database
-from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.intake import Intake
 from tests.unit.attempts import NOW, batch, reading, rows
 
 

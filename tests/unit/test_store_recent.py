@@ -5,12 +5,12 @@ from pathlib import Path
 import aiosqlite
 import pytest
 
-from slurmwatchd.records import Event
-from slurmwatchd.store import nodelists, outbox, recent
+from slurmwatchd.model.records import Event
+from slurmwatchd.store import nodelists, outbox, recent_events
+from slurmwatchd.store.bulk_insert import Rows
 from slurmwatchd.store.database import Database, open_database
-from slurmwatchd.store.jobs import Intake
-from slurmwatchd.store.recent import Recent
-from slurmwatchd.store.rows import Rows
+from slurmwatchd.store.intake import Intake
+from slurmwatchd.store.recent_events import Recent
 from tests.unit.attempts import batch, reading
 
 
@@ -57,7 +57,7 @@ def test_only_the_newest_stay() -> None:
         kept.put(_rows(first, 1000))
     assert kept.after(4999, 100) is None
     assert _seqs(kept.after(5000, 2)) == [5001, 5002]
-    kept.put(_rows(10_001, 5, body=b"x" * (recent.MAX_BYTES // 4)))
+    kept.put(_rows(10_001, 5, body=b"x" * (recent_events.MAX_BYTES // 4)))
     assert kept.after(10_000, 100) is None
     assert _seqs(kept.after(10_005, 100)) == []
 

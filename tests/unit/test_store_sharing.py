@@ -2,7 +2,8 @@
 
 import anyio
 
-from slurmwatchd.store.sharing import SharedLock
+from slurmwatchd.store.shared_lock import SharedLock
+from tests.patience import HANGS_SECONDS
 
 
 async def test_many_share_and_one_alone_waits_for_all_of_them_but_not_for_newcomers() -> None:
@@ -39,6 +40,6 @@ async def test_sharing_that_was_cancelled_is_over() -> None:
         async with lock.shared():
             scope.cancel()
             await anyio.lowlevel.checkpoint()
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANGS_SECONDS):
         async with lock.exclusive():
             pass

@@ -7,11 +7,11 @@ import anyio
 import pytest
 
 from slurmwatchd.errors import StoreBusyError
-from slurmwatchd.records import Rejected
+from slurmwatchd.model.records import Rejected
 from slurmwatchd.store import database as database_module
 from slurmwatchd.store import ledger
 from slurmwatchd.store.database import Database, open_database
-from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.intake import Intake
 from tests.unit.attempts import NOW, batch, completed, counts, reading, rows
 
 NOTHING = {

@@ -4,17 +4,17 @@ from pathlib import Path
 
 import orjson
 
-from slurmwatchd.records import FoundBy
-from slurmwatchd.store import ledger, outbox, usage, waiting
+from slurmwatchd.model.records import FoundBy
+from slurmwatchd.store import ledger, outbox, usage, usage_queue
 from slurmwatchd.store.database import open_database
-from slurmwatchd.store.jobs import Intake
+from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.usage import Results
 from tests.unit.attempts import NOW, attempt, batch, reading, rows
 
 USAGE = b',"usage":{"steps":1,"complete":true}'
 
 
-def told(*entries: waiting.Waiting) -> Results:
+def told(*entries: usage_queue.Waiting) -> Results:
     return Results(told={entry.job: (entry.seq, USAGE) for entry in entries}, later={}, observed=NOW + 5)
 
 
@@ -25,7 +25,7 @@ async def test_new_attempts_wait_also_over_a_restart_and_are_told_once(tmp_path:
         await intake.commit(batch(reading(2), observed=NOW + 30, found_by=FoundBy.REREAD))
     async with open_database(tmp_path / "store.db") as database:
         intake = await Intake.load(database, usage=True)
-        entries = await waiting.due(database, "sim", now=NOW, limit=10)
+        entries = await usage_queue.due(database, "sim", now=NOW, limit=10)
         assert [orjson.loads(entry.body)["job_id_raw"] for entry in entries] == [1, 2]
         assert await usage.tell(intake, told(*entries)) == 2
         # The same answer again, as after a crash of whoever asked.
@@ -47,11 +47,11 @@ async def test_attempt_revised_since_it_was_read_is_told_with_its_new_record(tmp
     async with open_database(tmp_path / "store.db") as database:
         intake = await Intake.load(database, usage=True)
         await intake.commit(batch(reading(1)))
-        stale = await waiting.due(database, "sim", now=NOW, limit=10)
+        stale = await usage_queue.due(database, "sim", now=NOW, limit=10)
         await intake.commit(batch((attempt(1, comment="new"), 2), found_by=FoundBy.REREAD))
         assert await usage.tell(intake, told(*stale)) == 0
-        assert await waiting.count(database, "sim") == 1
-        fresh = await waiting.due(database, "sim", now=NOW, limit=10)
+        assert await usage_queue.count(database, "sim") == 1
+        fresh = await usage_queue.due(database, "sim", now=NOW, limit=10)
         assert await usage.tell(intake, told(*fresh)) == 1
         event = (await outbox.after(database, 2, 10))[0]
         assert orjson.loads(event.body)["comment"] == "new"
@@ -63,22 +63,22 @@ async def test_a_revision_after_the_usage_is_told_is_compared_with_the_record(tm
     async with open_database(tmp_path / "store.db") as database:
         intake = await Intake.load(database, usage=True)
         await intake.commit(batch(reading(1)))
-        await usage.tell(intake, told(*await waiting.due(database, "sim", now=NOW, limit=10)))
+        await usage.tell(intake, told(*await usage_queue.due(database, "sim", now=NOW, limit=10)))
         await intake.commit(batch((attempt(1, comment="later"), 2), found_by=FoundBy.REREAD))
         event = (await outbox.after(database, 2, 10))[0]
         assert (event.kind, event.revision) == ("job_revised", 2)
         assert orjson.loads(event.changed or b"") == {"comment": [None, "later"]}
-        assert await waiting.count(database, "sim") == 0
+        assert await usage_queue.count(database, "sim") == 0
 
 
 async def test_what_is_to_be_asked_later_is_not_due_before(tmp_path: Path) -> None:
     async with open_database(tmp_path / "store.db") as database:
         intake = await Intake.load(database, usage=True)
         await intake.commit(batch(reading(1)))
-        (entry,) = await waiting.due(database, "sim", now=NOW, limit=10)
+        (entry,) = await usage_queue.due(database, "sim", now=NOW, limit=10)
         await usage.tell(intake, Results(told={}, later={entry.job: NOW + 300}, observed=NOW))
-        assert await waiting.due(database, "sim", now=NOW + 299, limit=10) == []
-        (again,) = await waiting.due(database, "sim", now=NOW + 300, limit=10)
+        assert await usage_queue.due(database, "sim", now=NOW + 299, limit=10) == []
+        (again,) = await usage_queue.due(database, "sim", now=NOW + 300, limit=10)
         assert (again.job, again.asked) == (entry.job, 1)
 
 
@@ -87,13 +87,13 @@ async def test_who_waits_belongs_to_a_cluster_also_after_it_got_its_name(tmp_pat
     async with open_database(tmp_path / "store.db") as database:
         intake = await Intake.load(database, usage=True)
         await intake.commit(batch(reading(1), cluster="local"))
-        assert await waiting.due(database, "sim", now=NOW, limit=10) == []
+        assert await usage_queue.due(database, "sim", now=NOW, limit=10) == []
         await ledger.rename(database, "local", "sim")
-        assert len(await waiting.due(database, "sim", now=NOW, limit=10)) == 1
+        assert len(await usage_queue.due(database, "sim", now=NOW, limit=10)) == 1
 
 
 async def test_nobody_waits_where_usage_is_not_wanted(tmp_path: Path) -> None:
     async with open_database(tmp_path / "store.db") as database:
         intake = await Intake.load(database)
         await intake.commit(batch(reading(1)))
-        assert await waiting.count(database, "sim") == 0
+        assert await usage_queue.count(database, "sim") == 0

@@ -2,9 +2,9 @@
 
 import io
 
-from slurmwatchd.metrics import Metrics
+from slurmwatchd.sinks.conformance import make_event
 from slurmwatchd.sinks.terminal import TerminalOptions, TerminalSink
-from slurmwatchd.testing import make_event
+from slurmwatchd.telemetry.metrics import Metrics
 
 
 async def shown(*texts: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slurmwatchd.units import (
+from slurmwatchd.config.units import (
     format_duration,
     parse_duration,
     parse_whole_duration,
@@ -15,20 +15,24 @@ from slurmwatchd.units import (
     ("text", "seconds"),
     [
         ("250ms", 0.25), ("30s", 30), ("15m", 900), ("2h", 7200), ("400d", 34_560_000), ("2w", 1_209_600),
-        ("1.5h", 5400), ("0s", 0), (" 30s ", 30),
+        ("1.5h", 5400), ("0s", 0), (" 30s ", 30), ("1d12h", 129_600), ("1h 30m", 5400), ("1s250ms", 1.25),
+        ("2 hours", 7200), ("3days", 259_200), ("30S", 30), ("1.1h0.9m", 4014),
     ],
 )  # fmt: skip
-def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float) -> None:
+def test_a_duration_is_one_or_more_numbers_each_with_a_unit(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize(
     "value",
-    ["", "30", "30 s", "s", "-30s", "1h30m", "30S", "1e3s", ".5s", "5.s", "30s\x00", 30, 1.5, True, None, []],
-)
+    [
+        "", " ", "30", "s", "-30s", "1h30", "30s,5m", "1e3s", ".5s", "5.s", "30s\x00", "1mo", "3M", "1d6M",
+        "\u0661h", 30, 1.5, True, None, [],
+    ],
+)  # fmt: skip
 def test_anything_else_is_no_duration_and_the_error_shows_it(value: object) -> None:
     with pytest.raises(
-        ValueError, match=r"is not a duration such as \"30s\", \"15m\", \"2h\" or \"400d\""
+        ValueError, match=r"is not a duration such as \"30s\", \"15m\", \"1d12h\" or \"400d\""
     ) as caught:
         parse_duration(value)
     assert str(caught.value).startswith(repr(value))

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from slurmwatchd.records import StepRecord
-from slurmwatchd.sources.steprows import FIELDS, attempts_in, measure
-from slurmwatchd.sources.steps import list_arguments
-from slurmwatchd.usage import Amounts, Asked, Measured, asked, summed
+from slurmwatchd.model.records import StepRecord
+from slurmwatchd.model.usage import Amounts, Asked, Measured, asked, summed
+from slurmwatchd.sources.sacct.step_rows import FIELDS, STEP_FIELDS, attempts_in, measurable, measure
+from slurmwatchd.sources.sacct.steps import list_arguments
 
 ATTEMPT = Asked(
     job=1, job_id_raw=7, submit=100, selector="7", started=True, cpus=4, elapsed_seconds=50,
@@ -130,3 +130,52 @@ def test_of_several_steps_the_one_with_most_memory_over_its_tasks_counts() -> No
     usage = summed(ATTEMPT, measured)
     assert (usage.max_rss_bytes, usage.ave_rss_bytes, usage.memory_bytes) == (900, 400, 1600)
     assert usage.memory_efficiency == 1.6
+
+
+def test_an_amount_that_cannot_be_read_costs_nothing_beside_it() -> None:
+    odd = {**BATCH, "TRESUsageInTot": b"cpu=00:01:00,energy=18446744073709551616.00,fs/disk=77,mem=524288000"}
+    usage = summed(ATTEMPT, steps_of(odd))
+    assert (usage.memory_bytes, usage.disk_read_bytes, usage.memory_efficiency) == (524_288_000, 77, 524_288)
+    assert usage.raw == {"batch.TRESUsageInTot": "energy=18446744073709551616.00"}
+
+
+def test_counters_below_zero_are_none() -> None:
+    odd = {**JOB, "TotalCPU": b"213503982334-14:25:51", "ConsumedEnergyRaw": b"18446744073709551616"}
+    usage = summed(ATTEMPT, steps_of(BATCH, job=odd))
+    assert (usage.cpu_seconds, usage.cpu_efficiency, usage.energy_joules) == (None, None, None)
+    assert usage.user_cpu_seconds == 6.242
+    assert usage.raw == {"TotalCPU": "213503982334-14:25:51", "ConsumedEnergyRaw": "18446744073709551616"}
+
+
+def test_what_no_node_can_have_used_within_the_run_is_none() -> None:
+    """Two nodes for nine seconds, and the second that whole seconds hide: 20 million joules, 1,310,700 s."""
+    attempt = replace(ATTEMPT, run_seconds=9, node_count=2)
+    full = FIELDS + STEP_FIELDS
+
+    def used(energy: bytes, cpu: bytes) -> Measured:
+        given = {**JOB, "ConsumedEnergyRaw": energy, "TotalCPU": cpu, "JobName": b"x"}
+        rows = [[each.get(name, b"") for name in full] for each in (given, {**given, "JobIDRaw": b"7.0"})]
+        return measurable(attempt, measure(full, rows[0], rows[1:]))
+
+    most = used(b"20000000", b"15-04:05:00")
+    assert (most.energy_joules, most.cpu_seconds, most.raw) == (20_000_000, 1_310_700, {})
+    more = used(b"20000001", b"15-04:05:01")
+    assert (more.energy_joules, more.cpu_seconds) == (None, None)
+    assert (more.steps[0].energy_joules, more.steps[0].cpu_seconds) == (None, None)
+    assert more.user_cpu_seconds == 6.242
+    assert more.raw == {
+        "ConsumedEnergyRaw": "20000001", "TotalCPU": "1310701.0",
+        "0.ConsumedEnergyRaw": "20000001", "0.TotalCPU": "1310701.0",
+    }  # fmt: skip
+    nobody_knows = replace(attempt, run_seconds=None)
+    assert measurable(nobody_knows, more) is more
+
+
+def test_an_attempts_run_is_from_its_start_to_its_end() -> None:
+    record = {
+        "job_id_raw": 7, "start": "2026-11-23T12:20:31Z", "end": "2026-11-23T12:20:40Z", "node_count": 2,
+        "elapsed_seconds": 5,
+    }  # fmt: skip
+    attempt = asked(1, record, 100)
+    assert (attempt.run_seconds, attempt.node_count, attempt.elapsed_seconds) == (9, 2, 5)
+    assert asked(1, {**record, "start": None}, 100).run_seconds is None

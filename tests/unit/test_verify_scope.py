@@ -1,7 +1,7 @@
 """Which end times a store can be held to."""
 
-from slurmwatchd.verify.scope import Scope, scope_of
-from slurmwatchd.windows import Ledger
+from slurmwatchd.model.windows import Ledger
+from slurmwatchd.operations.verify.scope import Scope, scope_of
 
 READ = Ledger(1000).read(1000, 2000, 2000)
 

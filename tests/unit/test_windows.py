@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 
-from slurmwatchd.records import FoundBy
-from slurmwatchd.windows import Ledger, Policy, Stretch, Wanted, Window, due, next_head, overlapping, reaching
+from slurmwatchd.model.records import FoundBy
+from slurmwatchd.model.windows import (
+    Ledger,
+    Policy,
+    Stretch,
+    Wanted,
+    Window,
+    due,
+    next_head,
+    overlapping,
+    reaching,
+)
 
 POLICY = Policy(interval=30, overlap=120, slice_seconds=3600, reread=(300, 900, 7200))
 NOW = 1_000_000

@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from slurmwatchd.formats import body, wire
-from slurmwatchd.records import Event, EventKind, FoundBy, event_id
+from slurmwatchd.model.formats import body, wire
+from slurmwatchd.model.records import Event, EventKind, FoundBy, event_id
 from slurmwatchd.sinks.forms.form import Form
 from slurmwatchd.sinks.forms.options import FormOptions
 from tests.unit.attempts import NOW, attempt

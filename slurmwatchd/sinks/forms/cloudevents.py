@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from slurmwatchd.records import EventKind
-from slurmwatchd.schema import DIALECT
+from slurmwatchd.model.event_fields import DIALECT
+from slurmwatchd.model.records import EventKind
 
 TYPES = {
     EventKind.JOB_ENDED: "org.slurmwatchd.job.ended.v1",

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from slurmwatchd.clock import epoch
-from slurmwatchd.records import EventKind
-from slurmwatchd.schema import DIALECT
+from slurmwatchd.model.clock import epoch
+from slurmwatchd.model.event_fields import DIALECT
+from slurmwatchd.model.records import EventKind
 
 VERSION = "8.11.0"
 """Of the schema; all fields used here are older."""

@@ -9,15 +9,15 @@ from typing import Any
 
 import orjson
 
-from slurmwatchd import formats
-from slurmwatchd.log import get_logger
-from slurmwatchd.records import Event
-from slurmwatchd.shortening import shortened
+from slurmwatchd.model import formats
+from slurmwatchd.model.records import Event
+from slurmwatchd.model.shortening import shortened
 from slurmwatchd.sinks.credentials import read_credential
 from slurmwatchd.sinks.forms import cloudevents, ecs, jobcomp
 from slurmwatchd.sinks.forms.options import KEPT, FormOptions
 from slurmwatchd.sinks.forms.pseudonyms import KEY_BYTES, Pseudonyms
 from slurmwatchd.sinks.forms.tres import listed
+from slurmwatchd.telemetry.log import get_logger
 
 _UNLIMITED = 1 << 62
 _LEAST = 4096

@@ -8,7 +8,7 @@ script, the name of the group) is left out, and `id` is added.
 from collections.abc import Mapping
 from typing import Any
 
-from slurmwatchd.schema import DIALECT
+from slurmwatchd.model.event_fields import DIALECT
 
 USES = frozenset({
     "id", "event", "cluster", "job_id_raw", "container", "user", "uid", "gid", "start", "end", "elapsed_seconds",

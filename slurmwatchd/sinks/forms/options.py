@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from slurmwatchd.config import Texts
-from slurmwatchd.schema import HEAD, RECORD, REQUIRED, TAIL
+from slurmwatchd.config.settings import Texts
+from slurmwatchd.model.event_fields import HEAD, RECORD, REQUIRED, TAIL
 from slurmwatchd.sinks.base import EVENTS, EventName, SinkOptions
 from slurmwatchd.sinks.forms.pseudonyms import HIDEABLE
 

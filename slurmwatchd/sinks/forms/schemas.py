@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, get_args
 
-from slurmwatchd import schema
+from slurmwatchd.model import event_fields
 from slurmwatchd.sinks.forms import cloudevents, ecs, jobcomp
 from slurmwatchd.sinks.forms.options import Format
 from slurmwatchd.sinks.forms.tres import LIST_SCHEMA, TRES_FIELDS
@@ -17,7 +17,7 @@ def json_schema(format: Format, *, tres: Literal["object", "list"] = "object") -
         format: How it is written.
         tres: How its TRES stand; jobcomp has one text of them either way.
     """
-    flat = schema.json_schema()
+    flat = event_fields.json_schema()
     if tres == "list":
         for name in TRES_FIELDS:
             flat["properties"][name] = {"description": flat["properties"][name]["description"], **LIST_SCHEMA}

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from slurmwatchd.config import Duration
+from slurmwatchd.config.settings import Duration
 from slurmwatchd.sinks.extras import require
 from slurmwatchd.sinks.forms.options import FormOptions
 

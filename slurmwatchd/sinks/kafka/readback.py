@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from slurmwatchd.errors import SinkError
+from slurmwatchd.sinks.jsonl_files import Line, line_of
 from slurmwatchd.sinks.kafka.options import KafkaOptions
-from slurmwatchd.sinks.readback import Line, line_of
 
 MAX_MESSAGES = 1_000_000
 """So many of each partition's newest messages are read; what is older was sent long before reading begins anew."""

@@ -15,13 +15,13 @@ import anyio.to_thread
 import orjson
 
 from slurmwatchd.errors import SinkError
-from slurmwatchd.log import get_logger
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import Event
+from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.forms.cloudevents import attributes
 from slurmwatchd.sinks.forms.form import Form, Written
 from slurmwatchd.sinks.kafka.options import KafkaOptions
 from slurmwatchd.sinks.kafka.topic import Message, Outcome, Topic
+from slurmwatchd.telemetry.log import get_logger
+from slurmwatchd.telemetry.metrics import Metrics
 
 Connect = Callable[[KafkaOptions, str], Topic]
 """From the options and the name of the transactions."""

@@ -18,11 +18,11 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 
 from slurmwatchd.errors import SinkError, SinkFullError
-from slurmwatchd.log import get_logger
 from slurmwatchd.sinks.credentials import credential_path
 from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.stream import Message
 from slurmwatchd.sinks.nats.subjects import Subjects
+from slurmwatchd.telemetry.log import get_logger
 
 CONNECT_SECONDS = 120.0
 """After so long the servers that are left are not tried: who waits longer looks as if it were stuck."""

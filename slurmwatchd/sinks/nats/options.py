@@ -4,11 +4,11 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from slurmwatchd.config import Duration, Texts, WholeDuration
+from slurmwatchd.config.settings import Duration, Texts, WholeDuration
+from slurmwatchd.config.units import DAY, HOUR
 from slurmwatchd.sinks.extras import require
 from slurmwatchd.sinks.forms.options import FormOptions
 from slurmwatchd.sinks.nats.subjects import Subjects
-from slurmwatchd.units import DAY, HOUR
 
 
 class NatsOptions(FormOptions):

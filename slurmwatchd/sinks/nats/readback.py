@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator, Collection, Iterator
 from pathlib import Path
 
 from slurmwatchd.errors import SinkError
+from slurmwatchd.sinks.jsonl_files import Line, line_of
 from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.stream import Message
-from slurmwatchd.sinks.readback import Line, line_of
 
 MAX_MESSAGES = 1_000_000
 """So many of the newest messages are read; what is older was sent long before reading begins anew."""

@@ -16,13 +16,13 @@ import anyio.to_thread
 import orjson
 
 from slurmwatchd.errors import SinkError
-from slurmwatchd.log import get_logger
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import Event
+from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.forms.form import Form, Written
 from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.stream import Stream, too_large
 from slurmwatchd.sinks.nats.subjects import Subjects
+from slurmwatchd.telemetry.log import get_logger
+from slurmwatchd.telemetry.metrics import Metrics
 
 Connect = Callable[[NatsOptions], Awaitable[Stream]]
 

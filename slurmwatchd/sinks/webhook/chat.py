@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from slurmwatchd.printable import shown
+from slurmwatchd.config.units import spoken_duration
+from slurmwatchd.model.terminal_text import shown
 from slurmwatchd.sinks.forms.form import Written
 from slurmwatchd.sinks.webhook.options import Chat
-from slurmwatchd.units import spoken_duration
 
 _NAME_WIDTH = 40
 

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from slurmwatchd.config import Duration
+from slurmwatchd.config.settings import Duration
 from slurmwatchd.sinks.base import BATCH_EVENTS
 from slurmwatchd.sinks.extras import require
 from slurmwatchd.sinks.forms.options import FormOptions

@@ -16,9 +16,7 @@ import anyio.to_thread
 import orjson
 
 from slurmwatchd.errors import SinkError
-from slurmwatchd.log import get_logger
-from slurmwatchd.metrics import Metrics
-from slurmwatchd.records import Event
+from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.credentials import read_credential
 from slurmwatchd.sinks.forms.form import Form, Written
 from slurmwatchd.sinks.forms.pseudonyms import KEY_BYTES
@@ -26,6 +24,8 @@ from slurmwatchd.sinks.webhook.answer import Answer
 from slurmwatchd.sinks.webhook.chat import message
 from slurmwatchd.sinks.webhook.options import HttpOptions
 from slurmwatchd.sinks.webhook.request import Request, named, pieces, request_of, signature
+from slurmwatchd.telemetry.log import get_logger
+from slurmwatchd.telemetry.metrics import Metrics
 
 KEPT_ASIDE = 100
 """The state names so many of the events set aside last."""

@@ -1,0 +1,204 @@
+"""`slurmwatchd backfill`: read what ended before the daemon's first poll."""
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import anyio
+import click
+import orjson
+
+from slurmwatchd.cli import EX_TEMPFAIL
+from slurmwatchd.cli.gc_tuning import tune
+from slurmwatchd.cli.options import load_quietly, store_options, stretch_of, stretch_options
+from slurmwatchd.cli.progress import PLAIN_SECONDS, Progress
+from slurmwatchd.cli.tables import local_time
+from slurmwatchd.config.settings import Config
+from slurmwatchd.config.units import spoken_duration
+from slurmwatchd.errors import StoreInUseError, TransientError
+from slurmwatchd.model.clock import rfc3339
+from slurmwatchd.operations import backfill
+from slurmwatchd.operations.backfill import Count, State, UnknownClusterError, Wish
+from slurmwatchd.operations.read_only import onlooker
+from slurmwatchd.store.backfills import Backfill
+
+Report = dict[str, Any]
+
+
+@click.command("backfill")
+@store_options
+@stretch_options(since=None)
+@click.option("--cluster", "clusters", multiple=True, metavar="NAME", help="Only this cluster [default: all].")
+@click.option("--again", is_flag=True, help="Also read what was read before, up to the newest poll.")
+@click.option("--dry-run", is_flag=True, help="Count what would be read; store nothing.")
+@click.option("--cancel", is_flag=True, help="Forget what is left of all backfills; what was read stays.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object at the end.")
+def command(
+    path: Path | None,
+    since: str | None,
+    until: str | None,
+    clusters: tuple[str, ...],
+    *,
+    again: bool,
+    dry_run: bool,
+    cancel: bool,
+    as_json: bool,
+    **flags: str | None,
+) -> None:
+    """Read what ended before the daemon's first poll.
+
+    Where a daemon has the store, it is asked to do so between its polls, and this command shows how far it is.
+    Where none has, the command reads by itself, asks for usage, and delivers what it finds. Sinks get it unless
+    their configuration says `backfill = false`. Called again, also after a kill, it goes on where it stopped.
+
+    \b
+    Example: slurmwatchd backfill --since 30d --dry-run
+             slurmwatchd backfill --since 2026-01-01 --until 2026-02-01
+             slurmwatchd backfill --cancel
+
+    Exit codes: 0 all of it is read; 1 it cannot be (store, sacct); 2 the command line is wrong; 75 slurmdbd, the
+    store, a sink or the daemon failed, or somebody cancelled it: call it again later; 78 the configuration is
+    wrong; 130 interrupted (a daemon goes on).
+    """  # noqa: D301 - click's mark for lines to be left alone
+    config = load_quietly(path, flags)
+    if cancel:
+        _cancel(config, clusters)
+        return
+    if since is None:
+        raise click.UsageError("Missing option '--since'.")
+    start, end = stretch_of(since, until)
+    wish = Wish(start=start, end=end, again=again, clusters=clusters)
+    try:
+        report = _count(config, wish) if dry_run else _read(config, wish)
+    except UnknownClusterError as error:
+        raise click.UsageError(f"--cluster: {error}") from None
+    click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode() if as_json else _text(report))
+    if report.get("cancelled"):
+        sys.exit(EX_TEMPFAIL)
+
+
+def _cancel(config: Config, clusters: Sequence[str]) -> None:
+    number = anyio.run(backfill.cancel, config, clusters)
+    click.echo(f"{number} cancelled; what was read stays" if number else "there is none")
+
+
+def _read(config: Config, wish: Wish) -> Report:
+    """Have it read, by a daemon or here, and show how far that is."""
+    tune()
+    try:
+        try:
+            with _Shown("reading, and delivering at the end") as shown:
+                state = anyio.run(backfill.alone, config, wish, shown.begun, shown.seen)
+        except StoreInUseError:
+            with _Shown("the daemon reads it between its polls") as shown:
+                state = anyio.run(backfill.beside, config, wish, shown.begun, shown.seen)
+    except TransientError:
+        click.echo("not all of it is read; call again to go on", err=True)
+        raise
+    except KeyboardInterrupt:
+        click.echo("interrupted; a daemon goes on with it, `slurmwatchd backfill --cancel` ends it", err=True)
+        raise
+    return {
+        "dry_run": False,
+        "since": rfc3339(wish.start),
+        "until": rfc3339(wish.end),
+        "read": [
+            {"cluster": r.cluster, "start": rfc3339(r.start), "end": rfc3339(r.reached)} for r in shown.requests
+        ],
+        "rows": state.rows,
+        "new": state.new,
+        "cancelled": state.cancelled,
+        "usage_waiting": state.usage_waiting,
+    }
+
+
+class _Shown:
+    """A progress bar that is made once it is known how much there is to do."""
+
+    def __init__(self, how: str) -> None:
+        self._how = how
+        self._progress: Progress | None = None
+        self._usage_told = -math.inf
+        self.requests: Sequence[Backfill] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.__exit__(None, None, None)
+
+    def begun(self, requests: Sequence[Backfill]) -> None:
+        self.requests = requests
+        total = sum(request.reached - request.start for request in requests)
+        if total:
+            click.echo(f"{spoken_duration(total)} of end times to read: {self._how}", err=True)
+            self._progress = Progress("backfill", total).__enter__()
+
+    def seen(self, state: State) -> None:
+        if self._progress is not None:
+            self._progress.update(state.done_seconds, state.rows)
+        if state.left_seconds or not state.usage_waiting:
+            return
+        now = time.monotonic()
+        if now - self._usage_told >= PLAIN_SECONDS:
+            self._usage_told = now
+            click.echo(f"usage: {state.usage_waiting} attempts are left to ask for", err=True)
+
+
+def _count(config: Config, wish: Wish) -> Report:
+    """Count, with a bar."""
+    now = int(time.time())
+    bars: list[Progress] = []
+
+    def seen(done: int, total: int, rows: int) -> None:
+        if not bars:
+            bars.append(Progress("count", total).__enter__())
+        bars[0].update(done, rows)
+
+    async def counted() -> list[Count]:
+        async with onlooker(config) as view:
+            return await backfill.count(view, wish, seen, now=now)
+
+    try:
+        counts = anyio.run(counted)
+    finally:
+        for bar in bars:
+            bar.__exit__(None, None, None)
+    return {
+        "dry_run": True,
+        "since": rfc3339(wish.start),
+        "until": rfc3339(wish.end),
+        "read": [
+            {"cluster": count.cluster, "start": rfc3339(start), "end": rfc3339(end)}
+            for count in counts
+            for start, end in count.spans
+        ],
+        "rows": sum(count.rows for count in counts),
+        "new": sum(count.new for count in counts),
+    }
+
+
+def _text(report: Report) -> str:
+    verb = "would be read" if report["dry_run"] else "read"
+    lines = [
+        f"cluster {span['cluster']}: ended {local_time(span['start'])} to {local_time(span['end'])}"
+        for span in report["read"]
+    ]
+    if lines:
+        lines.append(f"{report['rows']} rows {verb}, {report['new']} of them new to the store")
+    else:
+        lines.append(
+            "nothing to read: all of it was read before, or is the daemon's own (--again reads it once more)"
+        )
+    if waiting := report.get("usage_waiting"):
+        lines.append(
+            f"the usage of {waiting} attempts is not told yet: a daemon does it; where none runs, call this again "
+            "in a quarter of an hour"
+        )
+    if report.get("cancelled"):
+        lines.append("somebody cancelled the rest")
+    return "\n".join(lines)

@@ -1,0 +1,193 @@
+"""`slurmwatchd export`: the store's attempts as files for other programs."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slurmwatchd.cli.export_writers import Format, Record, Writer, writer_of
+from slurmwatchd.cli.job_filters import filter_options, question_of
+from slurmwatchd.cli.store_access import note_unread, open_store, store_options
+from slurmwatchd.store.read.reader import StoreReader
+
+PAGE = 1000
+
+_UNDATED = "undated"
+
+
+@click.command("export")
+@click.option(
+    "-f", "--format", "form", type=click.Choice([form.value for form in Format]), default="jsonl",
+    show_default=True, help="What to write; parquet needs pyarrow, the extra [parquet].",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("-"),
+    help="A file, or with --partition-by a folder; -: standard output [default: -].",
+)  # fmt: skip
+@click.option("--partition-by", "partition", type=click.Choice(["day"]), help="A file for each day (UTC) of ends.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option(
+    "--nodes/--no-nodes", default=True, help="With or without each attempt's node names [default: with]."
+)
+@filter_options
+@store_options
+def command(
+    form: str,
+    output: Path,
+    partition: str | None,
+    config: Path | None,
+    store: Path | None,
+    *,
+    overwrite: bool,
+    nodes: bool,
+    **options: Any,  # noqa: ANN401 - many kinds
+) -> None:
+    """Write attempts as JSON lines, CSV or Parquet.
+
+    They come in the order of their ends; memory stays flat.
+
+    Files get their names once they are whole. With --partition-by day, FOLDER/day=2026-11-20/jobs.parquet and its
+    like are written, which DuckDB, Spark and pandas read as one table. Progress is shown on stderr, if that is a
+    terminal; what of the time asked for was never read is named there.
+
+    Example: slurmwatchd export --format parquet --since 2026-11-01 --partition-by day -o /data/jobs
+
+    Exit codes: 0 done; 1 the store cannot be read or the file not written; 2 the command line is wrong; 75 the
+    store is busy, try again; 78 the configuration is wrong; 141 whoever read the output has gone.
+    """
+    question = question_of(options)
+    to_stdout = str(output) == "-"
+    if to_stdout and partition:
+        raise click.UsageError("--partition-by needs a folder: --output", click.get_current_context())
+    if to_stdout and form == Format.PARQUET and sys.stdout.isatty():
+        raise click.UsageError("a terminal cannot show Parquet: --output", click.get_current_context())
+    target = _Target(Format(form), output, overwrite=overwrite)
+    with open_store(config, store) as reader, _file_errors("standard output" if to_stdout else output):
+        # Before anything is written: an export that cannot be made leaves nothing behind.
+        if not partition and not to_stdout:
+            target.check(output)
+        ids = reader.ids(question)
+        with _progress(len(ids)) as advance:
+            pages = _pages(reader, ids, advance, nodes=nodes)
+            if to_stdout:
+                _to_stdout(Format(form), pages)
+            elif partition:
+                target.write_days(pages)
+            else:
+                target.write_file(output, pages)
+        note_unread(reader, question, empty=not ids)
+    if not to_stdout:
+        click.echo(f"slurmwatchd: {len(ids)} attempts written to {output}", err=True)
+
+
+class _Target:
+    """Files on a disk."""
+
+    def __init__(self, form: Format, output: Path, *, overwrite: bool) -> None:
+        self._form = form
+        self._output = output
+        self._overwrite = overwrite
+
+    def check(self, path: Path) -> None:
+        """Refuse to write over a file, unless that is asked for."""
+        if path.is_dir():
+            raise click.ClickException(f"{path}: is a folder; with --partition-by day it would be filled")
+        if path.exists() and not self._overwrite:
+            raise click.ClickException(f"{path}: is there already; --overwrite replaces it")
+
+    def write_file(self, path: Path, pages: Iterator[Sequence[Record]]) -> None:
+        """Write all records into one file."""
+        with self._file(path) as writer:
+            for page in pages:
+                writer.write(page)
+
+    def write_days(self, pages: Iterator[Sequence[Record]]) -> None:
+        """Write a file for each day. Records come in the order of their ends, so one is open at a time."""
+        for day, group in groupby((record for page in pages for record in page), _day):
+            path = self._output / f"day={day}" / f"jobs.{self._form}"
+            self.check(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with self._file(path) as writer:
+                for batch in _batches(group):
+                    writer.write(batch)
+
+    @contextmanager
+    def _file(self, path: Path) -> Iterator[Writer]:
+        """Open a file under another name; it gets its own once it is whole and on the disk."""
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with part.open("xb") as stream:
+                writer = writer_of(self._form, stream)
+                yield writer
+                writer.close()
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _to_stdout(form: Format, pages: Iterator[Sequence[Record]]) -> None:
+    writer = writer_of(form, sys.stdout.buffer)
+    for page in pages:
+        writer.write(page)
+    writer.close()
+    sys.stdout.buffer.flush()
+
+
+def _pages(
+    reader: StoreReader, ids: Sequence[int], advance: Callable[[int], None], *, nodes: bool
+) -> Iterator[Sequence[Record]]:
+    for begin in range(0, len(ids), PAGE):
+        some = ids[begin : begin + PAGE]
+        yield reader.fetch(some, nodes=nodes, usage=True)
+        advance(len(some))
+
+
+def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
+    batch: list[Record] = []
+    for record in records:
+        batch.append(record)
+        if len(batch) == PAGE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _day(record: Record) -> str:
+    end = record.get("end")
+    return end[:10] if isinstance(end, str) else _UNDATED
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """Show how far it is, on a terminal; give what is called with how many more are done."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    # Not quick to import.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
+    bars = (TextColumn("exporting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*bars, console=console, transient=True) as progress:
+        task = progress.add_task("exporting", total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+@contextmanager
+def _file_errors(output: object) -> Iterator[None]:
+    """Make one line of what goes wrong with files, and name `output` where the error names none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or output}: {error.strerror}") from error

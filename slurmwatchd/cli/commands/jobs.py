@@ -1,0 +1,63 @@
+"""`slurmwatchd jobs`: which attempts ended."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slurmwatchd.cli.job_filters import (
+    DEFAULT_COLUMNS,
+    answer,
+    filter_options,
+    question_of,
+    shape_of,
+    shape_options,
+)
+from slurmwatchd.cli.store_access import open_store, store_options
+from slurmwatchd.store.read.query import Order
+
+_ORDERS = {"newest": (Order.END, True), "oldest": (Order.END, False), "longest": (Order.ELAPSED, True)}
+_LEAST_EFFICIENT = "least-efficient"
+_EFFICIENCY_COLUMNS = (
+    "job_id,user,partition,state,end,elapsed_seconds,cpus,usage.cpu_efficiency,usage.memory_efficiency,name"
+)
+
+
+@click.command("jobs")
+@filter_options
+@click.option(
+    "--order", type=click.Choice([*_ORDERS, _LEAST_EFFICIENT]), default="newest", show_default=True,
+    help="What comes first.",
+)  # fmt: skip
+@click.option("--longest", "order", flag_value="longest", help="The same as --order longest.")
+@click.option(
+    "--least-efficient",
+    "order",
+    flag_value=_LEAST_EFFICIENT,
+    help="The least CPU used of what it had; where known.",
+)
+@shape_options
+@store_options
+def command(config: Path | None, store: Path | None, order: str, **options: Any) -> None:  # noqa: ANN401 - many kinds
+    """Show attempts that ended, by user, state, node, time and more.
+
+    The newest comes first. What still runs is not in the store.
+
+    Several words of a filter are joined by commas: any of them will do; all filters given must hold. Times are
+    spans before now (-2h, -7d), words (yesterday), dates or ISO 8601, in the machine's zone where none is given.
+    What of the time asked for was never read is named on stderr, in every form of output.
+
+    Example: slurmwatchd jobs --user ada --state FAILED,TIMEOUT --since -7d
+
+    Exit codes: 0 done, also if nothing was found; 1 the store cannot be read; 2 the command line is wrong; 75 the
+    store is busy, try again; 78 the configuration is wrong.
+    """
+    question = question_of(options)
+    by_efficiency = order == _LEAST_EFFICIENT
+    shape = shape_of(options, _EFFICIENCY_COLUMNS if by_efficiency else DEFAULT_COLUMNS)
+    key, descending = (Order.EFFICIENCY, False) if by_efficiency else _ORDERS[order]
+    with open_store(config, store) as reader:
+        if by_efficiency and not reader.has_usage:
+            raise click.ClickException(f"{reader.path}: has no usage: it was never gathered into this store")
+        answer(reader, replace(question, order=key, descending=descending), shape)

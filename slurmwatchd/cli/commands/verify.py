@@ -1,0 +1,223 @@
+"""`slurmwatchd verify`: the store against sacct, and the files against the store."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+
+from slurmwatchd.cli import EX_TEMPFAIL, is_output_error, tables
+from slurmwatchd.cli.job_filters import MAX_LIMIT
+from slurmwatchd.cli.options import load_quietly, store_options, stretch_of, stretch_options
+from slurmwatchd.cli.progress import Progress
+from slurmwatchd.cli.verify_report import Report, cluster_report, difference, finding, write
+from slurmwatchd.config.settings import Config
+from slurmwatchd.errors import FatalError, VerifyError
+from slurmwatchd.model.clock import SystemClock, rfc3339
+from slurmwatchd.model.terminal_text import shown
+from slurmwatchd.model.windows import Ledger, Window
+from slurmwatchd.operations.read_only import Onlooker, onlooker
+from slurmwatchd.operations.verify import deleted
+from slurmwatchd.operations.verify.against_files import Files
+from slurmwatchd.operations.verify.against_sacct import Comparison, Tally
+from slurmwatchd.operations.verify.scope import Span, scope_of
+from slurmwatchd.sinks.jsonl import JsonlOptions
+from slurmwatchd.sources.sacctmgr import Limits
+
+
+@click.command("verify")
+@store_options
+@stretch_options(since="24h")
+@click.option("--sink", "sinks", multiple=True, metavar="NAME", help="Also hold this sink's files to the store.")
+@click.option("--no-sacct", is_flag=True, help="Leave sacct out: only the files, with --sink.")
+@click.option(
+    "--accept-deleted",
+    is_flag=True,
+    help="Note what sacct shows no more, also not by its number, as deleted: the daemon stops waiting for it.",
+)
+@click.option("--cluster", "clusters", multiple=True, metavar="NAME", help="Only this cluster [default: all].")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, MAX_LIMIT),
+    default=100,
+    show_default=True,
+    help="List so many differences at most.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+def command(
+    path: Path | None,
+    since: str,
+    until: str | None,
+    sinks: tuple[str, ...],
+    clusters: tuple[str, ...],
+    limit: int,
+    *,
+    no_sacct: bool,
+    as_json: bool,
+    **flags: Any,  # noqa: ANN401 - options of any type
+) -> None:
+    """Prove that nothing is missing: the store against sacct, files against the store.
+
+    Every attempt that ended in the stretch is compared on its key, state, start and end. With --sink every event
+    first seen in the stretch must stand in the sink's files, rotated ones included, exactly once. Nothing is
+    changed, except with --accept-deleted; the daemon may run meanwhile.
+
+    \b
+    Example: slurmwatchd verify --since 24h
+             slurmwatchd verify --since 2026-11-20 --until 2026-11-21 --sink jobs --json
+
+    Exit codes: 0 no difference; 1 at least one; 2 the command line is wrong; 74 the store or a file cannot be
+    read, or the report not written; 75 sacct failed, or of some cluster nothing of the stretch was read yet: try
+    again later; 78 the configuration is wrong.
+    """  # noqa: D301 - click's mark for lines to be left alone
+    start, end = stretch_of(since, until)
+    # Where nobody names an end, what was seen in this very second counts: the cursor says what must be there.
+    last = sys.maxsize if until is None else end
+    accept_deleted = bool(flags.pop("accept_deleted"))
+    _check_combination(sinks, no_sacct=no_sacct, accept_deleted=accept_deleted)
+    config = load_quietly(path, flags)
+    files = {name: _jsonl(config, name) for name in sinks}
+
+    async def verify() -> Report:
+        async with onlooker(config) as view:
+            wanted = _clusters(view, clusters)
+            report: Report = {"since": rfc3339(start), "until": rfc3339(end)}
+            if not no_sacct:
+                report["accounting"] = await _accounting(
+                    view, wanted, (start, end), limit, accept_deleted=accept_deleted
+                )
+            report["sinks"] = [
+                await _files(view, name, options, (start, last), limit) for name, options in files.items()
+            ]
+            return report
+
+    try:
+        report = anyio.run(verify)
+    except FatalError as error:
+        if error.exit_code != 1:
+            raise
+        # 1 says that there is a difference.
+        raise VerifyError(str(error)) from error
+    with _output_errors():
+        if as_json:
+            tables.write_json(report)
+        else:
+            write(report)
+    accounting = report.get("accounting", {"count": 0, "clusters": []})
+    unproved = [cluster["cluster"] for cluster in accounting["clusters"] if not cluster["compared"]]
+    for name in unproved:
+        why = "nothing that ended in that stretch was read yet: nothing is proved"
+        click.echo(f"slurmwatchd: cluster {shown(name)}: {why}", err=True)
+    if accounting["count"] or any(sink["count"] for sink in report["sinks"]):
+        sys.exit(1)
+    if unproved:
+        sys.exit(EX_TEMPFAIL)
+
+
+def _check_combination(sinks: Sequence[str], *, no_sacct: bool, accept_deleted: bool) -> None:
+    if no_sacct and not sinks:
+        raise click.UsageError("--no-sacct leaves nothing to verify without --sink")
+    if no_sacct and accept_deleted:
+        raise click.UsageError("--accept-deleted asks sacct: leave --no-sacct out")
+
+
+@contextmanager
+def _output_errors() -> Iterator[None]:
+    """Have a report that cannot be written end with another status than a difference."""
+    try:
+        yield
+    except OSError as error:
+        if not is_output_error(error):
+            raise
+        raise VerifyError(f"standard output: {error.strerror}") from error
+
+
+def _jsonl(config: Config, name: str) -> JsonlOptions:
+    options = config.sinks.get(name)
+    if options is None:
+        raise click.UsageError(f"--sink: there is no sink {name!r}; there are {', '.join(config.sinks)}")
+    if not isinstance(options, JsonlOptions):
+        raise click.UsageError(
+            f"--sink: {name!r} is of type {getattr(options, 'type', '')!r}: it has no JSON lines"
+        )
+    return options
+
+
+def _clusters(view: Onlooker, wanted: Sequence[str]) -> list[str]:
+    for name in wanted:
+        if name not in view.sacct:
+            raise click.UsageError(f"--cluster: {name!r} is not watched; {', '.join(view.sacct)} is")
+    return list(wanted or view.sacct)
+
+
+async def _accounting(
+    view: Onlooker, clusters: Sequence[str], stretch: Span, limit: int, *, accept_deleted: bool
+) -> Report:
+    """Compare each cluster's accounting with the store."""
+    clock = SystemClock()
+    comparison = Comparison(view.reader, clock)
+    await comparison.begin()
+    limits = await view.limits()
+    old = _old(view, limits)
+    reports, accepted = [], 0
+    for name in clusters:
+        ledger = await view.ledger(name)
+        scope = scope_of(ledger, *stretch, overlap=view.config.poll.overlap, old=old)
+        with Progress(f"verify {name}", sum(end - start for start, end in scope.compared)) as progress:
+            done = 0
+
+            def seen(window: Window, tally: Tally, progress: Progress = progress) -> None:
+                nonlocal done
+                done += window.seconds
+                progress.update(done, tally.rows)
+
+            tally = await comparison.compare(
+                name,
+                view.sacct[name],
+                scope.compared,
+                ledger=ledger or Ledger(stretch[0]),
+                policy=view.policy(limits),
+                timeout_seconds=view.config.slurm.timeout,
+                seen=seen,
+                held=not accept_deleted,
+            )
+        if accept_deleted:
+            attempts = await comparison.not_in_sacct(name)
+            accepted += await deleted.accept(
+                view.config.store.path, view.sacct[name], attempts, now=int(clock.now())
+            )
+        reports.append(cluster_report(name, scope, tally, stretch))
+    return {
+        "clusters": reports,
+        "compared": all(report["compared"] for report in reports),
+        "accepted": accepted,
+        "count": await comparison.count(),
+        "differences": [difference(found) async for found in comparison.differences(limit)],
+    }
+
+
+def _old(view: Onlooker, limits: Limits) -> int:
+    """Return before which moment either side no longer has what ended."""
+    kept = view.config.store.retain
+    if limits.purge_seconds is not None:
+        kept = min(kept, limits.purge_seconds)
+    return int(time.time()) - kept
+
+
+async def _files(view: Onlooker, name: str, options: JsonlOptions, stretch: Span, limit: int) -> Report:
+    """Compare one sink's files with the store."""
+    files = Files(view.reader, name, options.path, selection=options.selection())
+    read = await files.compare(*stretch, seen=lambda _: None)
+    return {
+        "sink": name,
+        "files": [str(file) for file in read.files],
+        "left_out": [str(file) for file in read.left_out],
+        "lines": read.lines,
+        "events": read.events,
+        "count": await files.count(),
+        "differences": [finding(found) async for found in files.findings(limit)],
+    }

@@ -1,0 +1,170 @@
+"""The filters that `jobs` and `export` share, the forms of output, and the question they make."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import click
+
+from slurmwatchd.cli import tables
+from slurmwatchd.cli.store_access import MOMENT, note_unread
+from slurmwatchd.cli.tables import Column, Form
+from slurmwatchd.model.records import JobRecord
+from slurmwatchd.store.read.query import Question
+from slurmwatchd.store.read.reader import StoreReader
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+KNOWN_FIELDS = (*JobRecord._fields, "nodes", "usage", "steps")
+"""What a record may have, and so what `--columns` may name."""
+
+DEFAULT_COLUMNS = "job_id,user,account,partition,state,start,end,elapsed_seconds,node_list,name"
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 1_000_000_000
+"""More rows than a store has, and less than an integer of SQLite."""
+
+_STATES = {
+    "BF": "BOOT_FAIL", "CA": "CANCELLED", "CD": "COMPLETED", "DL": "DEADLINE", "F": "FAILED", "NF": "NODE_FAIL",
+    "OOM": "OUT_OF_MEMORY", "PR": "PREEMPTED", "RQ": "REQUEUED", "RS": "RESIZING", "RV": "REVOKED",
+    "TO": "TIMEOUT",
+}  # fmt: skip
+
+
+class Words(click.ParamType[tuple[str, ...]]):
+    """Words with commas between them."""
+
+    name = "list"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ANN401, ARG002 - click's signature
+        """Return the words."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(word.strip() for word in str(value).split(",") if word.strip())
+
+
+WORDS = Words()
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How an answer is to look.
+
+    Attributes:
+        columns: What of each record.
+        chosen: Whether somebody chose them.
+        limit: The most rows; None: all.
+    """
+
+    form: Form
+    columns: tuple[Column, ...]
+    chosen: bool
+    limit: int | None
+
+    @property
+    def with_nodes(self) -> bool:
+        """Whether node names are wanted: a record has thousands, a table of them nobody reads."""
+        return any(column.name == "nodes" for column in self.columns) or (
+            self.form is Form.JSON and not self.chosen
+        )
+
+
+def filter_options(function: F) -> F:
+    """Add the options that say which attempts."""
+    options = (
+        click.option("-u", "--user", "users", type=WORDS, default=(), help="Of these users."),
+        click.option("-A", "--account", "accounts", type=WORDS, default=(), help="Of these accounts."),
+        click.option("-p", "--partition", "partitions", type=WORDS, default=(), help="In these partitions."),
+        click.option(
+            "-s", "--state", "states", type=WORDS, default=(), help="In these states: FAILED,TIMEOUT or F,TO."
+        ),
+        click.option("-q", "--qos", "qos", type=WORDS, default=(), help="With these QOS."),
+        click.option("-N", "--node", "node", help="On this node."),
+        click.option("-M", "--cluster", "clusters", type=WORDS, default=(), help="Of these clusters."),
+        click.option("-n", "--name", "name", metavar="GLOB", help="With a name like this: 'train-*'."),
+        click.option("-S", "--since", "since", type=MOMENT, help="Ended then or later: -7d, yesterday, a date."),
+        click.option("-E", "--until", "until", type=MOMENT, help="Ended then or earlier."),
+        click.option("--from", "running_from", type=MOMENT, help="Still running then, or started later."),
+        click.option("--to", "running_until", type=MOMENT, help="Started then or earlier."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def shape_options(function: F) -> F:
+    """Add the options that say how the answer looks."""
+    options = (
+        click.option("-o", "--columns", "columns", help=f"Fields of the record [default: {DEFAULT_COLUMNS}]."),
+        click.option(
+            "-l", "--limit", "limit", type=click.IntRange(0, MAX_LIMIT), default=DEFAULT_LIMIT, show_default=True,
+            help="The most rows; 0: all.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="A JSON array of whole records, or of the columns."),
+        click.option("--csv", "as_csv", is_flag=True, help="CSV with a header."),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def question_of(options: Mapping[str, Any]) -> Question:
+    """Make the question that the filter options ask.
+
+    Raises:
+        click.UsageError: Nothing can be in such a stretch, or a state is none.
+    """
+    since, until = options["since"], options["until"]
+    begin, end = options["running_from"], options["running_until"]
+    for first, last, names in ((since, until, "--since and --until"), (begin, end, "--from and --to")):
+        if first is not None and last is not None and first > last:
+            raise click.UsageError(f"{names}: the stretch ends before it begins", click.get_current_context())
+    return Question(
+        users=options["users"],
+        accounts=options["accounts"],
+        partitions=options["partitions"],
+        states=tuple(_state(word) for word in options["states"]),
+        qos=options["qos"],
+        node=options["node"],
+        clusters=options["clusters"],
+        name=options["name"],
+        ended_from=since,
+        ended_until=until,
+        running_from=begin,
+        running_until=end,
+    )
+
+
+def shape_of(options: Mapping[str, Any], default: str = DEFAULT_COLUMNS) -> Shape:
+    """Read the options about form and columns.
+
+    Raises:
+        click.UsageError: Both forms are asked for, or a column is no field.
+    """
+    if options["as_json"] and options["as_csv"]:
+        raise click.UsageError("--json and --csv: choose one", click.get_current_context())
+    form = Form.JSON if options["as_json"] else Form.CSV if options["as_csv"] else Form.TABLE
+    columns = tuple(tables.fields(options["columns"] or default, KNOWN_FIELDS))
+    return Shape(form, columns, options["columns"] is not None, options["limit"] or None)
+
+
+def answer(store: StoreReader, question: Question, shape: Shape) -> None:
+    """Write what answers a question, and say on stderr what was left out."""
+    limit = shape.limit
+    ids = store.ids(question if limit is None else replace(question, limit=limit + 1))
+    shown = ids if limit is None else ids[:limit]
+    rows = store.fetched(shown, nodes=shape.with_nodes, usage=True)
+    tables.write(rows, shape.columns, shape.form, chosen=shape.chosen)
+    if len(ids) > len(shown):
+        click.echo(f"slurmwatchd: {limit} shown, there are more: --limit 0 shows all", err=True)
+    elif not ids and shape.form is Form.TABLE:
+        click.echo("slurmwatchd: nothing in the store is like that", err=True)
+    note_unread(store, question, empty=not ids)
+
+
+def _state(word: str) -> str:
+    upper = word.upper()
+    state = _STATES.get(upper, upper)
+    if state not in _STATES.values():
+        known = ", ".join(_STATES.values())
+        raise click.BadParameter(f"{word!r} is none of {known}", click.get_current_context(), param_hint="--state")
+    return state

@@ -1,0 +1,346 @@
+"""The configuration: every key, its default and its limits, and the errors that name them.
+
+A TOML file, then `SLURMWATCHD_*` variables (`SLURMWATCHD_POLL__INTERVAL=10s`), then flags; later ones win.
+Nothing is started before all of it is valid.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from slurmwatchd.config.paths import CONFIG_VARIABLE, DEFAULT_STORE, config_path, read_config
+from slurmwatchd.config.units import (
+    DAY,
+    HOUR,
+    MINUTE,
+    check_file,
+    format_duration,
+    parse_duration,
+    parse_whole_duration,
+    split_address,
+    split_texts,
+)
+from slurmwatchd.errors import ConfigError
+from slurmwatchd.model.records import REVISABLE, REVISING
+
+PREFIX = "SLURMWATCHD_"
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(split_texts)]
+"""A list of texts."""
+
+Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
+"""Seconds, perhaps a part of one."""
+
+WholeDuration = Annotated[int, BeforeValidator(parse_whole_duration), PlainSerializer(format_duration)]
+"""Whole seconds."""
+
+
+class Section(BaseModel):
+    """A table of the file; unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+class SlurmSection(Section):
+    """Which Slurm is watched, and where its commands are."""
+
+    clusters: Texts = ()
+    """Clusters of one slurmdbd, one watcher each; none: the local cluster."""
+    bin_dir: str = ""
+    """The folder of sacct and scontrol; empty: they are on PATH."""
+    conf: str = ""
+    """SLURM_CONF for the child processes; empty: as inherited."""
+    timeout: Duration = Field(5 * MINUTE, gt=0)
+    """For one sacct call. slurmdbd goes on with the query of a sacct that was killed: keep it in minutes."""
+
+
+class PollSection(Section):
+    """When to read which end times."""
+
+    interval: Duration = Field(30.0, ge=1)
+    """Time between two polls."""
+    overlap: WholeDuration = Field(2 * MINUTE, ge=0)
+    """How far each poll reaches behind what was read already."""
+    since: WholeDuration = Field(HOUR, ge=0)
+    """First start only: how far back to begin."""
+    slice: WholeDuration = Field(HOUR, ge=MINUTE)
+    """One sacct call asks for this much at most."""
+    reread: Annotated[tuple[WholeDuration, ...], BeforeValidator(split_texts)] = Field(
+        (5 * MINUTE, 15 * MINUTE, 2 * HOUR, 12 * HOUR, 2 * DAY, 8 * DAY)
+    )
+    """The ages at which a stretch of end times is read again, ascending."""
+    open_set: WholeDuration = 5 * MINUTE
+    """How often the open jobs are listed; one that vanished from the list without an end is asked for by its id.
+    `"0s"`: never."""
+    revise: Texts = REVISING
+    """The fields whose change after an attempt's end makes a `job_revised`; see [events](events.md). None: no such
+    event. A re-read asks for these fields only."""
+
+    @field_validator("revise")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in value if name not in REVISABLE]:
+            raise ValueError(f"{', '.join(unknown)}: no field whose change can be told")
+        return tuple(dict.fromkeys(value))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "PollSection":
+        if self.overlap >= self.slice:
+            raise ValueError("overlap must be shorter than slice")
+        if list(self.reread) != sorted(set(self.reread)):
+            raise ValueError("reread must be ascending, each age once")
+        return self
+
+
+class StepsSection(Section):
+    """What is asked about the steps of ended jobs."""
+
+    mode: Literal["off", "summary", "full"] = "summary"
+    """How much: nothing, sums for each attempt (`job_usage`), or each step besides. Where Slurm gathers no usage
+    (JobAcctGatherType=jobacct_gather/none), `off` saves its questions."""
+
+
+class StoreSection(Section):
+    """The database between Slurm and the sinks."""
+
+    path: Annotated[Path, BeforeValidator(check_file)] = DEFAULT_STORE
+    """The file; its folder is made if it is missing. Keep it on a local disk."""
+    retain: WholeDuration = Field(400 * DAY, ge=HOUR)
+    """How long attempts are kept after their end, or after a backfill found them; nothing older is read again."""
+
+
+class WebSection(Section):
+    """The HTTP server."""
+
+    listen: str = "127.0.0.1:10025"
+    """Address and port, such as `127.0.0.1:10025` or `[::1]:10025`; port 0 takes a free one; empty: no server."""
+
+    @field_validator("listen")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value:
+            split_address(value)
+        return value
+
+
+class LogSection(Section):
+    """Logs, always to stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least of what is logged."""
+    format: Literal["logfmt", "json"] = "logfmt"
+    """One line an event, in either."""
+
+
+class Config(Section):
+    """All of it."""
+
+    slurm: SlurmSection = Field(default_factory=SlurmSection)
+    poll: PollSection = Field(default_factory=PollSection)
+    steps: StepsSection = Field(default_factory=StepsSection)
+    store: StoreSection = Field(default_factory=StoreSection)
+    sinks: dict[str, SerializeAsAny[BaseModel]] = {}
+    web: WebSection = Field(default_factory=WebSection)
+    log: LogSection = Field(default_factory=LogSection)
+
+
+DEFAULT_SINKS: Mapping[str, Mapping[str, Any]] = {
+    "jobs": {"type": "jsonl", "path": "/var/log/slurmwatchd/jobs.jsonl"}
+}
+"""The sinks where the configuration names none."""
+
+PROMETHEUS_SINK: Mapping[str, Any] = {"type": "prometheus"}
+"""The sink behind `/metrics`, which is there whenever the web server is, unless the file configures one."""
+
+PROMETHEUS_NAME = "prometheus"
+"""Its name, then."""
+
+
+def load(
+    path: Path | None,
+    *,
+    sink_options: Mapping[str, type[BaseModel]],
+    environ: Mapping[str, str] = os.environ,
+    flags: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Config:
+    """Read and check the whole configuration.
+
+    Args:
+        path: The file; None: `SLURMWATCHD_CONFIG`, else the default path where there is a file.
+        sink_options: For each `type` of sink the model of its table.
+        environ: Where the variables are.
+        flags: Section to key to value, as given on the command line.
+
+    Raises:
+        ConfigError: With a line for each fault.
+    """
+    path = path or config_path(environ)
+    layers = {
+        str(path) if path else "defaults": read_config(path) if path else {},
+        "environment": _read_environment(environ),
+        "command line": {name: dict(keys) for name, keys in (flags or {}).items() if keys},
+    }
+    merged: dict[str, Any] = {}
+    for layer in layers.values():
+        merged = _merged(merged, layer)
+    faults: list[str] = []
+    sinks = _sinks(merged, sink_options, layers, faults)
+    try:
+        config = Config.model_validate({**merged, "sinks": sinks})
+    except ValidationError as error:
+        faults = [*_faults(error, (), layers), *faults]
+    if faults:
+        raise ConfigError(faults)
+    _check_files(config, layers)
+    return config
+
+
+def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    sections = tuple(Config.model_fields)
+    known = tuple(f"{PREFIX}{name.upper()}" for name in sections)
+    ours = [name for name in environ if name.startswith(PREFIX) and name != CONFIG_VARIABLE]
+    faults = [
+        f"environment: {name}: is not a variable of slurmwatchd; write SLURMWATCHD_<SECTION>__<KEY>"
+        for name in ours
+        if not any(name == section or name.startswith(f"{section}__") for section in known)
+    ]
+    if faults:
+        raise ConfigError(faults)
+    if not ours:
+        return {}
+    # A tenth of a second to import, and seldom needed.
+    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict  # noqa: PLC0415
+
+    class Environment(BaseSettings):
+        """Only for its reading of nested variables; `Config` validates what it read."""
+
+        model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__")
+
+        slurm: dict[str, Any] = {}
+        poll: dict[str, Any] = {}
+        steps: dict[str, Any] = {}
+        store: dict[str, Any] = {}
+        sinks: dict[str, dict[str, Any]] = {}
+        web: dict[str, Any] = {}
+        log: dict[str, Any] = {}
+
+    source = EnvSettingsSource(Environment)
+    source.env_vars = {name.lower(): environ[name] for name in ours}
+    try:
+        return source()
+    except (ValueError, ValidationError) as error:
+        raise ConfigError([f"environment: {error}"]) from error
+
+
+def _sinks(
+    merged: Mapping[str, Any],
+    models: Mapping[str, type[BaseModel]],
+    layers: Mapping[str, Mapping[str, Any]],
+    faults: list[str],
+) -> dict[str, BaseModel]:
+    """Check each sink's table against the model of its type."""
+    tables = merged.get("sinks", {})
+    tables = DEFAULT_SINKS if tables == {} else tables
+    result: dict[str, BaseModel] = {}
+    if not isinstance(tables, Mapping):
+        faults.append(f"{_source(('sinks',), layers)}: sinks: must be a table of tables")
+        return result
+    for name, table in tables.items():
+        where = _source(("sinks", name), layers)
+        kind = table.get("type") if isinstance(table, Mapping) else None
+        if not isinstance(kind, str) or kind not in models:
+            faults.append(f"{where}: sinks.{name}.type: must be one of {', '.join(sorted(models))}, not {kind!r}")
+            continue
+        try:
+            result[name] = models[kind].model_validate(table)
+        except ValidationError as error:
+            faults += _faults(error, ("sinks", name), layers)
+    has_web = not isinstance(merged.get("web"), Mapping) or merged["web"].get("listen", "default") != ""
+    types = {getattr(options, "type", "") for options in result.values()}
+    if has_web and "prometheus" in models and "prometheus" not in types:
+        if PROMETHEUS_NAME in result:
+            where = _source(("sinks", PROMETHEUS_NAME), layers)
+            faults.append(f"{where}: sinks.{PROMETHEUS_NAME}: this name is that of the sink behind /metrics")
+        else:
+            result[PROMETHEUS_NAME] = models["prometheus"].model_validate(PROMETHEUS_SINK)
+    return result
+
+
+def _check_files(config: Config, layers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse two writers on one file."""
+    owners: dict[str, str] = {os.path.realpath(config.store.path): "store.path"}
+    faults = []
+    for name, options in config.sinks.items():
+        files: Iterable[str] = getattr(options, "files", tuple)()
+        for file in files:
+            if file in owners:
+                where = _source(("sinks", name, "path"), layers)
+                faults.append(f"{where}: sinks.{name}.path: {file} is already used by {owners[file]}")
+            owners[file] = f"sinks.{name}.path"
+    kinds = [name for name, options in config.sinks.items() if getattr(options, "type", "") == "prometheus"]
+    if len(kinds) > 1:
+        where = _source(("sinks", kinds[1]), layers)
+        faults.append(f"{where}: sinks.{kinds[1]}.type: there is one /metrics, and {kinds[0]} fills it already")
+    if faults:
+        raise ConfigError(faults)
+
+
+def _faults(error: ValidationError, prefix: tuple[str, ...], layers: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Write each fault of a model as one line: where it stands, which key, what is wrong."""
+    lines = []
+    for fault in error.errors():
+        location = (*prefix, *(str(part) for part in fault["loc"]))
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            message = "there is no such key"
+        elif not isinstance(fault["input"], Mapping | BaseModel):
+            # As it was written: a limit is checked on what a reader has made of it.
+            written = _written(location, layers, fault["input"])
+            message = message if message.startswith(repr(written)) else f"{message}, not {written!r}"
+        lines.append(f"{_source(location, layers)}: {'.'.join(location)}: {message}")
+    return lines
+
+
+def _source(location: tuple[str, ...], layers: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return where a key was set: the last layer that has it, or as much of its path as any has."""
+    names = list(layers)
+    for depth in range(len(location), 0, -1):
+        for name in reversed(names):
+            value: Any = layers[name]
+            for part in location[:depth]:
+                value = value.get(part) if isinstance(value, Mapping) else None
+            if value is not None:
+                return name
+    return names[0]
+
+
+def _written(location: tuple[str, ...], layers: Mapping[str, Mapping[str, Any]], default: object) -> object:
+    """Return the value of a key as the last layer that has it gives it."""
+    for layer in reversed(list(layers.values())):
+        value: Any = layer
+        for part in location:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None:
+            return value
+    return default
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result

@@ -1,0 +1,220 @@
+"""All parts wired to one store, as a configuration asks for them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio
+
+from slurmwatchd.config.settings import Config
+from slurmwatchd.daemon.daemon import Daemon, Outside, rules_of
+from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
+from slurmwatchd.daemon.pruner import Pruner
+from slurmwatchd.daemon.quarantine_retrier import Retrier
+from slurmwatchd.daemon.rebuilder import Rebuilder
+from slurmwatchd.daemon.requests import Errands
+from slurmwatchd.sinks.base import SinkOptions
+from slurmwatchd.sinks.registry import sink_kinds
+from slurmwatchd.sources.commands import Commands
+from slurmwatchd.sources.nodelists import Expander
+from slurmwatchd.sources.sacct.client import Sacct
+from slurmwatchd.sources.sacct.layouts import Layouts
+from slurmwatchd.sources.sacct.steps import StepSource
+from slurmwatchd.sources.sacctmgr import Sacctmgr
+from slurmwatchd.sources.scontrol import Scontrol
+from slurmwatchd.sources.sdiag import Sdiag
+from slurmwatchd.store import ledger, meta, usage_queue
+from slurmwatchd.store.database import Database, open_database
+from slurmwatchd.store.intake import Intake
+from slurmwatchd.telemetry.disks import Disks
+from slurmwatchd.telemetry.health import Health
+from slurmwatchd.telemetry.metrics import Metrics
+from slurmwatchd.watcher.reporter import complaints
+from slurmwatchd.watcher.storer import PipelineParts
+from slurmwatchd.watcher.usage_collector import Collector, CollectorParts
+from slurmwatchd.watcher.watcher import Watcher
+
+UNNAMED_CLUSTER = "local"
+"""The label of the local cluster as long as scontrol has never told its name."""
+
+
+class _Memory:
+    """The store's `meta` table, as the sources see it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, key: str) -> str | None:
+        return await meta.get(self._database, key)
+
+    async def put(self, key: str, value: str) -> None:
+        await meta.put(self._database, key, value)
+
+
+async def _cluster_names(
+    config: Config, scontrol: Scontrol, sacctmgr: Sacctmgr, database: Database
+) -> dict[str, str]:
+    """Return label to `-M` argument for each cluster to watch.
+
+    The local cluster's name is asked for once and kept, so that a slurmctld that is down changes no label: of
+    scontrol, and where slurmctld does not answer, of a slurmdbd that knows one cluster only.
+    """
+    if config.slurm.clusters:
+        return {name: name for name in config.slurm.clusters}
+    key = f"local cluster: {config.slurm.conf}"
+    name = await meta.get(database, key)
+    if name is None:
+        name = await scontrol.cluster_name() or await sacctmgr.only_cluster()
+        if name is None:
+            return {UNNAMED_CLUSTER: ""}
+        await meta.put(database, key, name)
+        await ledger.rename(database, UNNAMED_CLUSTER, name)
+    return {name: ""}
+
+
+@asynccontextmanager
+async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
+    """Open the store and wire all parts to it.
+
+    Raises:
+        StoreError: The store cannot be used.
+        SlurmNotFoundError: There is no sacct.
+    """
+    commands = Commands.of(outside.runner, bin_dir=config.slurm.bin_dir, conf=config.slurm.conf, tell=complaints)
+    commands.path("sacct")
+    metrics = Metrics()
+    metrics.reload_success.set(1)
+    metrics.reload_time.set(outside.clock.now())
+    health = Health(outside.clock)
+    disks = Disks(health, metrics)
+    kinds = sink_kinds()
+    sinks = sinks_of(config)
+    async with open_database(config.store.path) as database:
+        database.noted = lambda full: disks.room("store") if full is None else disks.full("store", str(full))
+        await Rebuilder(
+            database=database,
+            sinks=sinks,
+            kinds=kinds,
+            clock=outside.clock,
+            metrics=metrics,
+            notifier=outside.notifier,
+            since_seconds=config.poll.since,
+            late_seconds=max(config.poll.reread, default=0),
+        ).prepare()
+        intake = await Intake.load(database, usage=config.steps.mode != "off")
+        if config.steps.mode == "off":
+            await usage_queue.forget(database)
+        metrics.store_seq.set(intake.last_seq)
+        parts = DeliveryParts(database=database, clock=outside.clock, metrics=metrics, health=health)
+        deliveries = [
+            Delivery(
+                name,
+                kinds[options.type].make(name, options, metrics),
+                parts,
+                selection=options.selection(),
+                batch_events=options.batch_events(),
+            )
+            for name, options in sinks.items()
+        ]
+        for delivery in deliveries:
+            await delivery.enter()
+        scontrol = Scontrol(commands)
+
+        def committed() -> None:
+            for delivery in deliveries:
+                delivery.wake()
+
+        watchers: list[Watcher] = []
+        names = await _cluster_names(config, scontrol, Sacctmgr(commands), database)
+        for name, argument in names.items():
+            sacct = Sacct(
+                commands,
+                timeout_seconds=config.slurm.timeout,
+                spool_dir=config.store.path.parent,
+                cluster=argument,
+                spent=metrics.sacct_seconds.labels(name).inc,
+            )
+            watcher_parts = PipelineParts(
+                sacct=sacct,
+                layouts=Layouts(sacct, _Memory(database)),
+                sdiag=Sdiag(commands, cluster=argument),
+                sacctmgr=Sacctmgr(commands, cluster="" if name == UNNAMED_CLUSTER else name),
+                job_numbers=partial(scontrol.job_numbers, argument),
+                expander=Expander(scontrol),
+                database=database,
+                intake=intake,
+                clock=outside.clock,
+                metrics=metrics,
+                health=health,
+                committed=committed,
+            )
+            watchers.append(
+                Watcher(
+                    name,
+                    watcher_parts,
+                    rules_of(config),
+                    since_seconds=config.poll.since,
+                    timeout_seconds=config.slurm.timeout,
+                    collector=_collector(name, watcher_parts, config.steps.mode),
+                )
+            )
+        retrier = Retrier(
+            database=database,
+            intake=intake,
+            expander=Expander(scontrol),
+            clock=outside.clock,
+            metrics=metrics,
+        )
+
+        def asked() -> None:
+            for watcher in watchers:
+                watcher.wake()
+
+        errands = Errands(database, outside.clock, retrier, asked=asked, committed=committed)
+        pruner = Pruner(
+            database,
+            retain_seconds=config.store.retain,
+            sinks=tuple(sinks),
+            clock=outside.clock,
+            metrics=metrics,
+            health=health,
+        )
+        try:
+            yield Daemon(
+                config=config,
+                outside=outside,
+                database=database,
+                watchers=watchers,
+                deliveries=deliveries,
+                errands=errands,
+                pruner=pruner,
+                metrics=metrics,
+                health=health,
+            )
+        finally:
+            # Also where something broke: whoever starts anew in this process must find the files free.
+            with anyio.CancelScope(shield=True):
+                for delivery in deliveries:
+                    await delivery.close()
+
+
+def _collector(name: str, parts: PipelineParts, mode: str) -> Collector | None:
+    """Return what asks for the steps of a cluster's jobs, where they are wanted."""
+    if mode == "off":
+        return None
+    return Collector(
+        name,
+        CollectorParts(
+            source=StepSource(parts.sacct, full=mode == "full"),
+            database=parts.database,
+            intake=parts.intake,
+            clock=parts.clock,
+            metrics=parts.metrics,
+            committed=parts.committed,
+        ),
+    )
+
+
+def sinks_of(config: Config) -> dict[str, SinkOptions]:
+    """Return the sinks' options as what they are."""
+    return {name: options for name, options in config.sinks.items() if isinstance(options, SinkOptions)}

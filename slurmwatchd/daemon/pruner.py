@@ -1,0 +1,111 @@
+"""Retention at work: beside the reading and the delivery, a little at a time, never in anybody's way."""
+
+from collections.abc import Awaitable, Callable, Collection
+
+from slurmwatchd.errors import StoreFullError, TransientError
+from slurmwatchd.model.clock import Clock
+from slurmwatchd.store import retention
+from slurmwatchd.store.database import Database
+from slurmwatchd.store.retention import Pruned
+from slurmwatchd.telemetry.health import Health
+from slurmwatchd.telemetry.log import get_logger
+from slurmwatchd.telemetry.metrics import Metrics
+
+ROUND_SECONDS = 600.0
+"""How often it is looked for what has had its time."""
+
+REST = 4.0
+"""After each step it rests this many times as long as the step took: a fifth of the writer's time at most."""
+
+_REST_SECONDS = (0.02, 5.0)
+_PATIENCE_SECONDS = 300.0
+
+_log = get_logger(__name__)
+
+
+class Pruner:
+    """Keeps one store to its retention."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        retain_seconds: int,
+        sinks: Collection[str],
+        clock: Clock,
+        metrics: Metrics,
+        health: Health,
+    ) -> None:
+        """Prepare; nothing is removed.
+
+        Args:
+            database: The store.
+            retain_seconds: How long attempts are kept.
+            sinks: The configured ones: what they have not got stays. Others hold nothing.
+            clock: Says what is old.
+            metrics: Are told what went.
+            health: Is told that this loop lives.
+        """
+        self._database = database
+        self._retain_seconds = retain_seconds
+        self._sinks = sinks
+        self._clock = clock
+        self._metrics = metrics
+        self._health = health
+
+    async def run(self) -> None:
+        """Prune for ever; what cannot be done now is done in the next round."""
+        while True:
+            try:
+                await self.round()
+            except TransientError as error:
+                # A full disk is told of once, by `Disks`.
+                log = _log.debug if isinstance(error, StoreFullError) else _log.warning
+                log("pruning waits", error=str(error))
+            self._tick(ROUND_SECONDS)
+            await self._clock.sleep(ROUND_SECONDS)
+
+    async def round(self, *, rest: bool = True) -> None:
+        """Remove all that has had its time.
+
+        Args:
+            rest: Whether others want to write meanwhile.
+
+        Raises:
+            StoreBusyError: The store cannot be written now.
+        """
+        database = self._database
+        before = int(self._clock.now()) - self._retain_seconds - retention.MARGIN_SECONDS
+        up_to = await retention.undelivered_from(database, self._sinks)
+        total = Pruned()
+        steps: tuple[Callable[[], Awaitable[Pruned]], ...] = (
+            lambda: retention.prune_events(database, before=before, up_to=up_to),
+            lambda: retention.prune_nodelists(database),
+            lambda: retention.prune_records(database, before=before),
+            lambda: retention.prune_told(database, before=before),
+            lambda: retention.prune_sinks(database, self._sinks, before=before),
+        )
+        for step in steps:
+            while (pruned := await self._timed(step, rest=rest)).rows:
+                for table, count in pruned.rows.items():
+                    total.add(table, count)
+        size, free = await retention.sizes(database)
+        self._metrics.store_bytes.set(size)
+        self._metrics.store_free_bytes.set(free)
+        if total.rows:
+            _log.info("pruned", **total.rows)
+
+    async def _timed(self, step: Callable[[], Awaitable[Pruned]], *, rest: bool) -> Pruned:
+        """Take a step, then rest."""
+        self._tick(0)
+        began = self._clock.monotonic()
+        pruned = await step()
+        for table, count in pruned.rows.items():
+            self._metrics.pruned.labels(table).inc(count)
+        least, most = _REST_SECONDS
+        if pruned.rows and rest:
+            await self._clock.sleep(min(most, max(least, REST * (self._clock.monotonic() - began))))
+        return pruned
+
+    def _tick(self, seconds: float) -> None:
+        self._health.tick("pruning", within_seconds=seconds + _PATIENCE_SECONDS)

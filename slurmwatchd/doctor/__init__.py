@@ -1,1 +1,0 @@
-"""What keeps a machine from running the service: `local.py` looks at files and the port, `slurm.py` at Slurm."""

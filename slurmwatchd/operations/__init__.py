@@ -1,0 +1,1 @@
+"""What an operator asks for beside a running daemon: backfill, verify, doctor."""

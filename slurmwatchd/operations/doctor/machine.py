@@ -1,0 +1,155 @@
+"""Files and the port: can the service write where it is told to, on a disk of this machine, with room on it?"""
+
+import os
+import shlex
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from slurmwatchd.config.paths import is_there
+from slurmwatchd.config.settings import Config
+from slurmwatchd.config.units import split_address
+from slurmwatchd.errors import StoreError
+from slurmwatchd.operations.doctor.findings import Finding, failed, ok, warning
+from slurmwatchd.sources.sacctmgr import process_user
+from slurmwatchd.store.read.reader import StoreReader
+
+NETWORK_TYPES = frozenset({
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "9p", "pvfs2",
+    "orangefs", "panfs", "wekafs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.juicefs", "fuse.s3fs",
+})  # fmt: skip
+"""File systems of other machines: SQLite's locks and its promises do not hold there."""
+
+LITTLE_BYTES = 1 << 30
+NO_BYTES = 64 << 20
+
+_AS_SERVICE = "run this check as the service's user"
+_MOUNTS = Path("/proc/self/mountinfo")
+
+
+def examine(config: Config, daemon_at: Callable[[], int | None]) -> Iterator[Finding]:
+    """Look at the store, the sinks' files and the web address.
+
+    Args:
+        config: Where they are.
+        daemon_at: Returns the process that answers at the web address and has the store; None where it is not one.
+    """
+    yield from _allowed("store", config.store.path, _store(config.store.path))
+    for name, options in config.sinks.items():
+        for file in map(Path, getattr(options, "files", tuple)()):
+            yield from _allowed(f"sink {name}", file, _sink(f"sink {name}", file))
+    yield _port(config.web.listen, daemon_at)
+
+
+def file_system(path: Path, mounts: str) -> str:
+    """Return the type of the file system a path is on.
+
+    Args:
+        path: Absolute, without links.
+        mounts: What /proc/self/mountinfo says.
+    """
+    best, kind = -1, ""
+    for line in mounts.splitlines():
+        before, _, after = line.partition(" - ")
+        point = before.split(" ")[4].encode("latin-1", "backslashreplace").decode("unicode_escape")
+        # A later mount on the same point hides the earlier one.
+        if path.is_relative_to(point) and len(point) >= best:
+            best, kind = len(point), after.split(" ")[0]
+    return kind
+
+
+def _allowed(check: str, path: Path, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Give findings about a file; where the user may not even look for it, say who forbids it."""
+    try:
+        yield from findings
+    except PermissionError:
+        text = f"{path} cannot be looked for: {_closed(path.absolute())} may not be entered"
+        yield failed(check, text, f"let the user {process_user()} in, or {_AS_SERVICE}")
+
+
+def _closed(path: Path) -> Path:
+    """Return the folder on the way to a file that lets nobody look inside."""
+    for step in reversed(path.parents):
+        try:
+            step.stat()
+        except PermissionError:
+            return step.parent
+    return path.parent
+
+
+def _store(path: Path) -> Iterator[Finding]:
+    if is_there(path):
+        try:
+            with StoreReader(path):
+                pass
+        except StoreError as error:
+            yield failed("store", str(error), "name another file in store.path, or move this one away")
+            return
+    yield from _file("store", path, on_network=failed)
+
+
+def _sink(check: str, path: Path) -> Iterator[Finding]:
+    if path.is_dir():
+        yield failed(check, f"{path} is a folder", "name a file in it")
+        return
+    yield from _file(check, path, on_network=warning)
+
+
+def _file(check: str, path: Path, *, on_network: Callable[[str, str, str], Finding]) -> Iterator[Finding]:
+    """Look at where a file is, or will be made."""
+    folder = next(parent for parent in path.absolute().parents if is_there(parent))
+    if not folder.is_dir():
+        yield failed(check, f"{folder} is not a folder", "name another path")
+        return
+    target = path if is_there(path) else folder
+    if not os.access(target, os.W_OK | (os.X_OK if target is folder else 0)) or not os.access(folder, os.W_OK):
+        yield failed(check, f"{path} cannot be written: {target} forbids it", _todo(path, folder))
+        return
+    kind = _kind_of(folder)
+    if kind in NETWORK_TYPES:
+        yield on_network(check, f"{folder} is on another machine ({kind})", "put it on a local disk")
+        return
+    yield _room(check, path, folder, kind)
+
+
+def _todo(path: Path, folder: Path) -> str:
+    """Say how the user comes to write a file; a folder above the missing one is not to be theirs for that."""
+    if folder == path.absolute().parent:
+        return f"let the user {process_user()} write there, or {_AS_SERVICE}"
+    missing = shlex.quote(str(path.absolute().parent))
+    return f"as root: install -d -o {process_user()} -m 0750 {missing}; or {_AS_SERVICE}"
+
+
+def _room(check: str, path: Path, folder: Path, kind: str) -> Finding:
+    found = os.statvfs(folder)
+    free = found.f_bavail * found.f_frsize
+    gigabytes = f"{free / (1 << 30):.1f} GiB free"
+    text = f"{path}: writable, {kind or 'file system not known'}, {gigabytes}"
+    if free < NO_BYTES or (found.f_files and not found.f_favail):
+        return failed(check, f"{path}: no room on its disk: {gigabytes}", "make room, or name another disk")
+    if free < LITTLE_BYTES:
+        return warning(check, text, "make room: a million attempts take about a gigabyte")
+    return ok(check, text)
+
+
+def _kind_of(folder: Path) -> str:
+    try:
+        return file_system(folder.resolve(), _MOUNTS.read_text(encoding="latin-1"))
+    except OSError:
+        return ""
+
+
+def _port(listen: str, daemon_at: Callable[[], int | None]) -> Finding:
+    if not listen:
+        return ok("port", "no web server is configured")
+    host, port = split_address(listen)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+        except OSError as error:
+            if (pid := daemon_at()) is not None:
+                return ok("port", f"{listen} is held by slurmwatchd itself, pid {pid}")
+            return failed("port", f"{listen}: {error.strerror}", "name another address in web.listen")
+    return ok("port", f"{listen} is free")

@@ -1,0 +1,133 @@
+"""A sink's JSON-lines files: the current one and those rotated away, read line by line."""
+
+import bz2
+import gzip
+import lzma
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import orjson
+
+from slurmwatchd.errors import VerifyError
+from slurmwatchd.sinks.forms.reading import head_of, identity_of
+from slurmwatchd.sinks.jsonl_tail import rotated_names
+
+MAX_LINE_BYTES = 64 << 20
+"""A longer line is none of ours; it is not read into memory whole."""
+
+MAX_SEQ = 2**63 - 1
+
+_PACKED = {".gz", ".bz2", ".xz"}
+_FOREIGN = {".zst", ".lz4", ".Z", ".lzma", ".br"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a file.
+
+    Attributes:
+        number: From 1.
+        id: The event's; None where the line is no JSON object with one.
+        seq: The event's position in the store that wrote it; None where the format has none.
+    """
+
+    number: int
+    id: str | None
+    seq: int | None
+
+
+def files_of(path: Path, *, since: int) -> tuple[list[Path], list[Path]]:
+    """Return the file and what was rotated away from it, the oldest first.
+
+    Args:
+        path: The current file; it need not be there.
+        since: Rotated files that were last written before this moment are left out.
+
+    Returns:
+        The files to read, and those left out.
+    """
+    rotated = rotated_names(path)
+    names = {name for _, name in rotated}
+    # While logrotate packs a file it is there twice.
+    rotated = [
+        (when, name) for when, name in rotated if name.suffix not in _PACKED or name.with_suffix("") not in names
+    ]
+    found = [name for when, name in rotated if when >= since]
+    left_out = [name for when, name in rotated if when < since]
+    return [*found, *([path] if path.exists() else [])], left_out
+
+
+class OpenFiles:
+    """The files, all opened before the first is read: a rotation meanwhile changes names, not what is read."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        """Take the names; `with` opens them."""
+        self._paths = paths
+        self._stack = ExitStack()
+        self._files: list[tuple[Path, IO[bytes]]] = []
+
+    def __enter__(self) -> Iterator[tuple[Path, Iterator[Line]]]:
+        """Open all of them.
+
+        Raises:
+            VerifyError: One cannot be opened.
+        """
+        for path in self._paths:
+            self._files.append((path, self._stack.enter_context(_opened(path))))
+        return ((path, lines(path, file)) for path, file in self._files)
+
+    def __exit__(self, *_: object) -> None:
+        """Close all of them."""
+        self._stack.close()
+
+
+def lines(path: Path, file: IO[bytes]) -> Iterator[Line]:
+    """Read a file line by line; what stands behind its last line end is not a line yet.
+
+    Raises:
+        VerifyError: It cannot be read, or unpacked.
+    """
+    number = 0
+    try:
+        while text := file.readline(MAX_LINE_BYTES):
+            number += 1
+            if text.endswith(b"\n"):
+                yield _line(number, text)
+            elif len(text) == MAX_LINE_BYTES:
+                while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+                    pass
+                yield Line(number, None, None)
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise VerifyError(f"{path}: cannot be read: {error}") from error
+
+
+def _line(number: int, text: bytes) -> Line:
+    try:
+        fields = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return Line(number, None, None)
+    identity = identity_of(fields)
+    if identity is None:
+        return Line(number, None, None)
+    seq = head_of(fields).get("seq")
+    return Line(number, identity, seq if isinstance(seq, int) and 0 <= seq <= MAX_SEQ else None)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    if path.suffix in _FOREIGN:
+        raise VerifyError(f"{path}: this packing is not known here; unpack the file first")
+    try:
+        match path.suffix:
+            case ".gz":
+                return cast("IO[bytes]", gzip.open(path, "rb"))
+            case ".bz2":
+                return cast("IO[bytes]", bz2.open(path, "rb"))
+            case ".xz":
+                return cast("IO[bytes]", lzma.open(path, "rb"))
+            case _:
+                return path.open("rb")
+    except OSError as error:
+        raise VerifyError(f"{path}: cannot be opened: {error.strerror}") from error

@@ -1,0 +1,409 @@
+"""Attempts going in: each written once, an event made only for a new one or a real change.
+
+Reading a stretch of end times again is free because of this module: rows are matched on their key, and a row
+whose digest is the stored one costs a comparison.
+"""
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiosqlite
+import anyio.to_thread
+import orjson
+
+from slurmwatchd.model.attempts import NOTHING, Key, Readings
+from slurmwatchd.model.records import REVISING, WHOLE_EXIT_CODES, EventKind, FoundBy, Rejected, event_id, event_ids
+from slurmwatchd.store import body_versions, ledger, nodelists, quarantine, usage_queue
+from slurmwatchd.store.bulk_insert import Rows
+from slurmwatchd.store.database import Database
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
+from slurmwatchd.store.repair import already_delivered
+
+_KEPT = ("job_id_raw", "submit", "job_id", "state", "user", "account", "partition", "start", "end")
+"""The fields of a record that stand in columns of their own, but for the cluster's name."""
+
+_CHANGING = ("state", "user", "account", "partition", "start", "end", "node_list")
+"""Those of them that may change, and what a row of `nodelists` stands for."""
+
+_EXIT_CODES = ("exit_code", "derived_exit_code")
+_TAKEN_FROM_CODES = 128
+
+_UPDATE = (
+    'UPDATE jobs SET state = ?, "user" = ?, account = ?, "partition" = ?, start = ?, "end" = ?, nodelist = ?, '
+    "digest = ?, revision = ?, seq = ? WHERE id = ?"
+)
+
+_EVENT = ("seq", "id", "job", "revision", "time", "nodelist", "changed", "body")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one transaction writes.
+
+    Attributes:
+        readings: The rows that can be keyed.
+        rejected: Rows for the quarantine.
+        slots: The record's fields that this reading could fill.
+        observed: Epoch seconds, now.
+        expanded: Nodes of the node lists that were not in the store.
+        revising: The fields whose later change is told by a `job_revised`.
+        released: The quarantined rows these readings come from: deleted with them. What they say is as old as they
+            are, so only attempts that the store does not have are taken from them.
+    """
+
+    cluster: str
+    readings: Readings
+    rejected: Sequence[Rejected] = ()
+    slots: frozenset[str]
+    observed: int
+    found_by: FoundBy
+    expanded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    revising: Collection[str] = REVISING
+    released: tuple[int, ...] = ()
+    span: tuple[int, int] | None = None
+    """The stretch of ends that was asked for; attempts known to have ended in it, and shown, are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """What a transaction did.
+
+    Attributes:
+        new: Attempts that were not in the store.
+        revised: Attempts that had changed.
+        rejected: Rows that cannot be keyed, those met before too.
+        quarantined: Those of them that were not in quarantine.
+        shown: Attempts that were in the store, and had ended in the batch's span.
+        seq: The newest event's position.
+    """
+
+    new: int = 0
+    revised: int = 0
+    rejected: int = 0
+    quarantined: int = 0
+    shown: int = 0
+    seq: int = 0
+
+    def __add__(self, other: "Committed") -> "Committed":
+        """Sum two."""
+        return Committed(
+            new=self.new + other.new,
+            revised=self.revised + other.revised,
+            rejected=self.rejected + other.rejected,
+            quarantined=self.quarantined + other.quarantined,
+            shown=self.shown + other.shown,
+            seq=max(self.seq, other.seq),
+        )
+
+
+@dataclass(slots=True)
+class _Plan:
+    """The rows to write."""
+
+    jobs: Rows = field(default_factory=Rows)
+    events: list[Rows] = field(default_factory=list)
+    updates: list[tuple[Any, ...]] = field(default_factory=list)
+    digests: list[tuple[int, int]] = field(default_factory=list)
+    shown: int = 0
+    back: list[tuple[int]] = field(default_factory=list)
+
+    @property
+    def told(self) -> int:
+        """How many events there are."""
+        return sum(map(len, self.events))
+
+
+class Intake:
+    """Writes batches. There is one to a store, since it hands out positions and row ids."""
+
+    def __init__(
+        self, database: Database, *, next_job: int, next_seq: int, resumes: bool = False, usage: bool = False
+    ) -> None:
+        """Go on from where the store stands; see `Intake.load`.
+
+        With `resumes` some attempts were told of by an earlier store, see `already_delivered.resume_revisions`.
+        """
+        self._resumes = resumes
+        self._database = database
+        self._next_job = next_job
+        self._next_seq = next_seq
+        self._usage = usage
+
+    @classmethod
+    async def load(cls, database: Database, *, usage: bool = False) -> "Intake":
+        """Read where the store stands. Positions are never used twice, also after the newest were pruned.
+
+        Args:
+            database: The store.
+            usage: Whether new attempts are to wait for their usage.
+        """
+        rows = await database.read(
+            "SELECT (SELECT coalesce(max(id), 0) FROM jobs) AS job, "
+            "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last seq'), 0) AS seq"
+        )
+        resumes = await already_delivered.are_revised(database)
+        row = rows[0]
+        return cls(database, next_job=row["job"] + 1, next_seq=row["seq"] + 1, resumes=resumes, usage=usage)
+
+    @property
+    def last_seq(self) -> int:
+        """The position of the newest event committed; 0 before the first."""
+        return self._next_seq - 1
+
+    async def commit(self, batch: Batch, completed: ledger.Completed | None = None) -> Committed:
+        """Write a batch, and with the last one of a reading its place in the ledger, in one transaction.
+
+        Raises:
+            StoreBusyError: Nothing was written.
+        """
+
+        async def work(connection: aiosqlite.Connection) -> tuple[Committed, _Plan]:
+            done, plan = await self._write(connection, batch)
+            if completed is not None:
+                await ledger.save(connection, completed.plus(done.new, done.revised, done.rejected))
+            return done, plan
+
+        committed, plan = await self._database.write(work)
+        self._next_job += len(plan.jobs)
+        self._next_seq += plan.told
+        for rows in plan.events:
+            self._database.recent.put(rows)
+        return committed
+
+    async def append(self, work: Callable[[aiosqlite.Connection, int], Awaitable[int]]) -> int:
+        """Run a transaction that writes events of its own, from a position on.
+
+        Args:
+            work: Gets the first free position; returns how many it used, one after the other.
+
+        Returns:
+            The same number.
+
+        Raises:
+            StoreBusyError: Nothing was written.
+        """
+
+        async def numbered(connection: aiosqlite.Connection) -> int:
+            count = await work(connection, self._next_seq)
+            if count:
+                await _keep_last_seq(connection, self._next_seq + count - 1)
+            return count
+
+        count = await self._database.write(numbered)
+        if count:
+            self._next_seq += count
+            self._database.recent.clear()
+        return count
+
+    async def _write(  # noqa: C901 - a statement for each kind of row
+        self, connection: aiosqlite.Connection, batch: Batch
+    ) -> tuple[Committed, _Plan]:
+        quarantined = 0
+        if batch.rejected:
+            quarantined = await quarantine.keep(connection, batch.cluster, batch.rejected, observed=batch.observed)
+        if batch.released:
+            await quarantine.release(connection, batch.released)
+        if not batch.readings:
+            return (
+                Committed(rejected=len(batch.rejected), quarantined=quarantined, seq=self.last_seq),
+                _Plan(),
+            )
+        layout = await _layout_id(connection, batch.slots)
+        ids = await nodelists.keep(connection, set(batch.readings.columns["node_list"]) - {None}, batch.expanded)
+        existing = await _existing(connection, batch)
+        earlier = await _earlier(connection, batch, existing)
+        plan = await anyio.to_thread.run_sync(self._plan, batch, existing, earlier, ids, layout)
+        await plan.jobs.insert(connection, "jobs")
+        if self._resumes and plan.jobs:
+            await already_delivered.resume_revisions(connection, self._next_job)
+        for rows in plan.events:
+            await rows.insert(connection, "events")
+        # Each statement is a way to SQLite's thread and back, so those with nothing to do are left out.
+        if plan.updates:
+            await connection.executemany(_UPDATE, plan.updates)
+        if plan.digests:
+            await connection.executemany("UPDATE jobs SET digest = ? WHERE id = ?", plan.digests)
+        if plan.back:
+            await connection.executemany("DELETE FROM gone WHERE job = ?", plan.back)
+        if self._usage and plan.jobs:
+            await usage_queue.enqueue(
+                connection, plan.jobs.columns["id"], batch.cluster, batch.found_by, batch.observed
+            )
+        if plan.told:
+            await _keep_last_seq(connection, self._next_seq + plan.told - 1)
+        committed = Committed(
+            new=len(plan.jobs),
+            revised=len(plan.updates),
+            rejected=len(batch.rejected),
+            quarantined=quarantined,
+            shown=plan.shown,
+            seq=self._next_seq + plan.told - 1,
+        )
+        return committed, plan
+
+    def _plan(
+        self,
+        batch: Batch,
+        existing: Mapping[Key, sqlite3.Row],
+        earlier: Mapping[int, tuple[bytes, str]],
+        ids: Mapping[str, int],
+        layout: int,
+    ) -> _Plan:
+        """Decide what each reading means; runs in a worker thread."""
+        fresh, changed = _sorted(batch, existing)
+        plan = self._plan_fresh(batch, fresh, ids, layout) if fresh else _Plan()
+        if existing:
+            keys = set(batch.readings.keys)
+            met = [stored for key, stored in existing.items() if key in keys]
+            plan.back = [(stored["id"],) for stored in met if stored["gone"] is not None]
+            plan.shown = sum(_is_held(stored, batch.span) for stored in met)
+        seq = self._next_seq + plan.told
+        kind = EventKind.JOB_REVISED
+        events: list[tuple[Any, ...]] = []
+        for values, key, digest, body in zip(
+            changed.values(*_CHANGING), changed.keys, changed.digests, changed.bodies, strict=True
+        ):
+            *updated, end, node_list = values
+            stored = existing[key]
+            differences = _changes(*earlier.get(stored["seq"], (b"{}", "")), orjson.loads(body), batch)
+            if not differences:
+                plan.digests.append((digest, stored["id"]))
+                continue
+            nodelist, revision = ids.get(node_list), stored["revision"] + 1
+            identity = event_id(changed.columns["cluster"][0], *key, kind.value, revision)
+            events.append((seq, identity, stored["id"], revision, end, nodelist, orjson.dumps(differences), body))
+            plan.updates.append((*updated, end, nodelist, digest, revision, seq, stored["id"]))
+            seq += 1
+        plan.events.append(Rows.of(_EVENT, events, _origin(batch, kind, layout)))
+        return plan
+
+    def _plan_fresh(self, batch: Batch, fresh: Readings, ids: Mapping[str, int], layout: int) -> _Plan:
+        """Make the rows of new attempts, a column at a time."""
+        count = len(fresh)
+        jobs = range(self._next_job, self._next_job + count)
+        seqs = range(self._next_seq, self._next_seq + count)
+        columns = fresh.columns
+        cluster = columns["cluster"][0]
+        lists = list(map(ids.get, columns["node_list"]))
+        kept = {name: columns[name] for name in _KEPT}
+        names = event_ids(cluster, fresh.keys, EventKind.JOB_ENDED.value, 1)
+        events = (seqs, names, jobs, [1] * count, columns["end"], lists, [None] * count, fresh.bodies)
+        return _Plan(
+            jobs=Rows(
+                {"id": jobs, **kept, "nodelist": lists, "digest": fresh.digests, "seq": seqs},
+                {"cluster": cluster, "revision": 1},
+            ),
+            events=[Rows(dict(zip(_EVENT, events, strict=True)), _origin(batch, EventKind.JOB_ENDED, layout))],
+        )
+
+
+def _origin(batch: Batch, kind: EventKind, layout: int) -> dict[str, Any]:
+    """Return what events of one kind that one batch makes have in common."""
+    # Plain text: SQLite's module looks for an adapter for anything that is a subclass of str.
+    return {
+        "kind": kind.value,
+        "observed": batch.observed,
+        "found_by": batch.found_by.value,
+        "layout": layout,
+    }
+
+
+def _sorted(batch: Batch, existing: Mapping[Key, sqlite3.Row]) -> tuple[Readings, Readings]:
+    """Return the readings that are new, and those that may have changed, each key once.
+
+    Sacct repeats a row when its reservation has several revisions (Bug 7745).
+    """
+    readings, keys = batch.readings, batch.readings.keys
+    if not existing and len(set(keys)) == len(keys):
+        return readings, NOTHING
+    fresh: list[int] = []
+    changed: list[int] = []
+    met: set[Key] = set()
+    for place, (key, digest) in enumerate(zip(keys, readings.digests, strict=True)):
+        if key in met:
+            continue
+        met.add(key)
+        stored = existing.get(key)
+        if stored is None:
+            fresh.append(place)
+        elif stored["digest"] != digest and not batch.released:
+            changed.append(place)
+    return readings.take(fresh), readings.take(changed)
+
+
+def _is_held(stored: sqlite3.Row, span: tuple[int, int] | None) -> bool:
+    """Tell whether an answer about a span is held to show an attempt."""
+    end = stored["end"]
+    return stored["gone"] is None and span is not None and end is not None and span[0] <= end < span[1]
+
+
+def _changes(body: bytes, slots_then: str, fields: Mapping[str, Any], batch: Batch) -> dict[str, list[Any]]:
+    """Return field to [old, new] for what differs, among the fields that both readings asked for."""
+    before: dict[str, Any] = orjson.loads(body)
+    then = frozenset(slots_then.split())
+    asked = then & batch.slots
+    if before.get("start") is None and fields.get("start") is None:
+        # What never started has the processors it asked for up to 22.05, and none since 23.02: an upgrade is no
+        # change.
+        asked -= {"cpus"}
+    if (WHOLE_EXIT_CODES in then) != (WHOLE_EXIT_CODES in batch.slots):
+        # One of the two sacct took 128 from codes of 128 and more: the code is the same.
+        asked -= {name for name in _EXIT_CODES if _is_128_apart(before.get(name), fields.get(name))}
+    return {
+        name: [before.get(name), fields.get(name)]
+        for name in batch.revising
+        if name in asked and before.get(name) != fields.get(name)
+    }
+
+
+def _is_128_apart(before: int | None, after: int | None) -> bool:
+    return before is not None and after is not None and abs(after - before) == _TAKEN_FROM_CODES
+
+
+async def _existing(connection: aiosqlite.Connection, batch: Batch) -> dict[Key, sqlite3.Row]:
+    """Return what the store has of the batch's keys."""
+    numbers = json_array(set(batch.readings.columns["job_id_raw"]))
+    found = await connection.execute_fetchall(
+        'SELECT job_id_raw, submit, id, digest, revision, seq, "end", gone.job AS gone FROM jobs '  # noqa: S608
+        f"LEFT JOIN gone ON gone.job = jobs.id WHERE cluster = ? AND job_id_raw {IN_ARRAY}",
+        (batch.readings.columns["cluster"][0], numbers),
+    )
+    return {(row[0], row[1]): row for row in found}
+
+
+async def _earlier(
+    connection: aiosqlite.Connection, batch: Batch, existing: Mapping[Key, sqlite3.Row]
+) -> dict[int, tuple[bytes, str]]:
+    """Return seq to (body, slots) of the stored attempts whose digest is another now."""
+    if not existing:
+        return {}
+    known = zip(map(existing.get, batch.readings.keys), batch.readings.digests, strict=True)
+    wanted = [stored["seq"] for stored, digest in known if stored is not None and stored["digest"] != digest]
+    if not wanted:
+        return {}
+    rows = await connection.execute_fetchall(
+        "SELECT events.seq, events.body, layouts.slots FROM events JOIN layouts ON layouts.id = events.layout "  # noqa: S608 - a constant
+        f"WHERE events.seq {IN_ARRAY}",
+        (json_array(wanted),),
+    )
+    first = await body_versions.first_seq_within(connection)
+    return {row[0]: (body_versions.current(row[1], row[0], first), row[2]) for row in rows}
+
+
+async def _keep_last_seq(connection: aiosqlite.Connection, seq: int) -> None:
+    await connection.execute(
+        "INSERT INTO meta VALUES ('last seq', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (str(seq),),
+    )
+
+
+async def _layout_id(connection: aiosqlite.Connection, slots: frozenset[str]) -> int:
+    text = " ".join(sorted(slots))
+    rows = list(await connection.execute_fetchall("SELECT id FROM layouts WHERE slots = ?", (text,)))
+    if not rows:
+        rows = list(
+            await connection.execute_fetchall("INSERT INTO layouts (slots) VALUES (?) RETURNING id", (text,))
+        )
+    return int(rows[0][0])

@@ -1,0 +1,274 @@
+"""Questions about attempts, and the SQL that answers them; `reader.py` puts it to a store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
+
+OPEN_STATES = ("RUNNING", "SUSPENDED")
+"""What an attempt without an end must be for the store to call it running still."""
+
+GROUPS = {
+    "cluster": "jobs.cluster",
+    "user": 'jobs."user"',
+    "account": "jobs.account",
+    "partition": 'jobs."partition"',
+    "state": "jobs.state",
+}
+"""What totals can be told apart by."""
+
+LONG_SECONDS = 86_400
+"""What ran longer stands in the index `jobs_long`: it is the number in that index's condition."""
+
+_TASK = "jobs.job_id GLOB '*[_+]*'"
+"""The condition of the index `jobs_by_task`, word for word: SQLite uses the index only for what says the same."""
+
+_INT64_DIGITS = 18
+_JOIN_USAGE = "JOIN events AS used ON used.seq = jobs.usage_seq"
+_JOIN_EVENTS = "JOIN events ON events.seq = jobs.seq"
+_NODE = (
+    "jobs.nodelist IN (SELECT nodelist_nodes.nodelist FROM nodes "
+    "JOIN nodelist_nodes ON nodelist_nodes.node = nodes.id WHERE nodes.name = ?)"
+)
+
+
+class Order(StrEnum):
+    """What an answer is sorted by; equal ones in the order in which they were found."""
+
+    FOUND = "found"
+    SUBMIT = "submit"
+    START = "start"
+    END = "end"
+    ELAPSED = "elapsed"
+    """From start to end, suspensions included."""
+    EFFICIENCY = "efficiency"
+    """What share of the CPU time it had it used; only attempts of which that is known."""
+
+
+_KEYS = {
+    Order.FOUND: "jobs.id",
+    Order.SUBMIT: "jobs.submit",
+    Order.START: "jobs.start",
+    Order.END: 'jobs."end"',
+    Order.ELAPSED: 'jobs."end" - jobs.start',
+    Order.EFFICIENCY: "json_extract(CAST(used.body AS TEXT), '$.usage.cpu_efficiency')",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which attempts are wanted: those to which everything given applies.
+
+    All times are epoch seconds, and both ends of an interval belong to it.
+
+    Attributes:
+        job_ids: As sacct's `-j` takes them: `12` is a job, every task of an array or every component of a
+            heterogeneous job; `12_3` and `12+1` are one of them.
+        clusters: Any of these; empty: all. The same holds for the other lists.
+        states: In full and upper case, as records have them.
+        node: Ran on it.
+        name: A glob (`*`, `?`, `[a-z]`) for the whole job name; upper and lower case differ.
+        ended_from: Ended then or later.
+        ended_until: Ended then or earlier.
+        running_from: Ended then or later, or still running as far as the store knows.
+        running_until: Started then or earlier. With only one of the two the interval is open on the other
+            side; what never started is in none.
+        order: What to sort by.
+        descending: The largest first.
+        limit: At most so many.
+    """
+
+    job_ids: tuple[str, ...] = ()
+    clusters: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    qos: tuple[str, ...] = ()
+    node: str | None = None
+    name: str | None = None
+    ended_from: int | None = None
+    ended_until: int | None = None
+    running_from: int | None = None
+    running_until: int | None = None
+    order: Order = Order.END
+    descending: bool = False
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL, and what stands for its question marks."""
+
+    sql: str
+    parameters: tuple[object, ...]
+
+
+def finding(question: Question, clusters: Sequence[str]) -> Statement:
+    """Return the statement that finds the row ids of the answer, in its order.
+
+    Args:
+        question: What is wanted.
+        clusters: Those the store has; see `_Conditions`.
+    """
+    conditions = _Conditions.of(question, clusters)
+    direction = "DESC" if question.descending else "ASC"
+    order = f"{_KEYS[question.order]} {direction}, jobs.id {direction}"
+    sql = f"SELECT jobs.id FROM {conditions.tables} WHERE {conditions.where} ORDER BY {order}"  # noqa: S608 - our own words
+    if question.limit is not None:
+        sql += " LIMIT ?"
+        conditions.parameters.append(question.limit)
+    return Statement(sql, tuple(conditions.parameters))
+
+
+def adding_up(question: Question, clusters: Sequence[str], *, by: str | None = None) -> Statement:
+    """Return the statement for totals: rows of group, how many ran, how many ended, node seconds.
+
+    Raises:
+        ValueError: The question does not name an interval, or there is no such grouping.
+    """
+    begin, end = question.running_from, question.running_until
+    if begin is None or end is None:
+        raise ValueError("totals need an interval: running_from and running_until")
+    if by is not None and by not in GROUPS:
+        raise ValueError(f"cannot group by {by!r}: only by {', '.join(GROUPS)}")
+    conditions = _Conditions.of(question, clusters)
+    conditions.joined = True
+    count = f"coalesce(nodelists.node_count, {_field('node_count')}, 0)"
+    sql = (
+        f'SELECT {GROUPS[by] if by else "NULL"}, count(*), total(jobs."end" <= ?), '  # noqa: S608 - our own words
+        f'total({count} * max(0, min(coalesce(jobs."end", ?), ?) - max(jobs.start, ?))) '
+        f"FROM {conditions.tables} LEFT JOIN nodelists ON nodelists.id = jobs.nodelist "
+        f"WHERE {conditions.where} GROUP BY 1 ORDER BY 1"
+    )
+    return Statement(sql, (end, end, end, begin, *conditions.parameters))
+
+
+class _Conditions:
+    """A WHERE clause in the making."""
+
+    def __init__(self) -> None:
+        self.clauses: list[str] = []
+        self.parameters: list[object] = []
+        self.joined = False
+        self.with_usage = False
+
+    @classmethod
+    def of(cls, question: Question, clusters: Sequence[str]) -> "_Conditions":
+        """Say in SQL what is wanted. The index of ends begins with the cluster, so all are named where none is."""
+        made = cls()
+        by_ids = bool(question.job_ids) or question.running_from is not None or question.running_until is not None
+        indexed = by_ids or question.users or question.node is not None
+        # A set of ids is small: the plus keeps SQLite from walking along another index instead.
+        column = "+jobs." if by_ids else "jobs."
+        made.any_of(f"{column}cluster", question.clusters or (() if indexed else clusters))
+        made.any_of(f'{column}"user"', question.users)
+        made.any_of("jobs.account", question.accounts)
+        made.any_of('jobs."partition"', question.partitions)
+        made.any_of("jobs.state", question.states)
+        made.any_of(_field("qos"), question.qos)
+        made.given(f"{_field('name')} GLOB ?", question.name)
+        made.given(_NODE, question.node)
+        made.given('jobs."end" >= ?', question.ended_from)
+        made.given('jobs."end" <= ?', question.ended_until)
+        made.overlap(question, clusters)
+        made.job_ids(question, clusters)
+        if question.order is Order.EFFICIENCY:
+            made.clauses.append(f"{_KEYS[Order.EFFICIENCY]} IS NOT NULL")
+            made.with_usage = True
+        made.joined = bool(question.qos) or question.name is not None
+        return made
+
+    @property
+    def tables(self) -> str:
+        joins = [_JOIN_EVENTS] if self.joined else []
+        if self.with_usage:
+            joins.append(_JOIN_USAGE)
+        return " ".join(["jobs", *joins])
+
+    @property
+    def where(self) -> str:
+        return " AND ".join(self.clauses) or "1"
+
+    def given(self, clause: str, *values: object) -> None:
+        """Add a clause whose values are given."""
+        if None not in values:
+            self.clauses.append(clause)
+            self.parameters += values
+
+    def any_of(self, column: str, values: Sequence[str]) -> None:
+        if len(values) == 1:
+            # Not a set of one: with an equality SQLite reads the index in the order that is asked for.
+            self.given(f"{column} = ?", values[0])
+        elif values:
+            self.given(f"{column} {IN_ARRAY}", json_array(values))
+
+    def overlap(self, question: Question, clusters: Sequence[str]) -> None:
+        """Say what was running in the interval: a set of ids, with a part for each index that has some."""
+        begin, end = question.running_from, question.running_until
+        if begin is None and end is None:
+            return
+        among = _Conditions()
+        if question.node is None:
+            among.any_of("jobs.cluster", question.clusters or clusters)
+        else:
+            among.given(_NODE, question.node)
+        parts = _Parts(among)
+        started = "start IS NOT NULL" if end is None else "start <= ?"
+        by = () if end is None else (end,)
+        if begin is None:
+            parts.add(f'"end" IS NOT NULL AND {started}', *by)
+        elif end is None or question.node is not None:
+            parts.add(f'"end" >= ? AND {started}', begin, *by)
+        else:
+            # What began by the interval's end has ended a day later, or stands among the few that ran longer.
+            soon = end + LONG_SECONDS
+            parts.add(f'"end" >= ? AND "end" <= ? AND {started}', begin, soon, *by)
+            long = f'"end" - start > {LONG_SECONDS}'
+            parts.add(f'{long} AND "end" >= ? AND "end" > ? AND {started}', begin, soon, *by)
+        still = f'"end" IS NULL AND state {IN_ARRAY}'
+        parts.add(f"{still} AND {started}", json_array(OPEN_STATES), *by)
+        self.given(f"jobs.id IN ({parts.sql})", *parts.parameters)
+
+    def job_ids(self, question: Question, clusters: Sequence[str]) -> None:
+        """Take ids as sacct's `-j` does."""
+        parts = _Parts()
+        among = _Conditions()
+        among.any_of("jobs.cluster", question.clusters or clusters)
+        cluster = " AND ".join([*among.clauses, "jobs.job_id_raw = ?"])
+        for text in question.job_ids:
+            if not (text.isascii() and text.isdigit()):
+                parts.add(f"{_TASK} AND jobs.job_id = ?", text)
+                continue
+            parts.add(cluster, *among.parameters, int(text) if len(text) <= _INT64_DIGITS else -1)
+            # Behind an id stand `_3`, `_[0-9]` or `+1`; the other bounds are the characters after `_` and `+`.
+            for mark, after in ("_", "`"), ("+", ","):
+                parts.add(f"{_TASK} AND jobs.job_id >= ? AND jobs.job_id < ?", text + mark, text + after)
+        if question.job_ids:
+            self.given(f"jobs.id IN ({parts.sql})", *parts.parameters)
+
+
+class _Parts:
+    """Sets of ids that are put together, each found by an index of its own."""
+
+    def __init__(self, among: _Conditions | None = None) -> None:
+        self._among = among or _Conditions()
+        self._found: list[str] = []
+        self.parameters: list[object] = []
+
+    def add(self, clause: str, *values: object) -> None:
+        """Add what a clause holds for."""
+        self.parameters += [*self._among.parameters, *values]
+        where = " AND ".join([*self._among.clauses, clause])
+        self._found.append(f"SELECT jobs.id FROM jobs WHERE {where}")  # noqa: S608 - our own words
+
+    @property
+    def sql(self) -> str:
+        """All of them."""
+        return " UNION ALL ".join(self._found)
+
+
+def _field(name: str) -> str:
+    """Return SQL for a field that only the record's JSON has; SQLite wants text, and the body is bytes."""
+    return f"json_extract(CAST(events.body AS TEXT), '$.{name}')"

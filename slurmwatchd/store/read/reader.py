@@ -1,0 +1,292 @@
+"""The store as a book to look things up in: read-only, beside a daemon that goes on writing, or without one.
+
+Everything here is plain `sqlite3` and synchronous; who must not block asks from a worker thread. A question first
+collects the ids of its answer, eight bytes a job, in one short read, and then fetches the records some hundred at
+a time. So a slow reader holds no snapshot open, which would keep the daemon's write-ahead log from being cleared,
+and the answer holds each attempt once, whatever is written meanwhile.
+"""
+
+import array
+import math
+import sqlite3
+import stat
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+
+from slurmwatchd.errors import StoreBusyError, StoreError
+from slurmwatchd.store import body_versions
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
+from slurmwatchd.store.read import query
+from slurmwatchd.store.read.query import Question, Statement
+from slurmwatchd.store.read.uris import uri_for_reading
+from slurmwatchd.store.schema import APPLICATION_ID, migrations
+
+Record = dict[str, Any]
+"""An attempt as its newest event tells it: the fields of the wire format, times as RFC 3339 text."""
+
+BUSY_TIMEOUT_SECONDS = 10.0
+
+_PAGE = 500
+_KNOWN_LISTS = 10_000
+
+_RECORDS = (
+    "SELECT events.body, jobs.nodelist, {usage}, events.seq FROM json_each(?) AS wanted "
+    "JOIN jobs ON jobs.id = wanted.value JOIN events ON events.seq = jobs.seq {join} ORDER BY wanted.key"
+)
+_WITH_USAGE = _RECORDS.format(usage="used.body", join="LEFT JOIN events AS used ON used.seq = jobs.usage_seq")
+_WITHOUT_USAGE = _RECORDS.format(usage="NULL", join="")
+_USAGE_FIELDS = ("usage", "steps")
+_NODES = f"SELECT id, nodes FROM nodelists WHERE id {IN_ARRAY} AND nodes IS NOT NULL"  # noqa: S608 - a constant
+# Each step looks up the next name in the index of the key: a DISTINCT would walk over all of it.
+_CLUSTERS = (
+    "WITH RECURSIVE found (name) AS (SELECT min(cluster) FROM jobs UNION ALL "
+    "SELECT (SELECT min(cluster) FROM jobs WHERE cluster > found.name) FROM found WHERE found.name IS NOT NULL) "
+    "SELECT name FROM found WHERE name IS NOT NULL"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What attempts added up to in an interval.
+
+    Attributes:
+        ran: How many were running at some moment of it.
+        ended: How many of these ended in it.
+        node_hours: Nodes times the hours for which they ran inside the interval, suspensions included.
+    """
+
+    ran: int
+    ended: int
+    node_hours: float
+
+
+class StoreReader:
+    """A store, open for reading. Threads may share one; they take turns."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Open it.
+
+        Raises:
+            StoreError: There is none, it is none of ours, it was made by a newer program, or it cannot be read.
+            StoreBusyError: It cannot be read now.
+        """
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        self._nodes: dict[int, tuple[str, ...]] = {}
+        self._connection = _connect(self.path)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close it; a second time does nothing."""
+        with self._lock:
+            self._connection.close()
+
+    def records(self, question: Question, *, nodes: bool = False, usage: bool = False) -> Iterator[Record]:
+        """Give the attempts that answer a question, each as its newest event tells it.
+
+        Args:
+            question: Which.
+            nodes: Whether to add the expanded node names under `nodes`, where they are known.
+            usage: Whether to add what was used, under `usage` and `steps`, where it was gathered.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        return self.fetched(self.ids(question), nodes=nodes, usage=usage)
+
+    def fetched(self, ids: Sequence[int], *, nodes: bool = False, usage: bool = False) -> Iterator[Record]:
+        """Give the records of many row ids, in their order, reading some hundred at a time.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        for begin in range(0, len(ids), _PAGE):
+            yield from self.fetch(ids[begin : begin + _PAGE], nodes=nodes, usage=usage)
+
+    def ids(self, question: Question) -> Sequence[int]:
+        """Return the row ids of the attempts that answer a question, in its order.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        asked = self.statement(question)
+        with self._reading() as connection:
+            return array.array("q", (row[0] for row in connection.execute(asked.sql, asked.parameters)))
+
+    def fetch(self, ids: Iterable[int], *, nodes: bool = False, usage: bool = False) -> list[Record]:
+        """Return the records of some row ids, in their order; what was pruned meanwhile is left out.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        with self._reading() as connection:
+            sql = _WITH_USAGE if usage and self.has_usage else _WITHOUT_USAGE
+            rows = connection.execute(sql, (json_array(ids),)).fetchall()
+            if nodes:
+                self._learn(connection, {row[1] for row in rows} - {None})
+            first = self._first_seq(connection)
+            texts = (body_versions.current(row[0], row[3], first) for row in rows)
+            records: list[Record] = [orjson.loads(text) for text in texts]
+            if nodes:
+                for record, row in zip(records, rows, strict=True):
+                    if row[1] in self._nodes:
+                        record["nodes"] = list(self._nodes[row[1]])
+        for record, row in zip(records, rows, strict=True):
+            if row[2] is not None:
+                used = orjson.loads(row[2])
+                record.update((name, used[name]) for name in _USAGE_FIELDS if name in used)
+        return records
+
+    def count(self, question: Question) -> int:
+        """Return how many attempts answer a question.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        asked = self.statement(question)
+        with self._reading() as connection:
+            sql = f"SELECT count(*) FROM ({asked.sql})"  # noqa: S608 - our own words
+            return int(connection.execute(sql, asked.parameters).fetchone()[0])
+
+    def totals(self, question: Question, *, by: str | None = None) -> dict[str | None, Totals]:
+        """Add up what ran in the interval from `running_from` until `running_until`.
+
+        Args:
+            question: Must name both; order and limit do not matter.
+            by: `cluster`, `user`, `account`, `partition` or `state`; None: everything, under None.
+
+        Raises:
+            ValueError: The interval is not given, or there is no such grouping.
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        asked = query.adding_up(question, self.clusters(), by=by)
+        with self._reading() as connection:
+            rows = connection.execute(asked.sql, asked.parameters).fetchall()
+        return {row[0]: Totals(ran=row[1], ended=int(row[2]), node_hours=row[3] / 3600) for row in rows}
+
+    def clusters(self) -> list[str]:
+        """Return the names of the clusters that have attempts here.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        with self._reading() as connection:
+            return [row[0] for row in connection.execute(_CLUSTERS)]
+
+    def statement(self, question: Question) -> Statement:
+        """Return the SQL that finds the row ids; tests ask SQLite how it goes about it."""
+        return query.finding(question, self.clusters())
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """Return all rows of a query of a neighbour's (`status.py`), which bounds their number.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        with self._reading() as connection:
+            cursor = connection.execute(sql, tuple(parameters))
+            cursor.row_factory = sqlite3.Row
+            return cursor.fetchall()
+
+    def has_column(self, table: str, column: str) -> bool:
+        """Tell whether a table is there and has a column: a store that an older daemon made may not."""
+        found = self.rows("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (table, column))
+        return bool(found)
+
+    @cached_property
+    def has_usage(self) -> bool:
+        """Whether attempts of this store can have a usage."""
+        with_usage = "SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'usage_seq'"
+        return self._connection.execute(with_usage).fetchone() is not None
+
+    @staticmethod
+    def _first_seq(connection: sqlite3.Connection) -> float:
+        """Return the position from which on bodies have the present form; see `body_versions`."""
+        try:
+            row = connection.execute(body_versions.FIRST_SEQ, (body_versions.FORM,)).fetchone()
+        except sqlite3.OperationalError:
+            # A store of a daemon that knows one form only.
+            return math.inf
+        return 0 if row is None else int(row[0])
+
+    def _learn(self, connection: sqlite3.Connection, lists: set[int]) -> None:
+        """Read the node names of lists that were not met yet."""
+        if len(self._nodes) > _KNOWN_LISTS:
+            self._nodes.clear()
+        missing = lists - self._nodes.keys()
+        if missing:
+            for identity, names in connection.execute(_NODES, (json_array(missing),)):
+                self._nodes[identity] = tuple(orjson.loads(names))
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _errors(self.path):
+            yield self._connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise StoreError(f"{path}: is not a file")
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    with _errors(path):
+        connection = sqlite3.connect(
+            uri_for_reading(path),
+            uri=True,
+            timeout=BUSY_TIMEOUT_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            _check(path, connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> None:
+    """Make sure that it is a store, and one that this program understands."""
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise StoreError(f"{path}: is an SQLite database, but not a store of slurmwatchd")
+    have, newest = connection.execute("PRAGMA user_version").fetchone()[0], migrations()[-1][0]
+    if have > newest:
+        raise StoreError(
+            f"{path}: has schema {have}, and this slurmwatchd knows up to {newest}: use a newer slurmwatchd"
+        )
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    """Say in our words what SQLite says in its own."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise StoreBusyError(f"{path}: {error}") from error
+        raise StoreError(f"{path}: cannot be read: {error}") from error
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error

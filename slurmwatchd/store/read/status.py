@@ -1,0 +1,149 @@
+"""What else the store can tell: the history of an attempt, who shared its nodes, how far everybody has got."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from slurmwatchd.model.clock import rfc3339
+from slurmwatchd.model.windows import Ledger, Stretch
+from slurmwatchd.store.read.reader import StoreReader
+
+_HISTORY = (
+    "SELECT seq, id, kind, revision, observed, found_by, changed FROM events WHERE job = ? ORDER BY seq LIMIT 1000"
+)
+# From the list's own names, since the index of nodes is by node; the pluses leave SQLite no other way to go.
+_SHARED = (
+    "SELECT id FROM jobs WHERE nodelist IN ("
+    "SELECT theirs.nodelist FROM nodelists AS mine, json_each(CAST(mine.nodes AS TEXT)) AS listed "
+    "CROSS JOIN nodes ON nodes.name = listed.value CROSS JOIN nodelist_nodes AS theirs ON theirs.node = nodes.id "
+    'WHERE mine.id = ?) AND "end" > ? AND start < ? AND +cluster = ? AND +id <> ? ORDER BY start, id LIMIT ?'
+)
+_ROW = 'SELECT id, cluster, start, "end", nodelist, revision, seq FROM jobs WHERE id = ?'
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a sink has got.
+
+    Attributes:
+        seq: The newest event it has.
+        behind: How many events it has not.
+        oldest_waiting: When the oldest of these was first seen, epoch seconds; None where it has all.
+        moved: When its position last moved, epoch seconds.
+    """
+
+    sink: str
+    seq: int
+    behind: int
+    oldest_waiting: int | None
+    moved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far a cluster is read.
+
+    Attributes:
+        ledger: What was read.
+        last: The newest complete reading: `read_at`, `rows`, `new`, `found_by`, `seconds`; None before the first.
+    """
+
+    cluster: str
+    ledger: Ledger
+    last: Mapping[str, Any] | None
+
+
+def knows_node(store: StoreReader, node: str) -> bool:
+    """Tell whether any attempt here ran on a node of this name."""
+    return bool(store.rows("SELECT 1 FROM nodes WHERE name = ?", (node,)))
+
+
+def history(store: StoreReader, job: int) -> list[dict[str, Any]]:
+    """Return what was told of an attempt, oldest first: each event's head, and what it changed."""
+    return [
+        {
+            "seq": row["seq"],
+            "id": row["id"],
+            "event": row["kind"],
+            "revision": row["revision"],
+            "observed": rfc3339(row["observed"]),
+            "found_by": row["found_by"],
+            **({} if row["changed"] is None else {"changed": orjson.loads(row["changed"])}),
+        }
+        for row in store.rows(_HISTORY, (job,))
+    ]
+
+
+def shared_with(store: StoreReader, job: int, *, limit: int) -> Sequence[int]:
+    """Return the row ids of the attempts that were on a node of this one while it ran.
+
+    An attempt that never started shared nothing, and one without an end is not in the store to be found.
+    """
+    row = store.rows(_ROW, (job,))[0]
+    if row["start"] is None or row["end"] is None or row["nodelist"] is None:
+        return []
+    found = store.rows(_SHARED, (row["nodelist"], row["start"], row["end"], row["cluster"], job, limit))
+    return [other["id"] for other in found]
+
+
+def readings(store: StoreReader) -> list[Reading]:
+    """Return how far each cluster is read."""
+    result = []
+    for row in store.rows("SELECT cluster, horizon FROM horizons ORDER BY cluster"):
+        stretches = store.rows(
+            'SELECT start, "end", read_at FROM coverage WHERE cluster = ? ORDER BY start', (row["cluster"],)
+        )
+        last = store.rows(
+            'SELECT read_at, "rows", new, found_by, seconds FROM ledger WHERE cluster = ? '
+            "ORDER BY read_at DESC, id DESC LIMIT 1",
+            (row["cluster"],),
+        )
+        ledger = Ledger(row["horizon"], tuple(Stretch(*stretch) for stretch in stretches))
+        result.append(Reading(row["cluster"], ledger, dict(last[0]) if last else None))
+    return result
+
+
+def positions(store: StoreReader) -> list[Position]:
+    """Return how far each sink has got."""
+    result = []
+    for row in store.rows("SELECT sink, seq, moved FROM cursors ORDER BY sink"):
+        # Positions are handed out without gaps, so the difference to the newest is the number of events.
+        waiting = store.rows("SELECT seq, observed FROM events WHERE seq > ? ORDER BY seq LIMIT 1", (row["seq"],))
+        behind = newest(store) - waiting[0]["seq"] + 1 if waiting else 0
+        oldest = waiting[0]["observed"] if waiting else None
+        result.append(Position(row["sink"], row["seq"], behind, oldest, row["moved"]))
+    return result
+
+
+def newest(store: StoreReader) -> int:
+    """Return the position of the newest event; 0 before the first."""
+    rows = store.rows("SELECT CAST(value AS INTEGER) AS seq FROM meta WHERE key = 'last seq'")
+    return int(rows[0]["seq"]) if rows else 0
+
+
+def quarantine(store: StoreReader) -> tuple[int, int | None]:
+    """Return how many rows are in quarantine, and when the newest came, epoch seconds."""
+    row = store.rows("SELECT count(*) AS count, max(observed) AS newest FROM quarantine")[0]
+    return row["count"], row["newest"]
+
+
+def attempts(store: StoreReader) -> int:
+    """Return how many attempts are stored."""
+    return int(store.rows("SELECT count(*) AS count FROM jobs")[0]["count"])
+
+
+def backfills(store: StoreReader) -> list[dict[str, Any]]:
+    """Return the backfills that are not done, where this store knows any: cluster, start, end, reached."""
+    if not store.has_column("backfills", "reached"):
+        return []
+    rows = store.rows(
+        'SELECT id, cluster, start, "end", reached, "rows", new FROM backfills WHERE reached > start ORDER BY id'
+    )
+    return [dict(row) for row in rows]
+
+
+def schema(store: StoreReader) -> int:
+    """Return the number of the newest migration in the file."""
+    return int(store.rows("SELECT user_version AS number FROM pragma_user_version")[0]["number"])

@@ -1,0 +1,97 @@
+"""Which attempts wait for their usage: in from the transaction that stores them, out by the one that tells it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import aiosqlite
+
+from slurmwatchd.model.records import FoundBy
+from slurmwatchd.store import body_versions
+from slurmwatchd.store.database import Database
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
+
+NOW, PAST = 0, 1
+"""How urgent: what ends now before what a backfill finds."""
+
+_WAITING = (
+    "SELECT queue.job, queue.asked, queue.urgency, jobs.submit, jobs.seq, events.body FROM usage_queue AS queue "
+    "JOIN jobs ON jobs.id = queue.job JOIN events ON events.seq = jobs.seq "
+    "WHERE queue.cluster = ? AND queue.urgency = ? AND queue.due <= ? ORDER BY queue.due LIMIT ?"
+)
+
+_NEWEST = (
+    "SELECT jobs.id, jobs.submit, jobs.seq, events.body FROM jobs JOIN events ON events.seq = jobs.seq "  # noqa: S608
+    'WHERE jobs.cluster = ? AND jobs."end" IS NOT NULL AND jobs.start IS NOT NULL '
+    f"AND NOT jobs.id {IN_ARRAY} AND NOT EXISTS (SELECT 1 FROM gone WHERE gone.job = jobs.id) "
+    'ORDER BY jobs."end" DESC LIMIT 1'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An attempt that waits.
+
+    Attributes:
+        job: Its row id.
+        asked: How many answers were not complete.
+        urgency: `NOW` or `PAST`.
+        submit: Epoch seconds.
+        seq: The event that has its record; another one now means that it was revised meanwhile.
+        body: The record.
+    """
+
+    job: int
+    asked: int
+    urgency: int
+    submit: int
+    seq: int
+    body: bytes
+
+
+async def enqueue(
+    connection: aiosqlite.Connection, jobs: Iterable[int], cluster: str, found_by: FoundBy, now: int
+) -> None:
+    """Have new attempts wait for their usage; inside the transaction that stores them."""
+    urgency = PAST if found_by is FoundBy.BACKFILL else NOW
+    await connection.execute(
+        "INSERT INTO usage_queue SELECT value, ?, ?, ?, 0, ? FROM json_each(?)",
+        (cluster, urgency, now, found_by.value, json_array(jobs)),
+    )
+
+
+async def due(database: Database, cluster: str, *, now: int, limit: int) -> list[Waiting]:
+    """Return attempts of a cluster whose steps are to be asked for now, the most urgent first."""
+    found: list[Waiting] = []
+    first = await body_versions.first_seq(database)
+    for urgency in (NOW, PAST):
+        if len(found) < limit:
+            rows = await database.read(_WAITING, (cluster, urgency, now, limit - len(found)))
+            for row in rows:
+                body = body_versions.current(row["body"], row["seq"], first)
+                found.append(Waiting(row[0], row[1], row[2], row[3], row[4], body))
+    return found
+
+
+async def newest_ended(database: Database, cluster: str, *, without: Iterable[int]) -> Waiting | None:
+    """Return the attempt that ended last and ran, other than some, as if it waited; None where there is none."""
+    rows = await database.read(_NEWEST, (cluster, json_array(without)))
+    first = await body_versions.first_seq(database)
+    for row in rows:
+        return Waiting(row[0], 0, NOW, row[1], row[2], body_versions.current(row[3], row[2], first))
+    return None
+
+
+async def count(database: Database, cluster: str) -> int:
+    """Return how many attempts of a cluster wait, also those that are not due yet."""
+    return int((await database.read("SELECT count(*) FROM usage_queue WHERE cluster = ?", (cluster,)))[0][0])
+
+
+async def forget(database: Database) -> None:
+    """Have nobody wait any more: usage is not wanted."""
+
+    async def work(connection: aiosqlite.Connection) -> None:
+        await connection.execute("DELETE FROM usage_queue")
+
+    # Nothing is written where there is nothing to forget: a daemon must start on a full disk, too.
+    if await database.read("SELECT 1 FROM usage_queue LIMIT 1"):
+        await database.write(work)

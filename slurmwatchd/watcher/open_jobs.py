@@ -1,0 +1,127 @@
+"""The open jobs, listed now and then: who vanished from the list without an end is asked for by name.
+
+An end that lies far in the past when slurmdbd learns of it shows in no window that is still read: a job killed
+while suspended ends when it was suspended, a runaway job that is set right ends when it began, and an end that
+slurmdbd itself does not know is in no window at all. All of them were seen open before.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from slurmwatchd.model.windows import Ledger, Policy
+from slurmwatchd.sources.sacct.client import Answer
+from slurmwatchd.store import open_jobs
+from slurmwatchd.store.database import Database
+from slurmwatchd.store.known_attempts import Known
+from slurmwatchd.telemetry.metrics import Metrics
+from slurmwatchd.watcher.anchors import silence
+
+ASK_ROWS = 500
+"""So many are asked for in one call."""
+
+AGAIN_SECONDS = 3600
+"""A job that is neither listed nor ended (held after it was seen, say) is asked for again after this."""
+
+GRACE_SECONDS = 5
+"""How long after a further poll a job that vanished is asked for: the poll finds all that ended as usual."""
+
+_ENDED = frozenset({
+    "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE",
+    "OUT_OF_MEMORY", "REQUEUED", "RESIZING", "REVOKED",
+})  # fmt: skip
+
+
+def has_ended(state: str, end: int | None) -> bool:
+    """Tell whether an attempt is over, also where slurmdbd does not know since when (`End=Unknown`)."""
+    return end is not None or state in _ENDED
+
+
+class RollCall:
+    """The open jobs of one cluster; what is known of them is in the store, so it outlives the daemon."""
+
+    def __init__(self, cluster: str, database: Database, metrics: Metrics) -> None:
+        """Prepare; `begin` reads where the store stands."""
+        self.cluster = cluster
+        self._database = database
+        self._metrics = metrics
+        self._grace = GRACE_SECONDS
+        self._listed_at = -math.inf
+        self._ask_at = math.inf
+        self._asking = False
+
+    async def begin(self, policy: Policy) -> None:
+        """Begin a round of readings by these rules, with nothing under way."""
+        self._asking = False
+        self._grace = math.ceil(policy.interval) + GRACE_SECONDS
+        await self._load()
+
+    async def _load(self) -> None:
+        """Read from the store when somebody is to be asked for."""
+        roll = await open_jobs.stand(self._database, self.cluster, grace=self._grace, again=AGAIN_SECONDS)
+        # While an answer is on its way to the store, the store still has these as not asked for.
+        self._ask_at = math.inf if roll.ask_at is None or self._asking else roll.ask_at
+        self._metrics.open_jobs.labels(self.cluster).set(roll.open)
+        self._metrics.missing_jobs.labels(self.cluster).set(roll.missing)
+
+    def mark(self, ledger: Ledger) -> Ledger:
+        """Return the ledger with what `windows.due` must know of the open jobs."""
+        return replace(ledger, listed_at=self._listed_at, ask_at=self._ask_at)
+
+    def begun(self, now: int, *, absent: bool) -> None:
+        """Note that a listing, or the asking, is under way: if it fails, other things come first."""
+        if absent:
+            self._ask_at, self._asking = math.inf, True
+        else:
+            self._listed_at = now
+
+    async def missing(self, now: int) -> list[Known]:
+        """Return whom to ask for now; nobody, where the polls have found their ends meanwhile."""
+        jobs = await open_jobs.missing(
+            self._database, self.cluster, now, grace=self._grace, again=AGAIN_SECONDS, limit=ASK_ROWS
+        )
+        if not jobs:
+            await self.asked((), now)
+            self._ask_at = max(self._ask_at, now + GRACE_SECONDS)
+        return jobs
+
+    async def listed(self, answer: Answer, now: int, *, anchor: Known | None) -> int:
+        """Take a listing in; return how many jobs are open.
+
+        Args:
+            answer: The listing.
+            now: Epoch seconds.
+            anchor: An attempt that ended, and that the listing must show; None where none is known.
+
+        Raises:
+            SilenceError: It does not show the anchor: what was listed before stands.
+            SacctOutputError: It is not complete: what was listed before stands.
+            StoreBusyError: The store cannot be written now.
+        """
+        count, first, is_shown = 0, True, anchor is None
+        async for rows in answer.rows():
+            is_shown = is_shown or (anchor is not None and anchor.key in rows.readings.keys)
+            jobs = rows.readings.values("job_id_raw", "submit", "job_id", "state", "end")
+            # What has ended by now with a known end is the polls' business.
+            listed = [
+                open_jobs.Listed(job_id_raw, submit, job_id, not has_ended(state, end))
+                for job_id_raw, submit, job_id, state, end in jobs
+                if end is None
+            ]
+            await open_jobs.gather(self._database, self.cluster, listed, first=first)
+            count, first = count + len(listed), False
+        if first:
+            await open_jobs.gather(self._database, self.cluster, (), first=True)
+        if not is_shown:
+            raise silence()
+        await open_jobs.conclude(self._database, self.cluster, now)
+        await self._load()
+        return count
+
+    async def asked(self, jobs: Sequence[Known], now: int) -> None:
+        """Note that these were asked for, and that what had ended is in the store."""
+        await open_jobs.mark_asked(
+            self._database, self.cluster, [(job.job_id_raw, job.submit) for job in jobs], now
+        )
+        self._asking = False
+        await self._load()

@@ -1,0 +1,94 @@
+"""A slurm.conf that every command complains of: told once, and nothing else changes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.acceptance.watch import Watch
+from tests.real_slurm import jobs, truth, untidy
+from tests.real_slurm.configuration import write_wrappers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tests.real_slurm.cluster import RealCluster
+
+pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(300)]
+
+CONTROL, BACKUP = "ControlMachine=nowhere\n", "BackupController=nowhere\n"
+
+
+class Conf:
+    """A slurm.conf of the daemon's own, beside the cluster's."""
+
+    def __init__(self, cluster: RealCluster, folder: Path) -> None:
+        self._cluster = cluster
+        self.path = cluster.conf.with_name("complaining.conf")
+        self.cluster = replace(cluster, conf=self.path, bin_dir=folder / "bin")
+        write_wrappers(self.cluster.bin_dir, self.path, cluster.root)
+
+    def write(self, *keys: str) -> None:
+        """Put keys before all others that Slurm ignores, or none."""
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text("".join(keys) + untidy.tidied(self._cluster.conf.read_text("utf-8")), "utf-8")
+        fresh.replace(self.path)
+
+
+@pytest.fixture
+def conf(cluster: RealCluster, tmp_path: Path) -> Iterator[Conf]:
+    """Leave the cluster as it was, whatever the test did."""
+    made = Conf(cluster, tmp_path)
+    yield made
+    made.path.unlink()
+    cluster.start_slurmdbd()
+
+
+def test_complaint_that_comes_changes_and_goes_is_told_and_an_outage_beside_it_is_noticed_at_once(
+    cluster: RealCluster, conf: Conf, tmp_path: Path
+) -> None:
+    conf.write(CONTROL)
+    watch = Watch(conf.cluster, tmp_path / "watch")
+    started = int(time.time())
+
+    def ended() -> None:
+        """Have a job end on two nodes, and find it told with them."""
+        job = int(jobs.batch(cluster, "--nodes=2"))
+        found: list[Mapping[str, Any]] = []
+
+        def told() -> bool:
+            found[:] = [record for record in watch.ends() if record["job_id_raw"] == job]
+            return bool(found)
+
+        watch.wait_until(told, f"job {job} to be told")
+        assert [len(record["nodes"]) for record in found] == [2]
+
+    try:
+        watch.start()
+        watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
+        ended()
+        cluster.stop_slurmdbd()
+        watch.wait_until(lambda: "reading failed" in watch.log_tail(), "the outage to be noticed", 10)
+        (failure,) = [line for line in watch.log.read_text("utf-8").splitlines() if "reading failed" in line]
+        assert "Connection refused" in failure
+        assert "Ignoring" not in failure
+        cluster.start_slurmdbd()
+        conf.write(CONTROL, BACKUP)
+        ended()
+        conf.write()
+        ended()
+        jobs.settle(cluster, started)
+        told = [line for line in watch.log.read_text("utf-8").splitlines() if "commands complain" in line]
+        assert [(" level=warning " in line, line.count("error: Ignoring ")) for line in told] == [
+            (True, 1),
+            (True, 2),
+            (False, 0),
+        ]
+    finally:
+        watch.kill()
+        print(watch.log_tail())  # noqa: T201  (pytest shows it where the test failed)
+    assert not truth.compare(truth.ended(cluster, started), watch.records(), truth.ended(cluster))
