@@ -38,9 +38,9 @@ class SinkOptions(BaseModel):
     default_backfill: ClassVar[bool] = True
 
     type: str
-    """Which kind of sink this is."""
+    """The kind of sink."""
     backfill: bool | None = None
-    """Whether it gets what a backfill finds; files do by default, Prometheus does not."""
+    """Whether the sink receives events that a backfill found."""
     events: tuple[EventName, ...] = Field(EVENTS, min_length=1)
     """Which events it gets. The options from here to `min_elapsed` leave events out of this sink alone; `verify`
     knows, and misses none of them."""

@@ -43,17 +43,17 @@ class JsonlOptions(FormOptions):
 
     type: Literal["jsonl"]
     path: Annotated[Path, BeforeValidator(check_file)]
-    """The file. Its folder is made if it is missing; a rotated or removed file is made anew."""
+    """The file. The daemon creates a missing folder, and a new file after rotation or removal."""
     rotate_size: Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size)] = 0
-    """The sink renames the file to `.1` once it is so large, and begins a new one; `"0B"`: not for its size. For
-    sites without logrotate; never both."""
+    """At this size the sink renames the file to `.1` and begins a new one; `"0B"`: not for its size. For sites
+    without logrotate; never use both."""
     rotate_every: WholeDuration = Field(0, ge=0)
-    """The sink renames the file when the first event of a new stretch comes: `"1d"` is each day from midnight UTC
-    on, `"0s"` never."""
+    """The sink renames the file at the first event of a new period: `"1d"` is each day from midnight UTC, `"0s"`
+    never."""
     rotate_keep: int = Field(30, ge=1, le=100_000)
-    """How many renamed files the sink keeps; older ones it removes."""
+    """How many renamed files the sink keeps; it removes older ones."""
     rotate_compress: bool = True
-    """The sink compresses renamed files but the newest, by gzip."""
+    """The sink compresses renamed files with gzip, except the newest."""
 
     def files(self) -> tuple[str, ...]:
         """Return the path."""
@@ -93,7 +93,9 @@ class JsonlSink:
         except OSError as error:
             self._close()
             if is_full_error(error):
-                raise SinkFullError(f"{self._path}: {error.strerror}: it goes on when there is room") from error
+                raise SinkFullError(
+                    f"{self._path}: {error.strerror}: the daemon continues when there is room"
+                ) from error
             file = Path(error.filename or self._path)
             raise SinkError(f"{file}: {reason(file, error)}") from error
         return {_STATE_KEY: self._written.encode()}
@@ -162,13 +164,13 @@ class JsonlSink:
         self._close()
         rotated = find_by_mark(self._path, mark)
         if rotated is None:
-            self._warn("the file written last is gone", path=str(self._path))
+            self._warn("last file written not found", path=str(self._path))
             # The next file may get its inode.
             self._mark = None
             return due, None
         if mark.inode != self._rotated:
             self._rotated = mark.inode
-            _log.info("file was rotated", sink=self._name, path=str(self._path), rotated=str(rotated))
+            _log.info("file rotated", sink=self._name, path=str(self._path), rotated=str(rotated))
         due, reached = self._settle_file(rotated, due, mark)
         if due:
             # Where writing failed half-way and the file was rotated again, more of it is in the files between.
@@ -252,12 +254,12 @@ class JsonlSink:
             return self._pass_foreign(descriptor, residue, due, may_write=may_write)
         if not may_write:
             self._torn.inc()
-            self._warn("a line cut off in a rotated file cannot be completed")
+            self._warn("truncated line in a rotated file cannot be completed")
             return due, residue.offset
         # Told when it is done: on a full disk it is tried again and again.
         _write_all(descriptor, due[0][residue.remaining :])
         self._torn.inc()
-        _log.info("torn line completed", sink=self._name, id=_id_of(due[0]))
+        _log.info("truncated line completed", sink=self._name, id=_id_of(due[0]))
         return due[1:], residue.offset + len(due[0])
 
     def _pass_foreign(

@@ -44,8 +44,8 @@ ROWS_GONE = "rows_gone"
 REASONS = {
     UNKNOWN_CLUSTER: "slurmdbd does not know a cluster of this name",
     NO_PRIVILEGES: "PrivateData hides other people's jobs from this user: give it AdminLevel=Operator",
-    ROWS_GONE: "slurmdbd no longer shows attempts that it showed before; if they were deleted, reading goes on by"
-    " itself after a day, or at once with `slurmwatchd verify --accept-deleted`",
+    ROWS_GONE: "slurmdbd no longer shows attempts that it showed before; if they were deleted, the daemon"
+    " continues by itself after a day, or at once with `slurmwatchd verify --accept-deleted`",
     SILENT: SILENT_TEXT,
     NAMES: NAMES_TEXT,
 }
@@ -309,7 +309,7 @@ class Suspicion:
         await known_attempts.note_gone(self._database, jobs, now=int(self._clock.now()))
         self._metrics.gone.labels(self.cluster).inc(len(jobs))
         _log.warning(
-            "slurmdbd no longer has attempts that it showed before",
+            "known attempts gone from slurmdbd",
             cluster=self.cluster,
             attempts=len(jobs),
             job_ids=" ".join(attempt.job_id for attempt in attempts[:10]),

@@ -213,7 +213,7 @@ class Storer:
         self._count(committed, readings, expanded, fetched.window.found_by)
         if committed.quarantined:
             _log.warning(
-                "rows that cannot be keyed are in quarantine: see `slurmwatchd quarantine list`",
+                "rows quarantined, see `slurmwatchd quarantine list`",
                 cluster=self.cluster,
                 rows=committed.quarantined,
                 reasons="; ".join(sorted({row.reason for row in rows.rejected})[:3]),
@@ -279,7 +279,7 @@ class Storer:
         metrics.nodelist_mismatches.labels(name).inc(len(wrong))
         for job_id, node_list, node_count in wrong:
             _log.warning(
-                "node list and node count disagree",
+                "node list and node count differ",
                 cluster=name,
                 job_id=job_id,
                 node_list=node_list,

@@ -178,7 +178,7 @@ class Collector:
         if made:
             metrics.store_seq.set(self._parts.intake.last_seq)
             self._parts.committed()
-        _log.debug("steps read", cluster=self.cluster, told=made, incomplete=incomplete, later=later)
+        _log.debug("steps read", cluster=self.cluster, reported=made, incomplete=incomplete, later=later)
 
     async def _failed(self, error: TransientError | SlurmNotFoundError) -> None:
         """Wait longer, ask for less; while that goes on, let no more wait than there is room for."""
@@ -188,13 +188,13 @@ class Collector:
         self._longest = max(LEAST_JOBS, self._longest // 2)
         parts.metrics.step_failures.labels(self.cluster).inc()
         log = _log.warning if self._repeats.is_news(str(error), parts.clock.monotonic()) else _log.debug
-        log("asking for steps failed", cluster=self.cluster, again_in_seconds=round(wait), error=str(error))
+        log("step query failed", cluster=self.cluster, again_in_seconds=round(wait), error=str(error))
         try:
             await self._give_up()
             await self._count(force=True)
         except TransientError as busy:
             log = _log.debug if isinstance(busy, StoreFullError) else _log.warning
-            log("usage cannot be written", cluster=self.cluster, error=str(busy))
+            log("usage not stored", cluster=self.cluster, error=str(busy))
 
     async def _give_up(self) -> None:
         """Tell the oldest of too many without usage."""
@@ -207,7 +207,7 @@ class Collector:
         told = {entry.job: (entry.seq, ending(Told(usage=JobUsage(complete=False)))) for entry in waiting}
         made = await usage_store.tell(parts.intake, Results(told=told, later={}, observed=now))
         self._note(made, [JobUsage(complete=False)] * made, 0)
-        _log.error("too many attempts wait for their usage: the oldest are told without", jobs=made)
+        _log.error("usage queue full, oldest attempts reported without usage", jobs=made)
 
     async def _count(self, *, force: bool) -> None:
         """Show how many wait; not after each list, as it reads the index of all of them."""

@@ -152,7 +152,7 @@ class Watcher:
         """Read until nothing is due.
 
         Raises:
-            TransientError: A reading failed.
+            TransientError: A query failed.
         """
         self._settling.patient = False
         error: BaseException | None = None

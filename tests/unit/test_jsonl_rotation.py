@@ -265,5 +265,5 @@ async def test_file_that_was_removed_is_not_said_to_be_truncated(
     await delivery.deliver(make_events(6, 6))
     assert _in(subject.path) == [4, 5, 6]
     told = [record.getMessage() for record in caplog.records]
-    assert sum("gone" in line for line in told) == 1
+    assert sum("last file written not found" in line for line in told) == 1
     assert not [line for line in told if "truncated" in line]

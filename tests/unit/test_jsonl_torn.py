@@ -151,7 +151,7 @@ async def test_torn_line_is_told_and_counted_when_it_is_dealt_with_and_not_at_ea
         await delivery.write([make_event(3)])
     with subject.path.open("ab") as file:
         file.write(foreign)
-    spoilt = "unexpected bytes at the end of the file" if foreign else "torn line completed"
+    spoilt = "unexpected bytes at the end of the file" if foreign else "truncated line completed"
 
     def told() -> tuple[int, float | None]:
         torn = subject.metrics.registry.get_sample_value("slurmwatchd_jsonl_torn_lines_total", {"sink": "jobs"})
@@ -181,7 +181,7 @@ async def test_rotation_is_told_once_however_often_the_disk_is_full(
             with disk_full(0), pytest.raises(SinkError):
                 await delivery.write([make_event(number + 10)])
         await delivery.deliver([make_event(number + 10)])
-        assert caplog.text.count("file was rotated") == number
+        assert caplog.text.count("file rotated") == number
 
 
 async def test_truncation_by_another_program_is_told_once_however_often_the_disk_is_full(

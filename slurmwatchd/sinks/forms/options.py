@@ -25,7 +25,8 @@ class FormOptions(SinkOptions):
     the fields of the Elastic Common Schema, or as Slurm's own jobcomp/kafka and jobcomp/elasticsearch write an
     ended job (`job_ended` only)."""
     max_line_bytes: int = Field(30_000, ge=4096, le=16_777_216)
-    """A longer line loses its node names (`nodes_omitted`), then the ends of its longest texts (`truncated`)."""
+    """If a line is longer, the daemon cuts its longest texts (`truncated`) and, if that is not enough, omits its
+    node names (`nodes_omitted`)."""
     fields: Texts = ()
     """Only these fields of the flat format, and those that every event keeps; none: all."""
     drop_fields: Texts = ()
