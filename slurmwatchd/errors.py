@@ -177,7 +177,15 @@ class StoreFullError(StoreBusyError):
 
 
 class SinkError(TransientError):
-    """A receiver cannot take events now."""
+    """A receiver cannot take events now.
+
+    Attributes:
+        written: How many of the events given to it, from the first, are safe with it nonetheless.
+        retry_after: For how many seconds it asks to be left alone.
+    """
+
+    written = 0
+    retry_after = 0.0
 
 
 class SinkFullError(SinkError):

@@ -42,6 +42,11 @@ def strict() -> Draft202012Validator:
 def _closed() -> dict[str, Any]:
     schema = json_schema()
     Draft202012Validator.check_schema(schema)
+    return closed(schema)
+
+
+def closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """Let a schema allow nothing that it does not name."""
     _close(schema)
     return schema
 

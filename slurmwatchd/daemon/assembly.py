@@ -111,7 +111,8 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 name,
                 kinds[options.type].make(name, options, metrics),
                 parts,
-                wants_backfill=options.wants_backfill,
+                selection=options.selection(),
+                batch_events=options.batch_events(),
             )
             for name, options in sinks.items()
         ]

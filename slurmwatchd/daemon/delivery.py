@@ -4,23 +4,23 @@ Each sink is a task of its own with a cursor of its own: one that is dead or slo
 pipeline, which never calls a sink, nor another sink.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import anyio
 
-from slurmwatchd.errors import SinkFullError, StoreFullError, TransientError
+from slurmwatchd.errors import SinkError, SinkFullError, StoreFullError, TransientError
 from slurmwatchd.model.clock import Backoff, Clock
-from slurmwatchd.model.records import FoundBy
-from slurmwatchd.sinks.base import Sink
-from slurmwatchd.store import outbox
+from slurmwatchd.model.records import Event
+from slurmwatchd.sinks.base import BATCH_EVENTS, Sink
+from slurmwatchd.sinks.selection import EVERYTHING, Selection
+from slurmwatchd.store import outbox, selections
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.repair.already_delivered import Told
 from slurmwatchd.telemetry.disks import Disks
 from slurmwatchd.telemetry.health import Health, SinkHealth
 from slurmwatchd.telemetry.log import Repeats, get_logger
 from slurmwatchd.telemetry.metrics import Metrics
-
-BATCH_EVENTS = 2000
 
 IDLE_SECONDS = 30.0
 """How long to wait for a wake-up before looking anyway."""
@@ -43,12 +43,21 @@ class DeliveryParts:
 class Delivery:
     """Brings events to one sink."""
 
-    def __init__(self, name: str, sink: Sink, parts: DeliveryParts, *, wants_backfill: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        sink: Sink,
+        parts: DeliveryParts,
+        *,
+        selection: Selection = EVERYTHING,
+        batch_events: int = BATCH_EVENTS,
+    ) -> None:
         """Prepare; nothing is opened."""
         self.name = name
         self._sink = sink
         self._parts = parts
-        self._wants_backfill = wants_backfill
+        self._selection = selection
+        self._batch_events = batch_events
         self._backoff = Backoff(first_seconds=0.5, ceiling_seconds=60.0)
         self._repeats = Repeats()
         self._wake = anyio.Event()
@@ -75,6 +84,7 @@ class Delivery:
         parts = self._parts
         position = await outbox.position(parts.database, self.name, now=int(parts.clock.now()))
         self._seq = position.seq
+        await selections.note(parts.database, self.name, position.seq, self._selection.settings)
         self._told = await Told.load(parts.database, self.name)
 
     async def run(self) -> None:
@@ -88,6 +98,8 @@ class Delivery:
                 self._failed(error)
                 # New events do not cut this short: a dead receiver must not be knocked at for each of them.
                 wait = self._backoff.next()
+                if isinstance(error, SinkError):
+                    wait = max(wait, error.retry_after)
                 self._tick(wait)
                 await self._parts.clock.sleep(wait)
                 continue
@@ -110,16 +122,20 @@ class Delivery:
             await self._sink.open(position.state)
             self._seq = position.seq
             self._opened = True
-        while events := await outbox.after(parts.database, self._seq, BATCH_EVENTS):
+        while events := await outbox.after(parts.database, self._seq, self._batch_events):
             self._tick(0)
             parts.metrics.oldest_undelivered.labels(self.name).set(events[0].observed)
-            wanted = events
-            if not self._wants_backfill:
-                wanted = [event for event in events if event.found_by is not FoundBy.BACKFILL]
+            wanted = await self._selection.among(events)
+            parts.metrics.left_out.labels(self.name).inc(len(events) - len(wanted))
             met = await self._told.among(wanted) if self._told is not None and wanted else set()
             if met:
                 wanted = [event for event in wanted if event.id not in met]
-            state = await self._sink.write(wanted) if wanted else {}
+            try:
+                state = await self._sink.write(wanted) if wanted else {}
+            except SinkError as error:
+                if error.written:
+                    await self._keep(wanted[: error.written], events, met)
+                raise
             newest = events[-1].seq
             await outbox.advance(parts.database, self.name, newest, state, now=int(parts.clock.now()), met=met)
             if wanted:
@@ -127,6 +143,15 @@ class Delivery:
             self._seq = newest
             self._delivered(len(wanted))
         self._succeeded()
+
+    async def _keep(self, safe: Sequence[Event], events: Sequence[Event], met: set[str]) -> None:
+        """Move the cursor over what a sink has of a batch of which it could not take all."""
+        seq = safe[-1].seq
+        passed = met & {event.id for event in events if event.seq <= seq}
+        now = int(self._parts.clock.now())
+        await outbox.advance(self._parts.database, self.name, seq, {}, now=now, met=passed)
+        self._seq = seq
+        self._delivered(len(safe))
 
     async def close(self) -> None:
         """Let the sink go."""

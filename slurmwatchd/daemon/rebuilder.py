@@ -107,7 +107,7 @@ class Rebuilder:
         events = last_seq = 0
         first_seq: int | None = None
         lines = self._lines(name)
-        while batch := await self._some(name, lines):
+        while batch := await self._some(name, lines, is_new=is_new):
             # The one counts while the service starts, the other where it starts anew in the middle of its life.
             self.notifier.extend_timeout(_PATIENCE_SECONDS)
             self.notifier.watchdog()
@@ -156,9 +156,16 @@ class Rebuilder:
         read_back = self._kind(name).read_back
         return iter(()) if read_back is None else read_back(options, others)
 
-    async def _some(self, name: str, lines: Iterator[Line]) -> list[Line]:
+    async def _some(self, name: str, lines: Iterator[Line], *, is_new: bool) -> list[Line]:
         try:
             return await anyio.to_thread.run_sync(lambda: list(islice(lines, BATCH_LINES)))
+        except ConnectionError as error:
+            told = SinkError(f"sinks.{name}: {error.filename}: cannot be read: {error.strerror}")
+            if is_new:
+                raise told from error
+            # A sink that is new in a store that is not gets what comes from now on: little of that can be there.
+            _log.warning("a receiver cannot be asked what it has", sink=name, error=str(told))
+            return []
         except OSError as error:
             why = reason(Path(error.filename), error) if error.filename else error.strerror
             raise SinkError(f"sinks.{name}: {error.filename}: cannot be read: {why}") from error

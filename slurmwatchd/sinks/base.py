@@ -8,13 +8,26 @@ Delivery gives a sink events in the order of `seq`, one batch at a time, and mov
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from slurmwatchd.config.settings import Texts, WholeDuration
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.jsonl_files import Line
+from slurmwatchd.sinks.selection import Selection, check_nodes
 from slurmwatchd.telemetry.metrics import Metrics
+
+BATCH_EVENTS = 2000
+"""So many events are handed over at once."""
+
+EventName = Literal["job_ended", "job_usage", "job_revised"]
+EVENTS: tuple[EventName, ...] = ("job_ended", "job_usage", "job_revised")
+_SELECTING = (
+    "events", "clusters", "partitions", "accounts", "users", "states", "nodes",
+    "min_nodes", "min_cpus", "min_elapsed",
+)  # fmt: skip
+"""The options that say which events a sink is given, besides `backfill`."""
 
 
 class SinkOptions(BaseModel):
@@ -28,11 +41,58 @@ class SinkOptions(BaseModel):
     """The kind of sink."""
     backfill: bool | None = None
     """Whether the sink receives events that a backfill found."""
+    events: tuple[EventName, ...] = Field(EVENTS, min_length=1)
+    """Which events it gets. The options from here to `min_elapsed` leave events out of this sink alone; `verify`
+    knows, and misses none of them."""
+    clusters: Texts = ()
+    """Only attempts of these clusters; none: of all. In names `*` and `?` stand for what they do in a shell."""
+    partitions: Texts = ()
+    """Only attempts in these partitions; as `clusters`."""
+    accounts: Texts = ()
+    """Only attempts of these accounts; as `clusters`."""
+    users: Texts = ()
+    """Only attempts of these users; as `clusters`."""
+    states: Texts = ()
+    """Only attempts that ended so, such as `["FAILED", "OUT_OF_MEMORY"]`. Where a later revision makes an attempt
+    another one than the sink is given, the sink gets that revision, and nothing of it from then on."""
+    nodes: Texts = ()
+    """Only attempts that ran on one of these nodes: node lists as Slurm writes them (`gpu[01-16]`), or patterns
+    (`gpu*`)."""
+    min_nodes: int = Field(0, ge=0)
+    """Only attempts of at least so many nodes."""
+    min_cpus: int = Field(0, ge=0)
+    """Only attempts of at least so many CPUs."""
+    min_elapsed: WholeDuration = 0
+    """Only attempts that ran at least so long."""
+
+    @field_validator("nodes")
+    @classmethod
+    def _node_lists(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        check_nodes(value)
+        return value
 
     @property
     def wants_backfill(self) -> bool:
         """Whether events found by a backfill are for this sink."""
         return self.default_backfill if self.backfill is None else self.backfill
+
+    def wanted_events(self) -> tuple[EventName, ...]:
+        """Return which kinds of events are for this sink."""
+        return self.events
+
+    def selection(self) -> Selection:
+        """Return which events are for this sink."""
+        given = {name: getattr(self, name) for name in _SELECTING} | {"events": self.wanted_events()}
+        settings = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in given.items()
+            if value != type(self).model_fields[name].default
+        }
+        return Selection(settings if self.wants_backfill else {**settings, "backfill": False})
+
+    def batch_events(self) -> int:
+        """Return how many events one `write` gets at most: it must be done with them within some minutes."""
+        return BATCH_EVENTS
 
     def files(self) -> tuple[str, ...]:
         """Return the files that are this sink's alone: two sinks on one are a mistake in the configuration."""
@@ -66,7 +126,8 @@ class Sink(Protocol):
             what changed.
 
         Raises:
-            SinkError: Not all of them are safe; tried again later.
+            SinkError: Not all of them are safe; tried again later. With `written` on it, that many from the first
+                are, and do not come again.
         """
         ...
 
@@ -93,8 +154,10 @@ class SinkKind:
         read_back: Reads, from options, the events the receiver still has, oldest first; the other sinks' files are
             not its own. None where the receiver cannot be asked. Called when the store does not know the sink:
             what it has already must not come twice because the store was lost. Runs in a worker thread.
+        replays: Whether it may be given events again out of their turn, beside the daemon's own: a file may not.
     """
 
     options: type[SinkOptions]
     make: Callable[[str, Any, Metrics], Sink]
     read_back: Callable[[Any, Collection[Path]], Iterator[Line]] | None = None
+    replays: bool = False

@@ -20,9 +20,11 @@ from slurmwatchd.config.ownership import give_to_folder_owner, reason
 from slurmwatchd.config.settings import WholeDuration
 from slurmwatchd.config.units import check_file, format_size, parse_size
 from slurmwatchd.errors import SinkError, SinkFullError, is_full_error
-from slurmwatchd.model import formats
 from slurmwatchd.model.records import Event
-from slurmwatchd.sinks.base import SinkKind, SinkOptions
+from slurmwatchd.sinks.base import SinkKind
+from slurmwatchd.sinks.forms.form import Form
+from slurmwatchd.sinks.forms.options import FormOptions
+from slurmwatchd.sinks.forms.reading import identity_of
 from slurmwatchd.sinks.jsonl_files import Line, lines
 from slurmwatchd.sinks.jsonl_tail import Mark, Residue, find_by_mark, find_line, newest_copy, rotated_after
 from slurmwatchd.sinks.rotating import Rotation, sync_folder
@@ -36,17 +38,12 @@ _STATE_KEY = "file"
 _log = get_logger(__name__)
 
 
-class JsonlOptions(SinkOptions):
+class JsonlOptions(FormOptions):
     """A file of JSON lines."""
 
     type: Literal["jsonl"]
     path: Annotated[Path, BeforeValidator(check_file)]
     """The file. The daemon creates a missing folder, and a new file after rotation or removal."""
-    format: Literal["flat"] = "flat"
-    """The format of a line."""
-    max_line_bytes: int = Field(30_000, ge=4096, le=16_777_216)
-    """If a line is longer, the daemon cuts its longest texts (`truncated`) and, if that is not enough, omits its
-    node names (`nodes_omitted`)."""
     rotate_size: Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size)] = 0
     """At this size the sink renames the file to `.1` and begins a new one; `"0B"`: not for its size. For sites
     without logrotate; never use both."""
@@ -74,7 +71,7 @@ class JsonlSink:
         """Prepare; nothing is opened."""
         self._name = name
         self._path = options.path
-        self._limit = options.max_line_bytes
+        self._form = Form(name, options)
         self._rotation = options.rotation()
         self._is_tidy = not self._rotation.is_wanted
         self._torn = metrics.jsonl_torn.labels(name)
@@ -85,7 +82,8 @@ class JsonlSink:
         self._rotated = 0
 
     async def open(self, state: Mapping[str, bytes]) -> None:
-        """Remember where the file ended when the cursor last moved."""
+        """Remember where the file ended when the cursor last moved; read the key of the pseudonyms."""
+        await anyio.to_thread.run_sync(self._form.prepare)
         self._mark = Mark.decode(state[_STATE_KEY]) if _STATE_KEY in state else None
 
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
@@ -126,7 +124,7 @@ class JsonlSink:
 
         Whatever fails half-way is found again at the next call, by comparing with the file.
         """
-        due = formats.flat_lines(events, max_line_bytes=self._limit)
+        due = self._form.lines(events)
         if self._rotation.is_wanted:
             self._rotate(events[-1].observed)
         if self._mark is not None and not self._mark.is_at(self._path):
@@ -313,7 +311,7 @@ class JsonlSink:
 
 
 def _id_of(line: bytes) -> str:
-    return str(orjson.loads(line)["id"])
+    return str(identity_of(orjson.loads(line)))
 
 
 def _open_rotated(path: Path) -> tuple[int, bool]:

@@ -1,13 +1,13 @@
 """What a file of JSON lines already holds, for a store that does not know: the file, and what it was renamed to.
 
-Lines of any format count that begin with an `id`; where one was cut off, or is somebody else's, it is passed over.
+Lines of any format count; where one was cut off, or is somebody else's, it is passed over.
 """
 
 import bz2
 import gzip
 import lzma
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from uuid import UUID
 import orjson
 
 from slurmwatchd.model.clock import epoch
+from slurmwatchd.sinks.forms.reading import head_of
 from slurmwatchd.telemetry.log import get_logger
 
 _KINDS: dict[str, Callable[[Path], AbstractContextManager[Iterable[bytes]]]] = {
@@ -80,7 +81,7 @@ def lines(path: Path, others: Collection[Path] = ()) -> Iterator[Line]:
         try:
             with _KINDS.get(file.suffix, _plain)(file) as text:
                 for line in text:
-                    event = _parsed(line)
+                    event = line_of(line)
                     if event is not None:
                         yield event
         except (EOFError, lzma.LZMAError, zlib.error) as error:
@@ -105,9 +106,10 @@ def _plain(path: Path) -> AbstractContextManager[Iterable[bytes]]:
     return path.open("rb")
 
 
-def _parsed(line: bytes) -> Line | None:
+def line_of(line: bytes) -> Line | None:
+    """Read what tells which event a line, or the body of a message, is about; None where it is none of ours."""
     try:
-        fields: dict[str, Any] = orjson.loads(line)
+        fields = head_of(orjson.loads(line))
         identity = UUID(fields["id"]).bytes
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -121,7 +123,7 @@ def _parsed(line: bytes) -> Line | None:
     )
 
 
-def _attempt(fields: dict[str, Any]) -> tuple[str, int, int] | None:
+def _attempt(fields: Mapping[str, Any]) -> tuple[str, int, int] | None:
     cluster, job_id_raw, submit = fields.get("cluster"), _number(fields.get("job_id_raw")), fields.get("submit")
     if not isinstance(cluster, str) or job_id_raw is None or not isinstance(submit, str):
         return None

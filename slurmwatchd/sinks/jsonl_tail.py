@@ -8,6 +8,8 @@ from pathlib import Path
 
 import orjson
 
+from slurmwatchd.sinks.forms.reading import identity_of
+
 _FINGERPRINT_BYTES = 512
 _READ_BYTES = 1 << 20
 _LONGEST_BYTES = 1 << 24
@@ -170,10 +172,10 @@ class Residue:
         found = set()
         for line in self._lines():
             try:
-                identity = orjson.loads(line).get("id")
-            except (orjson.JSONDecodeError, AttributeError):
+                identity = identity_of(orjson.loads(line))
+            except orjson.JSONDecodeError:
                 continue
-            if isinstance(identity, str):
+            if identity is not None:
                 found.add(identity)
         return found
 

@@ -46,7 +46,7 @@ class TerminalSink:
 
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
         """Show events."""
-        lines = "".join(line + "\n" for event in events if (line := self._line(event)))
+        lines = "".join(line + "\n" for event in events if (line := readable(event, colour=self._colour)))
         try:
             await anyio.to_thread.run_sync(self._print, lines)
         except OSError as error:
@@ -66,23 +66,24 @@ class TerminalSink:
         self._stream.write(lines)
         self._stream.flush()
 
-    def _line(self, event: Event) -> str:
-        """Return an event's line; empty where it tells nothing worth one."""
-        record: dict[str, Any] = orjson.loads(event.body)
-        if event.kind is EventKind.JOB_USAGE and not record["usage"]["steps"]:
-            return ""
-        state = f"{record['state']:<13}"
-        if self._colour:
-            state = click.style(state, fg=_colour_of(record["state"]))
-        count = record.get("node_count", 0)
-        nodes = f"{count} {'node' if count == 1 else 'nodes'}" if record.get("node_list") else "never started"
-        took = spoken_duration(record["elapsed_seconds"]) if "elapsed_seconds" in record else ""
-        mark = _mark(event, record)
-        return (
-            f"{record.get('end', '')[11:19]}  {shown(record['job_id'], 16):<16} {state} "
-            f"{shown(record.get('user', ''), 10):<10} {shown(record.get('partition', ''), 10):<10} "
-            f"{nodes:>13} {took:>8}  {shown(record.get('name', ''), _NAME_WIDTH)}{mark}"
-        )
+
+def readable(event: Event, *, colour: bool) -> str:
+    """Return an event's line, without a line end; empty where it tells nothing worth one."""
+    record: dict[str, Any] = orjson.loads(event.body)
+    if event.kind is EventKind.JOB_USAGE and not record["usage"]["steps"]:
+        return ""
+    state = f"{record['state']:<13}"
+    if colour:
+        state = click.style(state, fg=_colour_of(record["state"]))
+    count = record.get("node_count", 0)
+    nodes = f"{count} {'node' if count == 1 else 'nodes'}" if record.get("node_list") else "never started"
+    took = spoken_duration(record["elapsed_seconds"]) if "elapsed_seconds" in record else ""
+    mark = _mark(event, record)
+    return (
+        f"{record.get('end', '')[11:19]}  {shown(record['job_id'], 16):<16} {state} "
+        f"{shown(record.get('user', ''), 10):<10} {shown(record.get('partition', ''), 10):<10} "
+        f"{nodes:>13} {took:>8}  {shown(record.get('name', ''), _NAME_WIDTH)}{mark}"
+    )
 
 
 def _mark(event: Event, record: Mapping[str, Any]) -> str:

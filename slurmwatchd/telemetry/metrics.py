@@ -120,6 +120,10 @@ class Metrics:
             cluster,
         )
         self.delivered = counter("sink_events_total", "Events delivered since the start.", sink)
+        self.left_out = counter("sink_left_out_events_total", "Events not meant for a sink by its options.", sink)
+        self.set_aside = counter(
+            "sink_set_aside_events_total", "Events that a receiver refused so often that they were given up.", sink
+        )
         self.sink_failures = counter("sink_failures_total", "Failed deliveries; the daemon retries them.", sink)
         self.sink_up = gauge("sink_up", "1 if the last delivery succeeded.", sink)
         self.sink_seq = gauge("sink_cursor_events", "Position of the newest event delivered.", sink)

@@ -27,6 +27,8 @@ class Receiver:
         self.error: SinkError = SinkError("nobody is there")
         self.tried = 0
         self.got: list[int] = []
+        self.takes = 2000
+        self.batches: list[int] = []
         self.reopened = anyio.Event()
         self.meanwhile: Callable[[], None] = lambda: None
 
@@ -37,7 +39,12 @@ class Receiver:
         self.meanwhile()
         if self.dead:
             raise self.error
-        self.got += [event.seq for event in events]
+        self.batches.append(len(events))
+        self.got += [event.seq for event in events[: self.takes]]
+        if len(events) > self.takes:
+            error = SinkError("only some")
+            error.written = self.takes
+            raise error
         return {}
 
     def committed(self) -> None: ...
@@ -72,11 +79,11 @@ class Bench:
 
 
 @asynccontextmanager
-async def running(folder: Path, receiver: Receiver) -> AsyncIterator[Bench]:
+async def running(folder: Path, receiver: Receiver, *, batch_events: int = 2000) -> AsyncIterator[Bench]:
     clock, metrics = FakeClock(NOW), Metrics()
     async with open_database(folder / "store.db") as database:
         parts = DeliveryParts(database=database, clock=clock, metrics=metrics, health=Health(clock))
-        delivery = Delivery("jobs", receiver, parts)
+        delivery = Delivery("jobs", receiver, parts, batch_events=batch_events)
         await delivery.enter()
         async with anyio.create_task_group() as group:
             group.start_soon(delivery.run)
@@ -139,6 +146,52 @@ async def test_metrics_tell_since_when_a_sink_has_been_behind_and_how_often_it_f
         await bench.until(lambda: bench.shown("sink_up") == 1)
         assert bench.shown("sink_oldest_undelivered_timestamp_seconds") == 0
         assert (bench.shown("sink_failures_total"), bench.shown("sink_events_total")) == (2, 1)
+
+
+async def test_what_a_receiver_has_of_a_batch_that_failed_does_not_come_again(tmp_path: Path) -> None:
+    receiver = Receiver()
+    receiver.takes = 2
+    async with running(tmp_path, receiver) as bench:
+        # All of them stand in the store before it looks.
+        receiver.dead = True
+        for number in range(1, 6):
+            await bench.ended(number)
+        await bench.until(lambda: len(bench.clock.asked) == 1)
+        receiver.dead = False
+        bench.clock.move(1)
+        await bench.until(lambda: receiver.got == [1, 2])
+        await bench.until(lambda: bench.shown("sink_cursor_events") == 2)
+        assert bench.shown("sink_events_total") == 2
+        assert bench.shown("sink_up") == 0
+        await bench.until(lambda: len(bench.clock.asked) == 2)
+        bench.clock.move(60)
+        await bench.until(lambda: receiver.got == [1, 2, 3, 4] and len(bench.clock.asked) == 3)
+        bench.clock.move(60)
+        await bench.until(lambda: receiver.got == [1, 2, 3, 4, 5])
+        await bench.until(lambda: bench.shown("sink_up") == 1)
+
+
+async def test_a_receiver_that_asks_to_be_left_alone_is(tmp_path: Path) -> None:
+    receiver = Receiver()
+    receiver.dead = True
+    receiver.error.retry_after = 90.0
+    async with running(tmp_path, receiver) as bench:
+        await bench.ended(1)
+        await bench.until(lambda: len(bench.clock.asked) == 1)
+        assert bench.clock.asked == [90.0]
+
+
+async def test_a_sink_gets_no_more_at_once_than_it_asks_for(tmp_path: Path) -> None:
+    receiver = Receiver()
+    receiver.dead = True
+    async with running(tmp_path, receiver, batch_events=2) as bench:
+        for number in range(1, 6):
+            await bench.ended(number)
+        await bench.until(lambda: len(bench.clock.asked) == 1)
+        receiver.dead = False
+        bench.clock.move(60)
+        await bench.until(lambda: receiver.got == [1, 2, 3, 4, 5])
+        assert receiver.batches == [2, 2, 1]
 
 
 @pytest.mark.parametrize(

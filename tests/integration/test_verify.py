@@ -66,7 +66,7 @@ async def files(rig: Rig, *, since: int = START - DAY, sink: str = "jobs") -> tu
     async with looking(rig) as view:
         options = rig.config.sinks[sink]
         assert isinstance(options, JsonlOptions)
-        compared = Files(view.reader, sink, options.path, wants_backfill=options.wants_backfill)
+        compared = Files(view.reader, sink, options.path, selection=options.selection())
         read = await compared.compare(since, rig.now + DAY, seen=lambda _: None)
         found = [finding async for finding in compared.findings(100)]
         assert await compared.count() == len(found)

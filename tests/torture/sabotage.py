@@ -117,11 +117,10 @@ SABOTAGES = {
     "cursor": Sabotage(
         "the cursor moves before the lines are written",
         "daemon/delivery.py",
-        "            state = await self._sink.write(wanted) if wanted else {}\n"
-        "            newest = events[-1].seq\n",
-        "            newest = events[-1].seq\n"
-        "            await outbox.advance(parts.database, self.name, newest, {}, now=int(parts.clock.now()))\n"
-        "            state = await self._sink.write(wanted) if wanted else {}\n",
+        "            try:\n                state = await self._sink.write(wanted) if wanted else {}\n",
+        "            newest, now = events[-1].seq, int(parts.clock.now())\n"
+        "            await outbox.advance(parts.database, self.name, newest, {}, now=now)\n"
+        "            try:\n                state = await self._sink.write(wanted) if wanted else {}\n",
         favours="kill as file grows",
     ),
     "rotation": Sabotage(

@@ -10,6 +10,8 @@ from typing import Any
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.conformance import Deliverer, SinkUnderTest, make_event
+from slurmwatchd.sinks.forms.options import Format
+from slurmwatchd.sinks.forms.reading import head_of
 from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
 from slurmwatchd.sinks.prometheus import PrometheusOptions, PrometheusSink
 from slurmwatchd.telemetry.metrics import Metrics
@@ -18,17 +20,20 @@ from slurmwatchd.telemetry.metrics import Metrics
 class Jsonl(SinkUnderTest):
     """A file, with whatever it was renamed to."""
 
-    def __init__(self, path: Path, *, max_line_bytes: int = 30_000) -> None:
+    def __init__(self, path: Path, *, max_line_bytes: int = 30_000, format_: Format = "flat") -> None:
         self.path = path
         self.max_line_bytes = max_line_bytes
+        self.format: Format = format_
         self.metrics = Metrics()
 
     def make(self) -> Sink:
-        options = JsonlOptions(type="jsonl", path=self.path, max_line_bytes=self.max_line_bytes)
+        options = JsonlOptions(
+            type="jsonl", path=self.path, max_line_bytes=self.max_line_bytes, format=self.format
+        )
         return JsonlSink("jobs", options, self.metrics)
 
     async def delivered(self, sink: Sink) -> list[int]:
-        return [record["job_id_raw"] for record in self.records()]
+        return [head_of(record)["job_id_raw"] for record in self.records()]
 
     def broken(self) -> AbstractContextManager[None]:
         return disk_full(self.path.stat().st_size + 800)

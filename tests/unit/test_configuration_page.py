@@ -10,11 +10,20 @@ from pydantic import BaseModel
 
 from slurmwatchd.config.settings import Config, load
 from slurmwatchd.sinks.jsonl import JsonlOptions
+from slurmwatchd.sinks.kafka.options import KafkaOptions
+from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.prometheus import PrometheusOptions
+from slurmwatchd.sinks.webhook.options import HttpOptions
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "configuration.md").read_text(encoding="utf-8")
-MODELS: Mapping[str, type[BaseModel]] = {"jsonl": JsonlOptions, "prometheus": PrometheusOptions}
+MODELS: Mapping[str, type[BaseModel]] = {
+    "http": HttpOptions,
+    "jsonl": JsonlOptions,
+    "kafka": KafkaOptions,
+    "nats": NatsOptions,
+    "prometheus": PrometheusOptions,
+}
 SECTIONS = {
     name: info.annotation
     for name, info in Config.model_fields.items()

@@ -9,6 +9,7 @@ import pytest
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.conformance import CHECKS, Check, SinkUnderTest
+from slurmwatchd.sinks.forms.options import Format
 from tests.unit.subjects import Jsonl, Prometheus
 
 each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -17,6 +18,12 @@ each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__
 @each_check
 async def test_jsonl_conforms(check: Check, tmp_path: Path) -> None:
     await check(Jsonl(tmp_path / "jobs.jsonl"))
+
+
+@pytest.mark.parametrize("format_", ["cloudevents", "ecs", "jobcomp"])
+@each_check
+async def test_jsonl_conforms_in_other_formats(check: Check, format_: Format, tmp_path: Path) -> None:
+    await check(Jsonl(tmp_path / "jobs.jsonl", format_=format_))
 
 
 @each_check

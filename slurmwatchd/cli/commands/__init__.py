@@ -7,6 +7,8 @@ SUMMARIES = {
     "run": "Run the service: poll sacct, store records, deliver events.",
     "once": "Poll once, deliver, and exit.",
     "verify": "Prove that nothing is missing: the store against sacct, files against the store.",
+    "replay": "Give a sink events again that its receiver has lost.",
+    "tail": "The newest events, and those that come, one line each.",
     "backfill": "Read what ended before the daemon's first poll.",
     "quarantine": "List the rows that have no key, and read them again.",
     "demo": "Run the whole daemon on a simulated cluster.",

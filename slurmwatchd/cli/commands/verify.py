@@ -210,7 +210,7 @@ def _old(view: Onlooker, limits: Limits) -> int:
 
 async def _files(view: Onlooker, name: str, options: JsonlOptions, stretch: Span, limit: int) -> Report:
     """Compare one sink's files with the store."""
-    files = Files(view.reader, name, options.path, wants_backfill=options.wants_backfill)
+    files = Files(view.reader, name, options.path, selection=options.selection())
     read = await files.compare(*stretch, seen=lambda _: None)
     return {
         "sink": name,

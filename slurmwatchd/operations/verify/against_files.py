@@ -1,16 +1,19 @@
 """A sink's files against the store: every event's line there once, and no other."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
+from sqlite3 import Row
 
 import anyio.to_thread
 
 from slurmwatchd.errors import VerifyError
-from slurmwatchd.model.records import FoundBy
+from slurmwatchd.model.records import Event, EventKind, FoundBy
 from slurmwatchd.operations.verify.files import Line, OpenFiles, files_of
+from slurmwatchd.sinks.selection import Selection
+from slurmwatchd.store import event_log, selections
 from slurmwatchd.store.read.second_process import Reader
 
 STRETCH_EVENTS = 10
@@ -44,19 +47,29 @@ _TOLD = (
     "DELETE FROM faults WHERE what = '{what}' AND replace(id, '-', '') IN "
     "(SELECT lower(hex(id)) FROM told WHERE sink = ?)"
 )
+_STRETCH = "events.seq >= ? AND events.seq > ? AND events.seq <= ? AND observed >= ? AND observed < ?"
 _MISSING = (
-    "INSERT INTO faults (what, id, seq) SELECT '{what}', id, seq FROM events "
-    "WHERE seq >= ? AND seq > ? AND seq <= ? AND observed >= ? AND observed < ? AND found_by IS NOT ? "
-    "AND NOT EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id)"
+    "INSERT INTO faults (what, id, seq) SELECT '{what}', id, seq FROM events "  # noqa: S608 - a constant
+    f"WHERE {_STRETCH} AND NOT EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id)"
 )
+_EVENTS = f"SELECT count(*) FROM events WHERE {_STRETCH}"  # noqa: S608 - a constant
+_EACH_EVENT = (
+    "SELECT events.seq, events.id, kind, revision, time, observed, found_by, body, nodes, changed, "  # noqa: S608
+    "EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id) AS is_there "
+    f"FROM events LEFT JOIN nodelists ON nodelists.id = events.nodelist WHERE {_STRETCH}"
+)
+# Missing events with none that is there between them.
+_GONE = (
+    "(SELECT seq, observed, NOT EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id) AS gone "  # noqa: S608
+    f"FROM events WHERE {_STRETCH})"
+)
+_HELD = "CREATE TEMP TABLE held (seq INTEGER, observed INTEGER, gone INTEGER)"
 # Missing events with none that is there between them.
 _STRETCHES = (
     "INSERT INTO faults (what, seq, last_seq, events, since, until) "
     "SELECT '{what}', min(seq), max(seq), count(*), min(observed), max(observed) "
     "FROM (SELECT seq, observed, gone, row_number() OVER (ORDER BY seq) "
-    "- row_number() OVER (PARTITION BY gone ORDER BY seq) AS island "
-    "FROM (SELECT seq, observed, NOT EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id) AS gone FROM events "
-    "WHERE seq >= ? AND seq > ? AND seq <= ? AND observed >= ? AND observed < ? AND found_by IS NOT ?)) "
+    "- row_number() OVER (PARTITION BY gone ORDER BY seq) AS island FROM {source}) "
     "WHERE gone GROUP BY island HAVING count(*) >= {events}"
 )
 _IN_STRETCH = (
@@ -132,12 +145,12 @@ class Read:
 class Files:
     """One sink's files and what the store says must be in them."""
 
-    def __init__(self, reader: Reader, sink: str, path: Path, *, wants_backfill: bool) -> None:
+    def __init__(self, reader: Reader, sink: str, path: Path, *, selection: Selection) -> None:
         """Prepare; nothing is opened."""
         self._reader = reader
         self._sink = sink
         self._path = path
-        self._excluded = None if wants_backfill else FoundBy.BACKFILL.value
+        self._selection = selection
         self._files: list[Path] = []
 
     async def compare(self, since: int, until: int, *, seen: Callable[[int], None]) -> Read:
@@ -168,12 +181,8 @@ class Files:
         if began is None:
             rows = await self._reader.read("SELECT coalesce(min(seq), 1) - 1 FROM lines")
             began = rows[0][0]
-        first = await self._first_since(since)
-        stretch = (first, began, cursors[0]["seq"], since, until, self._excluded)
-        await self._reader.note(_MISSING.format(what=Fault.MISSING), [stretch])
-        if await self._reader.read("SELECT 1 FROM faults WHERE what = ? LIMIT 1", (Fault.MISSING.value,)):
-            await self._reader.note(_STRETCHES.format(what=Fault.STRETCH, events=STRETCH_EVENTS), [stretch])
-            await self._reader.note(_IN_STRETCH.format(missing=Fault.MISSING, what=Fault.STRETCH))
+        first = await event_log.first_since(self._reader, since)
+        events = await self._hold((first, began, cursors[0]["seq"], since, until))
         await self._reader.note(_TWICE.format(what=Fault.TWICE))
         oldest = await self._reader.read(
             "SELECT coalesce((SELECT min(seq) FROM events), "
@@ -183,12 +192,7 @@ class Files:
         if await self._reader.read("SELECT 1 FROM faults WHERE what = ? LIMIT 1", (Fault.UNKNOWN.value,)):
             await self._reader.note(_KNOWN_AFTER_ALL.format(what=Fault.UNKNOWN))
             await self._reader.note(_TOLD.format(what=Fault.UNKNOWN), [(self._sink,)])
-        events = await self._reader.read(
-            "SELECT count(*) FROM events WHERE seq >= ? AND seq > ? AND seq <= ? "
-            "AND observed >= ? AND observed < ? AND found_by IS NOT ?",
-            stretch,
-        )
-        return Read(files=tuple(self._files), left_out=tuple(left_out), lines=count, events=int(events[0][0]))
+        return Read(files=tuple(self._files), left_out=tuple(left_out), lines=count, events=events)
 
     async def count(self) -> int:
         """Return how many findings there are."""
@@ -219,22 +223,52 @@ class Files:
                     seen(count)
         return count
 
-    async def _first_since(self, since: int) -> int:
-        """Return a position before which all events were seen earlier: found by halving, not by reading them all.
+    async def _hold(self, stretch: tuple[int, ...]) -> int:
+        """Note the events of a stretch that are for the sink and not in its files; return how many are for it."""
+        asked = [
+            (since.seq, Selection(since.settings)) for since in await selections.load(self._reader, self._sink)
+        ]
+        if not asked:
+            # The store says so where anything but this was ever asked for.
+            only = {name: value for name, value in self._selection.settings.items() if name == "backfill"}
+            asked = [(0, Selection(only))]
+        if all(selection.is_everything for _, selection in asked):
+            await self._reader.note(_MISSING.format(what=Fault.MISSING), [stretch])
+            await self._join(_GONE, stretch)
+            return int((await self._reader.read(_EVENTS, stretch))[0][0])
+        await self._reader.note("DROP TABLE IF EXISTS temp.held")
+        await self._reader.note(_HELD)
+        count = 0
+        async for page in self._reader.pages(_EACH_EVENT, stretch):
+            taken = await anyio.to_thread.run_sync(_taken, page, asked)
+            count += len(taken)
+            held = [(row["seq"], row["observed"], not row["is_there"]) for row in taken]
+            await self._reader.note("INSERT INTO held VALUES (?, ?, ?)", held)
+            missing = [(Fault.MISSING.value, row["id"], row["seq"]) for row in taken if not row["is_there"]]
+            await self._reader.note("INSERT INTO faults (what, id, seq) VALUES (?, ?, ?)", missing)
+        await self._join("held", ())
+        return count
 
-        `observed` grows with the position, unless the clock went back: then events of the hours it went back over
-        may be passed over.
-        """
-        ends = (await self._reader.read("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM events"))[0]
-        low, high = int(ends[0]), int(ends[1]) + 1
-        while low < high:
-            middle = (low + high) // 2
-            rows = await self._reader.read("SELECT seq, observed FROM events WHERE seq >= ? LIMIT 1", (middle,))
-            if rows and rows[0]["observed"] < since:
-                low = rows[0]["seq"] + 1
-            else:
-                high = middle
-        return low
+    async def _join(self, source: str, parameters: tuple[int, ...]) -> None:
+        """Make one finding of many events that are missing one after the other."""
+        if await self._reader.read("SELECT 1 FROM faults WHERE what = ? LIMIT 1", (Fault.MISSING.value,)):
+            sql = _STRETCHES.format(what=Fault.STRETCH, events=STRETCH_EVENTS, source=source)
+            await self._reader.note(sql, [parameters])
+            await self._reader.note(_IN_STRETCH.format(missing=Fault.MISSING, what=Fault.STRETCH))
+
+
+def _taken(rows: Sequence[Row], asked: Sequence[tuple[int, Selection]]) -> list[Row]:
+    """Return the rows of the events that are for the sink, each by what was asked for at its position."""
+    taken = []
+    for row in rows:
+        event = Event(
+            row["seq"], row["id"], EventKind(row["kind"]), row["revision"], row["time"], row["observed"],
+            FoundBy(row["found_by"]), row["body"], row["nodes"], row["changed"],
+        )  # fmt: skip
+        selection = next(selection for seq, selection in reversed(asked) if seq < event.seq)
+        if selection.takes(event):
+            taken.append(row)
+    return taken
 
 
 def _some(lines: Iterator[Line]) -> list[Line]:

@@ -12,6 +12,7 @@ from typing import IO, cast
 import orjson
 
 from slurmwatchd.errors import VerifyError
+from slurmwatchd.sinks.forms.reading import head_of, identity_of
 from slurmwatchd.sinks.jsonl_tail import rotated_names
 
 MAX_LINE_BYTES = 64 << 20
@@ -108,10 +109,10 @@ def _line(number: int, text: bytes) -> Line:
         fields = orjson.loads(text)
     except orjson.JSONDecodeError:
         return Line(number, None, None)
-    identity = fields.get("id") if isinstance(fields, dict) else None
-    if not isinstance(identity, str):
+    identity = identity_of(fields)
+    if identity is None:
         return Line(number, None, None)
-    seq = fields.get("seq")
+    seq = head_of(fields).get("seq")
     return Line(number, identity, seq if isinstance(seq, int) and 0 <= seq <= MAX_SEQ else None)
 
 

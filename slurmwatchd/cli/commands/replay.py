@@ -1,0 +1,156 @@
+"""`slurmwatchd replay`: events that a sink was given once, sent again or written to a file."""
+
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import anyio
+import anyio.to_thread
+import click
+
+from slurmwatchd.cli.options import load_quietly, store_options, stretch_of
+from slurmwatchd.config.settings import Config
+from slurmwatchd.errors import SinkError
+from slurmwatchd.model.clock import rfc3339
+from slurmwatchd.model.records import Event
+from slurmwatchd.sinks.base import SinkKind, SinkOptions
+from slurmwatchd.sinks.forms.form import Form
+from slurmwatchd.sinks.forms.options import FormOptions
+from slurmwatchd.sinks.registry import sink_kinds
+from slurmwatchd.store import event_log
+from slurmwatchd.store.read.second_process import open_for_reading
+from slurmwatchd.telemetry.metrics import Metrics
+
+_MODE = 0o640
+
+
+@click.command("replay")
+@store_options
+@click.option("--sink", "name", required=True, metavar="NAME", help="The sink of the configuration.")
+@click.option(
+    "--since", required=True, metavar="WHEN", help="Events first seen from then on: 24h, 2026-11-20, ISO 8601."
+)
+@click.option("--until", metavar="WHEN", help="Up to this moment [default: now].")
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path), metavar="FILE",
+    help="Write them to a new file, as the sink would, instead; -: standard output.",
+)  # fmt: skip
+def command(
+    path: Path | None,
+    name: str,
+    since: str,
+    until: str | None,
+    target: Path | None,
+    **flags: Any,  # noqa: ANN401 - options of any type
+) -> None:
+    """Give a sink events again that it was given once, because its receiver has lost them.
+
+    The events come from the store, as far as the sink's options select them, and look as the sink writes them. Its
+    cursor stays where it is, and the daemon may run meanwhile. A nats stream keeps no event twice that it still
+    knows; an http receiver gets them twice. A file holds each event once for ever, so those of a jsonl sink go to
+    another file: --to.
+
+    \b
+    Example: slurmwatchd replay --sink stream --since 2026-11-20 --until 2026-11-21
+             slurmwatchd replay --sink jobs --since 2h --to again.jsonl
+
+    Exit codes: 0 done; 1 the store cannot be read or the file not written; 2 the command line is wrong; 75 the
+    receiver cannot take them now: what was sent is said, and the rest can be replayed; 78 the configuration is
+    wrong; 141 whoever read the output has gone.
+    """  # noqa: D301 - click's mark for lines to be left alone
+    start, end = stretch_of(since, until, now=time.time())
+    # What was seen in this very second counts where nobody names an end.
+    last = end if until is not None else sys.maxsize
+    config = load_quietly(path, flags)
+    options = _options(config, name)
+    kind = sink_kinds()[options.type]
+    if not isinstance(options, FormOptions):
+        raise click.UsageError(f"--sink: {name!r} is of type {options.type!r}: it writes no events")
+    if target is None and not kind.replays:
+        raise click.UsageError(f"--sink: {name!r} is of type {options.type!r}: name a file with --to")
+
+    async def replay() -> int:
+        async with open_for_reading(config.store.path) as reader:
+            first = await event_log.first_since(reader, start)
+            pages = event_log.after(reader, first - 1, since=start, until=last)
+            if target is not None:
+                return await _to_file(target, name, options, pages)
+            return await _to_sink(kind, name, options, pages)
+
+    count = anyio.run(replay)
+    click.echo(f"slurmwatchd: {count} events {'sent' if target is None else 'written'}", err=True)
+
+
+def _options(config: Config, name: str) -> SinkOptions:
+    options = config.sinks.get(name)
+    if not isinstance(options, SinkOptions):
+        raise click.UsageError(f"--sink: there is no sink {name!r}; there are {', '.join(config.sinks)}")
+    return options
+
+
+async def _to_sink(kind: SinkKind, name: str, options: SinkOptions, pages: AsyncIterator[list[Event]]) -> int:
+    """Send events; the sink is one of this command's own, and its cursor nobody's."""
+    selection, count = options.selection(), 0
+    sink = kind.make(name, options, Metrics())
+    try:
+        await sink.open({})
+        async for page in pages:
+            events = await selection.among(page)
+            try:
+                if events:
+                    await sink.write(events)
+                    sink.committed()
+            except SinkError as error:
+                rest = events[error.written]
+                seen = rfc3339(rest.observed)
+                sent = f"{count + error.written} events were sent; the next was first seen at {seen}"
+                raise SinkError(f"sinks.{name}: {error} ({sent})") from error
+            count += len(events)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await sink.close()
+    return count
+
+
+async def _to_file(target: Path, name: str, options: FormOptions, pages: AsyncIterator[list[Event]]) -> int:
+    """Write events as the sink does; a file gets its name once it is whole."""
+    selection, form, count = options.selection(), Form(name, options), 0
+    await anyio.to_thread.run_sync(form.prepare)
+    with _opened(target) as write:
+        async for page in pages:
+            events = await selection.among(page)
+            await anyio.to_thread.run_sync(write, form.lines(events))
+            count += len(events)
+    return count
+
+
+@contextmanager
+def _opened(target: Path) -> Iterator[Callable[[Sequence[bytes]], None]]:
+    if str(target) == "-":
+        yield sys.stdout.buffer.writelines
+        sys.stdout.buffer.flush()
+        return
+    if target.exists():
+        raise click.ClickException(f"{target}: is there already")
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb") as stream:
+            yield stream.writelines
+            _flush(stream)
+        # Unlike a rename this never replaces what came meanwhile.
+        target.hardlink_to(part)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise click.ClickException(f"{target}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _flush(stream: BinaryIO) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())

@@ -1,0 +1,235 @@
+"""Connections to a topic, by confluent-kafka: the only module that imports it. It blocks: worker threads run it.
+
+Its plain producer is used, not the asynchronous one: that one takes no headers.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from slurmwatchd.errors import SinkError
+from slurmwatchd.sinks.credentials import credential_path, read_credential
+from slurmwatchd.sinks.kafka.options import KafkaOptions
+from slurmwatchd.sinks.kafka.topic import Message, Outcome, Stored
+
+_BATCH = 500
+_FENCED = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)  # noqa: SLF001 - public, in spite of its name
+
+
+class Cluster:
+    """See `topic.Topic`."""
+
+    def __init__(self, options: KafkaOptions, transactional_id: str) -> None:
+        """Connect; without a name for transactions nothing can be sent.
+
+        Raises:
+            SinkError: No broker answers, there is no such topic, or it may not be used.
+        """
+        self._options = options
+        self._name = transactional_id
+        self._said = ""
+        self._consumer = Consumer(
+            {
+                **_connection(options, self._note),
+                # A name is asked for; nothing is ever committed under it.
+                "group.id": "slurmwatchd",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "allow.auto.create.topics": True,
+                "isolation.level": "read_committed",
+            }
+        )
+        self._producer: Producer | None = None
+        try:
+            if transactional_id:
+                self._producer = self._make_producer()
+            # Only now: a transaction of which nobody knows how it ended has ended.
+            self.ends: Mapping[int, tuple[int, int]] = self._find_ends()
+        except KafkaException as error:
+            self.close()
+            raise self._told(error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _note(self, error: KafkaError) -> None:
+        # The first tells why; that all brokers are down follows from it.
+        if not self._said or self._said == "all brokers are down":
+            self._said = error.str()
+
+    def _find_ends(self) -> dict[int, tuple[int, int]]:
+        topic, timeout = self._options.topic, self._options.timeout
+        found = self._consumer.list_topics(topic, timeout=timeout).topics[topic]
+        if found.error is not None:
+            raise SinkError(f"topic {topic}: {found.error.str()}")
+        return {
+            partition: self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout)
+            for partition in found.partitions
+        }
+
+    def _make_producer(self) -> Producer:
+        options = self._options
+        settings = {
+            **_connection(options, self._note),
+            "acks": "all",
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "message.max.bytes": options.max_message_bytes,
+            "message.timeout.ms": int(options.timeout * 1000),
+        }
+        if not options.transactions:
+            return Producer(settings)
+        producer = Producer(
+            {**settings, "transactional.id": self._name, "transaction.timeout.ms": int(options.timeout * 2000)}
+        )
+        # Shuts out, or ends, whatever an earlier one has open.
+        producer.init_transactions(options.timeout)
+        return producer
+
+    def send(self, messages: Sequence[Message]) -> Outcome:
+        """Have messages stored."""
+        assert self._producer is not None  # noqa: S101 - for the type checker
+        try:
+            if not self._options.transactions:
+                return self._send(self._producer, messages)
+            self._producer.begin_transaction()
+            outcome = self._send(self._producer, messages)
+            if outcome.error:
+                # What was stored of it is no part of the topic for who reads what is committed.
+                self._producer.abort_transaction(self._options.timeout)
+                return Outcome(error=outcome.error)
+            self._producer.commit_transaction(self._options.timeout)
+        except KafkaException as error:
+            raise self._told(error) from error
+        return outcome
+
+    def _send(self, producer: Producer, messages: Sequence[Message]) -> Outcome:
+        """Send messages and wait for each; those behind the first that failed do not count."""
+        results: list[tuple[int, int] | str | None] = [None] * len(messages)
+
+        def report(number: int) -> Any:  # noqa: ANN401 - a callback
+            def note(error: KafkaError | None, message: Any) -> None:  # noqa: ANN401 - the library's
+                results[number] = (message.partition(), message.offset()) if error is None else error.str()
+
+            return note
+
+        deadline = time.monotonic() + self._options.timeout
+        for number, message in enumerate(messages):
+            try:
+                self._produce(producer, message, report(number), deadline)
+            except KafkaException as error:
+                results[number] = error.args[0].str()
+                break
+        producer.flush(max(0.1, deadline - time.monotonic()))
+        outcome = Outcome()
+        for number, result in enumerate(results):
+            if not isinstance(result, tuple):
+                outcome.written = number
+                outcome.error = f"topic {self._options.topic}: {result or self._said or 'no answer in time'}"
+                return outcome
+            partition, offset = result
+            outcome.offsets[partition] = max(offset + 1, outcome.offsets.get(partition, 0))
+        outcome.written = len(messages)
+        return outcome
+
+    def _produce(self, producer: Producer, message: Message, report: Any, deadline: float) -> None:  # noqa: ANN401 - a callback
+        while True:
+            try:
+                producer.produce(
+                    self._options.topic,
+                    value=message.body,
+                    key=message.key,
+                    headers=[(name, value.encode()) for name, value in message.headers.items()],
+                    on_delivery=report,
+                )
+            except BufferError:
+                if time.monotonic() > deadline:
+                    raise SinkError(f"topic {self._options.topic}: {self._said or 'no answer in time'}") from None
+                producer.poll(0.1)
+            else:
+                producer.poll(0)
+                return
+
+    def messages(self, offsets: Mapping[int, int]) -> Iterator[list[Stored]]:
+        """Read from offsets on."""
+        topic = self._options.topic
+        open_ = {partition for partition, offset in offsets.items() if offset < self.ends[partition][1]}
+        self._consumer.assign([TopicPartition(topic, partition, offsets[partition]) for partition in open_])
+        deadline = time.monotonic() + self._options.timeout
+        while open_:
+            found: list[Stored] = []
+            for message in self._consumer.consume(_BATCH, timeout=0.2):
+                error = message.error()
+                if error is not None:
+                    if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - as above
+                        raise SinkError(f"topic {topic}: {error.str()}")
+                    open_.discard(message.partition())
+                    continue
+                headers = dict(message.headers() or ())
+                identity = (headers.get("ce_id") or b"").decode(errors="replace")
+                found.append(Stored(message.partition(), message.offset(), identity, message.value() or b""))
+                if message.offset() + 1 >= self.ends[message.partition()][1]:
+                    open_.discard(message.partition())
+            if found:
+                deadline = time.monotonic() + self._options.timeout
+                yield found
+            elif time.monotonic() > deadline:
+                raise SinkError(f"topic {topic}: cannot be read: {self._said or 'no answer in time'}")
+        self._consumer.unassign()
+
+    def close(self) -> None:
+        """Hang up; what is not stored is given up."""
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer.flush(0.1)
+        self._consumer.close()
+
+    def _told(self, error: KafkaException) -> SinkError:
+        reason: KafkaError = error.args[0]
+        if reason.code() in _FENCED:
+            return SinkError(f"another daemon sends as {self._name}: each needs a transactional_id of its own")
+        text = reason.str()
+        if self._said and self._said not in text:
+            text += f": {self._said}"
+        return SinkError(f"{self._options.bootstrap}: {text}")
+
+
+def connect(options: KafkaOptions, transactional_id: str) -> Cluster:
+    """Connect to a topic.
+
+    Args:
+        options: Which, and how.
+        transactional_id: The name to send under; empty: it is only read.
+
+    Raises:
+        SinkError: That is not possible.
+    """
+    return Cluster(options, transactional_id)
+
+
+def _connection(options: KafkaOptions, note: Any) -> dict[str, Any]:  # noqa: ANN401 - a callback
+    """Return what every connection needs, secrets read anew."""
+    found: dict[str, Any] = {
+        "bootstrap.servers": options.bootstrap,
+        "client.id": "slurmwatchd",
+        "security.protocol": options.security,
+        "socket.timeout.ms": int(options.timeout * 1000),
+        "error_cb": note,
+        # It would write to stderr by itself.
+        "log_level": 0,
+    }
+    if options.security.startswith("sasl"):
+        found["sasl.mechanism"] = options.sasl_mechanism
+        found["sasl.username"] = options.sasl_username
+        found["sasl.password"] = read_credential("sasl_password_file", options.sasl_password_file).decode()
+    for option, setting in (
+        ("tls_ca_file", "ssl.ca.location"),
+        ("tls_certificate_file", "ssl.certificate.location"),
+        ("tls_key_file", "ssl.key.location"),
+    ):
+        if text := getattr(options, option):
+            found[setting] = str(credential_path(text))
+    return found

@@ -1,0 +1,160 @@
+"""Events to a Kafka topic, a batch at a time, each stored as far as the broker says.
+
+A producer's own memory of what it sent ends with it. So the sink remembers how far each partition was when the
+cursor last moved, and whenever it connects it reads the heads of what is committed behind that: events found there
+are not sent again. That closes the gap between a commit and the cursor; a broker that keeps its transactions
+(KIP-98) lets `read_committed` readers see nothing of a batch that failed.
+"""
+
+import contextlib
+import socket
+from collections.abc import Callable, Mapping, Sequence
+
+import anyio
+import anyio.to_thread
+import orjson
+
+from slurmwatchd.errors import SinkError
+from slurmwatchd.model.records import Event
+from slurmwatchd.sinks.forms.cloudevents import attributes
+from slurmwatchd.sinks.forms.form import Form, Written
+from slurmwatchd.sinks.kafka.options import KafkaOptions
+from slurmwatchd.sinks.kafka.topic import Message, Outcome, Topic
+from slurmwatchd.telemetry.log import get_logger
+from slurmwatchd.telemetry.metrics import Metrics
+
+Connect = Callable[[KafkaOptions, str], Topic]
+"""From the options and the name of the transactions."""
+
+UNKNOWN_TAIL = 5_000
+"""So many of a partition's newest messages are looked at where no offset is known: more than one delivery."""
+
+OVERHEAD_BYTES = 1_500
+"""What a message has besides its body: key, headers, and what the broker counts in."""
+
+_STATE_KEY = "offsets"
+
+_log = get_logger(__name__)
+
+
+def _connect(options: KafkaOptions, transactional_id: str) -> Topic:
+    # Only who has such a sink needs the library.
+    from slurmwatchd.sinks.kafka.cluster import connect  # noqa: PLC0415
+
+    return connect(options, transactional_id)
+
+
+class KafkaSink:
+    """One topic."""
+
+    def __init__(self, name: str, options: KafkaOptions, metrics: Metrics, *, connect: Connect = _connect) -> None:
+        """Prepare; nothing is connected."""
+        del metrics
+        self._name = name
+        self._options = options
+        self._transactional_id = options.transactional_id or f"slurmwatchd.{socket.gethostname()}.{name}"
+        self._connect = connect
+        self._form = Form(name, options)
+        self._topic: Topic | None = None
+        # Partition to the offset behind the last event that the cursor is past, and behind the last one stored.
+        self._behind: dict[int, int] = {}
+        self._reached: dict[int, int] = {}
+        self._stored: set[str] = set()
+        self._last: Sequence[Event] = ()
+
+    async def open(self, state: Mapping[str, bytes]) -> None:
+        """Remember where the last events behind the cursor are."""
+        await anyio.to_thread.run_sync(self._form.prepare)
+        if _STATE_KEY in state:
+            self._behind = {int(key): value for key, value in orjson.loads(state[_STATE_KEY]).items()}
+            self._reached = dict(self._behind)
+
+    async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
+        """Have the topic store what it has not stored yet."""
+        try:
+            await anyio.to_thread.run_sync(self._write, events)
+        except BaseException:
+            # What is on its way may be stored or not: new connections look.
+            with anyio.CancelScope(shield=True):
+                await self.close()
+            raise
+        self._last = events
+        return {_STATE_KEY: orjson.dumps({str(key): value for key, value in self._reached.items()})}
+
+    def committed(self) -> None:
+        """Forget what will not come again."""
+        self._behind = dict(self._reached)
+        self._stored.difference_update(event.id for event in self._last)
+        self._last = ()
+
+    async def reopen(self) -> None:
+        """Connect anew at the next write, with certificates and passwords as they are then."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Hang up."""
+        topic, self._topic = self._topic, None
+        if topic is not None:
+            await anyio.to_thread.run_sync(topic.close)
+
+    def _write(self, events: Sequence[Event]) -> None:
+        """Send what is not stored; runs in a worker thread.
+
+        Raises:
+            SinkError: Not all are stored; `written` says how many are, from the first.
+        """
+        if self._topic is None:
+            self._topic = self._connected()
+        places = [number for number, event in enumerate(events) if event.id not in self._stored]
+        if len(places) < len(events):
+            _log.info("events stand in the topic already", sink=self._name, events=len(events) - len(places))
+        if not places:
+            return
+        fresh = [events[number] for number in places]
+        room = self._options.max_message_bytes - OVERHEAD_BYTES
+        outcome = self._topic.send(list(map(self._message, self._form.written(fresh, max_bytes=room))))
+        self._take(fresh, outcome)
+        if outcome.error:
+            error = SinkError(outcome.error)
+            error.written = places[outcome.written]
+            raise error
+
+    def _take(self, fresh: Sequence[Event], outcome: Outcome) -> None:
+        self._stored.update(event.id for event in fresh[: outcome.written])
+        for partition, offset in outcome.offsets.items():
+            self._reached[partition] = max(offset, self._reached.get(partition, 0))
+
+    def _message(self, written: Written) -> Message:
+        """Return an event as a CloudEvent in binary mode: its attributes are headers, its fields the body."""
+        fields = written.fields
+        is_structured = self._options.format == "cloudevents"
+        content = "application/cloudevents+json" if is_structured else "application/json"
+        known = {"event", "cluster", "job_id"} <= fields.keys()
+        attached = attributes(fields) if known else {"id": written.id}
+        return Message(
+            key=f"{fields['cluster']}/{fields['job_id_raw']}",
+            body=written.line[:-1],
+            headers={**{f"ce_{name}": value for name, value in attached.items()}, "content-type": content},
+        )
+
+    def _connected(self) -> Topic:
+        """Connect, and learn which events are in the topic that the cursor does not know of."""
+        topic = self._connect(self._options, self._transactional_id)
+        try:
+            for partition, (_, high) in topic.ends.items():
+                if self._behind.get(partition, 0) > high:
+                    _log.warning("topic is another one than before", sink=self._name, topic=self._options.topic)
+                    self._behind.pop(partition)
+                    self._reached.pop(partition)
+            offsets = {
+                partition: max(low, self._behind.get(partition, high - UNKNOWN_TAIL))
+                for partition, (low, high) in topic.ends.items()
+            }
+            self._stored = set()
+            for messages in topic.messages(offsets):
+                self._stored.update(message.id for message in messages)
+        except BaseException:
+            with contextlib.suppress(SinkError):
+                topic.close()
+            raise
+        return topic

@@ -1,0 +1,76 @@
+"""Posting by httpx: the only module that imports it."""
+
+import ssl
+from collections.abc import Mapping
+
+import anyio
+import httpx
+
+from slurmwatchd.errors import SinkError
+from slurmwatchd.sinks.credentials import credential_path
+from slurmwatchd.sinks.webhook.answer import Answer
+from slurmwatchd.sinks.webhook.options import HttpOptions
+
+MAX_ANSWER_BYTES = 10_000
+"""More of an answer is not read: only its first words are told."""
+
+
+class HttpxClient:
+    """Connections to one URL."""
+
+    def __init__(self, options: HttpOptions, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        """Read the certificates; it connects when something is posted.
+
+        Args:
+            options: What to know of the server.
+            transport: For tests that need no server.
+
+        Raises:
+            SinkError: A certificate cannot be read.
+        """
+        self._url = options.url
+        self._timeout = options.timeout
+        self._client = httpx.AsyncClient(
+            verify=_context(options),
+            timeout=options.timeout,
+            transport=transport,
+            headers={"User-Agent": "slurmwatchd"},
+        )
+
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Post a body.
+
+        Raises:
+            SinkError: There was no answer.
+        """
+        try:
+            # The client's own limits are for each step, not for the whole.
+            with anyio.fail_after(self._timeout):
+                async with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+                    text = b""
+                    async for chunk in answer.aiter_raw():
+                        text += chunk
+                        if len(text) >= MAX_ANSWER_BYTES:
+                            break
+        except TimeoutError as error:
+            raise SinkError(f"no answer within {self._timeout:g} s") from error
+        except httpx.HTTPError as error:
+            raise SinkError(str(error) or type(error).__name__) from error
+        return Answer(answer.status_code, answer.headers, text.decode(errors="replace"))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def _context(options: HttpOptions) -> ssl.SSLContext:
+    try:
+        cafile = str(credential_path(options.tls_ca_file)) if options.tls_ca_file else None
+        context = ssl.create_default_context(cafile=cafile)
+        if options.tls_certificate_file:
+            context.load_cert_chain(
+                credential_path(options.tls_certificate_file), credential_path(options.tls_key_file)
+            )
+    except OSError as error:
+        raise SinkError(f"certificates: {error}") from error
+    return context

@@ -1,0 +1,229 @@
+"""Events posted to a URL, in order, and what becomes of each answer.
+
+A good answer: the events are safe. A refusal of many: they are sent in halves until it is known which of them is
+refused. A refusal of one: it comes again with the usual pauses, and is set aside when it was refused often enough.
+Anything else: nothing is known, and the same request comes again, with the same key.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.to_thread
+import orjson
+
+from slurmwatchd.errors import SinkError
+from slurmwatchd.model.records import Event
+from slurmwatchd.sinks.credentials import read_credential
+from slurmwatchd.sinks.forms.form import Form, Written
+from slurmwatchd.sinks.forms.pseudonyms import KEY_BYTES
+from slurmwatchd.sinks.webhook.answer import Answer
+from slurmwatchd.sinks.webhook.chat import message
+from slurmwatchd.sinks.webhook.options import HttpOptions
+from slurmwatchd.sinks.webhook.request import Request, named, pieces, request_of, signature
+from slurmwatchd.telemetry.log import get_logger
+from slurmwatchd.telemetry.metrics import Metrics
+
+KEPT_ASIDE = 100
+"""The state names so many of the events set aside last."""
+
+_STATE_KEY = "aside"
+_MESSAGE = "message"
+"""Under this the refusals of messages for people are counted, which have no id."""
+
+_log = get_logger(__name__)
+
+
+class Client(Protocol):
+    """Posts to one URL."""
+
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Post a body; raise `SinkError` where there is no answer."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+def _httpx(options: HttpOptions) -> Client:
+    # Only who has such a sink needs the library.
+    from slurmwatchd.sinks.webhook.client import HttpxClient  # noqa: PLC0415
+
+    return HttpxClient(options)
+
+
+class HttpSink:
+    """One URL."""
+
+    def __init__(
+        self,
+        name: str,
+        options: HttpOptions,
+        metrics: Metrics,
+        *,
+        client: Callable[[HttpOptions], Client] = _httpx,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        """Prepare; nothing is opened."""
+        self._name = name
+        self._options = options
+        self._where = urlsplit(options.url).hostname or ""
+        self._set_aside = metrics.set_aside.labels(name)
+        self._make_client = client
+        self._now = now
+        self._sleep = sleep
+        self._form = Form(name, options)
+        self._client: Client | None = None
+        self._secrets: dict[str, bytes] = {}
+        self._refused: Counter[str] = Counter()
+        self._aside: list[dict[str, object]] = []
+        self._saved = self._aside
+        # How many events the request had that nobody answered: it comes again as it was, with the same key.
+        self._begun = 0
+        self._spoke = 0.0
+
+    async def open(self, state: Mapping[str, bytes]) -> None:
+        """Read the secrets, and what was set aside."""
+        await anyio.to_thread.run_sync(self._form.prepare)
+        self._aside = self._saved = orjson.loads(state[_STATE_KEY]) if _STATE_KEY in state else []
+
+    async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
+        """Post events until all are with the receiver, or set aside."""
+        if self._client is None:
+            self._secrets = await anyio.to_thread.run_sync(self._read_secrets)
+            self._client = self._make_client(self._options)
+        written = await anyio.to_thread.run_sync(self._form.written, events)
+        if self._options.chat:
+            await self._speak(self._client, written)
+        else:
+            await self._post_all(self._client, written)
+        return {} if self._aside is self._saved else {_STATE_KEY: orjson.dumps(self._aside)}
+
+    def committed(self) -> None:
+        """Forget refusals of events that do not come again."""
+        self._refused.clear()
+        self._saved = self._aside
+
+    async def reopen(self) -> None:
+        """Read secrets and certificates anew, and connect anew, at the next write."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    def _read_secrets(self) -> dict[str, bytes]:
+        options, found = self._options, {}
+        if options.bearer_token_file:
+            found["token"] = read_credential("bearer_token_file", options.bearer_token_file)
+        if options.signing_key_file:
+            found["key"] = read_credential("signing_key_file", options.signing_key_file, least_bytes=KEY_BYTES)
+        return found
+
+    async def _post_all(self, client: Client, written: Sequence[Written]) -> None:
+        """Post events, request by request.
+
+        Raises:
+            SinkError: Not all are safe; `written` says how many are, from the first.
+        """
+        safe = 0
+        begun, self._begun = self._begun, 0
+        try:
+            if 0 < begun <= len(written):
+                safe += await self._post(client, written[:begun])
+            for piece in pieces(
+                written[safe:], events=self._options.max_events, size=self._options.max_body_bytes
+            ):
+                safe += await self._post(client, piece)
+        except SinkError as error:
+            error.written += safe
+            raise
+
+    async def _post(self, client: Client, some: Sequence[Written]) -> int:
+        """Post one request, in halves where it is refused; return how many events it had.
+
+        Raises:
+            SinkError: They are not all safe.
+        """
+        answer = await self._answer(client, request_of(some, self._options), len(some))
+        if answer.is_good:
+            return len(some)
+        if len(some) == 1:
+            self._refuse(some[0], answer)
+            return 1
+        half = len(some) // 2
+        done = await self._post(client, some[:half])
+        try:
+            return done + await self._post(client, some[half:])
+        except SinkError as error:
+            error.written += done
+            raise
+
+    async def _answer(self, client: Client, request: Request, events: int) -> Answer:
+        """Return an answer that is good, or is about the events.
+
+        Raises:
+            SinkError: There is none.
+        """
+        headers = dict(request.headers)
+        if "token" in self._secrets:
+            headers["Authorization"] = f"Bearer {self._secrets['token'].decode()}"
+        if "key" in self._secrets:
+            headers |= signature(self._secrets["key"], request, int(self._now()))
+        try:
+            answer = await client.post(request.body, headers)
+        except SinkError as error:
+            self._begun = events
+            raise SinkError(f"{self._where}: {error}") from error
+        if not (answer.is_good or answer.is_refusal):
+            self._begun = events
+            failure = SinkError(f"{self._where}: {answer.told()}")
+            failure.retry_after = answer.retry_after(self._now())
+            raise failure
+        return answer
+
+    def _refuse(self, event: Written, answer: Answer) -> None:
+        """Count the refusal of one event; after so many it is set aside.
+
+        Raises:
+            SinkError: It is to come again.
+        """
+        identity = event.id
+        self._refused[identity] += 1
+        if self._refused[identity] < self._options.refusals:
+            # It comes by itself next time.
+            self._begun = 1
+            raise SinkError(f"{self._where}: event {identity} is refused: {answer.told()}")
+        told = {name: event.fields[name] for name in ("id", "cluster", "job_id")}
+        reason = answer.told()
+        _log.error("event set aside", sink=self._name, **told, kind=event.fields["event"], reason=reason)
+        entry = {**told, "event": event.fields["event"], "reason": reason}
+        self._aside = [*self._aside, entry][-KEPT_ASIDE:]
+        self._set_aside.inc()
+        del self._refused[identity]
+
+    async def _speak(self, client: Client, written: Sequence[Written]) -> None:
+        """Post one message about events, when it is time for another.
+
+        Raises:
+            SinkError: It did not arrive.
+        """
+        wait = self._spoke + self._options.chat_every - self._now()
+        if self._spoke and 0 < wait <= self._options.chat_every:
+            await self._sleep(wait)
+        body = message(written, chat=self._options.chat, lines=self._options.chat_lines)
+        answer = await self._answer(client, named(written, body, "application/json"), len(written))
+        if not answer.is_good:
+            self._refused[_MESSAGE] += 1
+            if self._refused[_MESSAGE] < self._options.refusals:
+                raise SinkError(f"{self._where}: a message is refused: {answer.told()}")
+            _log.error("message set aside", sink=self._name, events=len(written), reason=answer.told())
+            self._set_aside.inc(len(written))
+        self._spoke = self._now()

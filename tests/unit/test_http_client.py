@@ -1,0 +1,91 @@
+"""Posting to a real server on the loopback: answers, silence, and what a hostile one sends."""
+
+import time
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+
+from slurmwatchd.errors import SinkError
+from slurmwatchd.sinks.conformance import make_events
+from slurmwatchd.sinks.webhook.options import HttpOptions
+from slurmwatchd.sinks.webhook.sink import HttpSink
+from slurmwatchd.telemetry.metrics import Metrics
+from tests.unit.http_server import says, serving
+
+
+def sink(url: str, **given: Any) -> HttpSink:  # noqa: ANN401 - any option
+    return HttpSink("hook", HttpOptions.model_validate({"type": "http", "url": url, **given}), Metrics())
+
+
+async def test_events_arrive_over_one_connection_and_again_after_reopening() -> None:
+    with serving(says(204)) as (url, posted):
+        hook = sink(url)
+        await hook.open({})
+        await hook.write(make_events(1, 3))
+        await hook.reopen()
+        await hook.write(make_events(4, 5))
+        await hook.close()
+    assert [(kind, body.count(b"\n")) for kind, body in posted] == [
+        ("application/x-ndjson", 3),
+        ("application/x-ndjson", 2),
+    ]
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end() -> None:
+    with serving(says(500, b"<p>no</p> " * 1_000_000)) as (url, _):
+        hook = sink(url)
+        with pytest.raises(SinkError, match=r"127\.0\.0\.1: HTTP 500: <p>no</p> <p>no</p>") as caught:
+            await hook.write(make_events(1, 1))
+        await hook.close()
+    assert len(str(caught.value)) < 300
+
+
+async def test_a_server_that_does_not_answer_or_dribbles_is_given_up_in_time() -> None:
+    def dribble(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100")
+        handler.end_headers()
+        for _ in range(20):
+            try:
+                handler.wfile.write(b"x")
+                handler.wfile.flush()
+            except OSError:
+                return
+            time.sleep(0.1)
+        handler.close_connection = True
+
+    with serving(dribble) as (url, _):
+        hook = sink(url, timeout="500ms")
+        began = time.monotonic()
+        with pytest.raises(SinkError, match=r"no answer within 0\.5 s"):
+            await hook.write(make_events(1, 1))
+        assert time.monotonic() - began < 1.8
+        await hook.close()
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    with serving(says(302, Location="http://127.0.0.1:1/elsewhere")) as (url, posted):
+        hook = sink(url)
+        with pytest.raises(SinkError, match="HTTP 302"):
+            await hook.write(make_events(1, 1))
+        await hook.close()
+    assert len(posted) == 1
+
+
+async def test_nobody_there_is_said() -> None:
+    with serving(says(200)) as (url, _):
+        pass
+    hook = sink(url)
+    with pytest.raises(SinkError, match=r"127\.0\.0\.1: .*(?i:connect)"):
+        await hook.write(make_events(1, 1))
+    await hook.close()
+
+
+async def test_what_a_server_asks_for_in_its_headers_is_understood() -> None:
+    with serving(says(503, retry_after="12")) as (url, _):
+        hook = sink(url)
+        with pytest.raises(SinkError) as caught:
+            await hook.write(make_events(1, 1))
+        await hook.close()
+    assert caught.value.retry_after == 12
