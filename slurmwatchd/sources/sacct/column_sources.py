@@ -7,6 +7,7 @@ absent, or what can be read of it, and its text is handed back.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import compress
 from operator import itemgetter
 from typing import Any
 
@@ -23,6 +24,7 @@ from slurmwatchd.sources.sacct.fields import EMPTY, SLOT, Reader
 _FROM_JOB_ID = JobRecord._fields[SLOT["array_job_id"] : SLOT["array_job_id"] + grammar.JOB_ID_WIDTH]
 _PLAIN = (None,) * grammar.JOB_ID_WIDTH
 _LATEST = 10**grammar.NATURAL_DIGITS - 1
+_TIME_DIGITS = 10
 _BETWEEN_TEXTS = b"\x7f"
 """Stands as it is in JSON, and hardly ever in what people write."""
 
@@ -256,12 +258,19 @@ class Naturals(Source):
 
 
 class Seconds(Naturals):
-    """How long something took: numbers, if they are not too long for it."""
+    """How long something took, for the bodies alone: numbers, if they are not too long for it."""
 
     def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
-        if not all(map(bytes.isdigit, texts)) or max(map(len, texts)) > grammar.SECONDS_DIGITS:
-            return self._read_others(texts, values)
-        return super()._read_each(texts, values)
+        most = grammar.SECONDS_DIGITS
+        if all(map(bytes.isdigit, texts)) and max(map(len, texts)) <= most:
+            return super()._read_each(texts, values)
+        head, members = self._head, self._members
+        return [
+            [
+                head + text if text >= b"1" and text.isdigit() and len(text) <= most else members[text]
+                for text in texts
+            ]
+        ]
 
 
 class Times(Source):
@@ -273,32 +282,20 @@ class Times(Source):
         self._earliest = EARLIEST if reader is grammar.moment else 0
 
     def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
-        present = list(filter(bytes.isdigit, texts))
-        known = _whole(present)
-        is_plain: Callable[[bytes], bool] = bytes.isdigit
-        if known is None or (known and not self._earliest <= min(known) <= max(known) <= _LATEST):
-            is_plain = self._is_plain
-            present = list(filter(is_plain, present))
-            known = _whole(present) or []
-        times: Sequence[int | None] = known
-        head, moments = self._head, formats.moments(known)
-        pieces: Sequence[Piece] = [head, moments]
-        if len(present) < len(texts):
-            numbers, written = iter(known), iter(moments)
-            times = [next(numbers) if is_plain(text) else self._values[text] for text in texts]
-            pieces = [[head + next(written) if is_plain(text) else self._members[text] for text in texts]]
+        if all(map(bytes.isdigit, texts)):
+            known = _whole(texts)
+            if known is not None and self._earliest <= min(known) <= max(known) <= _LATEST:
+                if self._is_kept:
+                    values[self.field] = known
+                return [self._head, formats.moments(known)]
+        # Numbers of ten digits are times of 2001 and later.
+        are_plain = [text.isdigit() and len(text) == _TIME_DIGITS and text > b"1" for text in texts]
+        known = _whole(list(compress(texts, are_plain))) or []
+        head, numbers, written = self._head, iter(known), iter(formats.moments(known))
+        rows = list(zip(texts, are_plain, strict=True))
         if self._is_kept:
-            values[self.field] = times
-        return pieces
-
-    def _is_plain(self, text: bytes) -> bool:
-        """Tell whether it is a time in so many digits and no more."""
-        return (
-            text.isdigit()
-            and len(text) <= grammar.NATURAL_DIGITS
-            and not text.startswith(b"0")
-            and int(text) >= self._earliest
-        )
+            values[self.field] = [next(numbers) if plain else self._values[text] for text, plain in rows]
+        return [[head + next(written) if plain else self._members[text] for text, plain in rows]]
 
 
 def _job_id(value: bytes) -> tuple[Any, ...]:

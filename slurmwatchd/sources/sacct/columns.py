@@ -7,7 +7,7 @@ they are read, and what is taken out of a column so is looked at first: nothing 
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import chain, compress
+from itertools import chain
 
 from slurmwatchd.model import formats
 from slurmwatchd.model.attempts import COLUMNS, NOTHING, Readings
@@ -56,23 +56,26 @@ class ColumnReader:
         Returns:
             The rows that can be keyed, and the others.
         """
-        rejected: list[Rejected] = []
-        if columns[0] and not _are_keyed(columns):
-            columns, rejected = self._cut_out(columns)
         if not columns[0]:
-            return NOTHING, rejected
-        return _Batch(self._layout, self._sources, columns).read(), rejected
+            return NOTHING, []
+        keyless = _keyless(columns)
+        if not keyless:
+            return _Batch(self._layout, self._sources, columns).read(), []
+        rejected = [self._rejected(tuple(column[place] for column in columns)) for place in keyless]
+        keyed = [_without(keyless, column) for column in columns]
+        return (_Batch(self._layout, self._sources, keyed).read() if keyed[0] else NOTHING), rejected
 
-    def _cut_out(self, columns: Columns) -> tuple[Columns, list[Rejected]]:
-        """Separate the rows without a key from the others."""
-        reasons = list(map(_why_not_keyed, *(columns[index] for index in (_CLUSTER, _JOB_ID_RAW, _SUBMIT))))
-        rejected = [
-            Rejected(reason=reason, fields=self._layout.fields, row=row)
-            for row, reason in zip(zip(*columns, strict=True), reasons, strict=True)
-            if reason
-        ]
-        keyed = [not reason for reason in reasons]
-        return [list(compress(column, keyed)) for column in columns], rejected
+    def _rejected(self, row: tuple[bytes, ...]) -> Rejected:
+        """Hand a row without a key back, with the reason."""
+        reason = "Cluster is empty"
+        if row[_CLUSTER]:
+            index, name, what = (
+                (_SUBMIT, "Submit", "a time")
+                if _is_natural(row[_JOB_ID_RAW])
+                else (_JOB_ID_RAW, "JobIDRaw", "a number")
+            )
+            reason = f"{name} is {row[index][:80]!r}, not {what}"
+        return Rejected(reason=reason, fields=self._layout.fields, row=row)
 
 
 class _Sources:
@@ -258,22 +261,30 @@ def _source(index: int, field: str, reader: Reader) -> Source:
     return (Digits if reader is grammar.digits else Source)(index, field, reader)
 
 
-def _are_keyed(columns: Columns) -> bool:
-    """Tell whether each row has a key."""
-    return all(columns[_CLUSTER]) and all(
-        all(column) and b"".join(column).isdigit() and max(map(len, column)) <= grammar.NATURAL_DIGITS
-        for column in (columns[_JOB_ID_RAW], columns[_SUBMIT])
-    )
+def _keyless(columns: Columns) -> list[int]:
+    """Return the places of rows without a key."""
+    clusters, numbers, submits = (columns[index] for index in (_CLUSTER, _JOB_ID_RAW, _SUBMIT))
+    if all(clusters) and all(map(_are_natural, (numbers, submits))):
+        return []
+    rows = enumerate(zip(clusters, numbers, submits, strict=True))
+    return [place for place, (one, *two) in rows if not (one and all(map(_is_natural, two)))]
 
 
-def _why_not_keyed(cluster: bytes, job_id_raw: bytes, submit: bytes) -> str:
-    """Return why a row has no key; empty where it has one."""
-    if not cluster:
-        return "Cluster is empty"
-    for text, name, what in ((job_id_raw, "JobIDRaw", "a number"), (submit, "Submit", "a time")):
-        if understood(grammar.natural, text)[0] is None:
-            return f"{name} is {text[:80]!r}, not {what}"
-    return ""
+def _are_natural(texts: Sequence[bytes]) -> bool:
+    """Tell whether `grammar.natural` can read each of some texts."""
+    return all(texts) and b"".join(texts).isdigit() and max(map(len, texts)) <= grammar.NATURAL_DIGITS
+
+
+def _is_natural(text: bytes) -> bool:
+    return text.isdigit() and len(text) <= grammar.NATURAL_DIGITS
+
+
+def _without(places: Sequence[int], texts: list[bytes]) -> list[bytes]:
+    """Return what stands at the other places."""
+    others = texts.copy()
+    for place in reversed(places):
+        del others[place]
+    return others
 
 
 def _folded(texts: list[bytes]) -> Piece:
