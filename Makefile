@@ -12,7 +12,7 @@ SLURM_VERSIONS ?= 22.05 24.11 26.05
 VERSION ?= 22.05
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test torture lint test-slurm slurm-up slurm-down bench bench-steps clean
+.PHONY: help demo test torture lint test-slurm slurm-up slurm-down bench bench-steps bench-odd clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
@@ -56,6 +56,9 @@ bench: $(VENV)/.development  ## what it adds to sacct, on a real slurmdbd with 1
 
 bench-steps: $(VENV)/.development  ## what the steps of 100,000 jobs cost slurmdbd, by lists and by windows; root
 	$(BIN)/python -m tests.bench.bench_steps $(ARGS)
+
+bench-odd: $(VENV)/.development  ## what one odd value in 150 rows costs to read; no Slurm needed
+	$(BIN)/python -m tests.bench.bench_odd_rows $(ARGS)
 
 clean:  ## remove .venv and everything built
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
