@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slurmwatchd.model.records import Rejected
-from slurmwatchd.sources.sacct import column_sources
+from slurmwatchd.sources.sacct import column_sources, grammar
+from slurmwatchd.sources.sacct.column_sources import Memo
 from slurmwatchd.sources.sacct.columns import ColumnReader
 from tests.property.test_hostile_rows import LAYOUT, any_row, keyed_row, odd
 from tests.row_by_row import Reading, put_together, read, taken_apart, turned
@@ -229,3 +230,15 @@ def test_a_number_with_a_zero_before_it_is_read_as_in_a_row_of_its_own() -> None
     for name in ("JobIDRaw", "Submit", "Start", "Eligible", "ElapsedRaw"):
         rows = [ordered(row, LAYOUT.fields) for row in (FAILED, {**FAILED, name: b"0" + FAILED[name]})]
         at_once(rows)
+
+
+def test_a_value_that_is_forgotten_is_read_again_with_what_cannot_be_read_of_it() -> None:
+    memo = Memo(grammar.integer)
+    with patch.object(column_sources, "_TRIED_VALUES", 2):
+        assert memo.column([b"x", b"1", b"2"]) == [None, 1, 2]
+        assert memo.column([b"3", b"4"]) == [3, 4]
+        assert memo[b"x"] is None
+        assert memo.unread_in(b"x", 2) == {0: "x", 1: "x"}
+    with patch.object(column_sources, "MEMO_VALUES", 1):
+        assert memo.unread_in([b"7", b"x"], 2) == {1: "x"}
+        assert (len(memo), len(memo.unread)) == (0, 0)
