@@ -12,7 +12,8 @@ SLURM_VERSIONS ?= all
 VERSION ?= 22.05
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test torture test-reading test-shippers lint docs test-brokers test-slurm slurm-up slurm-down bench bench-steps clean
+.PHONY: help demo test torture test-reading test-shippers lint docs test-brokers test-slurm slurm-up slurm-down bench \
+	bench-steps bench-odd clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
@@ -72,6 +73,9 @@ bench-steps: $(VENV)/.development  ## what the steps of 100,000 jobs cost slurmd
 $(VENV)/.reading: pyproject.toml | $(VENV)/.development
 	$(PIP) -e '.[reading]'
 	@touch $@
+
+bench-odd: $(VENV)/.development  ## what one odd value in 150 rows costs to read; no Slurm needed
+	$(BIN)/python -m tests.bench.bench_odd_rows $(ARGS)
 
 clean:  ## remove .venv and everything built
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from slurmwatchd.model.attempts import Reading, Readings
+from slurmwatchd.model.attempts import Readings
 from slurmwatchd.model.clock import Clock
-from slurmwatchd.model.records import FoundBy, Rejected
+from slurmwatchd.model.records import FoundBy
 from slurmwatchd.sources.nodelists import Expanded, Expander
+from slurmwatchd.sources.sacct.columns import ColumnReader
 from slurmwatchd.sources.sacct.fields import Layout
 from slurmwatchd.store import nodelists as nodelist_store
 from slurmwatchd.store import quarantine
@@ -65,7 +66,7 @@ class Retrier:
         return total
 
     async def _retry(self, rows: Sequence[Quarantined]) -> Outcome:
-        keyed: dict[tuple[str, frozenset[str]], list[tuple[int, Reading]]] = defaultdict(list)
+        keyed: dict[tuple[str, frozenset[str]], list[tuple[int, Readings]]] = defaultdict(list)
         refused: list[tuple[int, str]] = []
         for row in rows:
             found = read(row)
@@ -73,7 +74,7 @@ class Retrier:
                 refused.append((row.id, found))
             else:
                 slots, reading = found
-                keyed[reading.record.cluster, slots].append((row.id, reading))
+                keyed[reading.columns["cluster"][0], slots].append((row.id, reading))
         outcome = Outcome(refused=len(refused))
         for (cluster, slots), readings in keyed.items():
             outcome += await self._commit(cluster, slots, readings)
@@ -81,22 +82,23 @@ class Retrier:
         return outcome
 
     async def _commit(
-        self, cluster: str, slots: frozenset[str], readings: Sequence[tuple[int, Reading]]
+        self, cluster: str, slots: frozenset[str], released: Sequence[tuple[int, Readings]]
     ) -> Outcome:
         """Move rows into attempts and events, in one transaction."""
-        met = {reading.record.node_list for _, reading in readings if reading.record.node_list is not None}
+        readings = Readings.joined([reading for _, reading in released])
+        met = set(readings.columns["node_list"]) - {None}
         # A list that is known must not be pruned before the attempt has it.
         async with self.database.using_lists.shared():
             fresh = met - await nodelist_store.known(self.database, met)
             expanded = await self.expander.expand(fresh) if fresh else Expanded({}, {})
             batch = Batch(
                 cluster=cluster,
-                readings=Readings.of(reading for _, reading in readings),
+                readings=readings,
                 slots=slots,
                 observed=int(self.clock.now()),
                 found_by=FoundBy.REREAD,
                 expanded=expanded.nodes,
-                released=tuple(number for number, _ in readings),
+                released=tuple(number for number, _ in released),
             )
             committed = await self.intake.commit(batch)
         self.metrics.records.labels(cluster, FoundBy.REREAD).inc(committed.new)
@@ -104,11 +106,11 @@ class Retrier:
         return Outcome(released=len(readings), new=committed.new)
 
 
-def read(row: Quarantined) -> tuple[frozenset[str], Reading] | str:
+def read(row: Quarantined) -> tuple[frozenset[str], Readings] | str:
     """Read a row by today's layout of the fields it was asked with; a text says why that is not possible.
 
     Returns:
-        The record's fields the row could fill, and the reading; or the reason.
+        The record's fields the row could fill, and the attempt by itself; or the reason.
     """
     if len(row.row) != len(row.fields):
         return f"{len(row.row)} values for {len(row.fields)} fields"
@@ -117,5 +119,5 @@ def read(row: Quarantined) -> tuple[frozenset[str], Reading] | str:
     except ValueError as error:
         return str(error)
     values = dict(zip(row.fields, row.row, strict=True))
-    found = layout.read([values[name] for name in layout.fields])
-    return found.reason if isinstance(found, Rejected) else (layout.slots, found)
+    readings, rejected = ColumnReader(layout).read([[values[name]] for name in layout.fields])
+    return rejected[0].reason if rejected else (layout.slots, readings)

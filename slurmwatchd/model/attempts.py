@@ -5,14 +5,10 @@ what it costs by record. Of each attempt there are the fields that decide someth
 stored.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from operator import attrgetter
-from typing import Any, NamedTuple
-
-from slurmwatchd.model import formats
-from slurmwatchd.model.records import JobRecord
+from typing import Any
 
 COLUMNS = (
     "cluster", "job_id", "job_id_raw", "user", "account", "partition", "state", "submit", "start", "end",
@@ -23,22 +19,6 @@ COLUMNS = (
 Key = tuple[int, int]
 """job_id_raw and submit, within one cluster."""
 
-_values_of = attrgetter(*COLUMNS)
-
-
-class Reading(NamedTuple):
-    """One row, understood.
-
-    Attributes:
-        record: The attempt.
-        digest: 64 bits over the fields whose change is worth telling, as a signed integer. Equal digests
-            mean that nothing changed; unequal ones that something may have (or that Slurm was upgraded and
-            other fields are asked for, or that other fields are worth telling now).
-    """
-
-    record: JobRecord
-    digest: int
-
 
 @dataclass(frozen=True, slots=True)
 class Readings:
@@ -46,23 +26,13 @@ class Readings:
 
     Attributes:
         columns: The fields in `COLUMNS` to the values of each.
-        digests: See `Reading.digest`.
+        digests: 64 bits over the fields whose change is worth telling, see `fields.digests_of`.
         bodies: The whole of each: `formats.body(formats.wire(record))`.
     """
 
     columns: Mapping[str, Sequence[Any]]
     digests: Sequence[int]
     bodies: Sequence[bytes]
-
-    @classmethod
-    def of(cls, readings: Iterable[tuple[JobRecord, int]]) -> "Readings":
-        """Take records apart."""
-        readings = list(readings)
-        records = [record for record, _ in readings]
-        values = list(zip(*map(_values_of, records), strict=True)) or [()] * len(COLUMNS)
-        return cls(
-            dict(zip(COLUMNS, values, strict=True)), [digest for _, digest in readings], formats.bodies(records)
-        )
 
     @classmethod
     def joined(cls, parts: Sequence["Readings"]) -> "Readings":
@@ -78,10 +48,6 @@ class Readings:
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self.bodies)
-
-    def __iter__(self) -> Iterator[Reading]:
-        """Give one after the other, whole."""
-        return map(Reading, map(formats.record, self.bodies), self.digests)
 
     @property
     def keys(self) -> list[Key]:
@@ -101,4 +67,4 @@ class Readings:
         )
 
 
-NOTHING = Readings.of(())
+NOTHING = Readings(dict.fromkeys(COLUMNS, ()), (), ())

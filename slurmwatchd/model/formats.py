@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from slurmwatchd.model.clock import epoch, rfc3339
+from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.records import SCHEMA, Event, JobRecord
 from slurmwatchd.model.shortening import shortened
 
@@ -46,31 +46,6 @@ def wire(record: JobRecord) -> dict[str, Any]:
 def body(fields: Mapping[str, Any]) -> bytes:
     """Write the fields of `wire` as the JSON object that the store keeps."""
     return orjson.dumps(fields)
-
-
-def record(text: bytes) -> JobRecord:
-    """Read what `body(wire(record))` wrote."""
-    fields: dict[str, Any] = orjson.loads(text)
-    for name in TIME_FIELDS:
-        if fields.get(name) is not None:
-            fields[name] = epoch(fields[name])
-    return JobRecord(**fields)
-
-
-def bodies(records: Sequence[JobRecord]) -> list[bytes]:
-    """Write the bodies of many records: the same bytes as `body(wire(record))`, at a third of the cost.
-
-    A column at a time: most of its values are the same few, and each of those is written once.
-    """
-    if not records:
-        return []
-    count = len(records)
-    members = (
-        _members(name, column)
-        for name, column in zip(_FIELDS, zip(*records, strict=True), strict=True)
-        if name == "start" or column[0] is not None or column.count(None) < count
-    )
-    return joined(members, count)
 
 
 def joined(pieces: Iterable[Piece], count: int) -> list[bytes]:
@@ -117,22 +92,6 @@ def head(name: str) -> bytes:
 
 def _moment(time: int) -> bytes:
     return moments((time,))[0]
-
-
-def _members(name: str, column: Sequence[Any]) -> list[bytes]:
-    """Write a column of values as members, each of its distinct ones once where most are the same few."""
-    write = member(name)
-    try:
-        distinct = set(column)
-    except TypeError:
-        # Values that cannot be looked up, such as a TRES list: rows of equal text share one object.
-        objects = dict(zip(map(id, column), column, strict=True))
-        texts = {identity: write(value) for identity, value in objects.items()}
-        return [texts[id(value)] for value in column]
-    if len(distinct) * 2 > len(column):
-        return list(map(write, column))
-    written = {value: write(value) for value in distinct}
-    return list(map(written.__getitem__, column))
 
 
 def moments(times: Iterable[int]) -> list[bytes]:

@@ -13,10 +13,10 @@ from pathlib import Path
 import anyio
 import click
 
-from slurmwatchd.model.attempts import Readings
 from slurmwatchd.model.records import FoundBy, JobRecord
 from slurmwatchd.store.database import open_database
 from slurmwatchd.store.intake import Batch, Intake
+from tests.row_by_row import taken_apart
 
 NEWEST = 1_795_500_000
 DAY = 86_400
@@ -55,7 +55,7 @@ async def _commit(intake: Intake, rows: list[tuple[JobRecord, int]], expanded: d
     await intake.commit(
         Batch(
             cluster="tux",
-            readings=Readings.of(rows),
+            readings=taken_apart(rows),
             slots=frozenset(JobRecord._fields),
             observed=NEWEST,
             found_by=FoundBy.POLL,

@@ -321,7 +321,7 @@ class RealSite(Site):
 async def _all_rows(answer: Answer) -> Rows:
     parts = [rows async for rows in answer.rows()]
     return Rows(
-        Readings.of(reading for rows in parts for reading in rows.readings),
+        Readings.joined([rows.readings for rows in parts]),
         tuple(row for rows in parts for row in rows.rejected),
     )
 

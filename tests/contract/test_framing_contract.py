@@ -8,6 +8,7 @@ import pytest
 
 from tests.contract import cast
 from tests.contract.cast import FIRST_ID, HOSTILE, HOSTILE_NAMES
+from tests.row_by_row import put_together
 
 if TYPE_CHECKING:
     from tests.contract.cast import Attempt
@@ -36,7 +37,7 @@ def test_a_delimiter_ends_every_field(site: Site, delimiter: str) -> None:
 async def test_the_daemon_reads_every_hostile_name_as_it_is(site: Site) -> None:
     rows = await site.read(HOSTILE, HOSTILE + 1000)
     assert rows.rejected == ()
-    read = [(record.name, record.comment, record.work_dir) for record, _ in rows.readings]
+    read = [(record.name, record.comment, record.work_dir) for record, _ in put_together(rows.readings)]
     assert read == [(name, name, f"/{name}") for name in HOSTILE_NAMES]
 
 
@@ -90,7 +91,7 @@ async def test_every_attempt_of_the_cast_is_read_as_it_stands_in_the_database(si
     }
     rows = await site.read(cast.WINDOWS, cast.TILES + 9000)
     assert rows.rejected == ()
-    read = {(record.job_id_raw, record.submit): record for record, _ in rows.readings}
+    read = {(record.job_id_raw, record.submit): record for record, _ in put_together(rows.readings)}
     assert len(read) == len(rows.readings)
     assert read.keys() == truth.keys()
     for key, values in truth.items():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.cast import FIRST_ID, REUSED, WIDE_ARRAY, WINDOWS
+from tests.row_by_row import put_together
 
 if TYPE_CHECKING:
     from tests.contract.sites import Site
@@ -57,7 +58,7 @@ def test_a_reused_id_brings_the_old_job_too_unless_told_from_when(site: Site) ->
 async def test_the_daemon_asks_for_all_kinds_of_ids_at_once(site: Site) -> None:
     names = [str(FIRST_ID + 1), f"{ARRAY}_7", f"{HET}+1", str(FIRST_ID + 310), f"{FIRST_ID + 400}_3"]
     rows = await site.read_named(names, since=WINDOWS)
-    found = sorted((record.job_id_raw - FIRST_ID, record.name) for record, _ in rows.readings)
+    found = sorted((record.job_id_raw - FIRST_ID, record.name) for record, _ in put_together(rows.readings))
     assert found == [
         (1, "contract"),
         (300, "contract"),
@@ -67,17 +68,19 @@ async def test_the_daemon_asks_for_all_kinds_of_ids_at_once(site: Site) -> None:
         (401, "old"),
     ]
     rows = await site.read_named(names[-1:], since=REUSED + 4000)
-    assert [record.name for record, _ in rows.readings] == ["new"]
+    assert [record.name for record, _ in put_together(rows.readings)] == ["new"]
 
 
 @pytest.mark.contract("open-read")
 async def test_the_daemon_lists_what_is_open(site: Site) -> None:
     rows = await site.read_open(WINDOWS + 99_000)
     cast = {
-        record.job_id_raw - FIRST_ID: record.state for record, _ in rows.readings if record.job_id_raw >= FIRST_ID
+        record.job_id_raw - FIRST_ID: record.state
+        for record, _ in put_together(rows.readings)
+        if record.job_id_raw >= FIRST_ID
     }
     assert cast == {2: "RUNNING", 4: "PENDING"}
-    assert {record.end for record, _ in rows.readings if record.job_id_raw >= FIRST_ID} == {None}
+    assert {record.end for record, _ in put_together(rows.readings) if record.job_id_raw >= FIRST_ID} == {None}
 
 
 @pytest.mark.contract("bad-id")
@@ -113,7 +116,7 @@ async def test_the_daemon_tells_tasks_and_components_apart(site: Site) -> None:
             record.het_job_id and record.het_job_id - FIRST_ID,
             record.het_job_offset,
         )
-        for record, _ in rows.readings
+        for record, _ in put_together(rows.readings)
     }
     assert read == {
         301: (300, 0, None, None, None),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.cast import FIRST_ID, VALUES
+from tests.row_by_row import put_together
 
 if TYPE_CHECKING:
     from tests.contract.sites import Site
@@ -107,7 +108,7 @@ def test_db_index_is_a_number_of_any_size(site: Site) -> None:
 @pytest.mark.contract("db-index")
 async def test_the_daemon_keeps_db_index_as_text(site: Site) -> None:
     rows = await site.read(END, END + 1)
-    kept = {record.job_id_raw - FIRST_ID: record.db_index for record, _ in rows.readings}
+    kept = {record.job_id_raw - FIRST_ID: record.db_index for record, _ in put_together(rows.readings)}
     assert kept[500] == "900000500"
     assert kept.get(515) == ("11260739868426240002" if site.release >= (24, 11) else None)
 

@@ -9,6 +9,7 @@ import pytest
 from slurmwatchd.sources.sacct.arguments import TERMINAL_STATES
 from tests.contract import cast
 from tests.contract.cast import ATTEMPTS, FIRST_ID, STATES, TILES, WINDOWS
+from tests.row_by_row import put_together
 
 if TYPE_CHECKING:
     from tests.contract.sites import Site
@@ -80,7 +81,7 @@ def test_a_window_that_ends_before_it_begins_is_refused(site: Site) -> None:
 @pytest.mark.contract("terminal-states")
 async def test_the_daemons_own_window_brings_every_state_that_ends_an_attempt(site: Site) -> None:
     rows = await site.read(STATES, STATES + 1000)
-    assert {record.state: record.job_id_raw - FIRST_ID for record, _ in rows.readings} == {
+    assert {record.state: record.job_id_raw - FIRST_ID for record, _ in put_together(rows.readings)} == {
         name: 100 + position for position, name in enumerate(cast.TERMINAL)
     }
 
@@ -98,7 +99,7 @@ async def test_half_open_windows_side_by_side_bring_each_second_once(site: Site)
     found = []
     for start, end in ((TILES, TILES + 7), (TILES + 7, TILES + 8), (TILES + 8, TILES + 20)):
         rows = await site.read(start, end)
-        found += [record.job_id_raw - FIRST_ID for record, _ in rows.readings]
+        found += [record.job_id_raw - FIRST_ID for record, _ in put_together(rows.readings)]
     # A window of one second brings the next one too where Slurm makes it longer, which is free: rows have keys.
     again = [808] if site.release >= (21, 8) else []
     assert sorted(found) == sorted([*range(800, 820), *again])

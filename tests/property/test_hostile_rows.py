@@ -11,6 +11,7 @@ from simslurm.versions import fields_of, release_of
 from slurmwatchd.model.formats import body, flat, wire
 from slurmwatchd.model.records import Event, EventKind, FoundBy, JobRecord, Rejected
 from slurmwatchd.sources.sacct.fields import Layout
+from tests.row_by_row import read_alone
 
 LAYOUT = Layout([field.name for field in fields_of(release_of("26.05.5"))])
 WIDTH = len(LAYOUT.fields)
@@ -64,7 +65,7 @@ def texts_in(value: object) -> list[str]:
 @given(any_row)
 @settings(deadline=None, max_examples=200)
 def test_any_row_is_a_line_of_json_or_handed_back_whole(row: list[bytes]) -> None:
-    reading = LAYOUT.read(list(row))
+    reading = read_alone(LAYOUT, row)
     if isinstance(reading, Rejected):
         assert reading.row == tuple(row)
         assert reading.fields == LAYOUT.fields
@@ -86,7 +87,7 @@ def test_every_value_of_a_keyed_row_is_in_the_record_or_under_raw_or_says_that_t
         b"", b"None", b"Unknown", b"None assigned", b"(unknown)", b"4294967294", b"4294967295",
         b"UNLIMITED", b"Partition_Limit", b"INVALID",
     }  # fmt: skip
-    reading = LAYOUT.read(list(row))
+    reading = read_alone(LAYOUT, row)
     assert not isinstance(reading, Rejected)
     record = reading.record._asdict()
     raw = record.pop("raw") or {}
@@ -115,7 +116,7 @@ def test_every_value_of_a_keyed_row_is_in_the_record_or_under_raw_or_says_that_t
 @given(keyed_row, st.integers(4096, 6000), st.integers(0, 3000))
 @settings(deadline=None, max_examples=80)
 def test_no_line_is_longer_than_the_limit(row: list[bytes], limit: int, length: int) -> None:
-    reading = LAYOUT.read(row)
+    reading = read_alone(LAYOUT, row)
     assert not isinstance(reading, Rejected)
     texts = ("name", "submit_line", "work_dir", "comment", "admin_comment", "node_list", "user", "constraints")
     long: dict[str, Any] = {name: (getattr(reading.record, name) or "x") * (1 + length // 7) for name in texts}

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slurmwatchd.model.attempts import Readings
 from slurmwatchd.model.records import FoundBy, JobRecord
 from slurmwatchd.model.windows import Ledger, Window
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.intake import Batch
 from slurmwatchd.store.ledger import Completed
+from tests.row_by_row import taken_apart
 
 NOW = 1_795_400_000
 
@@ -50,7 +50,7 @@ def batch(*readings: Reading, **fields: Any) -> Batch:  # noqa: ANN401 - any fie
     """A batch as the pipeline makes one; the nodes of n1 are known."""
     settings: dict[str, Any] = {
         "cluster": "sim",
-        "readings": Readings.of(readings),
+        "readings": taken_apart(readings),
         "slots": SLOTS,
         "observed": NOW,
         "found_by": FoundBy.POLL,

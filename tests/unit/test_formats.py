@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slurmwatchd.model.formats import bodies, body, flat, flat_lines, moments, wire
+from slurmwatchd.model.formats import body, flat, flat_lines, moments, wire
 from slurmwatchd.model.records import Event, EventKind, FoundBy, JobRecord
 
 FINISHED = JobRecord(
@@ -355,10 +355,3 @@ def test_a_value_that_is_no_text_is_left_out_whole() -> None:
     line = json.loads(flat(event(FINISHED._replace(raw={"Elapsed": "?" * 9000})), max_line_bytes=4096))
     assert "raw" not in line
     assert line["truncated"] == ["raw"]
-
-
-def test_many_bodies_are_the_same_bytes_as_each_by_itself() -> None:
-    never = FINISHED._replace(start=None, node_list=None, comment="held", raw={"State": "?"})
-    shared = [FINISHED._replace(job_id_raw=number, alloc_tres={"cpu": number % 3}) for number in range(9)]
-    for records in ([], [FINISHED], [never], [FINISHED, never, FINISHED], [never, *shared, never, *shared]):
-        assert bodies(records) == [body(wire(record)) for record in records]

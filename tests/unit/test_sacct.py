@@ -25,6 +25,7 @@ from slurmwatchd.sources.process import Completed, SystemProcessRunner, TimedOut
 from slurmwatchd.sources.sacct.arguments import job_argument, named_arguments, open_arguments, window_arguments
 from slurmwatchd.sources.sacct.client import Rows, Sacct
 from slurmwatchd.sources.sacct.fields import Layout
+from tests.row_by_row import put_together
 from tests.unit.runners import FakeRunner, commands, done
 from tests.unit.sacct_rows import ARRAY_TASK, FAILED, FIELDS_22_05, HETEROGENEOUS, Row, printed
 
@@ -83,7 +84,7 @@ def test_another_cluster_is_named_first() -> None:
 async def test_a_complete_answer_gives_its_rows_once_understood(tmp_path: Path) -> None:
     batches = await rows_of(source(prints(FAILED, ARRAY_TASK), tmp_path))
     assert len(batches) == 1
-    assert [record.job_id for record, _ in batches[0].readings] == ["2", "6_0"]
+    assert [record.job_id for record, _ in put_together(batches[0].readings)] == ["2", "6_0"]
     assert batches[0].rejected == []
     assert batches[0].count == 2
 
@@ -112,12 +113,12 @@ async def test_a_row_of_many_megabytes_is_a_row_and_what_follows_it_is_read_too(
     rows = [{**FAILED, "SubmitLine": b"x" * 9_000_000}, {**FAILED, "JobIDRaw": b"7"}]
     batches = await rows_of(source(prints(*rows), tmp_path))
     assert [number for batch in batches for number in batch.readings.columns["job_id_raw"]] == [2, 7]
-    assert next(len(record.submit_line or "") for record, _ in batches[0].readings) == 9_000_000
+    assert next(len(record.submit_line or "") for record, _ in put_together(batches[0].readings)) == 9_000_000
 
 
 async def test_a_row_without_a_key_is_rejected_and_its_neighbours_are_kept(tmp_path: Path) -> None:
     batches = await rows_of(source(prints(FAILED, {**FAILED, "Submit": b"Unknown"}, HETEROGENEOUS), tmp_path))
-    assert [record.job_id for batch in batches for record, _ in batch.readings] == ["2", "9+0"]
+    assert [record.job_id for batch in batches for record, _ in put_together(batch.readings)] == ["2", "9+0"]
     assert [row.reason for batch in batches for row in batch.rejected] == ["Submit is b'Unknown', not a time"]
     assert sum(batch.count for batch in batches) == 3
 
@@ -139,7 +140,7 @@ async def test_only_rejected_rows_are_given_too(tmp_path: Path) -> None:
 async def test_a_hostile_job_name_neither_forges_nor_splits_a_row(tmp_path: Path) -> None:
     name = b"evil\n999999|root|COMPLETED|\x1f0123456789abcdef\x1f\r\n\xff"
     batches = await rows_of(source(prints({**FAILED, "JobName": name}, ARRAY_TASK), tmp_path))
-    records: list[JobRecord] = [record for batch in batches for record, _ in batch.readings]
+    records: list[JobRecord] = [record for batch in batches for record, _ in put_together(batch.readings)]
     assert [record.job_id for record in records] == ["2", "6_0"]
     assert records[0].name == "evil\n999999|root|COMPLETED|\x1f0123456789abcdef\x1f\r\n\\xff"
 
@@ -171,7 +172,9 @@ async def test_a_large_answer_is_read_from_the_spool_and_leaves_no_file(tmp_path
     runner = FakeRunner(prints(*rows), chunk_bytes=65_536)
     sacct = Sacct(commands(runner, tmp_path), timeout_seconds=300, spool_dir=spool)
     batches = await rows_of(sacct)
-    assert [record.job_id_raw for batch in batches for record, _ in batch.readings] == list(range(300))
+    assert [record.job_id_raw for batch in batches for record, _ in put_together(batch.readings)] == list(
+        range(300)
+    )
     assert list(spool.iterdir()) == []
 
 
@@ -291,7 +294,7 @@ async def test_an_answer_of_a_real_child_is_read_to_its_end(tmp_path: Path) -> N
         batches = [rows async for rows in answer.rows()]
         assert answer.slots == layout.slots
         assert answer.seconds > 0
-    assert [record.state for record, _ in batches[0].readings] == ["TIMEOUT"]
+    assert [record.state for record, _ in put_together(batches[0].readings)] == ["TIMEOUT"]
 
 
 async def test_the_fields_are_those_that_helpformat_lists(tmp_path: Path) -> None:

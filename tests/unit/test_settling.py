@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from slurmwatchd.model.attempts import Reading, Readings
 from slurmwatchd.model.records import JobRecord
 from slurmwatchd.model.windows import Ledger, Stretch
 from slurmwatchd.watcher.half_written import Settling
+from tests.row_by_row import Reading, put_together, taken_apart
 
 END = 1_795_436_433
 
@@ -27,7 +27,7 @@ def half_written(number: int = 7, end: int | None = END) -> tuple[JobRecord, int
 def ripe(
     settling: Settling, readings: Sequence[tuple[JobRecord, int]], now: int, **how: bool
 ) -> tuple[Reading, ...]:
-    return tuple(settling.ripe(Readings.of(readings), now, **how))
+    return tuple(put_together(settling.ripe(taken_apart(readings), now, **how)))
 
 
 def whole(number: int = 7) -> tuple[JobRecord, int]:

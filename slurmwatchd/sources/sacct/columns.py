@@ -1,250 +1,42 @@
-"""Many rows at once, a column at a time: the same readings as `Layout.read` makes, at a fraction of the cost.
+"""Rows of jobs, read a column at a time: the one way from sacct's text to what is stored.
 
-Most values of a column are the same few (users, partitions, states, TRES lists), so each column remembers what it
-has read, and what that is on the wire, and the loops over it run in C. Values go from sacct's text to the wire in
-one step: whole records are made only for who asks for them. Anything out of the ordinary in a batch, one value
-that cannot be parsed or is no UTF-8, and the batch is read row by row instead: `Layout.read` alone decides what a
-row means, and a test holds this module against it.
+A value that cannot be parsed costs only itself: its text is kept under `raw`. A row whose key cannot be parsed is
+cut out first, and handed back whole with the reason. What several columns say together amends their texts before
+they are read, and what is taken out of a column so is looked at first: nothing unreadable is lost.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
-
-import orjson
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 
 from slurmwatchd.model import formats
-from slurmwatchd.model.attempts import COLUMNS, NOTHING, Reading, Readings
-from slurmwatchd.model.clock import EARLIEST
+from slurmwatchd.model.attempts import COLUMNS, NOTHING, Readings
 from slurmwatchd.model.formats import Piece
 from slurmwatchd.model.records import JobRecord, Rejected
 from slurmwatchd.sources import crosschecks
 from slurmwatchd.sources.sacct import grammar
+from slurmwatchd.sources.sacct.column_sources import (
+    Digits,
+    JobIds,
+    Naturals,
+    Seconds,
+    Sluids,
+    Source,
+    Text,
+    Times,
+    Values,
+    Wide,
+    understood,
+)
 from slurmwatchd.sources.sacct.fields import DIGEST_BETWEEN, EMPTY, SLOT, TEXT, Layout, Reader, digests_of
 from slurmwatchd.sources.sacct.framing import Columns
 
 _FIELDS = JobRecord._fields
 _CLUSTER, _JOB_ID_RAW, _SUBMIT, _JOB_ID = range(4)
-_FROM_JOB_ID = _FIELDS[SLOT["array_job_id"] : SLOT["array_job_id"] + grammar.JOB_ID_WIDTH]
 _NO_NODES = grammar.NO_NODES.encode()
-_LATEST = 10**grammar.NATURAL_DIGITS - 1
-_BETWEEN_TEXTS = b"\x7f"
-"""Stands as it is in JSON, and hardly ever in what people write."""
 _WRITE_RAW = formats.member("raw")
-
-MEMO_VALUES = 20_000
-"""How many values a column remembers before it begins anew: bounds memory, not correctness."""
-
-_TRIED_VALUES = 1000
-"""Before so many it is not known whether a column's values come again."""
-
-
-class Memo(dict[bytes, Any]):
-    """What the values of one column mean."""
-
-    def __init__(self, read: Callable[[bytes], Any], absent: Any = None) -> None:  # noqa: ANN401 - any value
-        """Remember what `read` returns; an empty value is `absent`."""
-        super().__init__()
-        self._read = read
-        self._absent = absent
-        self._asked = self._missed = 0
-
-    def __missing__(self, value: bytes) -> Any:  # noqa: ANN401 - any value
-        """Read a value for the first time; ValueError goes up to the caller of the whole column."""
-        result = self._read(value) if value else self._absent
-        self._missed += 1
-        if len(self) >= MEMO_VALUES:
-            self.clear()
-        self[value] = result
-        return result
-
-    @property
-    def is_various(self) -> bool:
-        """Whether remembering costs more than reading: names and command lines."""
-        return self._missed * 2 > self._asked > _TRIED_VALUES
-
-    def column(self, values: Sequence[bytes]) -> list[Any]:
-        """Read a column."""
-        if self.is_various:
-            self.clear()
-            read, absent = self._read, self._absent
-            return [read(value) if value else absent for value in values]
-        self._asked += len(values)
-        return list(map(self.__getitem__, values))
-
-
-Values = dict[str, Sequence[Any]]
-"""Field of the record to the values of each row, for those in `COLUMNS`."""
-
-
-class _Source:
-    """One of sacct's fields that fills one of the record."""
-
-    def __init__(self, index: int, field: str, read: Reader) -> None:
-        """Read the column at `index` with `read`, see `grammar`."""
-        self.index = index
-        self.field = field
-        self._is_kept = field in COLUMNS
-        self._head = formats.head(field)
-        write, absent = formats.member(field), EMPTY[SLOT[field]]
-        self._values = Memo(read, absent)
-        self._members = Memo(lambda value: write(read(value)), write(absent))
-
-    def read(self, texts: Piece, count: int, values: Values) -> Sequence[Piece]:
-        """Read a column into `values`, where it is kept, and return what it is in the bodies.
-
-        Args:
-            texts: As sacct printed them, or what it printed in every row.
-            count: How many rows there are.
-            values: Is added to.
-
-        Raises:
-            ValueError: A value is not as it should be.
-        """
-        if isinstance(texts, bytes):
-            if self._is_kept:
-                values[self.field] = [self._values[texts]] * count
-            return [self._members[texts]]
-        return self._read_each(texts, values)
-
-    def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
-        if self._is_kept:
-            values[self.field] = self._values.column(texts)
-        return [self._members.column(texts)]
-
-
-class _Digits(_Source):
-    """Text that is most often a number, and no two rows have the same."""
-
-    def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
-        if not all(map(bytes.isdigit, texts)):
-            return super()._read_each(texts, values)
-        if self._is_kept:
-            values[self.field] = list(map(bytes.decode, texts))
-        return [self._head + b'"', texts, b'"']
-
-
-class _Text(_Source):
-    """Text that people write, or that no two rows have the same of."""
-
-    def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
-        if not self._is_kept and self._members.is_various and all(texts) and not self._has_none(texts):
-            written = orjson.dumps(_BETWEEN_TEXTS.join(texts).decode())[1:-1].split(_BETWEEN_TEXTS)
-            if len(written) == len(texts):
-                return [self._head + b'"', written, b'"']
-        return super()._read_each(texts, values)
-
-    @staticmethod
-    def _has_none(texts: Sequence[bytes]) -> bool:
-        """Tell whether one of these, not empty, says that there is none."""
-        del texts
-        return False
-
-
-class _Sluids(_Text):
-    """Names that Slurm makes, one of which is none."""
-
-    @staticmethod
-    def _has_none(texts: Sequence[bytes]) -> bool:
-        return grammar.ZERO_SLUID in texts
-
-
-class _Wide(_Source):
-    """One of sacct's fields that fills several of the record, which stand beside one another there."""
-
-    def __init__(self, index: int, fields: Sequence[str], read: Reader) -> None:
-        super().__init__(index, fields[0], read)
-        writers, absent = tuple(map(formats.member, fields)), tuple(EMPTY[SLOT[field]] for field in fields)
-
-        def written(parts: Sequence[Any]) -> bytes:
-            return b"".join([write(part) for write, part in zip(writers, parts, strict=True)])
-
-        # Of these the state alone is kept, and it comes first.
-        self._values = Memo(lambda value: read(value)[0], absent[0])
-        self._members = Memo(lambda value: written(read(value)), written(absent))
-
-
-class _JobIds(_Wide):
-    """What job ids say of arrays and heterogeneous jobs; of plain jobs they say nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(_JOB_ID, _FROM_JOB_ID, lambda value: grammar.job_id(value.decode()))
-
-    def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
-        return [] if all(map(bytes.isdigit, texts)) else super()._read_each(texts, values)
-
-
-class _Lists(_Source):
-    """Lists of amounts: one that cannot be read costs itself, and its row is read like any other.
-
-    From the first such list on each is remembered with what of it cannot be read; before, that costs nothing.
-    """
-
-    def __init__(self, index: int, field: str, read: Reader) -> None:
-        super().__init__(index, field, read)
-        self._read, self._write = read, formats.member(field)
-        self._both: Memo | None = None
-        self.unread: Sequence[str | None] = ()
-        """Of the rows read last, where there is any."""
-
-    def read(self, texts: Piece, count: int, values: Values) -> Sequence[Piece]:
-        self.unread = ()
-        if self._both is None:
-            try:
-                return super().read(texts, count, values)
-            except grammar.PartlyReadError:
-                self._both = Memo(self._read_both, (self._write(EMPTY[SLOT[self.field]]), None))
-        pairs = [self._both[texts]] * count if isinstance(texts, bytes) else self._both.column(texts)
-        unread = [text for _, text in pairs]
-        if any(unread):
-            self.unread = unread
-        return [[member for member, _ in pairs]]
-
-    def _read_both(self, value: bytes) -> tuple[bytes, str | None]:
-        try:
-            return self._write(self._read(value)), None
-        except grammar.PartlyReadError as error:
-            return self._write(error.read or None), error.unread
-
-
-class _Numbers(_Source):
-    """Numbers that differ from row to row, and mean just what they look like."""
-
-    def __init__(self, index: int, field: str, read: Reader, most_digits: int) -> None:
-        """Take what has up to so many digits for a number."""
-        super().__init__(index, field, read)
-        self._most_digits = most_digits
-
-    def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
-        if not all(map(bytes.isdigit, texts)) or max(map(len, texts)) > self._most_digits:
-            return super()._read_each(texts, values)
-        numbers = _whole(texts)
-        if self._is_kept:
-            values[self.field] = numbers
-        return [self._head, texts]
-
-
-class _Times(_Source):
-    """Times; words for there being none stand among them."""
-
-    def __init__(self, index: int, field: str, read: Reader) -> None:
-        super().__init__(index, field, read)
-        self._earliest = EARLIEST if read is grammar.moment else 0
-
-    def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
-        present = list(filter(bytes.isdigit, texts))
-        known = _whole(present)
-        if known and not self._earliest <= min(known) <= max(known) <= _LATEST:
-            return super()._read_each(texts, values)
-        times: Sequence[int | None] = known
-        head, moments = self._head, formats.moments(known)
-        pieces: Sequence[Piece] = [head, moments]
-        if len(present) < len(texts):
-            numbers, written = iter(known), iter(moments)
-            times = [next(numbers) if text.isdigit() else self._values[text] for text in texts]
-            pieces = [[head + next(written) if text.isdigit() else self._members[text] for text in texts]]
-        if self._is_kept:
-            values[self.field] = times
-        return pieces
+_WRITE_ALLOC_TRES = formats.member("alloc_tres")
+_INCOMPLETE = formats.member("incomplete")(True)
 
 
 class ColumnReader:
@@ -253,38 +45,10 @@ class ColumnReader:
     def __init__(self, layout: Layout) -> None:
         """Prepare; what is remembered lives as long as this reader."""
         self._layout = layout
-
-        def source(index: int, field: str, read: Reader) -> _Source:
-            if field in formats.TIME_FIELDS:
-                return _Times(index, field, read)
-            if field == "elapsed_seconds":
-                return _Numbers(index, field, read, grammar.SECONDS_DIGITS)
-            if read is TEXT:
-                return _Text(index, field, read)
-            if read is grammar.sluid:
-                return _Sluids(index, field, read)
-            if read in {grammar.tres, grammar.licenses}:
-                return _Lists(index, field, read)
-            return (_Digits if read is grammar.digits else _Source)(index, field, read)
-
-        sources = [
-            _Source(_CLUSTER, "cluster", TEXT),
-            _Digits(_JOB_ID, "job_id", TEXT),
-            _Numbers(_JOB_ID_RAW, "job_id_raw", grammar.natural, grammar.NATURAL_DIGITS),
-            _JobIds(),
-            _Times(_SUBMIT, "submit", grammar.natural),
-            *(source(index, _FIELDS[slot], read) for index, slot, read in layout.plan),
-            *(_Wide(index, _FIELDS[slots], read) for index, slots, read in layout.wide),
-        ]
-        self._sources = sorted(sources, key=lambda source: SLOT[source.field])
-        self._lists = [source for source in self._sources if isinstance(source, _Lists)]
-        places = {_FIELDS[slot]: index for index, slot, _ in layout.plan}
-        self._start, self._node_list = places.get("start"), places.get("node_list")
-        self._alloc_tres = places.get("alloc_tres")
-        self._name, self._partition = places.get("name"), places.get("partition")
+        self._sources = _Sources(layout)
 
     def read(self, columns: Columns) -> tuple[Readings, list[Rejected]]:
-        """Read rows, in order; see `Layout.read` for what becomes of each.
+        """Read rows, in order.
 
         Args:
             columns: One list a field of the layout, all of one length, as `RowReader.feed` gives them.
@@ -294,64 +58,233 @@ class ColumnReader:
         """
         if not columns[0]:
             return NOTHING, []
-        try:
-            return self._read_alike(columns), []
-        except ValueError:
-            # A value that is out of the ordinary: rare, and its neighbours in the batch are few.
-            read = [self._layout.read(row) for row in zip(*columns, strict=True)]
-        return (
-            Readings.of(reading for reading in read if isinstance(reading, Reading)),
-            [row for row in read if isinstance(row, Rejected)],
-        )
+        keyless = _keyless(columns)
+        if not keyless:
+            return _Batch(self._layout, self._sources, columns).read(), []
+        rejected = [self._rejected(tuple(column[place] for column in columns)) for place in keyless]
+        keyed = [_without(keyless, column) for column in columns]
+        return (_Batch(self._layout, self._sources, keyed).read() if keyed[0] else NOTHING), rejected
 
-    def _read_alike(self, columns: Columns) -> Readings:
-        """Read rows of which every value is as it should be; writing them looks at all of them.
+    def _rejected(self, row: tuple[bytes, ...]) -> Rejected:
+        """Hand a row without a key back, with the reason."""
+        reason = "Cluster is empty"
+        if row[_CLUSTER]:
+            index, name, what = (
+                (_SUBMIT, "Submit", "a time")
+                if _is_natural(row[_JOB_ID_RAW])
+                else (_JOB_ID_RAW, "JobIDRaw", "a number")
+            )
+            reason = f"{name} is {row[index][:80]!r}, not {what}"
+        return Rejected(reason=reason, fields=self._layout.fields, row=row)
 
-        Raises:
-            ValueError: One is not.
-        """
-        if not all(all(columns[index]) for index in (_CLUSTER, _JOB_ID_RAW, _SUBMIT, _JOB_ID)):
-            raise ValueError("a row without a key")
-        if self._name is not None and self._partition is not None:
-            crosschecks.check_started(columns[self._name], columns[self._partition])
-        count = len(columns[0])
-        texts = list(map(_folded, columns))
-        digested = formats.merged((texts[index] for index in self._layout.digested), count, between=DIGEST_BETWEEN)
-        digests = digests_of(zip(*digested, strict=True))
-        for index, amended in self._amended(columns):
-            texts[index] = _folded(amended)
-        values: Values = {field: [EMPTY[SLOT[field]]] * count for field in COLUMNS}
-        readings = Readings(values, digests, formats.joined(self._pieces(texts, count, values), count))
-        if self._alloc_tres is not None:
-            crosschecks.check_energy(columns[self._alloc_tres], values)
-        return readings
 
-    def _pieces(self, texts: Sequence[Piece], count: int, values: Values) -> Iterator[Piece]:
-        """Read each column into `values`, and give what it is in the bodies; last what cannot be read of lists."""
-        for source in self._sources:
-            yield from source.read(texts[source.index], count, values)
-        lists = [(self._layout.fields[source.index], source.unread) for source in self._lists if source.unread]
-        if lists:
-            names = [name for name, _ in lists]
-            raw = [
-                {name: text for name, text in zip(names, row, strict=True) if text is not None} or None
-                for row in zip(*(unread for _, unread in lists), strict=True)
-            ]
-            values["raw"] = raw
-            yield list(map(_WRITE_RAW, raw))
+class _Sources:
+    """The columns of a layout."""
 
-    def _amended(self, columns: Columns) -> Iterator[tuple[int, list[bytes]]]:
-        """Give the columns of which something is not so, as `Layout.read` does: what got no node never started."""
-        start, node_list = self._start, self._node_list
-        if node_list is None or _NO_NODES not in columns[node_list]:
+    def __init__(self, layout: Layout) -> None:
+        every = [
+            Source(_CLUSTER, "cluster", TEXT),
+            Digits(_JOB_ID, "job_id", TEXT, ""),
+            Naturals(_JOB_ID_RAW, "job_id_raw", grammar.natural),
+            JobIds(_JOB_ID),
+            Times(_SUBMIT, "submit", grammar.natural),
+            *(_source(index, _FIELDS[slot], reader) for index, slot, reader in layout.plan),
+            *(Wide(index, _FIELDS[slots], reader) for index, slots, reader in layout.wide),
+        ]
+        self.in_order: Sequence[Source] = sorted(every, key=lambda source: SLOT[source.field])
+        self.of = {source.field: source for source in every}
+        self.resting = {
+            self.of[moment].index: self.of[name]
+            for moment, name in crosschecks.RESTS_ON.items()
+            if moment in self.of and name in self.of
+        }
+        """The index of a moment to what is counted from it."""
+        self.raw_order = [index for index, *_ in (*layout.plan, *layout.wide)]
+        """In this order values that cannot be read stand under `raw`."""
+
+
+class _Batch:
+    """Some rows, each with a key, while they are read."""
+
+    def __init__(self, layout: Layout, sources: _Sources, columns: Columns) -> None:
+        self._layout = layout
+        self._sources = sources
+        self._columns = columns
+        self._count = len(columns[0])
+        self._texts: list[Piece] = list(map(_folded, columns))
+        self._values: Values = {field: [EMPTY[SLOT[field]]] * self._count for field in COLUMNS}
+        self._unread: dict[int, dict[int, str]] = defaultdict(dict)
+        """The index of a column to what of it cannot be read, by the row's place."""
+        self._rested: list[tuple[int, int]] = []
+        """Index and place of what was counted from a moment that is none."""
+
+    def read(self) -> Readings:
+        """Read all of them."""
+        digested = (self._texts[index] for index in self._layout.digested)
+        digests = digests_of(zip(*formats.merged(digested, self._count, between=DIGEST_BETWEEN), strict=True))
+        if not all(self._columns[_JOB_ID]):
+            self._unread[_JOB_ID] = {place: "" for place, text in enumerate(self._columns[_JOB_ID]) if not text}
+        self._leave_out_starts()
+        incomplete = self._leave_out_filled_in()
+        pieces = self._pieces()
+        if incomplete:
+            pieces.append([[_INCOMPLETE if place in incomplete else b"" for place in range(self._count)]])
+        raw = self._raw()
+        if (alloc_tres := self._sources.of.get("alloc_tres")) is not None:
+            self._leave_out_energy(alloc_tres, pieces, raw)
+        if raw:
+            self._values["raw"] = [raw.get(place) for place in range(self._count)]
+            pieces.append([list(map(_WRITE_RAW, self._values["raw"]))])
+        return Readings(self._values, digests, formats.joined(chain.from_iterable(pieces), self._count))
+
+    def _pieces(self) -> list[Sequence[Piece]]:
+        """Read each column; a moment comes before what is counted from it."""
+        texts, count, values = self._texts, self._count, self._values
+        pieces = []
+        for source in self._sources.in_order:
+            column = texts[source.index]
+            pieces.append(source.read(column, count, values))
+            if source.unread or self._unread:
+                self._look_at(source, column)
+        return pieces
+
+    def _look_at(self, source: Source, texts: Piece) -> None:
+        """Keep what cannot be read of a column that has just been read."""
+        index = source.index
+        if unread := source.unread_in(texts, self._count):
+            self._unread[index].update(unread)
+        if index in self._unread and index in self._sources.resting:
+            self._leave_out_rested(self._sources.resting[index], self._unread[index])
+
+    def _leave_out(self, source: Source, places: Sequence[int]) -> None:
+        """Take values out of a column that has not been read yet; what of them cannot be read is kept."""
+        if not places:
             return
-        nodes = columns[node_list]
-        yield node_list, [b"" if text == _NO_NODES else text for text in nodes]
+        index = source.index
+        texts = _unfolded(self._texts[index], self._count)
+        met = {texts[place] for place in places} - {b""}
+        unread = {text: rest for text in met if (rest := understood(source.reader, text)[1]) is not None}
+        for place in places:
+            if texts[place] in unread:
+                self._unread[index][place] = unread[texts[place]]
+            texts[place] = b""
+        self._texts[index] = _folded(texts)
+
+    def _leave_out_starts(self) -> None:
+        """Leave out the start of what got no node: it never started.
+
+        Its Start is `None` in 24.11 and newer, but `None`, `Unknown` or equal to End before.
+        """
+        node_list, start = (self._sources.of.get(name) for name in ("node_list", "start"))
+        if node_list is None or _NO_NODES not in self._columns[node_list.index]:
+            return
+        places = [place for place, text in enumerate(self._columns[node_list.index]) if text == _NO_NODES]
+        self._leave_out(node_list, places)
         if start is not None:
-            starts = list(zip(columns[start], nodes, strict=True))
-            for begun in {begun for begun, text in starts if begun and text == _NO_NODES}:
-                grammar.moment(begun)
-            yield start, [b"" if text == _NO_NODES else begun for begun, text in starts]
+            self._leave_out(start, places)
+
+    def _leave_out_filled_in(self) -> Collection[int]:
+        """Leave out of rows whose start slurmdbd was never told what it put there instead: a name, and zeros.
+
+        Returns:
+            The places of these rows.
+        """
+        of = self._sources.of
+        if not {"name", "partition", "uid"} <= of.keys():
+            return ()
+        unnamed = crosschecks.unnamed(*(self._columns[of[name].index] for name in ("name", "partition")))
+        places = [place for place in unnamed if self._is_zero(of["uid"], place)]
+        if places:
+            for name in crosschecks.FILLED_IN:
+                if name in of:
+                    self._leave_out(of[name], places)
+            for name in crosschecks.FILLED_WITH_ZERO:
+                if name in of:
+                    self._leave_out(of[name], [place for place in places if self._is_zero(of[name], place)])
+        return frozenset(places)
+
+    def _is_zero(self, source: Source, place: int) -> bool:
+        return bool(understood(source.reader, self._columns[source.index][place])[0] == 0)
+
+    def _leave_out_rested(self, source: Source, moments: Mapping[int, str]) -> None:
+        """Leave out what was counted from a moment that is a number and yet none, such as one in 1970."""
+        index = source.index
+        places = [place for place, text in moments.items() if text.isdigit() and self._columns[index][place]]
+        self._leave_out(source, places)
+        self._rested += [(index, place) for place in places]
+
+    def _raw(self) -> dict[int, dict[str, str]]:
+        """Return what cannot be read of each row, by its place and the names of the fields."""
+        raw: dict[int, dict[str, str]] = defaultdict(dict)
+        if not self._unread:
+            return raw
+        for index in self._sources.raw_order:
+            self._keep(self._unread.get(index, {}).items(), index, raw)
+        for index, place in self._rested:
+            self._keep([(place, grammar.text(self._columns[index][place]))], index, raw)
+        self._keep(self._unread.get(_JOB_ID, {}).items(), _JOB_ID, raw)
+        return raw
+
+    def _keep(self, texts: Iterable[tuple[int, str]], index: int, raw: dict[int, dict[str, str]]) -> None:
+        for place, text in texts:
+            raw[place][self._layout.fields[index]] = text
+
+    def _leave_out_energy(
+        self, source: Source, pieces: list[Sequence[Piece]], raw: dict[int, dict[str, str]]
+    ) -> None:
+        """Leave out of what attempts were given the energy that they cannot have taken."""
+        texts, name = self._columns[source.index], self._layout.fields[source.index]
+        for place in crosschecks.with_too_much_energy(texts, self._values):
+            read = understood(source.reader, texts[place])[0] or {}
+            energy = read.get("energy_joules")
+            run = (self._values[field][place] for field in crosschecks.RUN)
+            if energy is None or not crosschecks.is_too_much(energy, *run):
+                continue
+            number = self._sources.in_order.index(source)
+            members = _unfolded(pieces[number][0], self._count)
+            others = {tres: amount for tres, amount in read.items() if tres != "energy_joules"}
+            members[place] = _WRITE_ALLOC_TRES(others or None)
+            pieces[number] = [members]
+            raw[place][name] = ",".join(filter(None, [raw[place].get(name), f"energy={energy}"]))
+
+
+def _source(index: int, field: str, reader: Reader) -> Source:
+    """Return what reads a column into a field quickest."""
+    if field in formats.TIME_FIELDS:
+        return Times(index, field, reader)
+    if field == "elapsed_seconds":
+        return Seconds(index, field, reader)
+    if reader is TEXT:
+        return Text(index, field, reader)
+    if reader is grammar.sluid:
+        return Sluids(index, field, reader)
+    return (Digits if reader is grammar.digits else Source)(index, field, reader)
+
+
+def _keyless(columns: Columns) -> list[int]:
+    """Return the places of rows without a key."""
+    clusters, numbers, submits = (columns[index] for index in (_CLUSTER, _JOB_ID_RAW, _SUBMIT))
+    if all(clusters) and all(map(_are_natural, (numbers, submits))):
+        return []
+    rows = enumerate(zip(clusters, numbers, submits, strict=True))
+    return [place for place, (one, *two) in rows if not (one and all(map(_is_natural, two)))]
+
+
+def _are_natural(texts: Sequence[bytes]) -> bool:
+    """Tell whether `grammar.natural` can read each of some texts."""
+    return all(texts) and b"".join(texts).isdigit() and max(map(len, texts)) <= grammar.NATURAL_DIGITS
+
+
+def _is_natural(text: bytes) -> bool:
+    return text.isdigit() and len(text) <= grammar.NATURAL_DIGITS
+
+
+def _without(places: Sequence[int], texts: list[bytes]) -> list[bytes]:
+    """Return what stands at the other places."""
+    others = texts.copy()
+    for place in reversed(places):
+        del others[place]
+    return others
 
 
 def _folded(texts: list[bytes]) -> Piece:
@@ -360,11 +293,6 @@ def _folded(texts: list[bytes]) -> Piece:
     return first if first == texts[-1] and texts.count(first) == len(texts) else texts
 
 
-def _whole(texts: Sequence[bytes]) -> list[int]:
-    """Read digits as numbers, all of them at once.
-
-    Raises:
-        ValueError: One begins with a zero, as no number that Slurm writes.
-    """
-    numbers: list[int] = orjson.loads(b"[%b]" % b",".join(texts))
-    return numbers
+def _unfolded(piece: Piece, count: int) -> list[bytes]:
+    """Return a list of its own of what stands in each row."""
+    return [piece] * count if isinstance(piece, bytes) else list(piece)

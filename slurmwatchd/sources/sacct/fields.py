@@ -1,4 +1,4 @@
-"""Which of sacct's fields are asked for, and how a row of them becomes a `JobRecord`.
+"""Which of sacct's fields are asked for, and what of a `JobRecord` each of them fills.
 
 Every release prints other fields (109 in 22.05, 118 in 24.11, 123 in 26.05), and one unknown name makes
 sacct fail, so a `Layout` holds just what the sacct at hand prints.
@@ -7,15 +7,11 @@ sacct fail, so a `Layout` holds just what the sacct at hand prints.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from operator import itemgetter
 from struct import unpack
 from typing import Any
 
-from slurmwatchd.model.attempts import Reading
-from slurmwatchd.model.records import REVISING, WHOLE_EXIT_CODES, JobRecord, Rejected
-from slurmwatchd.model.usage import WATTS_A_NODE, node_seconds
+from slurmwatchd.model.records import REVISING, WHOLE_EXIT_CODES, JobRecord
 from slurmwatchd.sources.sacct import grammar
-from slurmwatchd.sources.sacct.framing import Row
 
 Reader = Callable[[bytes], Any]
 
@@ -38,8 +34,17 @@ list. That of each version is kept: half of one would leave columns out for good
 
 SLOT = {name: index for index, name in enumerate(JobRecord._fields)}
 
-# What a text column is read with: plain decoding, which costs least; broken UTF-8 is looked at afterwards.
-TEXT: Reader = bytes.decode
+TEXT: Reader = grammar.text
+"""What a text column is read with."""
+
+
+def _state(value: bytes) -> tuple[str, int | None]:
+    """Read a state as `grammar.state` does; the word is one also where nobody can read who cancelled."""
+    try:
+        return grammar.state(value)
+    except ValueError:
+        words = grammar.text(value)
+        raise grammar.PartlyReadError((words.partition(" ")[0].upper() or "UNKNOWN", None), [words]) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +74,9 @@ def _column(names: str, slot: str, read: Reader = TEXT, *, width: int = 1) -> _C
     return _Column(tuple(names.split("|")), slot, read, width)
 
 
-# Cluster, JobIDRaw, Submit and JobID are read by Layout itself.
+# How Cluster, JobIDRaw, Submit and JobID are read is the same for each layout: see `columns.py`.
 _COLUMNS = (
-    _column("State", "state", grammar.state, width=2),
+    _column("State", "state", _state, width=2),
     _column("Start", "start", grammar.moment),
     _column("NodeList", "node_list", grammar.node_list),
     _column("ExitCode", "exit_code", grammar.exit_code, width=2),
@@ -129,20 +134,7 @@ DIGEST_BETWEEN = b"\x00"
 """Stands between the values that make a digest."""
 
 EMPTY: list[Any] = [JobRecord._field_defaults.get(name) for name in JobRecord._fields]
-_JOB_ID, _ARRAY, _STATE = SLOT["job_id"], SLOT["array_job_id"], SLOT["state"]
-_SUBMIT, _START, _RAW = SLOT["submit"], SLOT["start"], SLOT["raw"]
-_NODE_LIST, _END, _NODE_COUNT, _ALLOC_TRES = (
-    SLOT[name] for name in ("node_list", "end", "node_count", "alloc_tres")
-)
-
-UNNAMED = "allocation"
-"""What slurmdbd names a job whose start it was never told. Its row is of UID 0 and has no partition; a whole one
-has."""
-
-_NAME, _UID, _PARTITION = (SLOT[name] for name in ("name", "uid", "partition"))
-
-_RESTS_ON = {"Eligible": "wait_seconds", "Start": "elapsed_seconds"}
-"""What slurmdbd's client counts from a moment: nothing, where that moment is none."""
+_ARRAY = SLOT["array_job_id"]
 
 
 def _asked() -> dict[str, tuple[str, ...]]:
@@ -161,7 +153,7 @@ ASKED = _asked()
 
 
 class Layout:
-    """The fields to ask one sacct for, in order, and the reader of its rows."""
+    """The fields to ask one sacct for, in order, and how each is read."""
 
     def __init__(
         self, available: Iterable[str], revising: Collection[str] = REVISING, *, whole_exit_codes: bool = False
@@ -207,18 +199,11 @@ class Layout:
         """Index of the field, place in the record, reader."""
         self.wide = tuple(wide)
         """The same for fields that fill several places."""
-        self._resting = tuple(
-            (moment, index, slot)
-            for moment, name in _RESTS_ON.items()
-            for index, slot, _ in plan
-            if slot == SLOT[name]
-        )
         self.revising = wanted
         """The fields of `JobRecord` whose later change is worth telling."""
-        # The first stands there twice, so that there are always two: of one, itemgetter makes no tuple.
+        # The first stands there twice, as in the digests of every store.
         self.digested = (digested[0], *digested) if digested else (0, 0)
         """Indices of the fields whose change is worth telling; of the cluster's name where none is."""
-        self._pick = itemgetter(*self.digested)
 
     def few(self) -> "Layout":
         """Return a layout of the key, DBIndex and the fields whose change is worth telling, and no others.
@@ -232,119 +217,12 @@ class Layout:
         few.plan, few.wide = (), ()
         return few
 
-    def read(self, row: Row) -> Reading | Rejected:
-        """Turn a row into a record.
-
-        A value that cannot be parsed costs only itself: its text is kept under `raw`. A row whose key
-        cannot be parsed is handed back whole, with the reason.
-
-        Args:
-            row: As many values as `fields`.
-        """
-        values = EMPTY.copy()
-        raw: dict[str, str] = {}
-        try:
-            self._read_key(row, values)
-        except _KeyFieldError as error:
-            return Rejected(reason=str(error), fields=self.fields, row=tuple(row))
-        for index, slot, read in self.plan:
-            value = row[index]
-            if value:
-                try:
-                    values[slot] = read(value)
-                except ValueError as error:
-                    values[slot] = (
-                        grammar.text(value) if read is TEXT else self._salvaged(index, value, error, raw)
-                    )
-        for index, places, read in self.wide:
-            value = row[index]
-            if value:
-                try:
-                    values[places] = read(value)
-                except ValueError:
-                    raw[self.fields[index]] = grammar.text(value)
-        if raw:
-            self._drop_unfounded(row, values, raw)
-        self._amend(values, raw)
-        values[_RAW] = raw or None
-        return Reading(JobRecord._make(values), self.digest(row))
-
-    def digest(self, row: Row) -> int:
-        """Return the `Reading.digest` of a row."""
-        return digests_of([self._pick(row)])[0]
-
-    def _read_key(self, row: Row, values: list[Any]) -> None:
-        """Read cluster, raw job id, submit and job id."""
-        cluster, job_id_raw, submit, job_id = row[:4]
-        if not cluster:
-            raise _KeyFieldError("Cluster is empty")
-        try:
-            values[SLOT["job_id_raw"]] = grammar.natural(job_id_raw)
-        except ValueError:
-            raise _KeyFieldError(f"JobIDRaw is {job_id_raw[:80]!r}, not a number") from None
-        try:
-            values[_SUBMIT] = grammar.natural(submit)
-        except ValueError:
-            raise _KeyFieldError(f"Submit is {submit[:80]!r}, not a time") from None
-        values[0], values[_JOB_ID] = grammar.text(cluster), grammar.text(job_id)
-
-    def _salvaged(self, index: int, value: bytes, error: ValueError, raw: dict[str, str]) -> Any:  # noqa: ANN401
-        """Return what can be read of a value; what cannot is kept as text."""
-        if isinstance(error, grammar.PartlyReadError):
-            raw[self.fields[index]] = error.unread
-            return error.read or None
-        raw[self.fields[index]] = grammar.text(value)
-        return None
-
-    def _drop_unfounded(self, row: Row, values: list[Any], raw: dict[str, str]) -> None:
-        """Take for unread what was counted from a moment that is a number and yet none, such as one in 1970."""
-        for moment, index, slot in self._resting:
-            if row[index] and raw.get(moment, "").isdigit():
-                values[slot] = None
-                raw[self.fields[index]] = grammar.text(row[index])
-
-    @staticmethod
-    def _amend(values: list[Any], raw: dict[str, str]) -> None:
-        """Read what several fields say together."""
-        job_id = values[_JOB_ID]
-        if not job_id.isdigit():
-            try:
-                values[_ARRAY : _ARRAY + grammar.JOB_ID_WIDTH] = grammar.job_id(job_id)
-            except ValueError:
-                raw["JobID"] = job_id
-        if "State" in raw:
-            values[_STATE] = raw["State"].partition(" ")[0].upper() or "UNKNOWN"
-        if values[_NODE_LIST] is grammar.NO_NODES:
-            # Such an attempt never started. Its Start is `None` in 24.11 and newer, but `None`, `Unknown` or equal
-            # to End before.
-            values[_START] = values[_NODE_LIST] = None
-        if values[_PARTITION] is None and values[_NAME] == UNNAMED and values[_UID] == 0:
-            Layout._leave_out_filled_in(values)
-        energy = (values[_ALLOC_TRES] or {}).get("energy_joules")
-        if energy is not None and is_too_much(energy, values[_START], values[_END], values[_NODE_COUNT]):
-            raw["AllocTRES"] = ",".join(filter(None, [raw.get("AllocTRES"), f"energy={energy}"]))
-            others = {name: amount for name, amount in values[_ALLOC_TRES].items() if name != "energy_joules"}
-            values[_ALLOC_TRES] = others or None
-
-    @staticmethod
-    def _leave_out_filled_in(values: list[Any]) -> None:
-        """Leave out of a row whose start slurmdbd was never told what it put there instead: a name, and zeros."""
-        values[SLOT["incomplete"]] = True
-        values[_NAME] = values[SLOT["user"]] = values[_UID] = values[SLOT["gid"]] = None
-        for name in ("priority", "timelimit_seconds"):
-            values[SLOT[name]] = values[SLOT[name]] or None
-
-
-def is_too_much(joules: int, start: int | None, end: int | None, node_count: int | None) -> bool:
-    """Tell whether so much energy cannot be an attempt's; of one without a start or an end nobody can."""
-    if start is None or end is None or node_count is None:
-        return False
-    return joules > WATTS_A_NODE * node_seconds(end - start, node_count)
-
 
 def digests_of(rows: Iterable[Iterable[bytes]]) -> Sequence[int]:
     """Return the digests of rows of the values of `Layout.digested`.
 
+    A digest is 64 bits, as a signed integer. Equal ones mean that nothing changed; unequal ones that something may
+    have (or that Slurm was upgraded and other fields are asked for, or that other fields are worth telling now).
     Neighbours may be one already, with `DIGEST_BETWEEN` between them.
     """
     digests, begun = [], blake2b(digest_size=8)
@@ -354,7 +232,3 @@ def digests_of(rows: Iterable[Iterable[bytes]]) -> Sequence[int]:
         state.update(text)
         digests.append(state.digest())
     return unpack(f">{len(digests)}q", b"".join(digests))
-
-
-class _KeyFieldError(ValueError):
-    """One of the fields that make the key is not what it must be."""

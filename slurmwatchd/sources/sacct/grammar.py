@@ -62,7 +62,7 @@ class PartlyReadError(ValueError):
         unread: Those that cannot be read, as they stand in the list.
     """
 
-    def __init__(self, read: Mapping[str, Any], unread: Sequence[str]) -> None:
+    def __init__(self, read: Mapping[str, Any] | tuple[Any, ...], unread: Sequence[str]) -> None:
         """Say what can be read, and what cannot."""
         super().__init__(",".join(unread))
         self.read = read

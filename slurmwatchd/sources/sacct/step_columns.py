@@ -1,6 +1,6 @@
 """Attempts and their steps, a column at a time: what `measure` reads of their rows, at a fifth of the cost.
 
-As in `columns.py`, anything out of the ordinary has a piece of the answer read row by row instead: `measure` alone
+Anything out of the ordinary has a piece of the answer read row by row instead: `measure` alone
 decides what a row means, and a test holds this module against it.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 from slurmwatchd.model.records import StepRecord
 from slurmwatchd.model.usage import Amounts, Measured
 from slurmwatchd.sources.sacct import grammar
-from slurmwatchd.sources.sacct.columns import Memo
+from slurmwatchd.sources.sacct.column_sources import Memo
 from slurmwatchd.sources.sacct.framing import Columns
 from slurmwatchd.sources.sacct.step_rows import (
     STEP_FIELDS,
@@ -131,7 +131,7 @@ class StepColumns:
         read = []
         for name, reader in _SPENT:
             column = self._column(columns, name)
-            read.append(Memo(reader).column([column[head] for head in heads]))
+            read.append(_understood(Memo(reader), [column[head] for head in heads]))
         return zip(*read, strict=True)
 
     def _amounts(self, columns: Columns) -> list[list[int | None]]:
@@ -139,7 +139,7 @@ class StepColumns:
         # One memory for all: where a step has one task, its total, largest and average are the same text.
         memo = Memo(_used, _NOTHING)
         total, largest, average, written = (
-            memo.column(self._column(columns, f"TRESUsage{name}"))
+            _understood(memo, self._column(columns, f"TRESUsage{name}"))
             for name in ("InTot", "InMax", "InAve", "OutTot")
         )
         return [
@@ -163,7 +163,7 @@ class StepColumns:
         """Return each row as a step that is told by itself; of most attempts' own rows nobody asks for it."""
 
         def read(name: str, reader: Callable[[bytes], Any], absent: Any = None) -> list[Any]:  # noqa: ANN401
-            return Memo(reader, absent).column(self._column(columns, name))
+            return _understood(Memo(reader, absent), self._column(columns, name))
 
         codes = read("ExitCode", grammar.exit_code, (None, None))
         values: dict[str, Sequence[Any]] = {
@@ -187,6 +187,14 @@ class StepColumns:
             "complete": complete,
         }
         return list(map(StepRecord._make, zip(*(values[name] for name in StepRecord._fields), strict=True)))
+
+
+def _understood(memo: Memo, values: Sequence[bytes]) -> list[Any]:
+    """Read a column; raises ValueError where a value is not as it should be."""
+    read = memo.column(values)
+    if memo.unread:
+        raise ValueError(next(iter(memo.unread)))
+    return read
 
 
 def _used(value: bytes) -> _Used:
