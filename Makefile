@@ -12,7 +12,7 @@ SLURM_VERSIONS ?= all
 VERSION ?= 22.05
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test torture lint docs test-slurm slurm-up slurm-down bench bench-steps clean
+.PHONY: help demo test torture test-reading test-shippers lint docs test-slurm slurm-up slurm-down bench bench-steps clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
@@ -28,10 +28,16 @@ unexport PYTHONDONTWRITEBYTECODE
 # One process of tests a core and one more, since some wait; who has little left takes from who has much (ARGS="-n 0"
 # runs them one by one).
 test: $(VENV)/.development  ## every test that needs neither Slurm nor root (ARGS="-k windows")
-	$(BIN)/python -m pytest -m "not real_slurm" --ignore=tests/bench -n $$(($$(nproc) + 1)) --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -m "not real_slurm and not reading_tools and not shippers" --ignore=tests/bench -n $$(($$(nproc) + 1)) --dist worksteal $(ARGS)
 
 torture: $(VENV)/.development  ## harm the daemon and its Slurm for 10 minutes (ARGS="--seconds 60 --seed 7")
 	$(BIN)/python -m tests.torture $(ARGS)
+
+test-reading: $(VENV)/.reading  ## docs/reading.md with Spark, ClickHouse, R and others; root installs those missing
+	$(BIN)/python -m pytest -m reading_tools tests/reading -rA $(ARGS)
+
+test-shippers: $(VENV)/.development  ## packaging/shippers/ with rsyslog and syslog-ng, over rotations and kills
+	$(BIN)/python -m pytest -m shippers tests/shippers -rA $(ARGS)
 
 lint: $(VENV)/.development  ## ruff, mypy, import-linter, and what is in packaging/
 	$(BIN)/ruff check
@@ -59,6 +65,10 @@ bench: $(VENV)/.development  ## what it adds to sacct, on a real slurmdbd with 1
 
 bench-steps: $(VENV)/.development  ## what the steps of 100,000 jobs cost slurmdbd, by lists and by windows; root
 	$(BIN)/python -m tests.bench.bench_steps $(ARGS)
+
+$(VENV)/.reading: pyproject.toml | $(VENV)/.development
+	$(PIP) -e '.[reading]'
+	@touch $@
 
 clean:  ## remove .venv and everything built
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -27,11 +27,11 @@ def expect(what, seen, known):
     if seen != known:
         raise SystemExit(f"changed: {what} was {known!r}")
 
-END = "2026-10-31T23:30:00Z"
+ENDED = "2026-10-31T23:30:00Z"
 with open("jobs.jsonl", "w") as file:
     for number in range(1, 40_001):
-        file.write(json.dumps({"job_id": str(number), "end": END, "alloc_tres": {"cpu": 2}}) + "\n")
-    file.write(json.dumps({"job_id": "last", "end": END, "alloc_tres": {"cpu": 8, "gres/gpu": 4}}) + "\n")
+        file.write(json.dumps({"job_id": str(number), "end": ENDED, "alloc_tres": {"cpu": 2}}) + "\n")
+    file.write(json.dumps({"job_id": "last", "end": ENDED, "alloc_tres": {"cpu": 8, "gres/gpu": 4}}) + "\n")
 
 def ask(question):
     return str(chdb.query(question, "CSV")).strip()

@@ -6,7 +6,7 @@
 #   and exits 0. Slurm itself leaves such names apart.
 # Why it matters here: Names with an ending (interfaces, domains) are common where a list goes back to sbatch
 #   -w or scontrol. From 23.11 on Slurm takes them. slurmwatchd hands on node_list as Slurm wrote it; compact
-#   without scontrol folds as ClusterShell does.
+#   folds with scontrol, and as ClusterShell does where there is none.
 # Needs: Debian 12 with fetched package lists (apt-get update), python3 with venv, and PyPI.
 set -euo pipefail
 

@@ -36,4 +36,4 @@ headers() { "$mlr" --ijsonl --ocsv "$@" "$folder/jobs.jsonl" | grep -c '^job_id,
 expect "version" "$("$mlr" --version)" "mlr 6.6.0"
 expect "headers for three jobs, cat" "$(headers cat)" 3
 expect "headers for three jobs, unsparsify" "$(headers unsparsify)" 3
-expect "headers for three jobs, flatten then unsparsify" "$(headers flatten then unsparsify)" 1
+expect "headers for three jobs, flatten then unsparsify" "$(headers flatten "then" unsparsify)" 1

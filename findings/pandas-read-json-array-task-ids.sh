@@ -6,7 +6,7 @@
 # What happens: Where every id of the file is plain or of the form N_M, pandas turns the whole column into
 #   integers, and an underscore counts as Python's digit separator. Job names 007 and 1e5, where all names
 #   look like numbers, become 7 and 100000.
-# Why it matters here: An array task is counted with another user's job, silently; the error appears only in
+# Why it matters here: An array task is counted with another user's job, silently; it happens only in
 #   files without a heterogeneous job or a cancelled pending array, whose ids keep the column text. The recipe
 #   is dtype=False.
 set -euo pipefail

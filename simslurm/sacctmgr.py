@@ -188,11 +188,17 @@ def _table(session: Session, entity: str) -> tuple[list[str], list[dict[str, str
         ]
     if entity == "qo":
         columns = ["Name", "ID"]
-        rows = db.execute("SELECT name, id FROM qos ORDER BY id").fetchall()
+        rows = (
+            [] if session.config.get("qos_gone") else db.execute("SELECT name, id FROM qos ORDER BY id").fetchall()
+        )
         return columns, [dict(zip(columns, (name.decode(), str(number)), strict=True)) for name, number in rows]
     if entity == "tre":
         columns = ["Type", "Name", "ID"]
-        tres = db.execute("SELECT type, name, id FROM tres ORDER BY id").fetchall()
+        tres = (
+            []
+            if session.config.get("tres_gone")
+            else db.execute("SELECT type, name, id FROM tres ORDER BY id").fetchall()
+        )
         cells = [(kind.decode(), name.decode(), str(number)) for kind, name, number in tres]
         return columns, [dict(zip(columns, row, strict=True)) for row in cells]
     return None

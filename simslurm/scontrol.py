@@ -133,6 +133,7 @@ def _show_config(session: Session) -> int:
         "AccountingStoragePort": session.config["slurmdbd_port"],
         "AccountingStorageType": "accounting_storage/slurmdbd",
         "ClusterName": session.config["cluster"],
+        "FirstJobId": "1",
         "NEXT_JOB_ID": str(_next_job_id(session)),
         "SLURM_VERSION": session.version,
     }

@@ -1,4 +1,4 @@
-"""slurmwatchd notices every Slurm job that ends, exactly once, and hands it on.
+"""slurmwatchd detects every finished Slurm job and delivers it exactly once.
 
 The daemon is run from the command line (`slurmwatchd run`). For scripts and notebooks there are the connector
 (`Slurm`, `jobs_running_between`, `expand_nodelist`, `open_store` ...) and the values that events are made of.

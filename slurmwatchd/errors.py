@@ -173,7 +173,7 @@ class StoreBusyError(TransientError):
 
 
 class StoreFullError(StoreBusyError):
-    """The disk of the store, or of the spool beside it, is full: it goes on when there is room."""
+    """The disk of the store, or of the spool beside it, is full: the daemon continues when there is room."""
 
 
 class SinkError(TransientError):
@@ -181,7 +181,7 @@ class SinkError(TransientError):
 
 
 class SinkFullError(SinkError):
-    """A receiver's disk is full: it goes on when there is room."""
+    """A receiver's disk is full: the daemon continues when there is room."""
 
 
 class NodelistError(SlurmwatchError):

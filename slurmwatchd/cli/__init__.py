@@ -55,7 +55,7 @@ class _Commands(click.Group):
         """Refuse what is no text: it would fail where it is compared or handed on, wherever that is."""
         for argument in args:
             if not is_text(argument):
-                raise click.UsageError(f"{os.fsencode(argument)!r} is no UTF-8 text", ctx)
+                raise click.UsageError(f"{os.fsencode(argument)!r} is not UTF-8 text", ctx)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if code is None:
             if "JOURNAL_STREAM" in os.environ:
                 # The traceback below it has no priority of its own.
-                _complain(f"a fault of the program: {type(cause).__name__}: {' '.join(str(cause).split())}")
+                _complain(f"internal error: {type(cause).__name__}: {' '.join(str(cause).split())}")
             raise
         sys.exit(code)
 

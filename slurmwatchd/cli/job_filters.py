@@ -71,20 +71,22 @@ class Shape:
 def filter_options(function: F) -> F:
     """Add the options that say which attempts."""
     options = (
-        click.option("-u", "--user", "users", type=WORDS, default=(), help="Of these users."),
-        click.option("-A", "--account", "accounts", type=WORDS, default=(), help="Of these accounts."),
-        click.option("-p", "--partition", "partitions", type=WORDS, default=(), help="In these partitions."),
+        click.option("-u", "--user", "users", type=WORDS, default=(), help="Only these users."),
+        click.option("-A", "--account", "accounts", type=WORDS, default=(), help="Only these accounts."),
+        click.option("-p", "--partition", "partitions", type=WORDS, default=(), help="Only these partitions."),
         click.option(
-            "-s", "--state", "states", type=WORDS, default=(), help="In these states: FAILED,TIMEOUT or F,TO."
+            "-s", "--state", "states", type=WORDS, default=(), help="Only these states: FAILED,TIMEOUT or F,TO."
         ),
-        click.option("-q", "--qos", "qos", type=WORDS, default=(), help="With these QOS."),
-        click.option("-N", "--node", "node", help="On this node."),
-        click.option("-M", "--cluster", "clusters", type=WORDS, default=(), help="Of these clusters."),
-        click.option("-n", "--name", "name", metavar="GLOB", help="With a name like this: 'train-*'."),
-        click.option("-S", "--since", "since", type=MOMENT, help="Ended then or later: -7d, yesterday, a date."),
-        click.option("-E", "--until", "until", type=MOMENT, help="Ended then or earlier."),
-        click.option("--from", "running_from", type=MOMENT, help="Still running then, or started later."),
-        click.option("--to", "running_until", type=MOMENT, help="Started then or earlier."),
+        click.option("-q", "--qos", "qos", type=WORDS, default=(), help="Only these QOS."),
+        click.option("-N", "--node", "node", help="Only on this node."),
+        click.option("-M", "--cluster", "clusters", type=WORDS, default=(), help="Only these clusters."),
+        click.option("-n", "--name", "name", metavar="GLOB", help="Only names that match, such as 'train-*'."),
+        click.option(
+            "-S", "--since", "since", type=MOMENT, help="Ended at or after this time: -7d, yesterday, a date."
+        ),
+        click.option("-E", "--until", "until", type=MOMENT, help="Ended at or before this time."),
+        click.option("--from", "running_from", type=MOMENT, help="Running at this time, or started later."),
+        click.option("--to", "running_until", type=MOMENT, help="Started at or before this time."),
     )
     for option in reversed(options):
         function = option(function)
@@ -97,7 +99,7 @@ def shape_options(function: F) -> F:
         click.option("-o", "--columns", "columns", help=f"Fields of the record [default: {DEFAULT_COLUMNS}]."),
         click.option(
             "-l", "--limit", "limit", type=click.IntRange(0, MAX_LIMIT), default=DEFAULT_LIMIT, show_default=True,
-            help="The most rows; 0: all.",
+            help="The maximum number of rows; 0: all.",
         ),
         click.option("--json", "as_json", is_flag=True, help="A JSON array of whole records, or of the columns."),
         click.option("--csv", "as_csv", is_flag=True, help="CSV with a header."),
@@ -155,9 +157,9 @@ def answer(store: StoreReader, question: Question, shape: Shape) -> None:
     rows = store.fetched(shown, nodes=shape.with_nodes, usage=True)
     tables.write(rows, shape.columns, shape.form, chosen=shape.chosen)
     if len(ids) > len(shown):
-        click.echo(f"slurmwatchd: {limit} shown, there are more: --limit 0 shows all", err=True)
+        click.echo(f"slurmwatchd: first {limit} rows shown; --limit 0 shows all", err=True)
     elif not ids and shape.form is Form.TABLE:
-        click.echo("slurmwatchd: nothing in the store is like that", err=True)
+        click.echo("slurmwatchd: no matching jobs", err=True)
     note_unread(store, question, empty=not ids)
 
 
@@ -166,5 +168,7 @@ def _state(word: str) -> str:
     state = _STATES.get(upper, upper)
     if state not in _STATES.values():
         known = ", ".join(_STATES.values())
-        raise click.BadParameter(f"{word!r} is none of {known}", click.get_current_context(), param_hint="--state")
+        raise click.BadParameter(
+            f"{word!r} is not one of {known}", click.get_current_context(), param_hint="--state"
+        )
     return state

@@ -44,7 +44,7 @@ def _text(line: bytes) -> str:
     try:
         return line.decode()
     except UnicodeDecodeError:
-        raise click.UsageError(f"standard input is no UTF-8 text: {line[:_SHOWN_BYTES]!r}") from None
+        raise click.UsageError(f"standard input is not UTF-8 text: {line[:_SHOWN_BYTES]!r}") from None
 
 
 def commands_of(config: Path | None) -> Commands:

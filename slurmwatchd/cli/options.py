@@ -30,7 +30,7 @@ def config_options(function: F) -> F:
         *_FILE,
         click.option("--interval", metavar="TIME", help="Override poll.interval, such as 10s."),
         click.option("--since", metavar="TIME", help="Override poll.since, such as 2h."),
-        click.option("--listen", metavar="ADDRESS", help="Override web.listen; empty for no web server."),
+        click.option("--listen", metavar="ADDRESS", help="Override web.listen; empty: no web server."),
         *_LOG,
     )
 
@@ -57,9 +57,9 @@ def stretch_options(*, since: str | None) -> Callable[[F], F]:
             function,
             click.option(
                 "--since", metavar="WHEN", default=since, show_default=since is not None,
-                help="Begin there: 24h, 30d, yesterday, 2026-11-20, 2026-11-20T14:30.",
+                help="Start here: 24h, 30d, yesterday, 2026-11-20, 2026-11-20T14:30.",
             ),
-            click.option("--until", metavar="WHEN", help="End there [default: now]."),
+            click.option("--until", metavar="WHEN", help="End here [default: now]."),
         )  # fmt: skip
 
     return add
@@ -77,7 +77,7 @@ def stretch_of(since: str, until: str | None, *, now: float | None = None) -> tu
         raise click.UsageError(str(error)) from None
     if start < EARLIEST_SECONDS:
         earliest = f"@{EARLIEST_SECONDS} ({rfc3339(EARLIEST_SECONDS)})"
-        raise click.UsageError(f"--since: {since!r} is too long ago: sacct takes no time before {earliest}")
+        raise click.UsageError(f"--since: {since!r} is too long ago: sacct accepts no time before {earliest}")
     return start, end
 
 

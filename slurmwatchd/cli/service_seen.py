@@ -51,11 +51,11 @@ def service_of(name: str, file: Path | None, findings: list[Finding]) -> Service
     try:
         unit = units.find(name, manager=_manager_environment())
     except OSError as error:
-        findings.append(failed(CHECK, f"{name}: {error.strerror}", "name another in --unit"))
+        findings.append(failed(CHECK, f"{name}: {error.strerror}", "set another in --unit"))
         return None
     if unit is None:
         text = f"{name} is not installed here: checked in this shell's environment, without a sandbox"
-        findings.append(ok(CHECK, text) if name == DEFAULT_NAME else failed(CHECK, text, "name another in --unit"))
+        findings.append(ok(CHECK, text) if name == DEFAULT_NAME else failed(CHECK, text, "set another in --unit"))
         return None
     flags = _flags(unit, findings)
     if flags is None:
@@ -63,13 +63,11 @@ def service_of(name: str, file: Path | None, findings: list[Finding]) -> Service
     named = flags.get("path")
     theirs = Path(named) if named else config_path(unit.environment)
     if _real(theirs) != _real(file):
-        text = (
-            f"{unit.name} reads {theirs or 'no file'}, and this check {file or 'none'}: it is not compared with it"
-        )
+        text = f"{unit.name} reads {theirs or 'no file'}, and this check {file or 'none'}: not compared"
         findings.append(warning(CHECK, text, f"to check the service: slurmwatchd check --config {theirs}"))
         return None
     if _needs_reload(unit):
-        text = f"{unit.name} was changed on disk, and systemd does not know it yet"
+        text = f"{unit.name} changed on disk, but systemd has not loaded it yet"
         findings.append(warning(CHECK, text, "as root: systemctl daemon-reload, then systemctl restart it"))
     return Service(unit, {key: value for key, value in flags.items() if key != "path"})
 
@@ -85,8 +83,8 @@ def _flags(unit: Unit, findings: list[Finding]) -> dict[str, str | None] | None:
         return None
     words = lines[-1]
     if "run" not in words:
-        text = f"{unit.name} starts {words[0]}, which is not `slurmwatchd run`: what it adds is not known"
-        findings.append(warning(CHECK, text, "see that it hands on what slurmwatchd needs"))
+        text = f"{unit.name} starts {words[0]}, which is not `slurmwatchd run`: what it adds is unknown"
+        findings.append(warning(CHECK, text, "check that it passes on what slurmwatchd needs"))
         return {}
     try:
         context = run.command.make_context("run", words[words.index("run") + 1 :])

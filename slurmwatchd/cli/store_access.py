@@ -95,7 +95,9 @@ def note_unread(store: StoreReader, question: Question, *, empty: bool) -> None:
         if not question.clusters or reading.cluster in question.clusters
     ]
     if not readings:
-        _note("nothing was ever read" if not question.clusters else "nothing was ever read of this cluster")
+        _note(
+            "nothing has been read yet" if not question.clusters else "nothing has been read yet for this cluster"
+        )
     now = int(time.time())
     is_running = question.running_until is not None or question.running_from is not None
     for reading in readings:
@@ -106,12 +108,12 @@ def note_unread(store: StoreReader, question: Question, *, empty: bool) -> None:
         for start, stop in ledger.unread(0, ledger.newest):
             if start < last and stop > (begin or 0) and (start, stop) not in withheld:
                 when = f"between {_local(start)} and {_local(stop)}" if start else f"before {_local(stop)}"
-                _note(f"{reading.cluster}: what ended {when} was never read")
+                _note(f"{reading.cluster}: jobs that ended {when} were never read")
         if is_running and (now if end is None else end) >= ledger.watermark:
-            late = f"what ended after {_local(ledger.watermark)}, or still runs, is not in the store"
+            late = f"jobs that ended after {_local(ledger.watermark)}, or still run, are not in the store"
             _note(f"{reading.cluster}: {late}")
         elif not is_running and last - ledger.newest > BEHIND_SECONDS:
-            _note(f"{reading.cluster}: what ended after {_local(ledger.newest)} is not read yet")
+            _note(f"{reading.cluster}: jobs that ended after {_local(ledger.newest)} are not read yet")
 
 
 def _note(text: str) -> None:

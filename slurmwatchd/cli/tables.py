@@ -227,5 +227,5 @@ def fields(text: str, known: Iterable[str]) -> Iterator[Column]:
         if part not in names or (part == "usage" and inner and inner not in _USAGE):
             full = f"usage.{inner or part}" if (inner or part) in _USAGE else ""
             meant = f"it is {full}" if full else "see docs/events.md"
-            raise click.BadParameter(f"{name!r} is no field: {meant}", param_hint="'--columns'")
+            raise click.BadParameter(f"{name!r} is not a field: {meant}", param_hint="'--columns'")
         yield Column(name)

@@ -88,7 +88,7 @@ def _stretch_missing(row: Report) -> str:
     when = f"{local_time(row['since'])} to {local_time(row['until'])}"
     return (
         f"{row['events']} events in a row are in none of its files, seq {row['seq']} to {row['last_seq']}, "
-        f"first seen {when}: was the sink's path another one then, or was a file removed?"
+        f"first seen {when}: was the sink's path different then, or was a file removed?"
     )
 
 

@@ -55,45 +55,45 @@ class Section(BaseModel):
 
 
 class SlurmSection(Section):
-    """Which Slurm is watched, and where its commands are."""
+    """Which Slurm the daemon watches, and where its commands are."""
 
     clusters: Texts = ()
-    """Clusters of one slurmdbd, one watcher each; none: the local cluster."""
+    """The clusters to watch, all of one slurmdbd, with one watcher each. Empty: the local cluster."""
     bin_dir: str = ""
-    """The folder of sacct and scontrol; empty: they are on PATH."""
+    """The folder of sacct and scontrol. Empty: the daemon finds them on PATH."""
     conf: str = ""
-    """SLURM_CONF for the child processes; empty: as inherited."""
+    """SLURM_CONF for Slurm's commands. Empty: the daemon's own environment."""
     timeout: Duration = Field(5 * MINUTE, gt=0)
-    """For one sacct call. slurmdbd goes on with the query of a sacct that was killed: keep it in minutes."""
+    """Time limit of a sacct call. slurmdbd continues the query of a killed sacct, so set minutes, not seconds."""
 
 
 class PollSection(Section):
-    """When to read which end times."""
+    """When the daemon reads which end times."""
 
     interval: Duration = Field(30.0, ge=1)
     """Time between two polls."""
     overlap: WholeDuration = Field(2 * MINUTE, ge=0)
-    """How far each poll reaches behind what was read already."""
+    """How far each poll reaches back into what has already been read."""
     since: WholeDuration = Field(HOUR, ge=0)
-    """First start only: how far back to begin."""
+    """How far back the first start reads."""
     slice: WholeDuration = Field(HOUR, ge=MINUTE)
-    """One sacct call asks for this much at most."""
+    """The longest stretch of end times that one sacct call queries."""
     reread: Annotated[tuple[WholeDuration, ...], BeforeValidator(split_texts)] = Field(
         (5 * MINUTE, 15 * MINUTE, 2 * HOUR, 12 * HOUR, 2 * DAY, 8 * DAY)
     )
-    """The ages at which a stretch of end times is read again, ascending."""
+    """The ages at which the daemon reads a stretch of end times again, ascending."""
     open_set: WholeDuration = 5 * MINUTE
-    """How often the open jobs are listed; one that vanished from the list without an end is asked for by its id.
-    `"0s"`: never."""
+    """How often the daemon lists the open jobs. If a job vanishes from the list without an end, the daemon queries
+    it by id. `"0s"`: never."""
     revise: Texts = REVISING
-    """The fields whose change after an attempt's end makes a `job_revised`; see [events](events.md). None: no such
-    event. A re-read asks for these fields only."""
+    """The fields whose change after an attempt's end creates a `job_revised`; see [events](events.md). Empty: no
+    such events. A re-read first queries these fields only."""
 
     @field_validator("revise")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := [name for name in value if name not in REVISABLE]:
-            raise ValueError(f"{', '.join(unknown)}: no field whose change can be told")
+            raise ValueError(f"{', '.join(unknown)}: slurmwatchd cannot report changes of this field")
         return tuple(dict.fromkeys(value))
 
     @model_validator(mode="after")
@@ -106,27 +106,28 @@ class PollSection(Section):
 
 
 class StepsSection(Section):
-    """What is asked about the steps of ended jobs."""
+    """What the daemon queries about the steps of ended jobs."""
 
     mode: Literal["off", "summary", "full"] = "summary"
-    """How much: nothing, sums for each attempt (`job_usage`), or each step besides. Where Slurm gathers no usage
-    (JobAcctGatherType=jobacct_gather/none), `off` saves its questions."""
+    """Nothing, totals per attempt (`job_usage`), or also each step. If Slurm gathers no usage
+    (JobAcctGatherType=jobacct_gather/none), `off` saves the queries."""
 
 
 class StoreSection(Section):
     """The database between Slurm and the sinks."""
 
     path: Annotated[Path, BeforeValidator(check_file)] = DEFAULT_STORE
-    """The file; its folder is made if it is missing. Keep it on a local disk."""
+    """The store's file. The daemon creates a missing folder. Keep it on a local disk."""
     retain: WholeDuration = Field(400 * DAY, ge=HOUR)
-    """How long attempts are kept after their end, or after a backfill found them; nothing older is read again."""
+    """How long the store keeps an attempt after its end, or after the backfill that found it. The daemon does not
+    re-read older jobs."""
 
 
 class WebSection(Section):
     """The HTTP server."""
 
     listen: str = "127.0.0.1:10025"
-    """Address and port, such as `127.0.0.1:10025` or `[::1]:10025`; port 0 takes a free one; empty: no server."""
+    """Address and port, such as `127.0.0.1:10025` or `[::1]:10025`. Port 0: any free port. Empty: no server."""
 
     @field_validator("listen")
     @classmethod
@@ -137,12 +138,12 @@ class WebSection(Section):
 
 
 class LogSection(Section):
-    """Logs, always to stderr."""
+    """The log, always on stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least of what is logged."""
+    """The lowest level that the daemon logs."""
     format: Literal["logfmt", "json"] = "logfmt"
-    """One line an event, in either."""
+    """The format of the log; both write one line per event."""
 
 
 class Config(Section):
@@ -260,7 +261,7 @@ def _sinks(
     if has_web and "prometheus" in models and "prometheus" not in types:
         if PROMETHEUS_NAME in result:
             where = _source(("sinks", PROMETHEUS_NAME), layers)
-            faults.append(f"{where}: sinks.{PROMETHEUS_NAME}: this name is that of the sink behind /metrics")
+            faults.append(f"{where}: sinks.{PROMETHEUS_NAME}: this name is reserved for the sink behind /metrics")
         else:
             result[PROMETHEUS_NAME] = models["prometheus"].model_validate(PROMETHEUS_SINK)
     return result
@@ -280,7 +281,9 @@ def _check_files(config: Config, layers: Mapping[str, Mapping[str, Any]]) -> Non
     kinds = [name for name, options in config.sinks.items() if getattr(options, "type", "") == "prometheus"]
     if len(kinds) > 1:
         where = _source(("sinks", kinds[1]), layers)
-        faults.append(f"{where}: sinks.{kinds[1]}.type: there is one /metrics, and {kinds[0]} fills it already")
+        faults.append(
+            f"{where}: sinks.{kinds[1]}.type: there is only one /metrics, and {kinds[0]} already fills it"
+        )
     if faults:
         raise ConfigError(faults)
 
@@ -292,7 +295,7 @@ def _faults(error: ValidationError, prefix: tuple[str, ...], layers: Mapping[str
         location = (*prefix, *(str(part) for part in fault["loc"]))
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
-            message = "there is no such key"
+            message = "unknown key"
         elif not isinstance(fault["input"], Mapping | BaseModel):
             # As it was written: a limit is checked on what a reader has made of it.
             written = _written(location, layers, fault["input"])

@@ -14,6 +14,9 @@ _PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*([A-Za-z]+)\s*")
 MINUTE, HOUR, DAY = 60, 3600, 86400
 """In seconds."""
 
+_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(B|kB|MB|GB|TB)")
+_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
 _MAX_PORT = 65535
 _MAX_SECONDS = 36_525 * DAY
 _SECONDS = {"s": 1, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
@@ -77,6 +80,29 @@ def format_duration(seconds: float) -> str:
         if (seconds >= _SECONDS[unit] or unit == "s") and seconds % _SECONDS[unit] == 0:
             return f"{int(seconds / _SECONDS[unit])}{unit}"
     return f"{round(seconds * 1000, 6):.15g}ms"
+
+
+def parse_size(value: Any) -> int:  # noqa: ANN401 - whatever stands in the file
+    """Read `"100MB"`, `"1.5GB"` as bytes; a kB is 1,000.
+
+    Raises:
+        ValueError: It is no text, has no unit, or is no whole number of bytes.
+    """
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f'{value!r} is not a size such as "500kB", "100MB" or "1GB"')
+    size = Decimal(match[1]) * _BYTES[match[2]]
+    if size != int(size):
+        raise ValueError(f"{value!r} is not a whole number of bytes")
+    return int(size)
+
+
+def format_size(size: int) -> str:
+    """Write bytes in the largest unit that divides them, as they would stand in the file."""
+    unit = next(
+        unit for unit in ("TB", "GB", "MB", "kB", "B") if unit == "B" or (size and size % _BYTES[unit] == 0)
+    )
+    return f"{size // _BYTES[unit]}{unit}"
 
 
 def check_file(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the file

@@ -76,14 +76,18 @@ def read_rows(text: str) -> tuple[list[str], list[Row]]:
         if found := _COMPLAINT.search(body):
             line = body.count("\n", 0, found.start()) + 2
             complaint = body[found.start() :].partition("\n")[0]
-            raise SacctOutputError(f"line {line} of sacct's text is a complaint and no row: {complaint[:80]!r}")
+            raise SacctOutputError(
+                f"line {line} of sacct's text is an error message, not a row: {complaint[:80]!r}"
+            )
         rows = Lines(keys, delimiter, closed=closed, head=head, repair=is_ours).read(body)
     # Of two outputs in one file the second header is no job.
     rows = [row for row in rows if row != names]
     place = keys.index(id_column(keys))
     for row in rows:
         if not is_task(row[place]):
-            raise SacctOutputError(f"{names[place]} of a row of sacct's text is no task id: {row[place][:80]!r}")
+            raise SacctOutputError(
+                f"{names[place]} of a row of sacct's text is not a task id: {row[place][:80]!r}"
+            )
     return keys, [dict(zip(keys, row, strict=True)) for row in rows]
 
 
@@ -114,7 +118,7 @@ def _check_header(head: str, keys: Sequence[str], delimiter: str, body: str) -> 
     elif not set(ID_COLUMNS) & set(keys):
         reason = "it names neither JobID nor JobIDRaw: ask for one of them, and leave out sacct's -n"
     if reason:
-        raise SacctOutputError(f"line 1 of sacct's text is no header to read it by: {head[:80]!r}: {reason}")
+        raise SacctOutputError(f"line 1 of sacct's text is not a header: {head[:80]!r}: {reason}")
 
 
 def write_rows(keys: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -138,7 +138,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 layouts=Layouts(sacct, _Memory(database)),
                 sdiag=Sdiag(commands, cluster=argument),
                 sacctmgr=Sacctmgr(commands, cluster="" if name == UNNAMED_CLUSTER else name),
-                next_job_id=partial(scontrol.next_job_id, argument),
+                job_numbers=partial(scontrol.job_numbers, argument),
                 expander=Expander(scontrol),
                 database=database,
                 intake=intake,

@@ -204,7 +204,7 @@ class Daemon:
             if getattr(new, name) != getattr(self.config, name)
         ]
         if fixed:
-            _log.warning("a restart is needed for the changes in some sections", sections=", ".join(fixed))
+            _log.warning("restart needed to apply changed sections", sections=", ".join(fixed))
         configure(format=new.log.format, level=new.log.level)
         # What needs a restart stays as it is for everybody: nobody may read again what the pruner has taken away.
         self.config = self.config.model_copy(update={"poll": new.poll, "log": new.log})
@@ -222,7 +222,7 @@ class Daemon:
                 for delivery in self.deliveries:
                     group.start_soon(_drain_one, delivery)
         if scope.cancelled_caught:
-            _log.warning("not everything was delivered in time; it will be after the next start")
+            _log.warning("drain timed out, the rest is delivered after the next start")
         for delivery in self.deliveries:
             await delivery.close()
 
@@ -243,7 +243,7 @@ class Daemon:
                 notifier.status(line)
             if watchdog is not None and now - fed >= watchdog / 2:
                 if stalled := health.stalled():
-                    _log.error("not feeding the watchdog: a loop is stuck", loops=", ".join(stalled))
+                    _log.error("watchdog not notified, a loop is stuck", loops=", ".join(stalled))
                 else:
                     notifier.watchdog()
                 fed = now
@@ -268,7 +268,7 @@ async def _drain_one(delivery: Delivery) -> None:
     try:
         await delivery.drain()
     except TransientError as error:
-        _log.warning("not everything was delivered", sink=delivery.name, error=str(error))
+        _log.warning("drain failed", sink=delivery.name, error=str(error))
 
 
 def rules_of(config: Config) -> Policy:

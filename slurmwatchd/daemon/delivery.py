@@ -141,7 +141,7 @@ class Delivery:
     def _succeeded(self) -> None:
         if self._told_failure:
             self._told_failure = False
-            _log.info("sink works again", sink=self.name, failures=self._backoff.failures)
+            _log.info("sink recovered", sink=self.name, failures=self._backoff.failures)
             self._repeats.reset()
         self._backoff.reset()
         self._disks.room(f"sink {self.name}")

@@ -61,7 +61,7 @@ class Retrier:
         while rows := await quarantine.asked(self.database):
             total += await self._retry(rows)
         if total.released or total.refused:
-            _log.info("quarantined rows read again", released=total.released, new=total.new, refused=total.refused)
+            _log.info("quarantined rows retried", released=total.released, new=total.new, refused=total.refused)
         return total
 
     async def _retry(self, rows: Sequence[Quarantined]) -> Outcome:

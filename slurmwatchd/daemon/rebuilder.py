@@ -86,7 +86,7 @@ class Rebuilder:
             await already_delivered.settle(database, counted, found, last_seq=0, horizons={}, now=self._now())
         if database.aside is not None or (is_new and events):
             await meta.put(database, _REBUILT, str(self._now()))
-            _log.warning("store is made anew", told_before=events, horizons_saved=len(salvaged.horizons))
+            _log.warning("store rebuilt", delivered_before=events, horizons_saved=len(salvaged.horizons))
         if database.aside is not None:
             database.rebuilt()
         self.metrics.store_rebuilt.set(int(await meta.get(database, _REBUILT) or 0))
@@ -135,7 +135,7 @@ class Rebuilder:
             self.database, sinks, found, last_seq=last_seq, horizons=horizons, now=self._now()
         )
         _log.warning(
-            "events found that this store did not write: they are not told again",
+            "events of an earlier store found, not delivered again",
             sink=name,
             events=events,
             newest=rfc3339(span.newest),

@@ -57,7 +57,7 @@ class Errands:
             try:
                 await self.look()
             except TransientError as error:
-                _log.warning("requests not done", error=str(error))
+                _log.warning("requests failed", error=str(error))
             await self._clock.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:

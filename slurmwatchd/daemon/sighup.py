@@ -1,7 +1,8 @@
-"""SIGHUP, which a daemon takes for "read your configuration again" and which else ends a process.
+"""SIGHUP: the daemon reads its configuration again; any other process would end.
 
-Not by a receiver of the event loop, as SIGTERM is: closed, it gives the signal back its own meaning, and a damaged
-store is made anew in the same process. Here one handler takes the place of another, and there is never none.
+Not by a receiver of the event loop, as SIGTERM is: when the receiver is closed, the default action (terminate) is
+restored, and the daemon replaces a damaged store in the same process. Here one handler replaces another, so SIGHUP
+is always handled.
 """
 
 import asyncio

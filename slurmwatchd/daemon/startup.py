@@ -36,7 +36,7 @@ async def run(
         try:
             await _run_until_stopped(config, reload, outside or Outside(), listening)
         except* StoreCorruptError as group:
-            _log.error("store is damaged: starting anew", error=str(first_cause(group)))
+            _log.error("store damaged, restarting with a new one", error=str(first_cause(group)))
         else:
             return
 
@@ -92,7 +92,7 @@ async def once(config: Config, *, outside: Outside | None = None) -> None:
     try:
         await _once(config, outside)
     except* StoreCorruptError as group:
-        _log.error("store is damaged: starting anew", error=str(first_cause(group)))
+        _log.error("store damaged, restarting with a new one", error=str(first_cause(group)))
         await _once(config, outside)
 
 

@@ -1,4 +1,4 @@
-"""Every field that can stand in a line, its type and what it says: for docs/events.md and `slurmwatchd schema`.
+"""Every field of an event, its type and its meaning: for docs/events.md and `slurmwatchd schema`.
 
 Tests hold this table against the records that are written, so it is not a second truth beside them.
 """
@@ -62,15 +62,15 @@ HEAD = (
     Field("id", "uuid", "the dedupe key"),
     Field("event", "event", "`job_ended`, `job_usage`, `job_revised`"),
     Field("schema", "schema", str(SCHEMA)),
-    Field("seq", "int", "position in this daemon's store: grows; gaps are no loss, see above"),
+    Field("seq", "int", "position in this daemon's store; only grows, gaps do not mean a loss, see above"),
     Field("revision", "int", "1 for `job_ended` and `job_usage`; 2, 3 ... for `job_revised`"),
-    Field("time", "time", "the attempt's end; absent where Slurm never dated it"),
-    Field("observed", "time", "when this was first seen"),
+    Field("time", "time", "the attempt's end; absent if Slurm never recorded one"),
+    Field("observed", "time", "when the daemon first saw this"),
     Field(
         "found_by",
         "found by",
-        "`poll`; `reread` for what a later look at the same time found; `open_set` for a job that vanished from "
-        "the list of open ones; `backfill` for what a backfill did",
+        "`poll`; `reread`: a later query of the same time; `open_set`: a query for a job that vanished from the "
+        "list of open jobs; `backfill`",
     ),
 )
 
@@ -78,15 +78,17 @@ RECORD = (
     Field("cluster", "string"),
     Field("job_id", "string", "as sacct prints it: `12`, `12_3`, `12+1`, `12_[0-9%2]`"),
     Field("job_id_raw", "int", "slurmdbd's `id_job`"),
-    Field("array_job_id", "int", "of an array, or a task of one"),
-    Field("array_task_id", "int", "of a task of an array"),
-    Field("array_tasks", "string", "of an array cancelled while pending: the tasks that this one row stands for"),
-    Field("array_task_count", "int", "how many those are; absent where Slurm cut the expression (`...`)"),
-    Field("het_job_id", "int", "of a component of a heterogeneous job"),
-    Field("het_job_offset", "int", "of a component of a heterogeneous job"),
-    Field("db_index", "digits", "text, since from 24.11 on it can exceed 2^63"),
+    Field("array_job_id", "int", "for an array, or a task of one"),
+    Field("array_task_id", "int", "for a task of an array"),
+    Field("array_tasks", "string", "for an array cancelled while pending: the tasks that this row represents"),
+    Field(
+        "array_task_count", "int", "the number of those tasks; absent if Slurm truncated the expression (`...`)"
+    ),
+    Field("het_job_id", "int", "for a component of a heterogeneous job"),
+    Field("het_job_offset", "int", "for a component of a heterogeneous job"),
+    Field("db_index", "digits", "a string, because from 24.11 on it can exceed 2^63"),
     Field("sluid", "string"),
-    Field("restarts", "int", "how often the job had been requeued before this attempt"),
+    Field("restarts", "int", "how many times the job was requeued before this attempt"),
     Field("name", "string"),
     Field("user", "string"),
     Field("uid", "int"),
@@ -97,50 +99,54 @@ RECORD = (
     Field("reservation", "string", "the one it ran in"),
     Field("wckey", "string"),
     Field("state", "string", "one word: `CANCELLED`, never `CANCELLED by 0`"),
-    Field("cancelled_by_uid", "int", "who cancelled it, where Slurm knows"),
+    Field("cancelled_by_uid", "int", "the user who cancelled it, if Slurm knows"),
     Field("exit_code", "int", "see below"),
     Field("exit_signal", "int", "the signal that ended the batch script; 0 for none"),
-    Field("derived_exit_code", "int", "the highest of the steps', or what a user set"),
+    Field("derived_exit_code", "int", "the highest of the steps' exit codes, or the one a user set"),
     Field("derived_exit_signal", "int"),
     Field("submit", "time"),
-    Field("eligible", "time", "absent where it was held until it ended"),
-    Field("start", "time or null", "null where it never started"),
+    Field("eligible", "time", "absent if it was held until it ended"),
+    Field("start", "time or null", "null if it never started"),
     Field("end", "time"),
     Field("wait_seconds", "int", "from eligible to start, or to the end of an attempt that never started"),
-    Field("elapsed_seconds", "int", "from start to end, without the time it was suspended"),
+    Field("elapsed_seconds", "int", "from start to end, without suspended time"),
     Field("suspended_seconds", "int"),
-    Field("timelimit_seconds", "int", "absent where it had no limit of its own (`UNLIMITED`, `Partition_Limit`)"),
-    Field("node_count", "int", "nodes allocated; requested, where the attempt never started"),
-    Field("cpus", "int", "allocated; before 23.02 requested, where the attempt never started"),
-    Field("node_list", "string", "compact, as Slurm wrote it; absent where no node was assigned"),
-    Field("req_tres", "tres", "what was asked for; see below"),
-    Field("alloc_tres", "tres", "what it was given; absent where it never started"),
+    Field("timelimit_seconds", "int", "absent if it had no limit of its own (`UNLIMITED`, `Partition_Limit`)"),
+    Field("node_count", "int", "allocated nodes; requested nodes if the attempt never started"),
+    Field("cpus", "int", "allocated CPUs; before 23.02 requested CPUs if the attempt never started"),
+    Field("node_list", "string", "compact, as Slurm wrote it; absent if no node was assigned"),
+    Field("req_tres", "tres", "requested; see below"),
+    Field("alloc_tres", "tres", "allocated; absent if it never started"),
     Field("work_dir", "string"),
     Field("submit_line", "string", "the command with its arguments"),
     Field("comment", "string"),
     Field("admin_comment", "string"),
     Field("system_comment", "string"),
-    Field("constraints", "[string]", "node features asked for: all of these; one with a choice in it stays whole"),
+    Field(
+        "constraints",
+        "[string]",
+        "requested node features, all of them required; one with alternatives stays whole",
+    ),
     Field("reason", "string", "why it last waited"),
     Field("extra", "string"),
     Field("failed_node", "string", "the node whose failure ended it"),
     Field("licenses", "counts", 'license to count: `{"matlab@flex": 2}`'),
     Field("flags", "[string]", "how it was scheduled: `SchedBackfill`, `StartReceived` ..."),
-    Field("priority", "int", "the last one it had"),
+    Field("priority", "int", "its last priority"),
     Field("container", "string"),
     Field("mcs_label", "string"),
-    Field("reservation_id", "int", "names of reservations come again, ids do not"),
-    Field("std_in", "string", "as the user gave it, `%j` and the like unexpanded"),
+    Field("reservation_id", "int", "reservation names are reused, ids are not"),
+    Field("std_in", "string", "as the user gave it, patterns such as `%j` unexpanded"),
     Field("std_out", "string"),
-    Field("std_err", "string", "absent where it is std_out"),
-    Field("qos_req", "string", "every QOS asked for"),
-    Field("req_reservation", "string", "every reservation asked for"),
-    Field("segment_size", "int", "of a job placed in blocks"),
-    Field("original_sluid", "string", "the same over resizes"),
+    Field("std_err", "string", "absent if it is the same as std_out"),
+    Field("qos_req", "string", "every requested QOS"),
+    Field("req_reservation", "string", "every requested reservation"),
+    Field("segment_size", "int", "for a job placed in blocks"),
+    Field("original_sluid", "string", "stays the same across resizes"),
     Field("exclusive", "string", "`NO`, `NODE`, `USER` ..."),
     Field("oversubscribe", "string", "`NO`, `YES` ..."),
-    Field("incomplete", "bool", "true where slurmdbd filled in what it was never told; see below"),
-    Field("raw", "texts", "Slurm's field name to what could not be parsed of it, or cannot be a measurement"),
+    Field("incomplete", "bool", "true if slurmdbd filled in values it never received; see below"),
+    Field("raw", "texts", "Slurm's field name to the text that could not be parsed, or cannot be a measurement"),
 )
 
 TAIL = (
@@ -151,13 +157,13 @@ TAIL = (
     Field(
         "nodes_omitted",
         "bool",
-        "true where with `nodes` the line would be longer than `max_line_bytes`, however short its texts",
+        "true if `nodes` was left out because the line would still have been longer than `max_line_bytes`",
     ),
     Field(
         "truncated",
         "[string]",
-        "texts cut (`changed.comment`: those of a change), and lists or `usage.raw` left out, because the line "
-        "was too long; see below",
+        "texts that were cut (`changed.comment`: the texts of a change), and lists or `usage.raw` that were left "
+        "out, because the line was too long; see below",
     ),
 )
 
@@ -165,32 +171,34 @@ _MEASURED = (
     Field("cpu_seconds", "number", "TotalCPU: to the millisecond below an hour, whole seconds above"),
     Field("user_cpu_seconds", "number", "UserCPU"),
     Field("system_cpu_seconds", "number", "SystemCPU"),
-    Field("max_rss_bytes", "int", "MaxRSS: the peak of one task; of an attempt, the largest of its steps'"),
-    Field("ave_rss_bytes", "int", "AveRSS; of an attempt, that of the step `memory_bytes` is of"),
+    Field("max_rss_bytes", "int", "MaxRSS: the peak of one task; for an attempt, the largest of its steps"),
+    Field("ave_rss_bytes", "int", "AveRSS; for an attempt, from the step that `memory_bytes` is from"),
     Field(
         "memory_bytes",
         "int",
-        "the peaks of all tasks of a step, added up; of an attempt, of the step in which that is most",
+        "the sum of the peaks of all tasks of a step; for an attempt, the largest of its steps",
     ),
-    Field("max_vmsize_bytes", "int", "MaxVMSize; of an attempt, the largest of its steps'"),
-    Field("disk_read_bytes", "int", "by all tasks; of an attempt, by all steps"),
-    Field("disk_write_bytes", "int", "by all tasks; of an attempt, by all steps"),
-    Field("energy_joules", "int", "ConsumedEnergyRaw; 0 where no energy is gathered"),
-    Field("gpu_max_utilization_percent", "int", "`gres/gpuutil`, where it is gathered: the most of one task"),
-    Field("gpu_ave_utilization_percent", "int", "the average; of an attempt, of the step where it is most"),
-    Field("gpu_max_memory_bytes", "int", "`gres/gpumem`, where it is gathered: the most of one task"),
+    Field("max_vmsize_bytes", "int", "MaxVMSize; for an attempt, the largest of its steps"),
+    Field("disk_read_bytes", "int", "by all tasks; for an attempt, by all steps"),
+    Field("disk_write_bytes", "int", "by all tasks; for an attempt, by all steps"),
+    Field("energy_joules", "int", "ConsumedEnergyRaw; 0 if Slurm gathers no energy"),
+    Field("gpu_max_utilization_percent", "int", "`gres/gpuutil`, if Slurm gathers it: the maximum of one task"),
+    Field("gpu_ave_utilization_percent", "int", "the average; for an attempt, from the step where it is highest"),
+    Field("gpu_max_memory_bytes", "int", "`gres/gpumem`, if Slurm gathers it: the maximum of one task"),
 )
 
 USAGE = (
     *_MEASURED,
-    Field("cpu_efficiency", "number", "`cpu_seconds` over `cpus` times `elapsed_seconds`; 1 is full use"),
-    Field("memory_efficiency", "number", "`memory_bytes` over the memory allocated, else asked for"),
-    Field("steps", "int", "how many steps there are, batch and extern included"),
+    Field("cpu_efficiency", "number", "`cpu_seconds` divided by `cpus` times `elapsed_seconds`; 1 is full use"),
     Field(
-        "complete", "bool", "false where steps were still missing a quarter of an hour after the first question"
+        "memory_efficiency", "number", "`memory_bytes` divided by the allocated, otherwise the requested memory"
     ),
+    Field("steps", "int", "the number of steps, batch and extern included"),
+    Field("complete", "bool", "false if steps were still missing a quarter of an hour after the first query"),
     Field(
-        "raw", "texts", "step and field to what could not be parsed, or cannot be a measurement: the first 1,000"
+        "raw",
+        "texts",
+        "step and field to the text that could not be parsed, or cannot be a measurement: the first 1,000",
     ),
 )
 
@@ -208,7 +216,7 @@ STEP = (
     Field("cpus", "int"),
     Field("node_list", "string"),
     *_MEASURED,
-    Field("complete", "bool", "false where slurmdbd does not have its end"),
+    Field("complete", "bool", "false if slurmdbd does not have its end"),
 )
 
 REQUIRED = (

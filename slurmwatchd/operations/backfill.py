@@ -147,7 +147,7 @@ async def beside(config: Config, wish: Wish, begun: Callable[[Sequence[Backfill]
             if state.left_seconds != told:
                 moved, told = clock.monotonic(), state.left_seconds
             elif clock.monotonic() - moved > GONE_SECONDS and not _is_alive(owner(config.store.path)):
-                raise TransientError("the daemon is gone; the next one, or the same command, goes on")
+                raise TransientError("the daemon stopped; the next one, or the same command, continues")
             await clock.sleep(LOOK_SECONDS)
 
 

@@ -25,9 +25,9 @@ class SinkOptions(BaseModel):
     default_backfill: ClassVar[bool] = True
 
     type: str
-    """Which kind of sink this is."""
+    """The kind of sink."""
     backfill: bool | None = None
-    """Whether it gets what a backfill finds; files do by default, Prometheus does not."""
+    """Whether the sink receives events that a backfill found."""
 
     @property
     def wants_backfill(self) -> bool:

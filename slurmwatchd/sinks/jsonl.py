@@ -14,16 +14,18 @@ from typing import Annotated, Literal
 
 import anyio.to_thread
 import orjson
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from slurmwatchd.config.ownership import give_to_folder_owner, reason
-from slurmwatchd.config.units import check_file
+from slurmwatchd.config.settings import WholeDuration
+from slurmwatchd.config.units import check_file, format_size, parse_size
 from slurmwatchd.errors import SinkError, SinkFullError, is_full_error
 from slurmwatchd.model import formats
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
 from slurmwatchd.sinks.jsonl_files import Line, lines
-from slurmwatchd.sinks.jsonl_tail import Mark, Residue, find_by_mark, find_line, rotated_after
+from slurmwatchd.sinks.jsonl_tail import Mark, Residue, find_by_mark, find_line, newest_copy, rotated_after
+from slurmwatchd.sinks.rotating import Rotation, sync_folder
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
 
@@ -39,16 +41,30 @@ class JsonlOptions(SinkOptions):
 
     type: Literal["jsonl"]
     path: Annotated[Path, BeforeValidator(check_file)]
-    """The file. Its folder is made if it is missing; a rotated or removed file is made anew."""
+    """The file. The daemon creates a missing folder, and a new file after rotation or removal."""
     format: Literal["flat"] = "flat"
-    """How an event is written."""
+    """The format of a line."""
     max_line_bytes: int = Field(30_000, ge=4096, le=16_777_216)
-    """A longer line loses the ends of its longest texts (`truncated`); where that is not enough, its node names
-    (`nodes_omitted`)."""
+    """If a line is longer, the daemon cuts its longest texts (`truncated`) and, if that is not enough, omits its
+    node names (`nodes_omitted`)."""
+    rotate_size: Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size)] = 0
+    """At this size the sink renames the file to `.1` and begins a new one; `"0B"`: not for its size. For sites
+    without logrotate; never use both."""
+    rotate_every: WholeDuration = Field(0, ge=0)
+    """The sink renames the file at the first event of a new period: `"1d"` is each day from midnight UTC, `"0s"`
+    never."""
+    rotate_keep: int = Field(30, ge=1, le=100_000)
+    """How many renamed files the sink keeps; it removes older ones."""
+    rotate_compress: bool = True
+    """The sink compresses renamed files with gzip, except the newest."""
 
     def files(self) -> tuple[str, ...]:
         """Return the path."""
         return (os.path.realpath(self.path),)
+
+    def rotation(self) -> Rotation:
+        """Return when the file is renamed, and what becomes of the old ones."""
+        return Rotation(self.rotate_size, self.rotate_every, self.rotate_keep, self.rotate_compress)
 
 
 class JsonlSink:
@@ -59,6 +75,8 @@ class JsonlSink:
         self._name = name
         self._path = options.path
         self._limit = options.max_line_bytes
+        self._rotation = options.rotation()
+        self._is_tidy = not self._rotation.is_wanted
         self._torn = metrics.jsonl_torn.labels(name)
         self._descriptor = -1
         self._mark: Mark | None = None
@@ -77,7 +95,9 @@ class JsonlSink:
         except OSError as error:
             self._close()
             if is_full_error(error):
-                raise SinkFullError(f"{self._path}: {error.strerror}: it goes on when there is room") from error
+                raise SinkFullError(
+                    f"{self._path}: {error.strerror}: the daemon continues when there is room"
+                ) from error
             file = Path(error.filename or self._path)
             raise SinkError(f"{file}: {reason(file, error)}") from error
         return {_STATE_KEY: self._written.encode()}
@@ -107,6 +127,8 @@ class JsonlSink:
         Whatever fails half-way is found again at the next call, by comparing with the file.
         """
         due = formats.flat_lines(events, max_line_bytes=self._limit)
+        if self._rotation.is_wanted:
+            self._rotate(events[-1].observed)
         if self._mark is not None and not self._mark.is_at(self._path):
             due, mark = self._finish_rotated(self._mark, due)
             if not due and mark is not None:
@@ -119,18 +141,38 @@ class JsonlSink:
         os.fdatasync(self._descriptor)
         return Mark.at(self._descriptor, offset)
 
+    def _rotate(self, now: int) -> None:
+        """Rename the file where it is time to, and all that is in it is behind the cursor.
+
+        What fails is told and holds no event up: they go on into the same file.
+        """
+        try:
+            if self._mark is not None and self._mark.is_at(self._path):
+                found = self._path.stat()
+                written_at = int(found.st_mtime)
+                if found.st_size == self._mark.offset and self._rotation.is_due(
+                    size=found.st_size, written_at=written_at, now=now
+                ):
+                    self._rotation.rotate(self._path)
+                    self._is_tidy = False
+            if not self._is_tidy:
+                self._rotation.tidy(self._path)
+                self._is_tidy = True
+        except OSError as error:
+            self._warn("the file cannot be rotated", path=str(self._path), error=str(error))
+
     def _finish_rotated(self, mark: Mark, due: list[bytes]) -> tuple[list[bytes], Mark | None]:
         """Look into the file written last, renamed since, for lines that the cursor does not know of."""
         self._close()
         rotated = find_by_mark(self._path, mark)
         if rotated is None:
-            self._warn("the file written last is gone", path=str(self._path))
+            self._warn("last file written not found", path=str(self._path))
             # The next file may get its inode.
             self._mark = None
             return due, None
         if mark.inode != self._rotated:
             self._rotated = mark.inode
-            _log.info("file was rotated", sink=self._name, path=str(self._path), rotated=str(rotated))
+            _log.info("file rotated", sink=self._name, path=str(self._path), rotated=str(rotated))
         due, reached = self._settle_file(rotated, due, mark)
         if due:
             # Where writing failed half-way and the file was rotated again, more of it is in the files between.
@@ -171,9 +213,27 @@ class JsonlSink:
         if not self._mark.matches(self._descriptor):
             return 0
         if size < self._mark.offset:
-            self._warn("file was truncated by another program", path=str(self._path))
+            self._tell_truncated(self._mark)
             return 0
         return self._mark.offset
+
+    def _tell_truncated(self, mark: Mark) -> None:
+        """Say that the file was emptied by another program, and whether a copy of it has all that was written."""
+        copy = newest_copy(self._path, mark)
+        if copy is None:
+            self._warn(
+                "file was truncated by another program, and no copy beside it has all that was written: "
+                "`slurmwatchd verify --sink` names what is missing",
+                path=str(self._path),
+                bytes=mark.offset,
+            )
+        else:
+            self._warn(
+                "file was truncated by another program, which had copied all of it: next time a line may be lost; "
+                "use `create` instead of `copytruncate`",
+                path=str(self._path),
+                copy=str(copy),
+            )
 
     def _settle(
         self, descriptor: int, offset: int, due: list[bytes], *, may_write: bool = True
@@ -196,12 +256,12 @@ class JsonlSink:
             return self._pass_foreign(descriptor, residue, due, may_write=may_write)
         if not may_write:
             self._torn.inc()
-            self._warn("a line cut off in a rotated file cannot be completed")
+            self._warn("truncated line in a rotated file cannot be completed")
             return due, residue.offset
         # Told when it is done: on a full disk it is tried again and again.
         _write_all(descriptor, due[0][residue.remaining :])
         self._torn.inc()
-        _log.info("torn line completed", sink=self._name, id=_id_of(due[0]))
+        _log.info("truncated line completed", sink=self._name, id=_id_of(due[0]))
         return due[1:], residue.offset + len(due[0])
 
     def _pass_foreign(
@@ -244,7 +304,7 @@ class JsonlSink:
         self._descriptor = descriptor
         give_to_folder_owner(descriptor, self._path.parent)
         if os.fstat(descriptor).st_size == 0:
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
 
     def _close(self) -> None:
         if self._descriptor >= 0:
@@ -284,15 +344,6 @@ def _same_file(descriptor: int, path: Path) -> bool:
         return False
     ours = os.fstat(descriptor)
     return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new file's name as durable as its lines will be."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _lines(options: JsonlOptions, others: Collection[Path]) -> Iterator[Line]:

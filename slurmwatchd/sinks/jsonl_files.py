@@ -75,7 +75,7 @@ def lines(path: Path, others: Collection[Path] = ()) -> Iterator[Line]:
     """
     for file in files(path, others):
         if file.suffix in _UNREADABLE:
-            _log.warning("this compression cannot be read: what the file holds may be told again", path=str(file))
+            _log.warning("compression not supported, events in the file may be delivered again", path=str(file))
             continue
         try:
             with _KINDS.get(file.suffix, _plain)(file) as text:
@@ -95,7 +95,7 @@ def lines(path: Path, others: Collection[Path] = ()) -> Iterator[Line]:
 
 def _warn_of_damage(file: Path, error: Exception) -> None:
     _log.warning(
-        "file is damaged or cut off: what it holds from there on may be told again",
+        "file damaged or truncated, events after that point may be delivered again",
         path=str(file),
         error=str(error),
     )

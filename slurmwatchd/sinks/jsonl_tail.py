@@ -10,6 +10,9 @@ import orjson
 
 _FINGERPRINT_BYTES = 512
 _READ_BYTES = 1 << 20
+_LONGEST_BYTES = 1 << 24
+"""No line of ours is longer, whatever `max_line_bytes` is; the zeros a power loss leaves may be."""
+_NO_LINE = b"\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,19 @@ def rotated_after(path: Path, rotated: Path) -> list[Path]:
     """
     since = rotated.stat().st_mtime
     return [name for modified, name in rotated_names(path) if modified >= since and name != rotated]
+
+
+def newest_copy(path: Path, mark: Mark) -> Path | None:
+    """Return the file beside a path that holds all that was written up to a mark, as `copytruncate` makes it."""
+    for _, candidate in reversed(rotated_names(path)):
+        descriptor = os.open(candidate, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            long_enough = os.fstat(descriptor).st_size >= mark.offset
+            if long_enough and _fingerprint(descriptor, mark.offset) == mark.fingerprint:
+                return candidate
+        finally:
+            os.close(descriptor)
+    return None
 
 
 def rotated_names(path: Path) -> list[tuple[float, Path]]:
@@ -162,16 +178,25 @@ class Residue:
         return found
 
     def _lines(self) -> Iterator[bytes]:
-        rest = b""
+        """Give the lines, without their ends; of one that is too long to be ours, something that is none."""
+        pieces: list[bytes] = []
+        held = 0
         offset = self.offset
         while offset < self._end:
             chunk = os.pread(self._descriptor, min(_READ_BYTES, self._end - offset), offset)
             if not chunk:
                 break
             offset += len(chunk)
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield from whole
-        yield rest
+            first, *others = chunk.split(b"\n")
+            pieces.append(first)
+            held += len(first)
+            if held > _LONGEST_BYTES:
+                pieces = [_NO_LINE]
+            if others:
+                yield b"".join(pieces)
+                yield from others[:-1]
+                pieces, held = [others[-1]], len(others[-1])
+        yield b"".join(pieces)
 
 
 def _fingerprint(descriptor: int, offset: int) -> str:

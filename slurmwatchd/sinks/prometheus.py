@@ -41,7 +41,7 @@ class PrometheusOptions(SinkOptions):
 
     type: Literal["prometheus"]
     max_label_sets: int = Field(1000, ge=1, le=100_000)
-    """How many label sets a family may have; what comes later is counted under `other`."""
+    """The most label sets a family may have; the sink counts further ones as `other`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,50 +66,50 @@ class _Family:
 _ENDED = _Family("jobs_ended", "Job attempts that ended.", ("slurm_cluster", "partition", "state"))
 _ELAPSED_FAMILY = _Family(
     "job_elapsed_seconds",
-    "From start to end of the attempts that ended and had started.",
+    "Time from start to end of ended attempts that had started.",
     ("slurm_cluster", "partition"),
     _ELAPSED,
 )
 _WAIT_FAMILY = _Family(
     "job_wait_seconds",
-    "From eligible to start of the attempts that ended and had started.",
+    "Time from eligible to start of ended attempts that had started.",
     ("slurm_cluster", "partition"),
     _WAIT,
 )
 _LAG_FAMILY = _Family(
     "detection_lag_seconds",
-    "From the end of an attempt until it was first seen, but for what a backfill found.",
+    "Time from an attempt's end until the daemon first saw it, except for backfills.",
     ("slurm_cluster",),
     _LAG,
 )
 _CPU_SECONDS = _Family(
     "job_cpu_seconds",
-    "Processor time used by the attempts whose usage is complete.",
+    "CPU time used by attempts whose usage is complete.",
     ("slurm_cluster", "partition"),
 )
 _ALLOCATED = _Family(
     "job_allocated_cpu_seconds",
-    "Allocated CPUs times elapsed seconds of the attempts whose usage is complete.",
+    "Allocated CPUs times elapsed seconds of attempts whose usage is complete.",
     ("slurm_cluster", "partition"),
 )
 _ENERGY = _Family(
     "job_energy_joules",
-    "Energy of the attempts whose usage is complete, where Slurm gathers it.",
+    "Energy used by attempts whose usage is complete, if Slurm gathers it.",
     ("slurm_cluster", "partition"),
 )
 _CPU_EFFICIENCY = _Family(
     "job_cpu_efficiency_ratio",
-    "Processor time over allocated CPUs times elapsed seconds, of the attempts that had steps.",
+    "CPU time divided by allocated CPUs times elapsed seconds, for attempts with steps.",
     ("slurm_cluster", "partition"),
     _RATIO,
 )
 _MEMORY_EFFICIENCY = _Family(
     "job_memory_efficiency_ratio",
-    "Peak memory over memory allocated or asked for, of the attempts that had steps.",
+    "Peak memory divided by memory allocated or requested, for attempts with steps.",
     ("slurm_cluster", "partition"),
     _RATIO,
 )
-_FOLDED = _Family("label_sets_folded", "Observations counted under other because a family was full.", ("family",))
+_FOLDED = _Family("label_sets_folded", "Observations counted as other because their family was full.", ("family",))
 _FAMILIES = {
     family.name: family
     for family in (

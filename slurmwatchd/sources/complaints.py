@@ -17,7 +17,7 @@ from slurmwatchd.sources.process import UNKEPT, Completed
 VERSION = ("-V",)
 """The question that nobody needs to be asked for."""
 
-REMEDY = "mend slurm.conf: answers are taken all the same"
+REMEDY = "fix slurm.conf; the daemon accepts the answers anyway"
 
 Tell = Callable[[str, Sequence[str]], None]
 """Told a command and all it complains of when there is something new, and nothing when it complains no more."""

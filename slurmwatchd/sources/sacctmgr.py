@@ -150,6 +150,15 @@ class Sacctmgr:
             return False if limits.private is not None and "users" in limits.private else None
         return levels.get(self.user) in _ALL_SEEING
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no sacctmgr."""
+        try:
+            self._commands.path("sacctmgr")
+        except SlurmNotFoundError:
+            return True
+        return False
+
     async def show(self, *arguments: str) -> list[list[str]] | None:
         """Return the values of each line of `sacctmgr show`, or None where it fails."""
         try:

@@ -25,6 +25,7 @@ BATCH_LISTS = 2000
 _TIMEOUT_SECONDS = 60.0
 _CONFIG_TIMEOUT_SECONDS = 15.0
 _CLUSTER_NAME = re.compile(r"^ClusterName\s*=\s*(\S+)\s*$", re.MULTILINE)
+_FIRST_JOB_ID = re.compile(r"^FirstJobId\s*=\s*(\d+)\s*$", re.MULTILINE)
 _NEXT_JOB_ID = re.compile(r"^NEXT_JOB_ID\s*=\s*(\d+)\s*$", re.MULTILINE)
 _SEPARATOR = "="
 _BLAMES_A_LIST = "Invalid hostlist"
@@ -112,8 +113,8 @@ class Scontrol:
         match = _CLUSTER_NAME.search(done.stdout.decode(errors="backslashreplace"))
         return match[1] if match and done.returncode == 0 else None
 
-    async def next_job_id(self, cluster: str = "") -> int | None:
-        """Return the number that the next job will have, or None where slurmctld does not tell it now."""
+    async def job_numbers(self, cluster: str = "") -> range | None:
+        """Return the numbers that slurmctld has given to jobs, or None where it does not tell them now."""
         which = ["-M", cluster] if cluster else []
         try:
             done = await self._commands.run(
@@ -121,8 +122,11 @@ class Scontrol:
             )
         except (CommandError, SlurmNotFoundError):
             return None
-        match = _NEXT_JOB_ID.search(done.stdout.decode(errors="backslashreplace"))
-        return int(match[1]) if match and done.returncode == 0 else None
+        text = done.stdout.decode(errors="backslashreplace")
+        first, following = _FIRST_JOB_ID.search(text), _NEXT_JOB_ID.search(text)
+        if first is None or following is None or done.returncode != 0:
+            return None
+        return range(int(first[1]), int(following[1]))
 
     async def _halve(self, nodelists: Sequence[str], result: dict[str, tuple[str, ...] | NodelistError]) -> None:
         if not nodelists:

@@ -38,7 +38,7 @@ _log = get_logger(__name__)
 T = TypeVar("T")
 
 Noted = Callable[[StoreFullError | None], None]
-"""Told that the store's disk is full, and with None that there is room again."""
+"""Told that the store's disk is full, and with None that disk has space again."""
 
 
 class Database:
@@ -70,7 +70,7 @@ class Database:
         self._lock_file.mark(State.OPEN)
 
     async def has_room(self) -> None:
-        """Check, after a write that found the disk full, whether there is room again.
+        """Check, after a write that found the disk full, whether disk has space again.
 
         Raises:
             StoreFullError: There is none yet.
@@ -156,7 +156,7 @@ class Database:
             return StoreCorruptError(f"{self.path}: {error}")
         if damage.is_full(error):
             self._full = True
-            full = StoreFullError(f"{self.path}: {error}: it goes on when there is room")
+            full = StoreFullError(f"{self.path}: {error}: the daemon continues when there is room")
             self.noted(full)
             return full
         return StoreBusyError(f"{self.path}: {error}") if isinstance(error, sqlite3.OperationalError) else error
@@ -193,7 +193,7 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
         raise StoreError(f"{path}: is not a file")
     with LockFile(path) as lock_file:
         if lock_file.left is State.CORRUPT:
-            _set_aside(path, lock_file, "damage was met while it was in use")
+            _set_aside(path, lock_file, "damage found while in use")
         try:
             writer = await _ready(path, suspect=lock_file.left is State.OPEN)
         except StoreCorruptError as error:
@@ -226,7 +226,7 @@ def _set_aside(path: Path, lock_file: LockFile, reason: str) -> None:
             f"{path}: is damaged, and cannot be set aside: {ownership.reason(path.parent, error)}"
         ) from error
     if aside is not None:
-        _log.error("store is damaged: set aside, a new one is made", reason=reason, aside=str(aside))
+        _log.error("store damaged, moved aside", reason=reason, aside=str(aside))
         lock_file.mark(State.REBUILDING, aside.name)
 
 
@@ -282,7 +282,7 @@ async def _connect(path: Path, *, cache_kib: int) -> aiosqlite.Connection:
         if damage.is_full(error):
             raise StoreFullError(f"{path}: {error}") from error
         if damage.is_locked(error):
-            raise StoreBusyError(f"{path}: {error}: another program has it open, and not slurmwatchd") from error
+            raise StoreBusyError(f"{path}: {error}: another program (not slurmwatchd) has it open") from error
         raise StoreError(f"{path}: cannot be used as a store: {error}") from error
     return connection
 

@@ -5,7 +5,7 @@ one `job_usage`, and only one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiosqlite
@@ -38,12 +38,14 @@ class Results:
     Attributes:
         told: Row id to (the event that has the record, what is appended to the record).
         later: Row id to when to ask again, epoch seconds.
+        put_off: The same where there was no answer, so that it does not count as asked.
         observed: Now, epoch seconds.
     """
 
     told: Mapping[int, tuple[int, bytes]]
     later: Mapping[int, int]
     observed: int
+    put_off: Mapping[int, int] = field(default_factory=dict)
 
 
 async def tell(intake: Intake, results: Results) -> int:
@@ -85,6 +87,9 @@ async def tell(intake: Intake, results: Results) -> int:
         await connection.executemany(
             "UPDATE usage_queue SET due = ?, asked = asked + 1 WHERE job = ?",
             [(due, job) for job, due in results.later.items()],
+        )
+        await connection.executemany(
+            "UPDATE usage_queue SET due = ? WHERE job = ?", [(due, job) for job, due in results.put_off.items()]
         )
         return len(events)
 

@@ -1,4 +1,4 @@
-"""Full disks: said once in the log, shown by `/-/ready` and a metric, taken back when there is room again."""
+"""Full disks: said once in the log, shown by `/-/ready` and a metric, taken back when disk has space again."""
 
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.log import get_logger
@@ -23,12 +23,12 @@ class Disks:
             reason: One line with the path.
         """
         if part not in self._health.full:
-            _log.error("disk full: waiting for room", part=part, error=reason)
+            _log.error("disk full, waiting for space", part=part, error=reason)
         self._health.full[part] = reason
         self._metrics.disk_full.labels(part).set(1)
 
     def room(self, part: str) -> None:
         """Note that a part could write."""
         if self._health.full.pop(part, None) is not None:
-            _log.info("there is room again", part=part)
+            _log.info("disk has space again", part=part)
         self._metrics.disk_full.labels(part).set(0)

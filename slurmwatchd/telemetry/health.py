@@ -13,7 +13,7 @@ class ClusterHealth:
     """One cluster's readings.
 
     Attributes:
-        error: Why the last reading failed; empty while it works.
+        error: Why the last query failed; empty while it works.
         failures: How many failed in a row.
         last_ok: Epoch seconds of the last complete reading; 0 before the first.
         answered: Whether any reading was complete since the start.
@@ -40,7 +40,7 @@ class ClusterHealth:
     def trouble(self) -> str:
         """What is wrong, in one line; empty where nothing is."""
         trouble = self.suspicion or self.error
-        return f"{trouble} (only probing until that is answered)" if trouble and self.probing else trouble
+        return f"{trouble} (only probing until slurmdbd answers)" if trouble and self.probing else trouble
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class Health:
         A line for each full disk, and for each cluster that never answered or is not believed.
         """
         return [f"{part}: {reason}" for part, reason in self.full.items()] + [
-            f"{name}: {entry.suspicion or entry.error or 'the first reading is still going on'}"
+            f"{name}: {entry.suspicion or entry.error or 'the first query is still running'}"
             for name, entry in self.clusters.items()
             if not entry.answered or entry.suspicion
         ]
@@ -110,6 +110,6 @@ class Health:
             elif entry.answered:
                 parts.append(f"{name}: {entry.new} ended, all before {rfc3339(entry.watermark)} read")
             else:
-                parts.append(f"{name}: first reading")
+                parts.append(f"{name}: first query")
         parts += [f"sink {name}: {entry.error}"[:200] for name, entry in self.sinks.items() if entry.error]
         return "; ".join(parts)

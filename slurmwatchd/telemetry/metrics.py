@@ -1,4 +1,4 @@
-"""What the daemon tells of itself. The ended-job counters are the prometheus sink's, not these.
+"""The daemon's own metrics. The prometheus sink has the counters of ended jobs, not this module.
 
 One `Metrics` is made at start-up and handed down; nothing registers itself anywhere at import.
 """
@@ -36,59 +36,61 @@ class Metrics:
         def histogram(name: str, text: str, labels: list[str], buckets: tuple[float, ...]) -> Histogram:
             return Histogram(f"slurmwatchd_{name}", text, labels, registry=self.registry, buckets=buckets)
 
-        self.polls = counter("polls_total", "Readings of sacct, complete or not.", cluster)
+        self.polls = counter("polls_total", "Queries to sacct, complete or not.", cluster)
         self.poll_failures = counter(
-            "poll_failures_total", "Readings of sacct that were not proved complete.", [*cluster, "reason"]
+            "poll_failures_total", "Queries to sacct whose answer was not proved complete.", [*cluster, "reason"]
         )
         self.poll_seconds = histogram(
-            "poll_duration_seconds", "Time sacct took for one window.", cluster, _SECONDS
+            "poll_duration_seconds", "Time sacct took for one window of end times.", cluster, _SECONDS
         )
         self.sacct_seconds = counter(
-            "sacct_seconds_total", "Time spent in sacct: what the daemon costs slurmdbd.", cluster
+            "sacct_seconds_total", "Time spent in sacct: the daemon's cost for slurmdbd.", cluster
         )
         self.breaker_open = gauge(
-            "breaker_open", "Whether a cheap probe must be answered before the next reading.", cluster
+            "breaker_open", "1 while sacct must answer a cheap probe before the next query.", cluster
         )
         self.suspicion = gauge(
             "suspicion",
-            "Whether sacct's answers cannot be all there is, by what is suspected.",
+            "1 while sacct's answers look incomplete, by suspected reason.",
             [*cluster, "reason"],
         )
         self.gone = counter(
-            "gone_attempts_total", "Attempts that slurmdbd showed once and no longer has.", cluster
+            "gone_attempts_total", "Attempts that slurmdbd once showed and no longer has.", cluster
         )
-        self.open_jobs = gauge("open_jobs", "Jobs that had not ended when they were last listed.", cluster)
+        self.open_jobs = gauge("open_jobs", "Jobs in the last list of open jobs.", cluster)
         self.missing_jobs = gauge(
-            "missing_jobs", "Jobs that vanished from the list of open ones without a known end.", cluster
+            "missing_jobs", "Jobs that vanished from the list of open jobs without a known end.", cluster
         )
         self.rows = counter("sacct_rows_total", "Rows sacct printed, repeats included.", cluster)
         self.records = counter(
-            "records_total", "Attempts seen for the first time, by what found them.", [*cluster, "found_by"]
+            "records_total",
+            "Attempts seen for the first time, by the kind of query that found them.",
+            [*cluster, "found_by"],
         )
-        self.revisions = counter("revisions_total", "Attempts that changed after they were sent.", cluster)
-        self.quarantined = counter("quarantined_rows_total", "Rows that cannot be keyed, each once.", cluster)
-        self.unsettled = gauge("unsettled_rows", "Rows slurmdbd has not finished writing, waited for.", cluster)
-        self.unparsed = counter(
-            "unparsed_values_total", "Values of records that were kept as raw text, repeats included.", cluster
+        self.revisions = counter(
+            "revisions_total", "Attempts that changed after the daemon had stored them.", cluster
         )
-        self.step_lists = counter(
-            "step_lists_total", "Calls of sacct that ask for the steps of a list of jobs.", cluster
+        self.quarantined = counter(
+            "quarantined_rows_total", "Rows without a readable key, each counted once.", cluster
         )
+        self.unsettled = gauge("unsettled_rows", "Half-written rows the daemon is waiting for.", cluster)
+        self.unparsed = counter("unparsed_values_total", "Values kept as raw text, repeats included.", cluster)
+        self.step_lists = counter("step_lists_total", "sacct calls for the steps of a list of jobs.", cluster)
         self.step_failures = counter(
             "step_list_failures_total",
-            "Calls for steps that were not proved complete, and are made again.",
+            "sacct calls for steps that were not proved complete; the daemon retries them.",
             cluster,
         )
         self.step_seconds = counter(
-            "step_sacct_seconds_total", "Time spent in sacct for steps; sacct_seconds_total has it too.", cluster
+            "step_sacct_seconds_total", "Time spent in sacct for steps; included in sacct_seconds_total.", cluster
         )
-        self.usages = counter("usages_total", "Attempts whose usage was told.", cluster)
+        self.usages = counter("usages_total", "Attempts whose usage was reported.", cluster)
         self.usages_incomplete = counter(
-            "usages_incomplete_total", "Attempts whose usage was told with steps missing.", cluster
+            "usages_incomplete_total", "Attempts whose usage was reported with steps missing.", cluster
         )
-        self.usage_waiting = gauge("usage_waiting_attempts", "Attempts whose usage is still to be told.", cluster)
+        self.usage_waiting = gauge("usage_waiting_attempts", "Attempts that wait for their usage.", cluster)
         self.last_poll = gauge(
-            "last_successful_poll_timestamp_seconds", "When a reading was last proved complete.", cluster
+            "last_successful_poll_timestamp_seconds", "When an answer of sacct was last proved complete.", cluster
         )
         self.watermark = gauge(
             "watermark_timestamp_seconds",
@@ -96,15 +98,17 @@ class Metrics:
             cluster,
         )
         self.purged_gap = gauge(
-            "purged_gap_seconds", "End times that were never read and that slurmdbd has purged.", cluster
+            "purged_gap_seconds",
+            "Length of the stretches that slurmdbd purged before the daemon read them.",
+            cluster,
         )
         self.backfill_left = gauge(
-            "backfill_left_seconds", "End times that backfills still have to read.", cluster
+            "backfill_left_seconds", "Length of the stretches that backfills still have to read.", cluster
         )
-        self.up = gauge("slurmdbd_up", "Whether the last reading of sacct was complete.", cluster)
+        self.up = gauge("slurmdbd_up", "1 if the last answer of sacct was complete.", cluster)
         self.scontrol_failures = counter(
             "scontrol_failures_total",
-            "Batches of node lists that scontrol could not expand, or miscounted, and ClusterShell did.",
+            "Batches of node lists that ClusterShell expanded because scontrol failed or miscounted.",
             cluster,
         )
         self.nodelist_failures = counter(
@@ -112,45 +116,43 @@ class Metrics:
         )
         self.nodelist_mismatches = counter(
             "nodelist_mismatches_total",
-            "Attempts whose node list has another count than Slurm gave.",
+            "Attempts whose expanded node list does not match Slurm's node count.",
             cluster,
         )
         self.delivered = counter("sink_events_total", "Events delivered since the start.", sink)
-        self.sink_failures = counter("sink_failures_total", "Deliveries that failed and are tried again.", sink)
-        self.sink_up = gauge("sink_up", "Whether the last delivery succeeded.", sink)
+        self.sink_failures = counter("sink_failures_total", "Failed deliveries; the daemon retries them.", sink)
+        self.sink_up = gauge("sink_up", "1 if the last delivery succeeded.", sink)
         self.sink_seq = gauge("sink_cursor_events", "Position of the newest event delivered.", sink)
         self.store_seq = gauge("store_newest_events", "Position of the newest event in the store.", [])
         self.oldest_undelivered = gauge(
             "sink_oldest_undelivered_timestamp_seconds",
-            "When the oldest event a sink has not got was first seen; 0 where it has all.",
+            "When the daemon first saw the oldest event the sink has not received; 0 if there is none.",
             sink,
         )
         self.jsonl_torn = counter(
-            "jsonl_torn_lines_total", "Last lines found cut off and ended, or completed after a crash.", sink
+            "jsonl_torn_lines_total",
+            "Truncated last lines that the sink terminated, or completed after a crash.",
+            sink,
         )
         self.disk_full = gauge(
-            "disk_full", "Whether a part waits for room on its disk: store, spool, or a sink.", ["part"]
+            "disk_full", "1 while a part (store, spool, or a sink) waits for room on its disk.", ["part"]
         )
         self.store_bytes = gauge("store_size_bytes", "Size of the store's file.", [])
         self.store_free_bytes = gauge(
-            "store_free_bytes", "Room inside the store's file that is used again before it grows.", []
+            "store_free_bytes", "Free space inside the store's file, used before the file grows.", []
         )
         self.store_rebuilt = gauge(
             "store_rebuilt_timestamp_seconds",
-            "When a damaged or lost store was last made anew; 0 where it never was.",
+            "When the daemon last rebuilt a damaged or lost store; 0 if never.",
             [],
         )
-        self.pruned = counter(
-            "store_pruned_rows_total", "Rows of the store removed because their time was over.", ["table"]
-        )
-        self.loop_lag = histogram(
-            "event_loop_lag_seconds", "How late the event loop ran a timer.", [], _LAG_SECONDS
-        )
+        self.pruned = counter("store_pruned_rows_total", "Expired rows removed from the store.", ["table"])
+        self.loop_lag = histogram("event_loop_lag_seconds", "Delay of timers in the event loop.", [], _LAG_SECONDS)
         self.reload_success = gauge(
-            "config_last_reload_successful", "Whether the last reload of the configuration worked.", []
+            "config_last_reload_successful", "1 if the last reload of the configuration succeeded.", []
         )
         self.reload_time = gauge(
-            "config_last_reload_success_timestamp_seconds", "When the configuration was last read.", []
+            "config_last_reload_success_timestamp_seconds", "When the configuration was last loaded.", []
         )
 
 

@@ -55,7 +55,7 @@ class Doubt:
         return ledger.forget(max(min(begins), ledger.horizon), ledger.newest) if begins else ledger
 
     def failed(self, last_good: int) -> None:
-        """Note that a reading failed; what ended since the last good one is in doubt."""
+        """Note that a query failed; what ended since the last good one is in doubt."""
         self._since = last_good if self._since is None else min(self._since, last_good)
         self._over = None
 

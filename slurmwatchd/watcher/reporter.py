@@ -73,7 +73,7 @@ class Reporter:
         is_news = not is_full and self._repeats.is_news(str(error), self._clock.monotonic())
         self._told_failure |= is_news
         log = _log.warning if is_news else _log.debug
-        log("reading failed", cluster=self.cluster, failures=health.failures, error=str(error))
+        log("query failed", cluster=self.cluster, failures=health.failures, error=str(error))
 
     def probing(self, probing: bool) -> None:  # noqa: FBT001 - one value
         """Tell whether only a cheap probe is sent from now on."""
@@ -84,6 +84,6 @@ class Reporter:
 def complaints(command: str, lines: Sequence[str]) -> None:
     """Tell what Slurm's commands complain of without harm, or that they do no more; see `complaints.Tell`."""
     if lines:
-        _log.warning("Slurm's commands complain, and go on", command=command, lines=" / ".join(lines), todo=REMEDY)
+        _log.warning("Slurm commands print errors but work", command=command, lines=" / ".join(lines), todo=REMEDY)
     else:
-        _log.info("Slurm's commands complain no more", command=command)
+        _log.info("Slurm commands no longer print errors", command=command)

@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from slurmwatchd.errors import SilenceError
+from slurmwatchd.model.attempts import Key
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.model.windows import Ledger, Policy, Window
 from slurmwatchd.sources.sacct.arguments import job_argument
@@ -37,14 +38,16 @@ from slurmwatchd.telemetry.health import ClusterHealth
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
 from slurmwatchd.watcher.anchors import KEYS, MORE, SILENT, SILENT_TEXT, Anchors
+from slurmwatchd.watcher.name_lists import NAMES, NAMES_TEXT
 
 ROWS_GONE = "rows_gone"
 REASONS = {
     UNKNOWN_CLUSTER: "slurmdbd does not know a cluster of this name",
     NO_PRIVILEGES: "PrivateData hides other people's jobs from this user: give it AdminLevel=Operator",
-    ROWS_GONE: "slurmdbd no longer shows attempts that it showed before; if they were deleted, reading goes on by"
-    " itself after a day, or at once with `slurmwatchd verify --accept-deleted`",
+    ROWS_GONE: "slurmdbd no longer shows attempts that it showed before; if they were deleted, the daemon"
+    " continues by itself after a day, or at once with `slurmwatchd verify --accept-deleted`",
     SILENT: SILENT_TEXT,
+    NAMES: NAMES_TEXT,
 }
 """What may be suspected, and how it is told."""
 
@@ -59,6 +62,9 @@ PURGE_MARGIN_SECONDS = 3600
 
 ASK_ROWS = 20
 """So many of what is missing are asked for by name."""
+
+SINGLE_IDS = 3
+"""So many of them are asked for one by one."""
 
 LAST_IDS = 50
 """So many of the newest job ids are asked for, where slurmdbd shows no end at all."""
@@ -108,7 +114,7 @@ class Suspicion:
         anchors: Anchors,
         sacct: Sacct,
         sacctmgr: Sacctmgr,
-        next_job_id: Callable[[], Awaitable[int | None]],
+        job_numbers: Callable[[], Awaitable[range | None]],
         database: Database,
         clock: Clock,
         metrics: Metrics,
@@ -119,7 +125,7 @@ class Suspicion:
         self._anchors = anchors
         self._sacct = sacct
         self._sacctmgr = sacctmgr
-        self._next_job_id = next_job_id
+        self._job_numbers = job_numbers
         self._database = database
         self._clock = clock
         self._metrics = metrics
@@ -146,7 +152,7 @@ class Suspicion:
             SacctError: What speaks for it could not be asked for.
         """
         if not answer.proves_itself:
-            with self._telling():
+            with self.telling():
                 if answer.known:
                     await self._judge(answer, answer.window, ledger, policy)
                 else:
@@ -167,7 +173,7 @@ class Suspicion:
             SilenceError: None is shown, or what else was suspected is still so.
             SacctError: Sacct failed.
         """
-        with self._telling():
+        with self.telling():
             await self._probe()
 
     async def _probe(self) -> None:
@@ -192,10 +198,11 @@ class Suspicion:
             # Its anchor was on its way to the store when it was asked for.
             await self._judge(answer, reached, ledger, policy)
             return
-        if not await self._anchors.widen(self._sacct, answer.window, policy, now=int(self._clock.now())):
-            await self._ask_by_number(answer.window)
+        is_shown = await self._anchors.widen(self._sacct, answer.window, policy, now=int(self._clock.now()))
         if self._clock.monotonic() >= self._trusted_until:
             self._check(await self._standing())
+        if not is_shown:
+            await self._ask_by_number(answer.window)
 
     def _check(self, standing: Standing) -> None:
         """Believe empty answers for a while, if slurmdbd knows the cluster and hides nothing."""
@@ -222,16 +229,24 @@ class Suspicion:
         if await self._anchors.oldest_since(0) is not None:
             # They are shown by themselves, and were not among everything that ever ended.
             raise _silence(SILENT)
-        following = await self._next_job_id()
-        numbers = range(max(1, (following or 1) - LAST_IDS), following or 1)
+        given = await self._job_numbers()
+        numbers = given[-LAST_IDS:] if given else ()
         if not numbers:
             return
         _, until = window.asked
-        now = int(self._clock.now())
+        # Singly too: a long list fails as silently as a window does.
+        singly = numbers[-SINGLE_IDS:] if len(numbers) > 1 else ()
+        for some in (numbers, *([number] for number in singly)):
+            if await self._shows_end(some, until):
+                raise _silence(SILENT)
+
+    async def _shows_end(self, numbers: Sequence[int], until: int) -> bool:
+        """Tell whether one of some jobs, by their numbers, ended before a moment."""
+        now, found = int(self._clock.now()), False
         async with self._sacct.named(list(map(str, numbers)), KEYS, since=0, now=now) as answer:
             async for rows in answer.rows():
-                if any(end is not None and end < until for end in rows.readings.columns["end"]):
-                    raise _silence(SILENT)
+                found = found or any(end is not None and end < until for end in rows.readings.columns["end"])
+        return found
 
     async def _missing(self, answer: Shown, reached: Window, ledger: Ledger, policy: Policy) -> "_Missing":
         """Ask again for the keys alone, as far as something known answers, and return what is known and not shown.
@@ -277,16 +292,23 @@ class Suspicion:
 
     async def _answer_by_name(self, attempts: Sequence[Known]) -> bool:
         """Tell whether one of some attempts answers to its name, and still says that it ended when it did."""
-        some = attempts[:ASK_ROWS]
-        asked = [job_argument(known.job_id, known.job_id_raw) for known in some]
-        ends = {known.key: known.end for known in some}
-        now, since = int(self._clock.now()), min(known.submit for known in some)
-        found = False
+        # Fewer at a time where none answers: a long list fails as silently as a window does.
+        for number in (ASK_ROWS, 1):
+            shown = await self._named(attempts[-number:])
+            if shown:
+                ends = {known.key: known.end for known in attempts}
+                return any(end is not None and ends.get(key) == end for key, end in shown.items())
+        return False
+
+    async def _named(self, attempts: Sequence[Known]) -> dict[Key, int | None]:
+        """Return what answers to the names of some attempts, with its end."""
+        asked = [job_argument(known.job_id, known.job_id_raw) for known in attempts]
+        now, since = int(self._clock.now()), min(known.submit for known in attempts)
         async with self._sacct.named(asked, KEYS, since=since, now=now) as answer:
+            shown: dict[Key, int | None] = {}
             async for rows in answer.rows():
-                shown = zip(rows.readings.keys, rows.readings.columns["end"], strict=True)
-                found = found or any(end is not None and ends.get(key) == end for key, end in shown)
-        return found
+                shown.update(zip(rows.readings.keys, rows.readings.columns["end"], strict=True))
+            return shown
 
     async def _note_gone(self, attempts: Sequence[Known]) -> None:
         """Hold no answer to these any more."""
@@ -294,15 +316,15 @@ class Suspicion:
         await known_attempts.note_gone(self._database, jobs, now=int(self._clock.now()))
         self._metrics.gone.labels(self.cluster).inc(len(jobs))
         _log.warning(
-            "slurmdbd no longer has attempts that it showed before",
+            "known attempts gone from slurmdbd",
             cluster=self.cluster,
             attempts=len(jobs),
             job_ids=" ".join(attempt.job_id for attempt in attempts[:10]),
         )
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Show it where an answer cannot be believed."""
+    def telling(self) -> Iterator[None]:
+        """Show wherever it is looked for that an answer cannot be believed, if that is raised inside."""
         try:
             yield
         except SilenceError as error:

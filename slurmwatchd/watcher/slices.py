@@ -44,7 +44,7 @@ class Slices:
     def too_long(self, policy: Policy) -> None:
         """Ask for half as much after a window that was too much: for slurmdbd, or for the disk of the spool."""
         self._seconds = max(MIN_SLICE_SECONDS, min(self._seconds, policy.slice_seconds) // 2)
-        _log.warning("asking for shorter slices", cluster=self.cluster, seconds=self._seconds)
+        _log.warning("slices shortened", cluster=self.cluster, seconds=self._seconds)
 
     def succeeded(self, window_seconds: int, policy: Policy) -> None:
         """Grow back slowly: what was too wide a minute ago is likely to be so now.
@@ -72,7 +72,7 @@ class Slices:
         self._metrics.purged_gap.labels(self.cluster).set(lost)
         if lost:
             _log.error(
-                "slurmdbd has purged what was never read: it cannot be had any more",
+                "unread jobs purged by slurmdbd, lost",
                 cluster=self.cluster,
                 seconds=lost,
                 purge_job_after_seconds=limits.purge_seconds,

@@ -25,6 +25,7 @@ from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
 from slurmwatchd.watcher.anchors import Anchors, within
 from slurmwatchd.watcher.half_written import Settling
+from slurmwatchd.watcher.name_lists import NameLists
 from slurmwatchd.watcher.open_jobs import RollCall
 from slurmwatchd.watcher.silence import Shown, Suspicion
 
@@ -66,8 +67,8 @@ class PipelineParts:
     layouts: Layouts
     sdiag: Sdiag
     sacctmgr: Sacctmgr
-    next_job_id: Callable[[], Awaitable[int | None]]
-    """Asks slurmctld for the number of its next job; None where it does not answer."""
+    job_numbers: Callable[[], Awaitable[range | None]]
+    """Asks slurmctld which numbers it gave to jobs; None where it does not answer."""
     expander: Expander
     database: Database
     intake: Intake
@@ -118,6 +119,7 @@ class Storer:
         self._settling = settling
         self._suspicion = suspicion
         self._anchors = anchors
+        self._names = NameLists(parts.sacctmgr, parts.clock)
         self._roll_call = roll_call
         self._withhold = withhold
         self._alive = alive
@@ -192,6 +194,8 @@ class Storer:
         if completed is not None:
             completed = replace(completed, ledger=self._withhold(completed.ledger))
         readings = await self._without_strangers(fetched, readings)
+        with self._suspicion.telling():
+            await self._names.examine(readings, fetched.answer.slots)
         async with parts.database.using_lists.shared():
             expanded = await self._expand(readings)
             batch = Batch(
@@ -209,7 +213,7 @@ class Storer:
         self._count(committed, readings, expanded, fetched.window.found_by)
         if committed.quarantined:
             _log.warning(
-                "rows that cannot be keyed are in quarantine: see `slurmwatchd quarantine list`",
+                "rows quarantined, see `slurmwatchd quarantine list`",
                 cluster=self.cluster,
                 rows=committed.quarantined,
                 reasons="; ".join(sorted({row.reason for row in rows.rejected})[:3]),
@@ -275,7 +279,7 @@ class Storer:
         metrics.nodelist_mismatches.labels(name).inc(len(wrong))
         for job_id, node_list, node_count in wrong:
             _log.warning(
-                "node list and node count disagree",
+                "node list and node count differ",
                 cluster=name,
                 job_id=job_id,
                 node_list=node_list,

@@ -5,7 +5,7 @@ time, and a list is as long as fits before the next poll by what lists have cost
 busy. Who waits stands in the store, so a restart forgets nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 
@@ -16,7 +16,6 @@ from slurmwatchd.errors import SlurmNotFoundError, StoreFullError, TransientErro
 from slurmwatchd.model.clock import Backoff, Clock, rfc3339
 from slurmwatchd.model.records import JobUsage, StepRecord
 from slurmwatchd.model.usage import Asked, Told, asked, summed
-from slurmwatchd.sources.sacct.step_rows import Key
 from slurmwatchd.sources.sacct.steps import StepSource
 from slurmwatchd.store import usage as usage_store
 from slurmwatchd.store import usage_queue as waiting_store
@@ -26,10 +25,13 @@ from slurmwatchd.store.usage import Results
 from slurmwatchd.store.usage_queue import Waiting
 from slurmwatchd.telemetry.log import Repeats, get_logger
 from slurmwatchd.telemetry.metrics import Metrics
-from slurmwatchd.watcher.anchors import silence
+from slurmwatchd.watcher.step_lists import StepLists, StepsAnswer
 
 RETRY_SECONDS = (300, 600)
 """How long after an incomplete answer the next is asked for: 5 and 15 minutes after the first. Then it is told."""
+
+PUT_OFF_SECONDS = 300
+"""How long an attempt waits whose steps sacct does not give although it shows the job."""
 
 LIST_JOBS = 3000
 """The longest list. From here on sacct takes about the same for each job more, whatever the length."""
@@ -75,6 +77,7 @@ class Collector:
         """Prepare; nothing is run. `cluster` is its name in the store and in labels."""
         self.cluster = cluster
         self._parts = parts
+        self._lists = StepLists(cluster, parts.source, parts.database, timeout_seconds=TIMEOUT_SECONDS)
         self._backoff = Backoff(first_seconds=30.0, ceiling_seconds=900.0)
         self._resume = 0.0
         self._longest = FIRST_JOBS
@@ -114,21 +117,19 @@ class Collector:
         waiting = await waiting_store.due(parts.database, self.cluster, now=now, limit=length)
         if waiting:
             wanted = await anyio.to_thread.run_sync(_asked, waiting)
-            told = await self._ask([attempt for attempt in wanted if attempt.started], now)
-            await self._tell(waiting, wanted, told, now)
+            answer = await self._ask([attempt for attempt in wanted if attempt.started], now)
+            await self._tell(waiting, wanted, answer, now)
         await self._count(force=not waiting)
         return bool(waiting)
 
-    async def _ask(self, attempts: Sequence[Asked], now: int) -> dict[Key, Told]:
+    async def _ask(self, attempts: Sequence[Asked], now: int) -> StepsAnswer:
         """Ask sacct for the steps of attempts; those that never started have none."""
         if not attempts:
-            return {}
+            return StepsAnswer()
         parts = self._parts
         began = parts.clock.monotonic()
         try:
-            told = await parts.source.usage_of(attempts, now=now, timeout_seconds=TIMEOUT_SECONDS)
-            if not told:
-                await self._hold_to_anchor(attempts, now)
+            answer = await self._lists.ask(attempts, now=now)
         finally:
             seconds = parts.clock.monotonic() - began
             parts.metrics.step_lists.labels(self.cluster).inc()
@@ -138,40 +139,34 @@ class Collector:
         self._repeats.reset()
         self._seconds_per_job = seconds / len(attempts)
         self._longest = min(LIST_JOBS, self._longest * 2)
-        return told
-
-    async def _hold_to_anchor(self, attempts: Sequence[Asked], now: int) -> None:
-        """Where none of a list is shown, ask for it again with an attempt that is known to be there.
-
-        Raises:
-            SilenceError: That is not shown either, since a query failed inside slurmdbd: the list keeps waiting.
-        """
-        parts = self._parts
-        anchor = await waiting_store.newest_ended(parts.database, self.cluster, without=[a.job for a in attempts])
-        if anchor is not None:
-            held = asked(anchor.job, orjson.loads(anchor.body), anchor.submit)
-            if await parts.source.usage_of([*attempts, held], now=now, timeout_seconds=TIMEOUT_SECONDS):
-                return
-        raise silence()
+        return answer
 
     async def _tell(
-        self, waiting: Sequence[Waiting], wanted: Sequence[Asked], answers: Mapping[Key, Told], now: int
+        self, waiting: Sequence[Waiting], wanted: Sequence[Asked], answer: StepsAnswer, now: int
     ) -> None:
         """Commit what is complete, or was asked for often enough; date the rest."""
         told: dict[int, tuple[int, bytes]] = {}
         later: dict[int, int] = {}
+        put_off: dict[int, int] = {}
         usages: list[JobUsage] = []
         for entry, attempt in zip(waiting, wanted, strict=True):
-            answer = answers.get((attempt.job_id_raw, attempt.submit)) or Told(usage=summed(attempt, None))
+            key = (attempt.job_id_raw, attempt.submit)
+            if key in answer.unanswered:
+                put_off[entry.job] = now + PUT_OFF_SECONDS
+                continue
+            used = answer.told.get(key) or Told(usage=summed(attempt, None))
             # What a backfill finds has had its time: what is not there now will not come.
             last = entry.asked >= len(RETRY_SECONDS) or entry.urgency == waiting_store.PAST
-            if answer.usage.complete or last:
-                told[entry.job] = (entry.seq, ending(answer))
-                usages.append(answer.usage)
+            if used.usage.complete or last:
+                told[entry.job] = (entry.seq, ending(used))
+                usages.append(used.usage)
             else:
                 later[entry.job] = now + RETRY_SECONDS[entry.asked]
-        made = await usage_store.tell(self._parts.intake, Results(told=told, later=later, observed=now))
-        self._note(made, usages, len(later))
+        results = Results(told=told, later=later, observed=now, put_off=put_off)
+        self._note(await usage_store.tell(self._parts.intake, results), usages, len(later))
+        if put_off:
+            log = _log.warning if self._repeats.is_news("put off", self._parts.clock.monotonic()) else _log.debug
+            log("sacct gives no steps of jobs that it shows", cluster=self.cluster, jobs=len(put_off))
 
     def _note(self, made: int, usages: Sequence[JobUsage], later: int) -> None:
         """Tell metrics, sinks and the log what a list brought."""
@@ -183,7 +178,7 @@ class Collector:
         if made:
             metrics.store_seq.set(self._parts.intake.last_seq)
             self._parts.committed()
-        _log.debug("steps read", cluster=self.cluster, told=made, incomplete=incomplete, later=later)
+        _log.debug("steps read", cluster=self.cluster, reported=made, incomplete=incomplete, later=later)
 
     async def _failed(self, error: TransientError | SlurmNotFoundError) -> None:
         """Wait longer, ask for less; while that goes on, let no more wait than there is room for."""
@@ -193,13 +188,13 @@ class Collector:
         self._longest = max(LEAST_JOBS, self._longest // 2)
         parts.metrics.step_failures.labels(self.cluster).inc()
         log = _log.warning if self._repeats.is_news(str(error), parts.clock.monotonic()) else _log.debug
-        log("asking for steps failed", cluster=self.cluster, again_in_seconds=round(wait), error=str(error))
+        log("step query failed", cluster=self.cluster, again_in_seconds=round(wait), error=str(error))
         try:
             await self._give_up()
             await self._count(force=True)
         except TransientError as busy:
             log = _log.debug if isinstance(busy, StoreFullError) else _log.warning
-            log("usage cannot be written", cluster=self.cluster, error=str(busy))
+            log("usage not stored", cluster=self.cluster, error=str(busy))
 
     async def _give_up(self) -> None:
         """Tell the oldest of too many without usage."""
@@ -212,7 +207,7 @@ class Collector:
         told = {entry.job: (entry.seq, ending(Told(usage=JobUsage(complete=False)))) for entry in waiting}
         made = await usage_store.tell(parts.intake, Results(told=told, later={}, observed=now))
         self._note(made, [JobUsage(complete=False)] * made, 0)
-        _log.error("too many attempts wait for their usage: the oldest are told without", jobs=made)
+        _log.error("usage queue full, oldest attempts reported without usage", jobs=made)
 
     async def _count(self, *, force: bool) -> None:
         """Show how many wait; not after each list, as it reads the index of all of them."""

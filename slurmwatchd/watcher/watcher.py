@@ -99,7 +99,7 @@ class Watcher:
             anchors=self._anchors,
             sacct=parts.sacct,
             sacctmgr=parts.sacctmgr,
-            next_job_id=parts.next_job_id,
+            job_numbers=parts.job_numbers,
             database=parts.database,
             clock=parts.clock,
             metrics=parts.metrics,
@@ -152,7 +152,7 @@ class Watcher:
         """Read until nothing is due.
 
         Raises:
-            TransientError: A reading failed.
+            TransientError: A query failed.
         """
         self._settling.patient = False
         error: BaseException | None = None

@@ -67,7 +67,7 @@ def test_verify_names_a_cluster_that_was_never_read_and_proves_nothing_of_it(tmp
         done = daemon.run("verify", "--since", "50m")
         assert (done.returncode, done.stderr) == (
             75,
-            "slurmwatchd: cluster poplar: nothing that ended in that stretch was read yet: nothing is proved\n",
+            "slurmwatchd: cluster poplar: nothing in that stretch has been read yet: nothing is proved\n",
         )
         assert daemon.run("verify", "--since", "50m", "--cluster", "sim").returncode == 0
         with closing(sqlite3.connect(daemon.store)) as store, store:

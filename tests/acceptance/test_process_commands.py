@@ -105,13 +105,13 @@ def test_verify_says_what_it_cannot_prove_with_another_status_than_a_difference(
         nothing = daemon.run("verify")
         assert (nothing.returncode, nothing.stderr) == (
             74,
-            f"slurmwatchd: {daemon.store}: there is no store yet; `slurmwatchd run` makes it\n",
+            f"slurmwatchd: {daemon.store}: there is no store yet; `slurmwatchd run` creates it\n",
         )
         assert daemon.run("once").returncode == 0
         unread = daemon.run("verify", "--since", "3d", "--until", "2d")
         assert unread.returncode == 75
         assert "never read: " in unread.stdout
-        assert unread.stderr.endswith("nothing that ended in that stretch was read yet: nothing is proved\n")
+        assert unread.stderr.endswith("nothing in that stretch has been read yet: nothing is proved\n")
         daemon.cluster.add_fault("sacct", "exit", code=1, stderr="sacct: error: Connection refused")
         down = daemon.run("verify")
         assert (down.returncode, down.stderr) == (
@@ -146,8 +146,8 @@ def test_a_user_of_the_commands_gets_one_line_for_a_mistake(tmp_path: Path) -> N
                 "verify",
                 "--since",
                 "99999d",
-            ): "--since: '99999d' is too long ago: sacct takes no time before @1000000",
-            ("backfill", "--since", "@999999"): "--since: '@999999' is too long ago: sacct takes no time before",
+            ): "--since: '99999d' is too long ago: sacct accepts no time before @1000000",
+            ("backfill", "--since", "@999999"): "--since: '@999999' is too long ago: sacct accepts no time before",
             ("backfill",): "Missing option '--since'.",
             ("backfill", "--since", "1d", "--cluster", "x"): "--cluster: 'x' is not watched; watched: sim",
             ("backfill", "--since", "1d", "--dry-run", "--cluster", "x"): "--cluster: 'x' is not watched",
@@ -338,7 +338,7 @@ def test_a_backfill_without_a_daemon_tells_usage_too(tmp_path: Path) -> None:
         # Nothing is left to read, and usage is.
         done = daemon.run("backfill", "--since", "4h")
         assert done.returncode == 0, done.stderr
-        assert "usage: 1 attempts are left to ask for\n" in done.stderr
+        assert "usage: 1 attempts left to query\n" in done.stderr
         assert done.stdout.startswith("nothing to read: ")
         assert "is not told yet" not in done.stdout
         _, usage = daemon.records()

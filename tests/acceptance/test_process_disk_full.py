@@ -68,7 +68,7 @@ def test_full_disk_of_the_store_stops_the_reading_until_there_is_room(tmp_path: 
         status, text, _ = daemon.get("/-/ready")
         assert status == 503
         assert text.startswith(f"store: {daemon.store}: ")
-        assert text.endswith("it goes on when there is room\n")
+        assert text.endswith("the daemon continues when there is room\n")
         # slurmdbd has nothing to do with it, and is not asked while what it says cannot be kept.
         assert daemon.samples("slurmwatchd_slurmdbd_up") == {("sim",): 1}
         asked = daemon.samples("slurmwatchd_polls_total")[("sim",)]
@@ -84,7 +84,7 @@ def test_full_disk_of_the_store_stops_the_reading_until_there_is_room(tmp_path: 
         daemon.wait_until(lambda: len(daemon.records()) == 201, "all events")
         daemon.wait_until(lambda: daemon.get("/-/ready")[0] == 200, "ready again")
         assert daemon.samples(FULL)[("store",)] == 0
-        assert {"disk full: waiting for room", "there is room again"} <= {
+        assert {"disk full, waiting for space", "disk has space again"} <= {
             line["event"] for line in daemon.logged()
         }
         assert daemon.stop() == 0
@@ -105,7 +105,7 @@ def test_full_disk_of_the_file_leaves_a_torn_line_that_is_completed_when_there_i
         status, text, _ = daemon.get("/-/ready")
         assert (status, text) == (
             503,
-            f"sink jobs: {daemon.file}: No space left on device: it goes on when there is room\n",
+            f"sink jobs: {daemon.file}: No space left on device: the daemon continues when there is room\n",
         )
         # Reading goes on, and so does the other sink: the store holds what the file lacks.
         daemon.wait_until(
@@ -133,7 +133,7 @@ def test_answer_too_large_for_the_spools_disk_is_asked_for_in_shorter_slices_and
         status, text, _ = daemon.get("/-/ready")
         assert status == 503
         assert f"spool: {tmp_path / 'state'}: cannot keep sacct's answer: No space left on device\n" in text
-        assert "asking for shorter slices" in {line["event"] for line in daemon.logged()}
+        assert "slices shortened" in {line["event"] for line in daemon.logged()}
         mount("-o", "remount,size=64m", str(tmp_path / "state"))
         daemon.wait_until(lambda: len(daemon.records()) == 3000, "all events")
         daemon.wait_until(lambda: daemon.get("/-/ready")[0] == 200, "ready")

@@ -22,7 +22,7 @@ def test_faulty_configuration_is_exit_78_with_a_line_for_each_fault_and_nothing_
         lines = done.stderr.splitlines()
         assert len(lines) == 2
         assert lines[0].startswith(f"slurmwatchd: {daemon.config}: poll.since: ")
-        assert lines[1] == f"slurmwatchd: {daemon.config}: poll.intervall: there is no such key"
+        assert lines[1] == f"slurmwatchd: {daemon.config}: poll.intervall: unknown key"
         assert not daemon.store.parent.exists()
         assert daemon.cluster.calls() == []
 

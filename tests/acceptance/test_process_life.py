@@ -101,13 +101,13 @@ def test_sighup_with_a_faulty_configuration_says_so_and_changes_nothing(tmp_path
             lambda: daemon.samples("slurmwatchd_config_last_reload_successful") == {(): 0}, "the refusal"
         )
         faults = [line["fault"] for line in daemon.logged() if "fault" in line]
-        fault = f"{daemon.config}: poll.intervall: there is no such key"
+        fault = f"{daemon.config}: poll.intervall: unknown key"
         assert faults == [fault]
         told = daemon.run("status")
         assert told.returncode == 4, told.stderr
         wrong = [line for line in told.stdout.splitlines() if line.startswith("wrong")]
         assert wrong == [
-            f"wrong       the configuration cannot be used, the daemon goes on by the one it read: {fault}"
+            f"wrong       the configuration cannot be used; the daemon keeps the one it read: {fault}"
         ]
         assert json.loads(daemon.get("/-/status")[1])["reload_refused"] == fault
         daemon.ended(job_name="goes on")

@@ -173,7 +173,7 @@ CASES: dict[str, Callable[[Start], None]] = {
     "STORE: is not a file": a_folder_in_the_stores_place,
     "FILE: cannot be opened: REASON": a_file_in_the_place_of_the_stores_folder,
     "STORE: is in use by another slurmwatchd, pid PID": a_store_that_a_daemon_has,
-    "STORE: REASON: another program has it open, and not slurmwatchd": a_store_that_another_program_keeps,
+    "STORE: REASON: another program (not slurmwatchd) has it open": a_store_that_another_program_keeps,
     "STORE: has schema NUMBER, and this slurmwatchd knows up to NUMBER: use a newer slurmwatchd": (
         a_store_of_a_newer_program
     ),

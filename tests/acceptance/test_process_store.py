@@ -90,7 +90,7 @@ def test_store_damaged_while_the_daemon_runs_is_made_anew_without_a_restart(tmp_
         rebuilt = daemon.samples("slurmwatchd_store_rebuilt_timestamp_seconds")[()]
         assert abs(rebuilt - time.time()) < 60
         assert [path.name for path in asides(daemon) if not path.name.endswith(("-wal", "-shm"))]
-        assert "store is damaged: set aside, a new one is made" in {line["event"] for line in daemon.logged()}
+        assert "store damaged, moved aside" in {line["event"] for line in daemon.logged()}
         assert "Traceback" not in daemon.stderr()
         assert daemon.stop() == 0
         whole_truth(daemon)
@@ -127,7 +127,7 @@ def test_once_makes_a_damaged_store_anew_and_says_so(tmp_path: Path) -> None:
         daemon.ended(60)
         done = daemon.run("once")
         assert done.returncode == 0, done.stderr
-        assert "store is damaged: set aside, a new one is made" in done.stderr
+        assert "store damaged, moved aside" in done.stderr
         assert "Traceback" not in done.stderr
         assert len(daemon.records()) == 2
         whole_truth(daemon)

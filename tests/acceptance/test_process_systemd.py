@@ -101,7 +101,7 @@ def test_a_refused_reload_is_in_the_state_line_until_one_is_taken(tmp_path: Path
         daemon.wait_until(lambda: manager.told("READY"), "READY=1")
         daemon.change_config('since = "1h"', 'since = "1h"\nintervall = "5s"')
         daemon.signal(signal.SIGHUP)
-        fault = f"{daemon.config}: poll.intervall: there is no such key"
+        fault = f"{daemon.config}: poll.intervall: unknown key"
         refused = f"reload refused, the old configuration is in use: {fault}"
         daemon.wait_until(lambda: manager.told("STATUS")[-1].startswith(refused[:200]), "the refusal")
         daemon.change_config('intervall = "5s"', "")

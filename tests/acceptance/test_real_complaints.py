@@ -72,8 +72,8 @@ def test_complaint_that_comes_changes_and_goes_is_told_and_an_outage_beside_it_i
         watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
         ended()
         cluster.stop_slurmdbd()
-        watch.wait_until(lambda: "reading failed" in watch.log_tail(), "the outage to be noticed", 10)
-        (failure,) = [line for line in watch.log.read_text("utf-8").splitlines() if "reading failed" in line]
+        watch.wait_until(lambda: "query failed" in watch.log_tail(), "the outage to be noticed", 10)
+        (failure,) = [line for line in watch.log.read_text("utf-8").splitlines() if "query failed" in line]
         assert "Connection refused" in failure
         assert "Ignoring" not in failure
         cluster.start_slurmdbd()

@@ -84,8 +84,7 @@ class _Torture:
             self._cluster.start_slurmdbd()
             self._back_at = 0.0
         if self._lift_at and now >= self._lift_at:
-            self._cluster.limit_statements(0)
-            self._lift_at = 0.0
+            self._lift()
         for due in [due for due in self._finish if due[0] <= now]:
             self._finish.remove(due)
             due[1]()
@@ -129,9 +128,14 @@ class _Torture:
         # A job may have ended before: then there is nothing to be done to it.
         self._finish.append((time.monotonic() + seconds, lambda: self._cluster.run(*argv, check=False)))
 
+    def _lift(self) -> None:
+        self._cluster.limit_statements(0)
+        self._lift_at = 0.0
+
     def _outage(self) -> None:
         if self._back_at:
             return
+        self._lift()
         if self._dice.random() < 0.5:
             # One that is still rolling up may take minutes to stop: systemd would end it by force, and so do we.
             with suppress(ClusterError):
@@ -142,7 +146,8 @@ class _Torture:
 
     def _limit(self) -> None:
         """Have MariaDB end statements: sacct then shows nothing, and nothing says so."""
-        if self._lift_at:
+        # Under such a limit slurmdbd itself does not start.
+        if self._lift_at or self._back_at:
             return
         self._cluster.limit_statements(self._dice.choice(LIMIT_SECONDS))
         self._lift_at = time.monotonic() + self._dice.choice((2, 5, 12, 20))

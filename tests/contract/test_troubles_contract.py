@@ -106,12 +106,15 @@ class TestLists:
     def test_without_its_list_of_tres_the_columns_are_blank(self, site: Site, trouble: Trouble) -> None:
         with trouble.without("tres"):
             assert seen(site.run("sacct", *ROW)) == (0, b"%d|normal|\n" % (cast.FIRST_ID + 510), b"")
+            # What gives it away: the list itself is empty, which it never is.
+            assert seen(site.run("sacctmgr", "-nP", "show", "tres", "format=type")) == (0, b"", b"")
         assert site.ask(*ROW).endswith(f"|{TRES}\n")
 
     @pytest.mark.contract("qos-list-gone")
     def test_without_its_list_of_qos_each_is_unknown(self, site: Site, trouble: Trouble) -> None:
         with trouble.without("qos"):
             assert site.ask(*ROW) == f"{cast.FIRST_ID + 510}|Unknown|{TRES}\n"
+            assert seen(site.run("sacctmgr", "-nP", "show", "qos", "format=name")) == (0, b"", b"")
         assert site.ask(*ROW) == f"{cast.FIRST_ID + 510}|normal|{TRES}\n"
 
     @pytest.mark.contract("connection-lost")

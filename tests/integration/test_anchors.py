@@ -294,3 +294,65 @@ async def test_night_is_not_believed_to_be_empty_where_known_attempts_lie_before
         assert await fails(rig) == ""
         assert rig.watermark() == 9 * HOUR
         assert len(rig.names()) == 10
+
+
+async def test_job_whose_steps_are_too_many_costs_the_others_no_usage(tmp_path: Path) -> None:
+    with Rig(tmp_path, poll=QUIET, steps={"mode": "summary"}) as rig:
+        for number in range(12):
+            key = rig.ended(100 + number, job_name=f"job {number}")
+            for step in range(50 if number == 7 else 1):
+                rig.cluster.add_step(key, step)
+        rig.cluster.set_statement_limit(steps=20)
+        assert await fails(rig) == ""
+        told = {record["name"] for record in rig.records() if record["event"] == "job_usage"}
+        assert told == {f"job {number}" for number in range(12)} - {"job 7"}
+        rig.cluster.set_statement_limit()
+        assert await fails(rig, seconds=1000) == ""
+        usage = next(r["usage"] for r in rig.records() if r["event"] == "job_usage" and r["name"] == "job 7")
+        assert usage["steps"] == 50
+        assert usage["complete"]
+
+
+async def test_first_start_is_not_believed_where_lists_of_numbers_are_empty_too(tmp_path: Path) -> None:
+    with Rig(tmp_path, poll=QUIET) as rig:
+        rig.cluster.add_job(job_name="waits", time_submit=START - 500, state="PENDING")
+        rig.ended(60, job_name="is there")
+        rig.cluster.set_statement_limit(windows=0, jobs=1)
+        assert await fails(rig) == "silent"
+        assert rig.ask_store("SELECT * FROM horizons") == []
+        rig.cluster.set_statement_limit()
+        assert await fails(rig) == ""
+        assert rig.names() == ["is there"]
+
+
+async def test_cut_that_hits_long_lists_too_is_not_taken_for_deleted_rows(tmp_path: Path) -> None:
+    with Rig(tmp_path, poll=QUIET) as rig:
+        for number in range(5):
+            rig.ended(20 + number)
+        await rig.once()
+        rig.cluster.set_statement_limit(windows=0, jobs=1)
+        assert await fails(rig, seconds=30) == "silent"
+
+
+@pytest.mark.parametrize("lost", ["tres", "qos"])
+async def test_names_that_slurmdbd_cannot_read_are_not_told_as_absent(tmp_path: Path, lost: str) -> None:
+    with Rig(tmp_path, poll=QUIET) as rig:
+        rig.ended(20, job_name="before")
+        await rig.once()
+        rig.cluster.lose_names(tres=lost == "tres", qos=lost == "qos")
+        rig.move(30)
+        rig.ended(10, job_name="meanwhile")
+        assert await fails(rig) == "names"
+        assert rig.names() == ["before"]
+        rig.cluster.lose_names()
+        assert await fails(rig) == ""
+        assert [record["event"] for record in rig.records()] == ["job_ended"] * 2
+        assert all("cpu" in record["alloc_tres"] and record["qos"] == "normal" for record in rig.records())
+        assert rig.watermark() == 30
+
+
+async def test_qos_that_was_deleted_holds_nothing_up(tmp_path: Path) -> None:
+    with Rig(tmp_path, poll=QUIET) as rig:
+        rig.ended(20, job_name="its QOS is gone", id_qos=4711)
+        assert await fails(rig) == ""
+        assert rig.records()[0]["qos"] == "Unknown"

@@ -110,7 +110,7 @@ def test_a_line_a_finding_with_what_to_do(site: Site) -> None:
     assert lines[0] == "ok       configuration: valid; sinks: jobs, prometheus"
     failed = [line for line in lines if line.startswith("failed   slurmdbd: ")]
     assert len(failed) == 1
-    assert failed[0].endswith(" -> see that slurmdbd and munge run, and run sacct by hand")
+    assert failed[0].endswith(" -> check that slurmdbd and munge run, and run sacct by hand")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_line_a_finding_with_what_to_do(site: Site) -> None:
             "Slurm accounting storage is disabled",
             "AccountingStorageType=accounting_storage/slurmdbd in slurm.conf",
         ),
-        ("sacct: error: Unspecified error", "see that slurmdbd and munge run, and run sacct by hand"),
+        ("sacct: error: Unspecified error", "check that slurmdbd and munge run, and run sacct by hand"),
     ],
 )
 def test_a_cluster_without_accounting_is_not_blamed_on_munge(site: Site, stderr: str, remedy: str) -> None:
@@ -140,7 +140,7 @@ def test_missing_commands(site: Site) -> None:
     assert code == 0
     assert found["scontrol"][:2] == (
         "warning",
-        f"scontrol is not in slurm.bin_dir ({site.bin}): node lists are expanded by ClusterShell instead",
+        f"scontrol is not in slurm.bin_dir ({site.bin}): ClusterShell expands node lists instead",
     )
     assert found["sdiag"][0] == found["clock"][0] == "warning"
     (site.bin / "sacct").unlink()
@@ -171,7 +171,7 @@ def test_a_cluster_that_slurmdbd_does_not_know(site: Site) -> None:
     code, found = site.ask()
     assert (code, found["clusters"]) == (
         1,
-        ("failed", "slurmdbd does not know simm; it knows sim", "mend slurm.clusters"),
+        ("failed", "slurmdbd does not know simm; it knows sim", "correct slurm.clusters"),
     )
 
 
@@ -186,7 +186,7 @@ def test_private_data_hides_jobs_from_who_is_no_operator(site: Site, monkeypatch
             1,
             (
                 "failed",
-                f"PrivateData has jobs: sacct shows {nobody} none, and does not say so",
+                f"PrivateData has jobs: sacct shows {nobody} no jobs, and reports no error",
                 f"sacctmgr add user {nobody} account=root adminlevel=Operator",
             ),
         )
@@ -202,7 +202,7 @@ def test_a_complaint_about_slurm_conf_is_a_warning_and_blames_nobody(site: Site)
     assert found["complaints"] == (
         "warning",
         "error: Ignoring ControlMachine since SlurmctldHost is set. (sacct, scontrol, sdiag, sacctmgr)",
-        "mend slurm.conf: answers are taken all the same",
+        "fix slurm.conf; the daemon accepts the answers anyway",
     )
     assert {check for check, (mark, _, _) in found.items() if mark != "ok"} == {"complaints"}
 
@@ -215,8 +215,8 @@ def test_a_scontrol_that_expands_no_list(site: Site) -> None:
         0,
         (
             "warning",
-            f"{why}: node lists are expanded by ClusterShell instead",
-            "see why: scontrol show hostnames 'n[1-2]'",
+            f"{why}: ClusterShell expands node lists instead",
+            "run: scontrol show hostnames 'n[1-2]'",
         ),
     )
 
@@ -232,18 +232,18 @@ def test_with_a_token_the_rights_that_count_are_those_of_the_user_it_names(
         1,
         (
             "failed",
-            "PrivateData has jobs: sacct shows watch none, and does not say so",
+            "PrivateData has jobs: sacct shows watch no jobs, and reports no error",
             "sacctmgr add user watch account=root adminlevel=Operator",
         ),
     )
     assert found["token"][0] == "ok"
-    assert found["token"][1].startswith("the rights are those of watch, see SLURM_JWT; it expires in ")
+    assert found["token"][1].startswith("the rights are those of watch, see SLURM_JWT; the token expires in ")
     # The other way round: whoever runs the process, root's token sees everything.
     monkeypatch.setenv("SLURM_JWT", token({"sun": "root"}))
     with ordinary_user(monkeypatch):
         code, found = site.ask()
     assert (code, found["privileges"][:2]) == (0, ("ok", "PrivateData has jobs, and root sees them all"))
-    assert found["token"][1] == "the rights are those of root, see SLURM_JWT; it does not expire"
+    assert found["token"][1] == "the rights are those of root, see SLURM_JWT; the token does not expire"
 
 
 def test_a_token_that_expired_soon_will_or_names_nobody(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +251,7 @@ def test_a_token_that_expired_soon_will_or_names_nobody(site: Site, monkeypatch:
     monkeypatch.setenv("SLURM_JWT", token({"sun": "root", "exp": time.time() - 90}))
     code, found = site.ask()
     assert (code, found["token"][0]) == (1, "failed")
-    assert re.fullmatch("that of root expired 1m3[0-9]s ago", found["token"][1])
+    assert re.fullmatch("the token of root expired 1m3[0-9]s ago", found["token"][1])
     assert found["token"][2] == "get another: scontrol token username=root lifespan=SECONDS"
     monkeypatch.setenv("SLURM_JWT", token({"sun": "root", "exp": time.time() + 3600}))
     code, found = site.ask()
@@ -260,11 +260,11 @@ def test_a_token_that_expired_soon_will_or_names_nobody(site: Site, monkeypatch:
     code, found = site.ask()
     assert found["token"][:2] == (
         "warning",
-        "SLURM_JWT holds no token that names a user (sun): whose rights count is not known",
+        "SLURM_JWT has no token that names a user (sun): it is unknown whose rights apply",
     )
     assert found["privileges"][:2] == (
         "warning",
-        "PrivateData has jobs; whether the token's user sees them is not known",
+        "PrivateData has jobs; it is unknown whether the token's user sees them",
     )
     monkeypatch.setenv("SLURM_JWT", "")
     assert "token" not in site.ask()[1]
@@ -275,7 +275,7 @@ def test_a_slurmdbd_that_does_not_tell_private_data_is_believed_of_an_operator_o
 ) -> None:
     site.cluster.set_version("26.05.5")
     code, found = site.ask()
-    private = "slurmdbd does not tell whether PrivateData has jobs"
+    private = "slurmdbd does not show whether PrivateData has jobs"
     assert (code, found["privileges"][:2]) == (0, ("ok", f"{private}, and {OWN_NAME} sees them all"))
     nobody = pwd.getpwuid(65534).pw_name
     with ordinary_user(monkeypatch):
@@ -284,7 +284,7 @@ def test_a_slurmdbd_that_does_not_tell_private_data_is_believed_of_an_operator_o
         0,
         (
             "warning",
-            f"{private}; whether {nobody} sees them is not known",
+            f"{private}; it is unknown whether {nobody} sees them",
             f"sacctmgr add user {nobody} account=root adminlevel=Operator",
         ),
     )
@@ -293,7 +293,7 @@ def test_a_slurmdbd_that_does_not_tell_private_data_is_believed_of_an_operator_o
 def test_limits_against_the_configuration(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.cluster.set_purge_job_after("36 hours")
     code, found = site.ask()
-    assert (code, found["purge"][:2]) == (0, ("warning", "poll.reread reaches behind PurgeJobAfter (1d12h)"))
+    assert (code, found["purge"][:2]) == (0, ("warning", "poll.reread reaches beyond PurgeJobAfter (1d12h)"))
     with ordinary_user(monkeypatch):
         for seconds, mark in ((200, "failed"), (3600, "warning"), (86_400, "ok")):
             site.cluster.set_max_query_time_range(seconds)
@@ -380,7 +380,7 @@ def test_a_folder_that_may_not_be_entered_is_a_finding() -> None:
     name = OWN_NAME if os.geteuid() else pwd.getpwuid(65534).pw_name
     todo = f"let the user {name} in, or run this check as the service's user"
     for check, file in (("store", "store.db"), ("sink jobs", "log/jobs.jsonl")):
-        text = f"{closed}/{file} cannot be looked for: {closed} may not be entered"
+        text = f"{closed}/{file} cannot be checked: no permission to enter {closed}"
         assert found[check] == Finding(Mark.FAILED, check, text, todo)
 
 
@@ -388,7 +388,7 @@ def test_a_folder_is_no_file_for_a_sink(site: Site) -> None:
     (site.folder / "log" / "jobs.jsonl").mkdir(parents=True)
     code, found = site.ask()
     text = f"{site.folder}/log/jobs.jsonl is a folder"
-    assert (code, found["sink jobs"]) == (1, ("failed", text, "name a file in it"))
+    assert (code, found["sink jobs"]) == (1, ("failed", text, "set a file in it"))
 
 
 def test_network_disks_and_full_ones(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -431,7 +431,7 @@ def test_a_port_that_another_program_has(site: Site) -> None:
             thread.join()
     assert (code, found["port"]) == (
         1,
-        ("failed", f"127.0.0.1:{site.port}: Address already in use", "name another address in web.listen"),
+        ("failed", f"127.0.0.1:{site.port}: Address already in use", "set another address in web.listen"),
     )
 
 
@@ -442,7 +442,8 @@ def test_a_port_that_our_own_daemon_has(tmp_path: Path) -> None:
         done = daemon.run("check")
         assert done.returncode == 0, done.stdout
         assert (
-            f"port: 127.0.0.1:{daemon.port} is held by slurmwatchd itself, pid {daemon.process.pid}" in done.stdout
+            f"port: 127.0.0.1:{daemon.port} is in use by slurmwatchd itself, pid {daemon.process.pid}"
+            in done.stdout
         )
 
 
@@ -455,7 +456,7 @@ def test_a_port_that_a_daemon_with_another_store_has(site: Site, tmp_path: Path)
         code, found = site.ask()
     assert (code, found["port"]) == (
         1,
-        ("failed", f"127.0.0.1:{site.port}: Address already in use", "name another address in web.listen"),
+        ("failed", f"127.0.0.1:{site.port}: Address already in use", "set another address in web.listen"),
     )
 
 
@@ -473,7 +474,7 @@ def test_the_service_is_checked_in_its_own_environment(site: Site, monkeypatch: 
     code, found = site.ask("--unit", unit_file(site, "Environment=PATH=/nothing/here"))
     assert code == 1
     assert found["service"][0] == "failed"
-    assert "on this shell's PATH and not on the service's" in found["service"][1]
+    assert "on this shell's PATH but not on the service's" in found["service"][1]
     assert found["sacct"][0] == found["slurmdbd"][0] == "failed"
     code, found = site.ask("--unit", unit_file(site, f"Environment=PATH={site.bin}:{os.environ['PATH']}"))
     assert (code, found["service"][0], found["slurmdbd"][0]) == (0, "ok", "ok"), found
@@ -489,7 +490,7 @@ def test_the_services_own_variables_and_flags_count_and_not_the_shells(
     assert found["port"] == ("ok", f"127.0.0.1:{port} is free", "")
     assert found["service"][:2] == (
         "warning",
-        "this shell has SLURMWATCHD_WEB__LISTEN, and the service does not have it so: it is left out here",
+        "this shell's SLURMWATCHD_WEB__LISTEN is not the service's: the check ignores it",
     )
     text = unit.read_text().replace("slurmwatchd.toml", "slurmwatchd.toml --listen=")
     unit.write_text(text)
@@ -501,7 +502,7 @@ def test_a_unit_that_reads_another_configuration_is_not_compared(site: Site) -> 
     unit.write_text(unit.read_text().replace("slurmwatchd.toml", "another.toml"))
     code, found = site.ask("--unit", unit)
     theirs, ours = f"{site.folder}/another.toml", f"{site.folder}/slurmwatchd.toml"
-    text = f"slurmwatchd.service reads {theirs}, and this check {ours}: it is not compared with it"
+    text = f"slurmwatchd.service reads {theirs}, and this check {ours}: not compared"
     todo = f"to check the service: slurmwatchd check --config {theirs}"
     assert (code, found["service"]) == (0, ("warning", text, todo))
 

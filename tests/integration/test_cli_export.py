@@ -130,14 +130,14 @@ def test_files_that_are_there_are_kept_unless_told_otherwise(filled: Rig, tmp_pa
     file = tmp_path / "jobs.jsonl"
     file.write_text("precious\n")
     ran = export(filled, "-o", file)
-    assert (ran.code, ran.err) == (1, f"slurmwatchd: {file}: is there already; --overwrite replaces it\n")
+    assert (ran.code, ran.err) == (1, f"slurmwatchd: {file}: already exists; --overwrite replaces it\n")
     assert file.read_text() == "precious\n"
     assert export(filled, "-o", file, "--overwrite", "--user", "mal").code == 0
     assert len(file.read_text().splitlines()) == 1
     ran = export(filled, "-o", tmp_path)
     assert (ran.code, ran.err) == (
         1,
-        f"slurmwatchd: {tmp_path}: is a folder; with --partition-by day it would be filled\n",
+        f"slurmwatchd: {tmp_path}: is a folder; --partition-by day writes into it\n",
     )
 
 

@@ -98,14 +98,14 @@ def test_json_is_whole_records_and_csv_the_columns_raw(filled: Rig) -> None:
 
 def test_what_the_limit_leaves_out_is_said_on_stderr(filled: Rig) -> None:
     ran = jobs(filled, "--limit", "9")
-    assert (len(ran.table()), ran.err) == (9, "slurmwatchd: 9 shown, there are more: --limit 0 shows all\n")
+    assert (len(ran.table()), ran.err) == (9, "slurmwatchd: first 9 rows shown; --limit 0 shows all\n")
     for enough in (10, 0):
         ran = jobs(filled, "--limit", enough)
         assert (len(ran.table()), ran.err) == (10, "")
-    assert jobs(filled, "--user", "nobody").err.startswith("slurmwatchd: nothing in the store is like that\n")
+    assert jobs(filled, "--user", "nobody").err.startswith("slurmwatchd: no matching jobs\n")
 
 
-NEVER = "slurmwatchd: sim: what ended before 2026-11-24 03:00:00 was never read\n"
+NEVER = "slurmwatchd: sim: jobs that ended before 2026-11-24 03:00:00 were never read\n"
 """The store begins there."""
 
 
@@ -137,11 +137,11 @@ def test_what_is_known_of_a_time_that_was_read_in_part_comes_with_the_note(fille
     assert (ran.column("JOB"), ran.err) == (["11"], NEVER)
     ran = jobs(filled, "--since", "2026-11-24T03:00", "--until", "2026-11-24T04:10")
     assert (ran.column("JOB"), ran.err) == (["11"], "")
-    late = "slurmwatchd: sim: what ended after 2026-11-24 06:00:00 is not read yet\n"
+    late = "slurmwatchd: sim: jobs that ended after 2026-11-24 06:00:00 are not read yet\n"
     assert jobs(filled, "--since", "2026-11-24T05:00").err == late
     assert jobs(filled, "--since", "2026-11-24T05:00", "--until", "2026-11-24T06:09").err == ""
     none = jobs(filled, "--since", "2026-11-20", "--until", "2026-11-21", "--cluster", "other")
-    assert none.err.endswith("slurmwatchd: nothing was ever read of this cluster\n")
+    assert none.err.endswith("slurmwatchd: nothing has been read yet for this cluster\n")
 
 
 def test_a_hole_in_what_was_asked_for_is_told_and_a_second_that_is_waited_for_is_not(
@@ -161,7 +161,9 @@ def test_a_hole_in_what_was_asked_for_is_told_and_a_second_that_is_waited_for_is
         )
         copy.commit()
     ran = run("jobs", "--store", store, "--since", "2026-11-24T03:30", "--until", "2026-11-24T05:59")
-    hole = "slurmwatchd: sim: what ended between 2026-11-24 04:00:00 and 2026-11-24 05:00:00 was never read\n"
+    hole = (
+        "slurmwatchd: sim: jobs that ended between 2026-11-24 04:00:00 and 2026-11-24 05:00:00 were never read\n"
+    )
     assert ran.err == hole
     told = run("status", "--store", store, "--json")
     (cluster,) = json.loads(told.out)["clusters"]
@@ -279,14 +281,14 @@ def test_running_says_what_the_store_cannot_know(filled: Rig) -> None:
     late = run("running", "--store", filled.store, "--from", "2026-11-24T05:50", "--to", "2026-11-24T06:10")
     assert late.column("JOB") == ["21"]
     assert late.err == (
-        "slurmwatchd: sim: what ended after 2026-11-24 06:00:00, or still runs, is not in the store\n"
+        "slurmwatchd: sim: jobs that ended after 2026-11-24 06:00:00, or still run, are not in the store\n"
     )
     early = run("running", "--store", filled.store, "--from", "2026-11-20", "--to", "2026-11-21T12:00")
     assert early.column("JOB") == ["19"]
-    assert early.err == "slurmwatchd: sim: what ended before 2026-11-24 03:00:00 was never read\n"
+    assert early.err == "slurmwatchd: sim: jobs that ended before 2026-11-24 03:00:00 were never read\n"
     with zone("Asia/Tokyo"):
         early = run("running", "--store", filled.store, "--from", "2026-11-20", "--to", "2026-11-22")
-    assert early.err == "slurmwatchd: sim: what ended before 2026-11-24 12:00:00 was never read\n"
+    assert early.err == "slurmwatchd: sim: jobs that ended before 2026-11-24 12:00:00 were never read\n"
 
 
 def test_show_tells_everything(filled: Rig) -> None:
@@ -351,7 +353,7 @@ def test_show_tells_revisions_and_usage(filled: Rig, tmp_path: Path) -> None:
     least = run("jobs", "--store", store, "--least-efficient")
     assert (least.column("JOB"), least.column("CPU EFFICIENCY")) == (["12", "11", "13"], ["25%", "50%", "90%"])
     nobody = run("jobs", "--store", filled.store, "--least-efficient")
-    assert (nobody.code, "nothing in the store" in nobody.err) == (0, True)
+    assert (nobody.code, "no matching jobs" in nobody.err) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -359,13 +361,13 @@ def test_show_tells_revisions_and_usage(filled: Rig, tmp_path: Path) -> None:
     [
         (["show", "999"], 1, "no ended job 999 is in the store {store}"),
         (["show", "12", "--cluster", "x"], 1, "no ended job 12 is of cluster 'x' in the store {store}"),
-        (["show", "12x"], 2, "Invalid value for JOBID: '12x' is no job id such as 12, 12_3 or 12+1 (see slurmwatchd show --help)"),  # noqa: E501 - a line as it is
+        (["show", "12x"], 2, "Invalid value for JOBID: '12x' is not a job id such as 12, 12_3 or 12+1 (see slurmwatchd show --help)"),  # noqa: E501 - a line as it is
         (["show"], 2, "Missing argument 'JOBID...'. (see slurmwatchd show --help)"),
         (["jobs", "--since", "2026-13-45"], 2, "Invalid value for '-S' / '--since': '2026-13-45' is not a moment such as 24h, 30d, yesterday, 2026-11-20, 2026-11-20T14:30 or 2026-11-20T14:30:00Z (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--since", "2026-11-02", "--until", "2026-11-01"], 2, "--since and --until: the stretch ends before it begins (see slurmwatchd jobs --help)"),  # noqa: E501
-        (["jobs", "--columns", "job_id,colour"], 2, "Invalid value for '--columns': 'colour' is no field: see docs/events.md (see slurmwatchd jobs --help)"),  # noqa: E501
-        (["jobs", "-o", "job_id,max_rss_bytes"], 2, "Invalid value for '--columns': 'max_rss_bytes' is no field: it is usage.max_rss_bytes (see slurmwatchd jobs --help)"),  # noqa: E501
-        (["jobs", "-o", "usage.max_rss"], 2, "Invalid value for '--columns': 'usage.max_rss' is no field: see docs/events.md (see slurmwatchd jobs --help)"),  # noqa: E501
+        (["jobs", "--columns", "job_id,colour"], 2, "Invalid value for '--columns': 'colour' is not a field: see docs/events.md (see slurmwatchd jobs --help)"),  # noqa: E501
+        (["jobs", "-o", "job_id,max_rss_bytes"], 2, "Invalid value for '--columns': 'max_rss_bytes' is not a field: it is usage.max_rss_bytes (see slurmwatchd jobs --help)"),  # noqa: E501
+        (["jobs", "-o", "usage.max_rss"], 2, "Invalid value for '--columns': 'usage.max_rss' is not a field: see docs/events.md (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--limit", "-1"], 2, "Invalid value for '-l' / '--limit': -1 is not in the range 0<=x<=1000000000. (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--json", "--csv"], 2, "--json and --csv: choose one (see slurmwatchd jobs --help)"),
         (["jobs", "--qqqq"], 2, "No such option '--qqqq'. (see slurmwatchd jobs --help)"),
@@ -393,7 +395,7 @@ def test_a_store_that_is_none_is_one_line_and_exit_1(tmp_path: Path, arguments: 
         (text, "cannot be read: file is not a database"),
         (other, "is an SQLite database, but not a store of slurmwatchd"),
         (folder, "is not a file"),
-        (tmp_path / "none.db", "there is no store yet; `slurmwatchd run` makes it"),
+        (tmp_path / "none.db", "there is no store yet; `slurmwatchd run` creates it"),
     ):
         ran = run(*arguments, "--store", path)
         assert (ran.code, ran.out, ran.err) == (1, "", f"slurmwatchd: {path}: {why}\n"), arguments
@@ -408,7 +410,7 @@ def test_the_store_is_where_the_configuration_says(
     monkeypatch.setenv("SLURMWATCHD_CONFIG", str(file))
     assert len(run("jobs").table()) == 10
     monkeypatch.setenv("SLURMWATCHD_STORE__PATH", str(tmp_path / "elsewhere.db"))
-    nowhere = f"slurmwatchd: {tmp_path}/elsewhere.db: there is no store yet; `slurmwatchd run` makes it\n"
+    nowhere = f"slurmwatchd: {tmp_path}/elsewhere.db: there is no store yet; `slurmwatchd run` creates it\n"
     assert run("jobs").err == nowhere
     monkeypatch.delenv("SLURMWATCHD_STORE__PATH")
     file.write_text("[store]\npath = 7\n")

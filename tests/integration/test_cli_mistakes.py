@@ -67,7 +67,7 @@ def test_a_demo_of_no_length_is_one_line_and_exit_2(number: str) -> None:
     "arguments", [["jobs", "-u", "a\udcffb"], ["jobs", "-N", "a\udcffb"], ["expand", "a\udcffb"]]
 )
 def test_an_argument_that_is_no_text_is_named_and_exit_2(arguments: list[str]) -> None:
-    assert run(*arguments) == Ran(2, "", "slurmwatchd: b'a\\xffb' is no UTF-8 text (see slurmwatchd --help)\n")
+    assert run(*arguments) == Ran(2, "", "slurmwatchd: b'a\\xffb' is not UTF-8 text (see slurmwatchd --help)\n")
 
 
 @pytest.mark.parametrize("command", ["expand", "compact"])
@@ -75,7 +75,7 @@ def test_input_that_is_no_text_is_shown_and_exit_2(command: str) -> None:
     ran = in_shell([command], "", stdin=b"n1\nn\xff\x002\n")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
-        f"slurmwatchd: standard input is no UTF-8 text: b'n\\xff\\x002\\n' (see slurmwatchd {command} --help)\n"
+        f"slurmwatchd: standard input is not UTF-8 text: b'n\\xff\\x002\\n' (see slurmwatchd {command} --help)\n"
     )
 
 

@@ -94,7 +94,7 @@ def test_a_daemon_that_neither_reads_nor_delivers_is_exit_4_though_it_does_not_s
         ran = run("status", "--config", config, "--store", store)
     assert ran.code == 4
     days = r"\d+d\d+h"
-    assert re.search(f"^wrong       cluster sim: no complete reading for {days}$", ran.out, re.MULTILINE)
+    assert re.search(f"^wrong       cluster sim: no complete answer from sacct for {days}$", ran.out, re.MULTILINE)
     assert re.search(f"^wrong       sink jobs: an event waits for {days}$", ran.out, re.MULTILINE)
     assert ran.out.count("\nwrong ") == 2
     assert [line.split("\t")[-1] for line in ran.out.splitlines() if line.startswith(("sim", "jobs"))] == [

@@ -32,7 +32,7 @@ async def test_complaint_from_the_start_that_changes_and_goes_stops_nothing_and_
         assert rig.names() == [f"job {number}" for number in range(6)]
         assert differences(rig.cluster, rig.records()) == []
         assert [len(record["nodes"]) for record in rig.records()] == [4] * 6
-        told = [record for record in caplog.records if "commands complain" in record.getMessage()]
+        told = [record for record in caplog.records if "print errors" in record.getMessage()]
         assert [(line.levelname, line.getMessage().count("error:")) for line in told] == [
             ("WARNING", 1), ("WARNING", 2), ("INFO", 0),
         ]  # fmt: skip

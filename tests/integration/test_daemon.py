@@ -127,14 +127,14 @@ async def test_sacct_that_hangs_keeps_the_boot_waiting_for_half_a_minute_and_no_
             assert manager.told("READY") == []
             await passes(rig, 2)
             await until(lambda: manager.told("READY") == ["1"])
-            assert manager.told("STATUS")[-1] == "sim: first reading"
+            assert manager.told("STATUS")[-1] == "sim: first query"
 
 
 async def test_reload_before_the_first_reading_is_over_does_not_say_ready(
     tmp_path: Path, manager: ServiceManager
 ) -> None:
     def faulty() -> Config:
-        raise ConfigError(["poll.intervall: there is no such key"])
+        raise ConfigError(["poll.intervall: unknown key"])
 
     with Rig(tmp_path) as rig:
         runner = WindowRunner(rig, anyio.sleep_forever)
@@ -166,7 +166,7 @@ async def test_watchdog_is_not_fed_while_a_loop_is_stuck_and_the_log_names_it(
                 assert len(manager.told("WATCHDOG")) == 2 * ten
             await passes(rig, 10)
             assert len(manager.told("WATCHDOG")) == 20
-        assert "not feeding the watchdog: a loop is stuck" in caplog.text
+        assert "watchdog not notified, a loop is stuck" in caplog.text
         assert "'loops': 'watcher sim'" in caplog.text
 
 
@@ -184,7 +184,7 @@ async def test_sink_that_never_takes_an_event_does_not_keep_the_daemon_from_endi
                     group.start_soon(daemon.run, None, lambda: daemon.config)
                     await sink.writing.wait()
                     os.kill(os.getpid(), signal.SIGTERM)
-        assert "not everything was delivered in time" in caplog.text
+        assert "drain timed out" in caplog.text
         assert rig.names() == ["meanwhile"]
 
 
@@ -232,7 +232,7 @@ async def test_every_sink_is_reopened_by_a_reload_also_by_one_that_is_refused(tm
 
             def reload() -> Config:
                 if not given:
-                    raise ConfigError(["poll.intervall: there is no such key"])
+                    raise ConfigError(["poll.intervall: unknown key"])
                 return given.pop()
 
             sink = Receiver()

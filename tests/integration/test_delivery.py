@@ -144,8 +144,8 @@ async def test_metrics_tell_since_when_a_sink_has_been_behind_and_how_often_it_f
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (SinkFullError("/f: no space"), ["disk full: waiting for room", "there is room again"]),
-        (SinkError("nobody is there"), ["delivery failed", "sink works again"]),
+        (SinkFullError("/f: no space"), ["disk full, waiting for space", "disk has space again"]),
+        (SinkError("nobody is there"), ["delivery failed", "sink recovered"]),
     ],
     ids=["full", "dead"],
 )
@@ -163,7 +163,7 @@ async def test_failure_that_goes_on_is_told_in_one_line_and_so_is_its_end(
         receiver.dead = False
         bench.clock.move(60)
         await bench.until(lambda: receiver.got == [1] and bench.shown("sink_up") == 1)
-    known = ("disk full", "there is room", "delivery failed", "sink works again")
+    known = ("disk full", "disk has space", "delivery failed", "sink recovered")
     lines = [line for line in caplog.text.splitlines() if any(text in line for text in known)]
     assert len(lines) == len(told), lines
     assert all(text in line for text, line in zip(told, lines, strict=True))

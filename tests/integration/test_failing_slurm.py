@@ -149,7 +149,7 @@ async def test_failures_are_followed_by_ever_longer_pauses_and_then_everything_i
             assert health.last_ok == 0
             # It is told once, and not with each of them.
             warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-            assert sum("reading failed" in line for line in warnings) == 1
+            assert sum("query failed" in line for line in warnings) == 1
             rig.cluster.set_slurmdbd_down(down=False)
             rig.ended(30, job_name="at last")
             with anyio.fail_after(HANGS_SECONDS):

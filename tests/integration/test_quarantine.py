@@ -69,7 +69,7 @@ async def test_a_row_without_a_key_is_counted_and_told_once_however_often_it_is_
             scraped = generate_latest(daemon.metrics.registry).decode()
         assert 'slurmwatchd_quarantined_rows_total{slurm_cluster="sim"} 1.0\n' in scraped
         assert rig.ask_store("SELECT count(*) FROM quarantine") == [(1,)]
-        told = [line for line in (r.getMessage() for r in caplog.records) if "in quarantine" in line]
+        told = [line for line in (r.getMessage() for r in caplog.records) if "rows quarantined" in line]
         assert len(told) == 1
         assert "Submit is b'Unknown', not a time" in told[0]
 

@@ -36,11 +36,11 @@ async def test_requests_are_looked_for_again_after_a_look_that_failed(
             _rename(rig, "backfills", "elsewhere")
             group.start_soon(daemon.errands.run)
             await _until(lambda: rig.clock.asked == [LOOK_SECONDS])
-            assert caplog.text.count("requests not done") == 1
+            assert caplog.text.count("requests failed") == 1
             _rename(rig, "elsewhere", "backfills")
             rig.move(LOOK_SECONDS)
             await _until(lambda: rig.clock.asked == [LOOK_SECONDS] * 2)
-            assert caplog.text.count("requests not done") == 1
+            assert caplog.text.count("requests failed") == 1
             group.cancel_scope.cancel()
 
 

@@ -72,6 +72,6 @@ async def test_node_list_of_another_length_than_slurm_says_is_told_and_kept_as_i
         async with rig.daemon() as daemon:
             await daemon.once()
             assert told(daemon, "nodelist_mismatches_total") == 1
-        assert caplog.text.count("node list and node count disagree") == 1
+        assert caplog.text.count("node list and node count differ") == 1
         (record,) = [record for record in rig.records() if record["name"] == "wrong"]
         assert (record["node_list"], record["node_count"], record["nodes"]) == ("n[1-3]", 4, ["n1", "n2", "n3"])

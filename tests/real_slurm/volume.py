@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from tests.real_slurm.releases import Release
 
 FIRST_ID = 1_000_000
+FIRST_INDEX, LAST_INDEX = 1_000_000_000, 1 << 40
+GAP = 1000
+"""So many indexes are left to jobs that start while others are loaded."""
 STATEMENT = Path(__file__).parent / "templates" / "volume.sql"
 STEPS_STATEMENT = Path(__file__).parent / "templates" / "volume_steps.sql"
 
@@ -31,8 +34,11 @@ def load_jobs(sql: Sql, release: Release, count: int, start: int, end: int) -> i
         row["acct"]: row["id_assoc"]
         for row in sql("select acct, id_assoc from {assoc_table} where user != '' and acct != 'root'")
     }
+    # 22.05 counts them up from the highest; a SLUID is far beyond.
+    index = sql("select max(job_db_inx) as highest from {job_table} where job_db_inx < %s", (LAST_INDEX,))
     statement = STATEMENT.read_text(encoding="utf-8")
     for name, value in {
+        "index": max(FIRST_INDEX, int(index[0]["highest"] or 0) + GAP),
         "first": first,
         "count": count,
         "start": start,

@@ -210,9 +210,9 @@ def test_a_file_that_is_no_text_is_an_error(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ('[poll]\nintervall = "10s"', "poll.intervall: there is no such key"),
-        ('[pol]\ninterval = "10s"', "pol: there is no such key"),
-        ('[sinks.jobs]\ntype = "jsonl"\npath = "/a"\nsize = 1', "sinks.jobs.size: there is no such key"),
+        ('[poll]\nintervall = "10s"', "poll.intervall: unknown key"),
+        ('[pol]\ninterval = "10s"', "pol: unknown key"),
+        ('[sinks.jobs]\ntype = "jsonl"\npath = "/a"\nsize = 1', "sinks.jobs.size: unknown key"),
         ("[poll]\ninterval = 10", 'poll.interval: 10 is not a duration such as "30s", "15m", "1d12h" or "400d"'),
         ('[poll]\nsince = "10"', 'poll.since: \'10\' is not a duration such as "30s", "15m", "1d12h" or "400d"'),
         ('[poll]\noverlap = "1.5s"', "poll.overlap: '1.5s' is not a whole number of seconds"),
@@ -259,7 +259,7 @@ def test_a_mistake_in_the_file_is_told_with_its_key_and_its_value(text: str, fau
             {"SLURMWATCHD_POLL__INTERVAL": "soon"},
             'environment: poll.interval: \'soon\' is not a duration such as "30s", "15m", "1d12h" or "400d"',
         ),
-        ({"SLURMWATCHD_POLL__INTERVALL": "10s"}, "environment: poll.intervall: there is no such key"),
+        ({"SLURMWATCHD_POLL__INTERVALL": "10s"}, "environment: poll.intervall: unknown key"),
         (
             {"SLURMWATCHD_POL__INTERVAL": "10s"},
             f"environment: SLURMWATCHD_POL__INTERVAL: {NO_VARIABLE}",
@@ -316,7 +316,7 @@ def test_two_sinks_on_one_file_are_a_mistake(file: Path, tmp_path: Path) -> None
 
 def test_the_name_of_the_sink_behind_metrics_is_taken(file: Path) -> None:
     text = f'[sinks.prometheus]\ntype = "jsonl"\npath = "{file.parent}/jobs.jsonl"\n'
-    assert faults(file, text) == [f"{file}: sinks.prometheus: this name is that of the sink behind /metrics"]
+    assert faults(file, text) == [f"{file}: sinks.prometheus: this name is reserved for the sink behind /metrics"]
     assert list(read(file, text + '[web]\nlisten = ""\n').sinks) == ["prometheus"]
     assert list(read(file, text + '[sinks.m]\ntype = "prometheus"\n').sinks) == ["prometheus", "m"]
 
@@ -346,7 +346,7 @@ def test_a_default_file_that_may_not_be_looked_for_is_not_taken_for_none(monkeyp
 
 def test_two_sinks_cannot_fill_one_metrics_page(file: Path) -> None:
     text = '[sinks.a]\ntype = "prometheus"\n[sinks.b]\ntype = "prometheus"\n'
-    assert faults(file, text) == [f"{file}: sinks.b.type: there is one /metrics, and a fills it already"]
+    assert faults(file, text) == [f"{file}: sinks.b.type: there is only one /metrics, and a already fills it"]
 
 
 def test_without_a_web_server_there_is_no_metrics_sink_unless_one_is_configured(file: Path) -> None:
@@ -386,6 +386,6 @@ def test_open_set_and_revisions_are_configured(file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["stat", "db_index", "submit", "nodes"])
-def test_a_field_whose_change_cannot_be_told_is_named(file: Path, name: str) -> None:
+def test_a_field_whose_change_cannot_be_reported_is_named(file: Path, name: str) -> None:
     (fault,) = faults(file, f'[poll]\nrevise = ["state", "{name}"]')
-    assert f"poll.revise: {name}: no field whose change can be told" in fault
+    assert f"poll.revise: {name}: slurmwatchd cannot report changes of this field" in fault

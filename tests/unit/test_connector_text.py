@@ -79,7 +79,7 @@ def test_the_task_id_is_found_where_it_is_not_first() -> None:
 def test_a_text_without_a_header_is_refused_and_no_job_is_taken_for_one(text: str, words: str) -> None:
     with pytest.raises(SacctOutputError) as caught:
         parse_sacct(text)
-    assert str(caught.value).startswith("line 1 of sacct's text is no header to read it by: ")
+    assert str(caught.value).startswith("line 1 of sacct's text is not a header: ")
     assert words in str(caught.value)
 
 
@@ -88,9 +88,9 @@ def test_a_text_without_a_header_is_refused_and_no_job_is_taken_for_one(text: st
     [
         (
             "JobID|State|Comment\n7|CD|x\nsacct: error: Problem talking to the database\n",
-            "line 3 of sacct's text is a complaint and no row: 'sacct: error: Problem talking to the database'",
+            "line 3 of sacct's text is an error message, not a row: 'sacct: error: Problem talking to the data",
         ),
-        ("State|JobID\nCD|train\n", "JobID of a row of sacct's text is no task id: 'train'"),
+        ("State|JobID\nCD|train\n", "JobID of a row of sacct's text is not a task id: 'train'"),
         # A comma stands in values that no user wrote: nothing is put together there.
         ("JobID,JobName,AllocTRES\n7,train,cpu=1,mem=2\n", "line 2 of sacct's text has 4 values for 3 columns"),
         ("JobID,State,JobName\n7,CD,new\nline\n", "line 3 of sacct's text has 1 values for 3 columns"),

@@ -82,7 +82,7 @@ EDIT = "as root: systemctl edit slurmwatchd.service, and under [Service]: "
 def test_a_service_that_may_do_what_it_must(site: Site) -> None:
     ((mark, text, todo),) = site.found()
     assert (mark, todo) == (Mark.OK, "")
-    assert text == f"{site.file} and 2 drop-ins: it may read and write what it needs; checked as it will run"
+    assert text == f"{site.file} and 2 drop-ins: its sandbox allows all it needs; checked as it will run"
 
 
 def test_slurm_on_the_shells_path_only(site: Site) -> None:
@@ -90,7 +90,7 @@ def test_slurm_on_the_shells_path_only(site: Site) -> None:
     ((mark, text, todo),) = site.found()
     assert mark is Mark.FAILED
     assert text == (
-        f"sacct, scontrol, sdiag, sacctmgr: in {site.bin}, which is on this shell's PATH and not on the service's "
+        f"sacct, scontrol, sdiag, sacctmgr: in {site.bin}, which is on this shell's PATH but not on the service's "
         "(/nothing/here)"
     )
     assert todo == (
@@ -109,7 +109,7 @@ def test_a_variable_of_the_shells_that_the_service_has_not(site: Site) -> None:
         (
             Mark.WARNING,
             "this shell has SLURM_CONF=/opt/slurm.conf, and the service has no SLURM_CONF",
-            f'if it needs it, set conf = "{conf}" under [slurm]; or {EDIT}Environment=SLURM_CONF={conf}',
+            f'if the service needs it, set conf = "{conf}" under [slurm]; or {EDIT}Environment=SLURM_CONF={conf}',
         )
     ]
     site.allow("conf.conf", "Environment=SLURM_CONF=/opt/slurm.conf")
@@ -126,9 +126,7 @@ def test_a_token_is_not_shown(site: Site) -> None:
     found = site.found()
     assert [mark for mark, _, _ in found] == [Mark.WARNING] * 2
     assert "secret" not in str(found)
-    assert found[1][1] == (
-        "this shell has SLURMWATCHD_POLL__INTERVAL, and the service does not have it so: it is left out here"
-    )
+    assert found[1][1] == ("this shell's SLURMWATCHD_POLL__INTERVAL is not the service's: the check ignores it")
 
 
 def test_a_sink_where_the_unit_forbids_writing(site: Site) -> None:
@@ -155,7 +153,7 @@ def test_a_folder_that_is_to_be_made_first(site: Site) -> None:
     assert site.found() == [
         (
             Mark.FAILED,
-            f"ReadWritePaths={folder} is not there: systemd ends the start with 226",
+            f"ReadWritePaths={folder} does not exist: systemd fails with 226",
             f"as root: {make}",
         )
     ]
@@ -202,10 +200,9 @@ def test_a_program_or_a_user_that_is_not_there(site: Site) -> None:
     found = site.found()
     assert [mark for mark, _, _ in found] == [Mark.FAILED] * 2
     assert found[0][1] == (
-        "slurmwatchd.service runs as nobody-of-that-name, and there is no such user: "
-        "systemd ends the start with 217"
+        "slurmwatchd.service runs as nobody-of-that-name, a user that does not exist: systemd fails with 217"
     )
-    assert found[1][1] == f"ExecStart names {site.folder}/bin/slurmwatchd, which is not there"
+    assert found[1][1] == f"ExecStart names {site.folder}/bin/slurmwatchd, which does not exist"
 
 
 def test_another_user_than_the_services(site: Site) -> None:
@@ -214,7 +211,7 @@ def test_another_user_than_the_services(site: Site) -> None:
     assert site.found() == [
         (
             Mark.WARNING,
-            f"this check runs as {ME} and the service as {other}: what {other} may read is not proved",
+            f"this check runs as {ME} and the service as {other}: this does not prove what {other} can read",
             f"runuser -u {other} -- slurmwatchd check",
         )
     ]

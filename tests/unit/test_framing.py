@@ -92,7 +92,7 @@ def test_a_long_value_is_cut_once_however_many_pieces_it_comes_in() -> None:
     ],
 )
 def test_another_header_than_the_one_asked_for_is_no_answer(header: tuple[bytes, ...]) -> None:
-    with pytest.raises(SacctOutputError, match="header is not what was asked for"):
+    with pytest.raises(SacctOutputError, match="header is not the one requested"):
         read(printed((b"7", b"train", b"COMPLETED"), header=header))
 
 
@@ -120,12 +120,12 @@ def test_a_row_with_a_value_too_many_is_seen() -> None:
 
 
 def test_an_answer_that_stops_inside_a_row_is_cut_off() -> None:
-    with pytest.raises(SacctOutputError, match="is cut off after 1 rows"):
+    with pytest.raises(SacctOutputError, match="is truncated after 1 rows"):
         read(printed((b"7", b"train", b"COMPLETED"), (b"8", b"train", b"FAILED"))[:-5])
 
 
 def test_an_answer_without_its_last_line_end_is_cut_off() -> None:
-    with pytest.raises(SacctOutputError, match="is cut off after 1 rows"):
+    with pytest.raises(SacctOutputError, match="is truncated after 1 rows"):
         read(printed((b"7", b"train", b"COMPLETED"))[:-1])
 
 

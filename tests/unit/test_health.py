@@ -53,7 +53,7 @@ def test_a_new_sign_of_life_takes_the_old_promise_back(health: Health, clock: St
 
 def test_before_the_first_answer_the_daemon_is_not_ready_and_says_what_it_waits_for(health: Health) -> None:
     health.clusters["tux"] = ClusterHealth()
-    assert health.not_ready() == ["tux: the first reading is still going on"]
+    assert health.not_ready() == ["tux: the first query is still running"]
     assert not health.started()
 
 
@@ -71,7 +71,7 @@ def test_an_outage_after_the_first_answer_does_not_take_readiness_away(health: H
 def test_one_silent_cluster_of_two_keeps_the_daemon_from_being_ready(health: Health) -> None:
     health.clusters["tux"] = ClusterHealth(last_ok=1_795_436_400, attempted=True)
     health.clusters["dux"] = ClusterHealth()
-    assert health.not_ready() == ["dux: the first reading is still going on"]
+    assert health.not_ready() == ["dux: the first query is still running"]
     assert not health.started()
 
 
@@ -82,7 +82,7 @@ def test_the_status_line_tells_of_every_cluster_and_of_sinks_in_trouble(health: 
     health.sinks["jobs"] = SinkHealth(error="No space left on device")
     health.sinks["prometheus"] = SinkHealth(seq=9)
     assert health.line() == (
-        "tux: 12 ended, all before 2026-11-20T08:15:00Z read; dux: 3 failed: sacct failed; mux: first reading; "
+        "tux: 12 ended, all before 2026-11-20T08:15:00Z read; dux: 3 failed: sacct failed; mux: first query; "
         "sink jobs: No space left on device"
     )
 
@@ -104,7 +104,7 @@ def test_trouble_says_when_only_a_probe_is_sent() -> None:
     entry = ClusterHealth(error="sacct failed")
     assert entry.trouble == "sacct failed"
     entry.probing = True
-    assert entry.trouble == "sacct failed (only probing until that is answered)"
+    assert entry.trouble == "sacct failed (only probing until slurmdbd answers)"
     entry.suspicion = "nothing is shown"
-    assert entry.trouble == "nothing is shown (only probing until that is answered)"
+    assert entry.trouble == "nothing is shown (only probing until slurmdbd answers)"
     assert ClusterHealth(probing=True).trouble == ""

@@ -93,7 +93,7 @@ async def test_full_disk_is_said_and_delivery_goes_on_when_there_is_room(small_d
     delivery = await delivery_to(subject)
     events = [make_event(number, text="x" * 500) for number in range(1, 61)]
     await delivery.deliver(events[:2])
-    with pytest.raises(SinkError, match="No space left on device: it goes on when there is room"):
+    with pytest.raises(SinkError, match="No space left on device: the daemon continues when there is room"):
         await delivery.write(events[2:])
     ballast.unlink()
     await delivery.deliver(events[2:])

@@ -132,6 +132,52 @@ async def test_copytruncate_and_crash_repeat_nothing_that_is_still_there(subject
     await delivery.expect(1, again + 1)
 
 
+@pytest.mark.parametrize("copied_all", [True, False])
+async def test_copytruncate_says_whether_the_copy_has_all_that_was_written(
+    subject: Jsonl, copied_all: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    copied = subject.path.read_bytes()
+    if not copied_all:
+        await delivery.deliver(make_events(4, 4))
+    subject.path.with_name("jobs.jsonl.1").write_bytes(copied)
+    subject.path.open("wb").close()
+    await delivery.deliver(make_events(5, 5))
+    assert _in(subject.path) == [5]
+    assert ("which had copied all of it" in caplog.text) is copied_all
+    assert ("no copy beside it has all that was written" in caplog.text) is not copied_all
+
+
+async def test_file_that_may_not_be_written_is_an_error_and_loses_nothing(subject: Jsonl) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    await delivery.sink.reopen()
+    # Root may write a file of mode 0400: a folder in its place cannot be opened by anybody.
+    kept = subject.path.with_name("kept")
+    subject.path.rename(kept)
+    subject.path.mkdir()
+    with pytest.raises(SinkError, match=r"jobs\.jsonl"):
+        await delivery.write(make_events(4, 5))
+    subject.path.rmdir()
+    kept.rename(subject.path)
+    await delivery.deliver(make_events(4, 5))
+    await delivery.expect(1, 5)
+
+
+async def test_file_that_was_replaced_by_an_edited_copy_gets_what_comes_next(subject: Jsonl) -> None:
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 3))
+    edited = subject.path.with_name("edited")
+    edited.write_bytes(b"".join(subject.path.read_bytes().splitlines(keepends=True)[1:]))
+    edited.rename(subject.path)
+    await delivery.deliver(make_events(4, 5))
+    assert _in(subject.path) == [2, 3, 4, 5]
+    await delivery.crash()
+    await delivery.deliver(make_events(6, 6))
+    assert _in(subject.path) == [2, 3, 4, 5, 6]
+
+
 async def test_another_file_that_got_the_inode_of_ours_is_not_taken_for_it(subject: Jsonl) -> None:
     delivery = await delivery_to(subject)
     await delivery.deliver(make_events(1, 3))
@@ -219,5 +265,5 @@ async def test_file_that_was_removed_is_not_said_to_be_truncated(
     await delivery.deliver(make_events(6, 6))
     assert _in(subject.path) == [4, 5, 6]
     told = [record.getMessage() for record in caplog.records]
-    assert sum("gone" in line for line in told) == 1
+    assert sum("last file written not found" in line for line in told) == 1
     assert not [line for line in told if "truncated" in line]

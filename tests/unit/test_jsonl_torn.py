@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.conformance import make_event, make_events
+from slurmwatchd.sinks.jsonl_tail import Residue
 from tests.unit.subjects import Jsonl, delivery_to, disk_full, short_events
 
 
@@ -144,7 +146,7 @@ async def test_torn_line_is_told_and_counted_when_it_is_dealt_with_and_not_at_ea
         await delivery.write([make_event(3)])
     with subject.path.open("ab") as file:
         file.write(foreign)
-    spoilt = "unexpected bytes at the end of the file" if foreign else "torn line completed"
+    spoilt = "unexpected bytes at the end of the file" if foreign else "truncated line completed"
 
     def told() -> tuple[int, float | None]:
         torn = subject.metrics.registry.get_sample_value("slurmwatchd_jsonl_torn_lines_total", {"sink": "jobs"})
@@ -174,7 +176,7 @@ async def test_rotation_is_told_once_however_often_the_disk_is_full(
             with disk_full(0), pytest.raises(SinkError):
                 await delivery.write([make_event(number + 10)])
         await delivery.deliver([make_event(number + 10)])
-        assert caplog.text.count("file was rotated") == number
+        assert caplog.text.count("file rotated") == number
 
 
 async def test_truncation_by_another_program_is_told_once_however_often_the_disk_is_full(
@@ -221,3 +223,48 @@ def _numbers(text: bytes) -> list[int]:
         if "job_id_raw" in record:
             found.append(record["job_id_raw"])
     return found
+
+
+@pytest.mark.parametrize("whole_lines", [0, 1, 3], ids=["no line kept", "one line kept", "all lines kept"])
+@pytest.mark.parametrize("into_line", [0, 40], ids=["at a line's end", "within a line"])
+async def test_tail_of_zeros_after_a_power_loss_costs_a_broken_line_and_no_event(
+    tmp_path: Path, whole_lines: int, into_line: int
+) -> None:
+    subject = Jsonl(tmp_path / "jobs.jsonl")
+    delivery = await delivery_to(subject)
+    await delivery.deliver(short_events(1, 2))
+    begin = subject.path.stat().st_size
+    await delivery.write(short_events(3, 5))
+    written = subject.path.read_bytes()[begin:].splitlines(keepends=True)
+    kept = sum(map(len, written[:whole_lines])) + (into_line if whole_lines < 3 else 0)
+    # The file system kept the file's length, and not what was in it.
+    with subject.path.open("r+b") as file:
+        file.truncate(begin + kept)
+        file.truncate(begin + kept + 3_000_000)
+    before = subject.path.read_bytes()
+    await delivery.crash()
+    await delivery.deliver(short_events(3, 6))
+    text = subject.path.read_bytes()
+    assert text.startswith(before), "bytes a shipper may have read were changed"
+    lines = text.splitlines()
+    broken = [line for line in lines if b"\0" in line]
+    assert len(broken) == 1
+    assert [json.loads(line)["job_id_raw"] for line in lines if b"\0" not in line] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_long_tail_of_zeros_is_passed_in_little_memory(tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    with file.open("wb") as stream:
+        stream.truncate(100_000_000)
+        stream.seek(0, os.SEEK_END)
+        stream.write(b'\n{"id":"whole"}\n{"id":"without an end"}')
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        tracemalloc.start()
+        found = Residue(descriptor, 0).ids()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        os.close(descriptor)
+    assert found == {"whole", "without an end"}
+    assert peak < 25_000_000

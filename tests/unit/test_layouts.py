@@ -103,7 +103,7 @@ async def test_a_version_never_met_cannot_be_learnt_while_slurmdbd_is_down(insta
     "error",
     [
         SacctError("sacct failed", returncode=1, stderr='sacct: error: Invalid field requested: "Reserved"'),
-        SacctOutputError("sacct's header is not what was asked for"),
+        SacctOutputError("sacct's header is not the one requested"),
     ],
 )
 async def test_an_answer_that_says_the_layout_is_wrong_makes_it_be_asked_for_again(
@@ -128,7 +128,7 @@ async def test_an_outage_does_not_cast_doubt_on_the_layout(installed: Installed)
 async def test_a_doubted_layout_is_not_taken_from_memory_until_sacct_has_answered(installed: Installed) -> None:
     layouts = Layouts(installed.sacct, Memory())
     await layouts.current(check=True)
-    layouts.doubt(SacctOutputError("sacct's header is not what was asked for"))
+    layouts.doubt(SacctOutputError("sacct's header is not the one requested"))
     installed.down = True
     with pytest.raises(SacctError):
         await layouts.current(check=False)

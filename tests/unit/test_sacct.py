@@ -255,7 +255,7 @@ async def test_another_header_is_no_answer(tmp_path: Path) -> None:
         text = printed(delimiter_in(arguments), LAYOUT.fields, FAILED).replace(b"QOS", b"QOSRAW", 1)
         return replace(done(text, stderr="sacct: a warning"), argv=("sacct", *arguments))
 
-    with pytest.raises(SacctOutputError, match="header is not what was asked for") as caught:
+    with pytest.raises(SacctOutputError, match="header is not the one requested") as caught:
         await rows_of(source(answer, tmp_path))
     assert caught.value.argv[:2] == ("sacct", "-a")
     assert (caught.value.returncode, caught.value.stderr) == (0, "sacct: a warning")

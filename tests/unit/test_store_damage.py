@@ -135,7 +135,7 @@ async def test_look_at_a_store_that_was_not_closed_costs_no_more_than_its_time(
     monkeypatch.setattr(damage, "_expect_ok", _never_done)
     async with open_database(path) as database:
         assert await rows(database, "SELECT count(*) FROM jobs") == [(3000,)]
-    assert "too large to be checked whole" in caplog.text
+    assert "too large to check whole" in caplog.text
 
 
 async def _never_done(connection: object, check: str) -> None:
@@ -152,7 +152,7 @@ async def test_full_disk_is_told_and_so_is_the_room_that_comes_back(path: Path) 
         intake = await Intake.load(database)
         large = batch(*(reading(number, comment="x" * 2000) for number in range(300)))
         with disk_full(150_000):
-            with pytest.raises(StoreFullError, match="it goes on when there is room"):
+            with pytest.raises(StoreFullError, match="the daemon continues when there is room"):
                 await intake.commit(large, completed())
             with pytest.raises(StoreFullError):
                 await intake.commit(large, completed())

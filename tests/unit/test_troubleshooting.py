@@ -48,7 +48,11 @@ def test_what_an_operator_sees_is_what_the_program_says() -> None:
         for part in DIFFERS.split(span)
         if part.strip(" :,()")
     }
-    assert {"the last reload was refused", "no complete reading for", "is less than a poll asks for"} <= parts
+    assert {
+        "the last reload was refused",
+        "no complete answer from sacct for",
+        "is less than a poll queries",
+    } <= parts
     assert sorted(part for part in parts if part not in said) == []
 
 

@@ -7,7 +7,7 @@ repository's root, and a function from its present text to the text it must have
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.pages import commands, configuration, events, metrics
+from tools.pages import commands, configuration, events, metrics, templates
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,6 +17,8 @@ PAGES: Mapping[str, Callable[[str], str]] = {
     "docs/events.md": events.render,
     "docs/metrics.md": metrics.render,
     "packaging/man/slurmwatchd.1": lambda _: commands.man(),
+    "packaging/shippers/elasticsearch-template.json": lambda _: templates.render("elasticsearch"),
+    "packaging/shippers/opensearch-template.json": lambda _: templates.render("opensearch"),
 }
 
 

@@ -13,29 +13,29 @@ from tools.pages.marks import cell
 _INTRODUCTION = """\
 # Commands
 
-`slurmwatchd COMMAND --help` says the same as this page, which is rendered from it.
+This page is rendered from `slurmwatchd COMMAND --help`, which prints the same.
 
 `run`, `once` and `check` use Slurm and the whole configuration. `jobs`, `show`, `nodes`, `running` and `export`
-only read the store: they need the right to read its file, work beside a daemon or without one, and never wait for
-Slurm. What has not ended is not in the store.
+only read the store: they need read access to its file, work with or without a running daemon, and never wait for
+Slurm. The store has only jobs that ended.
 
 **Times** are written as durations before now (`-2h`, `7d`, `1d12h`, as in the configuration), words (`now`,
 `today`, `yesterday`), dates (`2026-11-20`: its midnight), dates with a time (`2026-11-20T14:30`, with a zone where
 you like), a time of today (`14:30`), or `@1795423566`. Without a zone they are in the machine's own, as
 tables show them; with `TZ=UTC slurmwatchd ...` both are UTC. JSON, CSV and files have UTC.
 
-**Output.** On a terminal a table fits its width: names and node lists are cut, and where that is not enough
-columns are left out, the start first. Into a pipe or a file all columns come with tabs between them, times and
-sizes still as a person reads them. A program reads `--json` or `--csv`: all values, raw. Colours are off where
-`NO_COLOR` is set. What could move a cursor or forge a line in a job's name is shown escaped. Notes, such as that
+**Output.** On a terminal, tables fit its width: the command truncates names and node lists and, if that is not
+enough, omits columns, the start first. In a pipe or a file it writes all columns, separated by tabs, with times
+and sizes in readable form. For programs, use `--json` or `--csv`: all values, raw. `NO_COLOR` turns colours off.
+The commands escape characters in a job's name that could move the cursor or forge a line. Notes, for example that
 there are more rows than `--limit`, go to stderr.
 
-**Exit codes** that hold for every command: 0 done; 1 it cannot be done; 2 the command line is wrong; 75
-something outside failed that may heal, try again; 78 the configuration is wrong; 130 interrupted; 141 whoever
-read the output has gone, as in `slurmwatchd jobs | head`. An error is one line on stderr.
+**Exit codes** of all commands: 0 done; 1 it cannot be done; 2 the command line is wrong; 75 a temporary failure
+outside the command, try again; 78 the configuration is wrong; 130 interrupted; 141 the reader of the output closed
+it, as in `slurmwatchd jobs | head`. An error is one line on stderr.
 
-**Completion** of commands and options: source the file for your shell from `packaging/completions/`, or put it
-where the shell looks, as [Install](install.md#8-the-shell) says.
+**Completion** of commands and options: source the file for your shell from `packaging/completions/`, or install it
+as described in [Install](install.md#8-the-shell).
 """
 
 
@@ -139,13 +139,13 @@ def man() -> str:
         '.\\" Rendered from the commands themselves: make docs',
         ".TH SLURMWATCHD 1",
         ".SH NAME",
-        "slurmwatchd \\- notices every Slurm job that ends, exactly once, and hands it on",
+        "slurmwatchd \\- detects every finished Slurm job and delivers it exactly once",
         ".SH SYNOPSIS",
         ".B slurmwatchd",
         ".I COMMAND",
         "[\\fIOPTIONS\\fR] [\\fIARGS\\fR]",
         ".SH DESCRIPTION",
-        "slurmwatchd polls sacct for the job attempts that ended, keeps them in SQLite, and hands each on once,",
+        "slurmwatchd polls sacct for job attempts that ended, stores them in SQLite, and delivers each once,",
         "as JSON lines and as Prometheus metrics.",
         "Each command is described below.",
         ".SH COMMANDS",
@@ -176,9 +176,9 @@ def man() -> str:
         ".TP", ".I /etc/slurmwatchd/slurmwatchd.toml", "The configuration; every key has a default.",
         ".TP", ".I /var/lib/slurmwatchd/slurmwatchd.db", "The store.",
         ".SH ENVIRONMENT",
-        ".TP", ".B SLURMWATCHD_CONFIG", "Names the configuration file.",
+        ".TP", ".B SLURMWATCHD_CONFIG", "The path of the configuration file.",
         ".TP", ".B SLURMWATCHD_SECTION__KEY", "Sets a key of the configuration.",
-        ".TP", ".B NO_COLOR", "Set to anything: no colours.",
+        ".TP", ".B NO_COLOR", "Set to any value: no colours.",
         ".SH SEE ALSO",
         ".BR sacct (1),", ".BR scontrol (1),", ".BR systemctl (1)",
     ]  # fmt: skip

@@ -18,19 +18,19 @@ from pydantic_core import PydanticUndefined
 
 from slurmwatchd.config.paths import CONFIG_VARIABLE, DEFAULT_CONFIG
 from slurmwatchd.config.settings import DEFAULT_SINKS, PREFIX, Config
-from slurmwatchd.config.units import format_duration, parse_duration, parse_whole_duration
+from slurmwatchd.config.units import format_duration, parse_duration, parse_size, parse_whole_duration
 from slurmwatchd.sinks.base import SinkOptions
 from slurmwatchd.sinks.registry import sink_kinds
 
 _INTRODUCTION = f"""\
 # Configuration
 
-Every key has a default, so the file may be absent. It is TOML, in `{DEFAULT_CONFIG}`, or where `--config` or
-the variable `{CONFIG_VARIABLE}` says.
+Every key has a default, so the file is optional. It is a TOML file: `{DEFAULT_CONFIG}`, or the one named by
+`--config` or the variable `{CONFIG_VARIABLE}`.
 
-A key is taken from the file, then from the environment, then from the command line; the later wins. The variable
-of a key stands with it below; a list is written there with commas (`{PREFIX}POLL__REREAD=5m,15m`).
-`slurmwatchd run --help` lists the flags.
+The daemon reads each key from the file, then from the environment, then from the command line; the last one wins.
+Each key's variable is listed below; in a variable, separate the items of a list with commas
+(`{PREFIX}POLL__REREAD=5m,15m`). `slurmwatchd run --help` lists the flags.
 
 A duration is one or more numbers, each with a unit: `"250ms"`, `"30s"`, `"1.5h"`, `"1d12h"`, `"2w"`. The command
 line takes the same. The units are ms, s, m, h, d and w, or their words (`"2 hours"`). Upper case is fine, but for
@@ -46,19 +46,19 @@ then nothing is started, and the exit status is 78. `slurmwatchd check` tells wi
 _SINKS = f"""\
 ## Sinks
 
-Each table `[sinks.NAME]` is a sink; `type` says which kind. The name is free. It owns the sink's place in the
-stream of events, so a sink that gets another name starts as a new one. In a variable the name is written in
-capitals: `{PREFIX}SINKS__JOBS__PATH` is the `path` of `[sinks.jobs]`.
+Each table `[sinks.NAME]` configures one sink, and `type` sets its kind. Choose any name. The sink's place in the
+stream of events belongs to the name, so a renamed sink starts as a new one. A variable has the name in capitals:
+`{PREFIX}SINKS__JOBS__PATH` is the `path` of `[sinks.jobs]`.
 
-Where no sink is configured there is one:
+If you configure no sink, the daemon uses this one:
 
 ```toml
 [sinks.{next(iter(DEFAULT_SINKS))}]
 {{default}}
 ```
 
-and where no `prometheus` sink is configured, there is one of it as long as there is a web server. Two sinks cannot
-write one file, and there is one `prometheus` sink at most.
+If the web server is on and you configure no `prometheus` sink, the daemon adds one. Two sinks cannot write to the
+same file, and there can be only one `prometheus` sink.
 """
 
 _LIMITS = {Ge: "at least", Gt: "more than", Le: "at most", Lt: "less than"}
@@ -67,7 +67,7 @@ _PLAIN = {
     "int": "Whole number",
     "float": "Number",
     "bool": "`true` or `false`",
-    "Path": "Path of a file",
+    "Path": "File path",
 }
 
 
@@ -99,7 +99,7 @@ def _keys(model: type[BaseModel], *path: str) -> Iterator[str]:
         variable = PREFIX + "__".join((*path, name)).upper()
         yield f"### `{name}{given}`\n"
         yield f"{texts[name]}\n"
-        required = "; it must be given" if info.is_required() else ""
+        required = "; required" if info.is_required() else ""
         yield f"{_takes(info)}{required}. Variable: `{variable}`.\n"
 
 
@@ -151,6 +151,8 @@ def _type(annotation: Any, readers: set[Any]) -> str:  # noqa: ANN401 - any anno
         return "Duration in whole seconds"
     if parse_duration in readers:
         return "Duration"
+    if parse_size in readers:
+        return 'Size, such as `"100MB"`'
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{_toml(word)}`" for word in get_args(annotation))
     if get_origin(annotation) is tuple:

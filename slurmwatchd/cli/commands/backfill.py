@@ -32,9 +32,9 @@ Report = dict[str, Any]
 @store_options
 @stretch_options(since=None)
 @click.option("--cluster", "clusters", multiple=True, metavar="NAME", help="Only this cluster [default: all].")
-@click.option("--again", is_flag=True, help="Also read what was read before, up to the newest poll.")
+@click.option("--again", is_flag=True, help="Also read what has been read before, up to the newest poll.")
 @click.option("--dry-run", is_flag=True, help="Count what would be read; store nothing.")
-@click.option("--cancel", is_flag=True, help="Forget what is left of all backfills; what was read stays.")
+@click.option("--cancel", is_flag=True, help="Drop the rest of all backfills; what was read stays.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object at the end.")
 def command(
     path: Path | None,
@@ -50,18 +50,18 @@ def command(
 ) -> None:
     """Read what ended before the daemon's first poll.
 
-    Where a daemon has the store, it is asked to do so between its polls, and this command shows how far it is.
-    Where none has, the command reads by itself, asks for usage, and delivers what it finds. Sinks get it unless
-    their configuration says `backfill = false`. Called again, also after a kill, it goes on where it stopped.
+    If a daemon runs on the store, it does the work between its polls, and this command shows the progress.
+    Otherwise the command reads by itself, queries usage, and delivers the events. Sinks receive them unless their
+    configuration has `backfill = false`. Run again, even after a kill, it continues where it stopped.
 
     \b
     Example: slurmwatchd backfill --since 30d --dry-run
              slurmwatchd backfill --since 2026-01-01 --until 2026-02-01
              slurmwatchd backfill --cancel
 
-    Exit codes: 0 all of it is read; 1 it cannot be (store, sacct); 2 the command line is wrong; 75 slurmdbd, the
-    store, a sink or the daemon failed, or somebody cancelled it: call it again later; 78 the configuration is
-    wrong; 130 interrupted (a daemon goes on).
+    Exit codes: 0 everything is read; 1 it cannot be read (store, sacct); 2 the command line is wrong; 75 slurmdbd,
+    the store, a sink or the daemon failed, or the backfill was cancelled: run it again later; 78 the configuration
+    is wrong; 130 interrupted (a daemon continues).
     """  # noqa: D301 - click's mark for lines to be left alone
     config = load_quietly(path, flags)
     if cancel:
@@ -82,7 +82,7 @@ def command(
 
 def _cancel(config: Config, clusters: Sequence[str]) -> None:
     number = anyio.run(backfill.cancel, config, clusters)
-    click.echo(f"{number} cancelled; what was read stays" if number else "there is none")
+    click.echo(f"{number} cancelled; what was read stays" if number else "there is no backfill")
 
 
 def _read(config: Config, wish: Wish) -> Report:
@@ -96,10 +96,10 @@ def _read(config: Config, wish: Wish) -> Report:
             with _Shown("the daemon reads it between its polls") as shown:
                 state = anyio.run(backfill.beside, config, wish, shown.begun, shown.seen)
     except TransientError:
-        click.echo("not all of it is read; call again to go on", err=True)
+        click.echo("not everything is read; run it again to continue", err=True)
         raise
     except KeyboardInterrupt:
-        click.echo("interrupted; a daemon goes on with it, `slurmwatchd backfill --cancel` ends it", err=True)
+        click.echo("interrupted; a daemon continues it, `slurmwatchd backfill --cancel` cancels it", err=True)
         raise
     return {
         "dry_run": False,
@@ -146,7 +146,7 @@ class _Shown:
         now = time.monotonic()
         if now - self._usage_told >= PLAIN_SECONDS:
             self._usage_told = now
-            click.echo(f"usage: {state.usage_waiting} attempts are left to ask for", err=True)
+            click.echo(f"usage: {state.usage_waiting} attempts left to query", err=True)
 
 
 def _count(config: Config, wish: Wish) -> Report:
@@ -191,14 +191,12 @@ def _text(report: Report) -> str:
     if lines:
         lines.append(f"{report['rows']} rows {verb}, {report['new']} of them new to the store")
     else:
-        lines.append(
-            "nothing to read: all of it was read before, or is the daemon's own (--again reads it once more)"
-        )
+        lines.append("nothing to read: it was read before, or the daemon reads it (--again reads it once more)")
     if waiting := report.get("usage_waiting"):
         lines.append(
-            f"the usage of {waiting} attempts is not told yet: a daemon does it; where none runs, call this again "
+            f"the usage of {waiting} attempts is still missing: a daemon adds it; if none runs, run this again "
             "in a quarter of an hour"
         )
     if report.get("cancelled"):
-        lines.append("somebody cancelled the rest")
+        lines.append("the rest was cancelled")
     return "\n".join(lines)

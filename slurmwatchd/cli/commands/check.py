@@ -36,15 +36,15 @@ _COLOURS = {Mark.OK: "green", Mark.WARNING: "yellow", Mark.FAILED: "red"}
     "--unit", "name", metavar="UNIT", default=DEFAULT_NAME, show_default=True,
     help="The service to compare with, or the path of a unit file; empty: none.",
 )  # fmt: skip
-@click.option("--config-only", is_flag=True, help="Check the configuration alone, as `systemctl reload` does.")
+@click.option("--config-only", is_flag=True, help="Check only the configuration, as `systemctl reload` does.")
 def command(path: Path | None, *, as_json: bool, name: str, config_only: bool, **flags: str | None) -> None:
     """Check configuration, Slurm, rights, limits, clocks, files, disks and the port.
 
     It changes nothing.
 
-    Each line is ok, a warning or failed, with what to do. Run it as the service's user. Where the service's unit
-    is installed and reads the same configuration, the check runs Slurm's commands in the service's environment,
-    and finds what its sandbox forbids. It names on stderr what it waits for longer than three seconds.
+    Each line is ok, a warning or failed, with a fix. Run it as the service's user. If the service's unit is
+    installed and reads the same configuration, the check runs Slurm's commands in the service's environment, and
+    finds what its sandbox forbids. If it waits for longer than three seconds, it prints on stderr for what.
 
     Example: runuser -u slurmwatchd -- slurmwatchd check
 

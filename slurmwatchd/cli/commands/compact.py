@@ -22,12 +22,12 @@ def command(nodes: tuple[str, ...], config: Path | None) -> None:
 
     Without arguments the nodes are read from standard input.
 
-    What is given may be node lists itself; each node stands in the answer once. scontrol is asked where
-    there is one; else ClusterShell.
+    The input may contain node lists, too; the output has each node once. The command uses scontrol if it exists,
+    otherwise ClusterShell.
 
     Example: slurmwatchd expand 'n[1-9]' | grep -v n4 | slurmwatchd compact
 
-    Exit codes: 0 done; 1 something is no node; 2 the command line is wrong; 78 the configuration is wrong.
+    Exit codes: 0 done; 1 an argument is not a node; 2 the command line is wrong; 78 the configuration is wrong.
     """
     texts = list(given(nodes))
     if texts:

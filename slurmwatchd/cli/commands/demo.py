@@ -39,9 +39,9 @@ class _Number(click.FloatRange):
 
 
 @click.command("demo")
-@click.option("--seconds", type=_Number(min=1), help="End by itself after this long.")
-@click.option("--rate", type=_Number(0.1, 50), default=2.0, show_default=True, help="Jobs submitted a second.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all chance: the same jobs each time.")
+@click.option("--seconds", type=_Number(min=1), help="Stop after this many seconds.")
+@click.option("--rate", type=_Number(0.1, 50), default=2.0, show_default=True, help="Jobs submitted per second.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed: the same jobs each time.")
 @click.option("--listen", metavar="ADDRESS", help=f"Web address [default: {_PREFERRED_ADDRESS}, or a free port].")
 @click.option("--log-level", default="warning", show_default=True, help="debug, info, warning, error.")
 def command(seconds: float | None, rate: float, seed: int, listen: str | None, log_level: str) -> None:
@@ -49,12 +49,12 @@ def command(seconds: float | None, rate: float, seed: int, listen: str | None, l
 
     Events appear here as they come, metrics in the browser.
 
-    Arrays, heterogeneous jobs, requeues, failures and hostile job names are among what ends; sacct and scontrol
-    are stand-ins, run as real child processes. Nothing is kept. Ctrl-C stops.
+    The jobs include arrays, heterogeneous jobs, requeues, failures and hostile job names. sacct and scontrol are
+    simulated, but run as real child processes. The demo keeps nothing. Ctrl-C stops it.
 
     Example: slurmwatchd demo --seconds 30
 
-    Exit codes: 0 stopped as asked; 1 it cannot run; 2 the command line is wrong.
+    Exit codes: 0 stopped on request; 1 it cannot run; 2 the command line is wrong.
     """
     with tempfile.TemporaryDirectory(prefix="slurmwatchd-demo-") as folder:
         config = _config(Path(folder), listen or _free_address(), log_level)

@@ -15,19 +15,21 @@ from slurmwatchd.sources.scontrol import Scontrol
 @click.command("expand")
 @click.argument("nodelists", nargs=-1, metavar="[NODELIST]...")
 @config_option
-@click.option("-s", "--separator", default="\n", help="Printed between two nodes [default: a new line].")
-@click.option("-u", "--unique", is_flag=True, help="Each node once, where it stands first.")
-@click.option("-c", "--count", is_flag=True, help="Print how many nodes there are instead.")
+@click.option("-s", "--separator", default="\n", help="Separator between nodes [default: a new line].")
+@click.option("-u", "--unique", is_flag=True, help="Print each node only once, at its first place.")
+@click.option("-c", "--count", is_flag=True, help="Print the number of nodes instead.")
 def command(nodelists: tuple[str, ...], config: Path | None, separator: str, *, unique: bool, count: bool) -> None:
     """Print the nodes that node lists name.
 
     They come in Slurm's order. Without arguments the lists are read from standard input.
 
-    scontrol is asked where there is one; else ClusterShell, which knows the same grammar and sorts each list.
+    The command uses scontrol if it exists, otherwise ClusterShell, which knows the same grammar and sorts each
+    list.
 
     Example: slurmwatchd expand 'n[08-11],gpu[1-2]'
 
-    Exit codes: 0 done; 1 one is no node list; 2 the command line is wrong; 78 the configuration is wrong.
+    Exit codes: 0 done; 1 an argument is not a node list; 2 the command line is wrong; 78 the configuration is
+    wrong.
     """
     texts = list(given(nodelists))
     nodes = anyio.run(_expand, texts, config)

@@ -23,14 +23,14 @@ _UNDATED = "undated"
 @click.command("export")
 @click.option(
     "-f", "--format", "form", type=click.Choice([form.value for form in Format]), default="jsonl",
-    show_default=True, help="What to write; parquet needs pyarrow, the extra [parquet].",
+    show_default=True, help="The format; parquet needs pyarrow, the extra [parquet].",
 )  # fmt: skip
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=Path("-"),
     help="A file, or with --partition-by a folder; -: standard output [default: -].",
 )  # fmt: skip
-@click.option("--partition-by", "partition", type=click.Choice(["day"]), help="A file for each day (UTC) of ends.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--partition-by", "partition", type=click.Choice(["day"]), help="One file per day (UTC) of ends.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option(
     "--nodes/--no-nodes", default=True, help="With or without each attempt's node names [default: with]."
 )
@@ -51,14 +51,14 @@ def command(
 
     They come in the order of their ends; memory stays flat.
 
-    Files get their names once they are whole. With --partition-by day, FOLDER/day=2026-11-20/jobs.parquet and its
-    like are written, which DuckDB, Spark and pandas read as one table. Progress is shown on stderr, if that is a
-    terminal; what of the time asked for was never read is named there.
+    Files get their names once they are complete. With --partition-by day, the command writes files such as
+    FOLDER/day=2026-11-20/jobs.parquet, which DuckDB, Spark and pandas read as one table. If stderr is a terminal,
+    it shows the progress. stderr also reports which part of the requested time was never read.
 
     Example: slurmwatchd export --format parquet --since 2026-11-01 --partition-by day -o /data/jobs
 
     Exit codes: 0 done; 1 the store cannot be read or the file not written; 2 the command line is wrong; 75 the
-    store is busy, try again; 78 the configuration is wrong; 141 whoever read the output has gone.
+    store is busy, try again; 78 the configuration is wrong; 141 the reader of the output closed it.
     """
     question = question_of(options)
     to_stdout = str(output) == "-"
@@ -96,9 +96,9 @@ class _Target:
     def check(self, path: Path) -> None:
         """Refuse to write over a file, unless that is asked for."""
         if path.is_dir():
-            raise click.ClickException(f"{path}: is a folder; with --partition-by day it would be filled")
+            raise click.ClickException(f"{path}: is a folder; --partition-by day writes into it")
         if path.exists() and not self._overwrite:
-            raise click.ClickException(f"{path}: is there already; --overwrite replaces it")
+            raise click.ClickException(f"{path}: already exists; --overwrite replaces it")
 
     def write_file(self, path: Path, pages: Iterator[Sequence[Record]]) -> None:
         """Write all records into one file."""

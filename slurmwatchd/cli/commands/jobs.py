@@ -28,14 +28,14 @@ _EFFICIENCY_COLUMNS = (
 @filter_options
 @click.option(
     "--order", type=click.Choice([*_ORDERS, _LEAST_EFFICIENT]), default="newest", show_default=True,
-    help="What comes first.",
+    help="Which attempts come first.",
 )  # fmt: skip
 @click.option("--longest", "order", flag_value="longest", help="The same as --order longest.")
 @click.option(
     "--least-efficient",
     "order",
     flag_value=_LEAST_EFFICIENT,
-    help="The least CPU used of what it had; where known.",
+    help="The same as --order least-efficient: the lowest CPU efficiency first, if known.",
 )
 @shape_options
 @store_options
@@ -44,13 +44,13 @@ def command(config: Path | None, store: Path | None, order: str, **options: Any)
 
     The newest comes first. What still runs is not in the store.
 
-    Several words of a filter are joined by commas: any of them will do; all filters given must hold. Times are
-    spans before now (-2h, -7d), words (yesterday), dates or ISO 8601, in the machine's zone where none is given.
-    What of the time asked for was never read is named on stderr, in every form of output.
+    Separate several values of a filter with commas: an attempt matches if it has any of them. It must match all
+    filters. Times are spans before now (-2h, -7d), words (yesterday), dates or ISO 8601, in the machine's zone
+    unless they name one. With every format, stderr reports which part of the requested time was never read.
 
     Example: slurmwatchd jobs --user ada --state FAILED,TIMEOUT --since -7d
 
-    Exit codes: 0 done, also if nothing was found; 1 the store cannot be read; 2 the command line is wrong; 75 the
+    Exit codes: 0 done, even if nothing matches; 1 the store cannot be read; 2 the command line is wrong; 75 the
     store is busy, try again; 78 the configuration is wrong.
     """
     question = question_of(options)
@@ -59,5 +59,5 @@ def command(config: Path | None, store: Path | None, order: str, **options: Any)
     key, descending = (Order.EFFICIENCY, False) if by_efficiency else _ORDERS[order]
     with open_store(config, store) as reader:
         if by_efficiency and not reader.has_usage:
-            raise click.ClickException(f"{reader.path}: has no usage: it was never gathered into this store")
+            raise click.ClickException(f"{reader.path}: has no usage: this store never collected it")
         answer(reader, replace(question, order=key, descending=descending), shape)

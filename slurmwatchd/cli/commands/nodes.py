@@ -13,10 +13,10 @@ from slurmwatchd.store.read.query import Question
 
 @click.command("nodes")
 @click.argument("node")
-@click.option("--at", "moment", type=MOMENT, help="Only what was running there at this moment.")
-@click.option("-S", "--since", "since", type=MOMENT, help="Only what ended then or later.")
-@click.option("-E", "--until", "until", type=MOMENT, help="Only what ended then or earlier.")
-@click.option("-M", "--cluster", "cluster", help="Only of this cluster.")
+@click.option("--at", "moment", type=MOMENT, help="Running there at this moment.")
+@click.option("-S", "--since", "since", type=MOMENT, help="Ended at or after this time.")
+@click.option("-E", "--until", "until", type=MOMENT, help="Ended at or before this time.")
+@click.option("-M", "--cluster", "cluster", help="Only this cluster.")
 @shape_options
 @store_options
 def command(
@@ -33,11 +33,11 @@ def command(
 
     The newest comes first. With --at: what was running there at that moment.
 
-    What of the time asked for was never read is named on stderr, in every form of output.
+    With every format, stderr reports which part of the requested time was never read.
 
     Example: slurmwatchd nodes n0417 --at '2026-11-20 03:12'
 
-    Exit codes: 0 done, also if nothing was found; 1 no such node is known, or the store cannot be read; 2 the
+    Exit codes: 0 done, even if nothing matches; 1 the node is unknown, or the store cannot be read; 2 the
     command line is wrong; 75 the store is busy, try again; 78 the configuration is wrong.
     """
     shape = shape_of(options)

@@ -43,13 +43,13 @@ def command() -> None:
 
 @command.command("list")
 @store_options
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object a row, raw bytes as base64.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per row, raw bytes as base64.")
 def list_rows(path: Path | None, *, as_json: bool, **flags: str | None) -> None:
     """List the rows, with the reason why each is here.
 
     Example: slurmwatchd quarantine list --json
 
-    Exit codes: 0 done, also where there is none; 1 the store cannot be read; 2 the command line is wrong; 78 the
+    Exit codes: 0 done, even if there is none; 1 the store cannot be read; 2 the command line is wrong; 78 the
     configuration is wrong.
     """
     anyio.run(_list, load_quietly(path, flags), as_json)
@@ -63,19 +63,19 @@ def list_rows(path: Path | None, *, as_json: bool, **flags: str | None) -> None:
 def retry_rows(
     path: Path | None, ids: tuple[int, ...], *, everything: bool, as_json: bool, **flags: str | None
 ) -> None:
-    """Read rows again with this program: what it can key now becomes an attempt and an event like any other.
+    """Parse rows again with this program: a row that now has a key becomes an attempt and an event.
 
-    A running daemon does it within seconds, by its own program: restart it first after an upgrade. Without one
-    this command does, and the next daemon delivers the events.
+    A running daemon does this within seconds, with its own program: restart it first after an upgrade. Otherwise
+    this command does it, and the next daemon delivers the events.
 
     Example: slurmwatchd quarantine retry --all
 
-    Exit codes: 0 no row asked for is left; 1 some are (`list` says why), or the store cannot be used; 2 the
-    command line is wrong, or there is no such row; 75 the store is busy or the daemon does not answer; 78 the
+    Exit codes: 0 no requested row is left; 1 some are (`list` says why), or the store cannot be used; 2 the
+    command line is wrong, or the row does not exist; 75 the store is busy or the daemon does not answer; 78 the
     configuration is wrong.
     """
     if bool(ids) == everything:
-        raise click.UsageError("name the rows, or say --all" if not ids else "either ids or --all")
+        raise click.UsageError("give row ids, or --all" if not ids else "either ids or --all")
     config = load_quietly(path, flags)
     wanted = None if everything else sorted(set(ids))
     try:
@@ -148,7 +148,9 @@ async def _retry_beside(config: Config, ids: Sequence[int] | None) -> tuple[int,
             if not await quarantine.waiting(store, asked):
                 return len(asked), await quarantine.left(store, asked)
             if anyio.current_time() > deadline:
-                raise TransientError(f"the daemon has not read the rows within {WAIT_SECONDS:g} s; it still may")
+                raise TransientError(
+                    f"the daemon has not retried the rows within {WAIT_SECONDS:g} s; it may still do so"
+                )
             await anyio.sleep(_LOOK_SECONDS)
 
 

@@ -16,12 +16,12 @@ from slurmwatchd.daemon.sighup import ignore_hangups
 def command(path: Path | None, **flags: str | None) -> None:
     """Run the service: poll sacct, store records, deliver events.
 
-    SIGTERM and SIGINT stop it after the sinks got what is in the store; SIGHUP reads the configuration again
+    SIGTERM and SIGINT stop it after the sinks have received what is in the store; SIGHUP reloads the configuration
     and reopens files.
 
     Example: slurmwatchd run --config /etc/slurmwatchd/slurmwatchd.toml
 
-    Exit codes: 0 stopped as asked; 1 it cannot run (store, address, sacct); 78 the configuration is wrong.
+    Exit codes: 0 stopped on request; 1 it cannot run (store, address, sacct); 78 the configuration is wrong.
     """
     ignore_hangups()
     config = load(path, flags)

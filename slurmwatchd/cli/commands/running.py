@@ -21,11 +21,11 @@ def command(begin: int, end: int | None, config: Path | None, store: Path | None
 
     That is what started by the interval's end and ended at its beginning or later.
 
-    What has not ended yet is not in the store; nor is what ended after the last reading, and stderr says so.
+    The store does not have jobs that still run, or that ended after the last poll; stderr says so.
 
     Example: slurmwatchd running --from 2026-11-20T03:00 --to 2026-11-20T03:30
 
-    Exit codes: 0 done, also if nothing was found; 1 the store cannot be read; 2 the command line is wrong; 75 the
+    Exit codes: 0 done, even if nothing matches; 1 the store cannot be read; 2 the command line is wrong; 75 the
     store is busy, try again; 78 the configuration is wrong.
     """
     until = int(time.time()) if end is None else end

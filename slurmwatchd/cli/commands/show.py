@@ -26,8 +26,8 @@ _BLOCKS = frozenset({"nodes", "usage", "steps", "history", "shared_nodes_with", 
 
 @click.command("show")
 @click.argument("job_ids", nargs=-1, required=True, metavar="JOBID...")
-@click.option("-M", "--cluster", "cluster", help="Only of this cluster.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON array, one object an attempt.")
+@click.option("-M", "--cluster", "cluster", help="Only this cluster.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array, one object per attempt.")
 @store_options
 def command(
     job_ids: tuple[str, ...],
@@ -41,8 +41,8 @@ def command(
 
     That is each attempt, its nodes, usage and steps, its history, and who shared its nodes.
 
-    12 is a job, all tasks of an array or all components of a heterogeneous job; 12_3 and 12+1 are one of them.
-    "Shared nodes with" names other attempts that were on one of its nodes while it ran.
+    12 means a job, all tasks of an array or all components of a heterogeneous job; 12_3 and 12+1 mean one of them.
+    "Shared nodes with" lists other attempts that were on one of its nodes while it ran.
 
     Example: slurmwatchd show 4711_3
 
@@ -72,7 +72,7 @@ def _check(text: str) -> None:
     number, _, rest = text.replace("+", "_").partition("_")
     if not (number.isascii() and number.isdigit()) or (rest and not (rest.isascii() and rest.isdigit())):
         raise click.BadParameter(
-            f"{text!r} is no job id such as 12, 12_3 or 12+1", click.get_current_context(), param_hint="JOBID"
+            f"{text!r} is not a job id such as 12, 12_3 or 12+1", click.get_current_context(), param_hint="JOBID"
         )
 
 
@@ -108,7 +108,7 @@ def _write(record: Record) -> None:
         )
         head = f"{event['event']} {event['revision']}, seq {event['seq']}, found by {event['found_by']}"
         told = f"{tables.local_time(event['observed'])}  {head}"
-        click.echo(f"{'told':<20} {told}{f': {changes}' if changes else ''}")
+        click.echo(f"{'event':<20} {told}{f': {changes}' if changes else ''}")
     shared = record["shared_nodes_with"]
     _write_rows("shared nodes with", shared, _SHARED_COLUMNS)
     if len(shared) == SHARED_LIMIT:

@@ -43,10 +43,10 @@ _SINKS = "sink,position,waiting,lag_seconds,state"
 def command(config: Path | None, store: Path | None, *, as_json: bool) -> None:
     """Show what the daemon is doing, what waits and what is wrong.
 
-    The store tells most of it, whether a daemon runs or not: also that a running one reads or delivers nothing any
-    more. What it says of itself (why a reading or a delivery fails) is asked over HTTP, where it listens on this
-    machine. A configuration file that can no longer be used is shown as what is wrong while a daemon runs by the
-    one it read.
+    Most of this comes from the store, whether a daemon runs or not, and shows also if a running daemon has stopped
+    reading or delivering. If the daemon listens on this machine, the command gets the daemon's own state (why a
+    query or a delivery fails) over HTTP. If the configuration file has become invalid while a daemon runs with the
+    old one, the command reports that.
 
     Example: slurmwatchd status
 
@@ -111,7 +111,7 @@ def _judge(state: State, config: Config, now: int) -> None:
         last = row["last_reading"]
         silent = 0 if last is None else now - (epoch(last["read_at"]) or now)
         if not row["error"] and silent > patience:
-            row["error"] = f"no complete reading for {spoken_duration(silent)}"
+            row["error"] = f"no complete answer from sacct for {spoken_duration(silent)}"
     for row in state["sinks"]:
         if row["configured"] and not row["error"] and row["lag_seconds"] > WAITING_SECONDS:
             row["error"] = f"an event waits for {spoken_duration(row['lag_seconds'])}"
@@ -122,7 +122,7 @@ def _wrong(state: State, *, silent_at: str | None) -> Iterator[str]:
     if silent_at is not None:
         yield f"the daemon does not answer at {silent_at}"
     for fault in state["configuration_faults"]:
-        yield f"the configuration cannot be used, the daemon goes on by the one it read: {fault}"
+        yield f"the configuration cannot be used; the daemon keeps the one it read: {fault}"
     if state["reload_refused"] and not state["configuration_faults"]:
         yield f"the last reload was refused: {state['reload_refused']}; reload again"
     for reason in state["not_ready"]:
@@ -166,7 +166,7 @@ def _spans(spans: Sequence[tuple[int, int]]) -> list[State]:
 
 def _unread(cluster: str, own: State) -> State:
     """Return what there is of a cluster of which nothing was ever read."""
-    error = own.get("error") or "the first reading is still going on"
+    error = own.get("error") or "the first query is still running"
     unread = dict.fromkeys(("horizon", "read_up_to", "lag_seconds", "last_reading"))
     return {"cluster": cluster, **unread, "holes": [], "half_written": [], "error": error, "daemon": own}
 

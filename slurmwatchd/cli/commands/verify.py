@@ -32,12 +32,12 @@ from slurmwatchd.sources.sacctmgr import Limits
 @click.command("verify")
 @store_options
 @stretch_options(since="24h")
-@click.option("--sink", "sinks", multiple=True, metavar="NAME", help="Also hold this sink's files to the store.")
-@click.option("--no-sacct", is_flag=True, help="Leave sacct out: only the files, with --sink.")
+@click.option("--sink", "sinks", multiple=True, metavar="NAME", help="Compare this sink's files with the store.")
+@click.option("--no-sacct", is_flag=True, help="Skip sacct; compare only the files, with --sink.")
 @click.option(
     "--accept-deleted",
     is_flag=True,
-    help="Note what sacct shows no more, also not by its number, as deleted: the daemon stops waiting for it.",
+    help="Mark attempts that sacct no longer shows, not even by number, as deleted; the daemon no longer waits.",
 )
 @click.option("--cluster", "clusters", multiple=True, metavar="NAME", help="Only this cluster [default: all].")
 @click.option(
@@ -45,7 +45,7 @@ from slurmwatchd.sources.sacctmgr import Limits
     type=click.IntRange(1, MAX_LIMIT),
     default=100,
     show_default=True,
-    help="List so many differences at most.",
+    help="List at most this many differences.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 def command(
@@ -62,17 +62,17 @@ def command(
 ) -> None:
     """Prove that nothing is missing: the store against sacct, files against the store.
 
-    Every attempt that ended in the stretch is compared on its key, state, start and end. With --sink every event
-    first seen in the stretch must stand in the sink's files, rotated ones included, exactly once. Nothing is
-    changed, except with --accept-deleted; the daemon may run meanwhile.
+    The command compares the key, state, start and end of every attempt that ended in the stretch. With --sink,
+    every event first seen in the stretch must be in the sink's files, rotated ones included, exactly once. Only
+    --accept-deleted changes anything. The daemon can keep running.
 
     \b
     Example: slurmwatchd verify --since 24h
              slurmwatchd verify --since 2026-11-20 --until 2026-11-21 --sink jobs --json
 
     Exit codes: 0 no difference; 1 at least one; 2 the command line is wrong; 74 the store or a file cannot be
-    read, or the report not written; 75 sacct failed, or of some cluster nothing of the stretch was read yet: try
-    again later; 78 the configuration is wrong.
+    read, or the report not written; 75 sacct failed, or nothing of the stretch has been read yet for some cluster:
+    try again later; 78 the configuration is wrong.
     """  # noqa: D301 - click's mark for lines to be left alone
     start, end = stretch_of(since, until)
     # Where nobody names an end, what was seen in this very second counts: the cursor says what must be there.
@@ -110,7 +110,7 @@ def command(
     accounting = report.get("accounting", {"count": 0, "clusters": []})
     unproved = [cluster["cluster"] for cluster in accounting["clusters"] if not cluster["compared"]]
     for name in unproved:
-        why = "nothing that ended in that stretch was read yet: nothing is proved"
+        why = "nothing in that stretch has been read yet: nothing is proved"
         click.echo(f"slurmwatchd: cluster {shown(name)}: {why}", err=True)
     if accounting["count"] or any(sink["count"] for sink in report["sinks"]):
         sys.exit(1)
@@ -122,7 +122,7 @@ def _check_combination(sinks: Sequence[str], *, no_sacct: bool, accept_deleted: 
     if no_sacct and not sinks:
         raise click.UsageError("--no-sacct leaves nothing to verify without --sink")
     if no_sacct and accept_deleted:
-        raise click.UsageError("--accept-deleted asks sacct: leave --no-sacct out")
+        raise click.UsageError("--accept-deleted needs sacct: remove --no-sacct")
 
 
 @contextmanager

@@ -35,12 +35,12 @@ _PAGE = """<!doctype html>
  }}
 </style>
 <h1>slurmwatchd {version}</h1>
-<p>Notices every Slurm job that ends, once, and hands it on.</p>
+<p>Detects every finished Slurm job and delivers it exactly once.</p>
 <p><a href="/metrics">Metrics</a> · <a href="/-/healthy">Healthy</a> · <a href="/-/ready">Ready</a>
  · <a href="/-/status">Status</a></p>
 <h2>Clusters</h2>
 <table>
-<thead><tr><th>Cluster<th>Ended since the start<th>All before this is read<th>State</thead>
+<thead><tr><th>Cluster<th>Ended since the start<th>Read up to<th>State</thead>
 <tbody>{clusters}</tbody>
 </table>
 <h2>Sinks</h2>
@@ -121,7 +121,7 @@ def _page(health: Health) -> str:
 
 
 def _waiting(answered: bool) -> str:  # noqa: FBT001 - one value
-    return "" if answered else "first reading"
+    return "" if answered else "first query"
 
 
 def _row(*cells: object, error: str) -> str:

@@ -63,7 +63,7 @@ def _allowed(check: str, path: Path, findings: Iterator[Finding]) -> Iterator[Fi
     try:
         yield from findings
     except PermissionError:
-        text = f"{path} cannot be looked for: {_closed(path.absolute())} may not be entered"
+        text = f"{path} cannot be checked: no permission to enter {_closed(path.absolute())}"
         yield failed(check, text, f"let the user {process_user()} in, or {_AS_SERVICE}")
 
 
@@ -83,14 +83,14 @@ def _store(path: Path) -> Iterator[Finding]:
             with StoreReader(path):
                 pass
         except StoreError as error:
-            yield failed("store", str(error), "name another file in store.path, or move this one away")
+            yield failed("store", str(error), "set another file in store.path, or move this one away")
             return
     yield from _file("store", path, on_network=failed)
 
 
 def _sink(check: str, path: Path) -> Iterator[Finding]:
     if path.is_dir():
-        yield failed(check, f"{path} is a folder", "name a file in it")
+        yield failed(check, f"{path} is a folder", "set a file in it")
         return
     yield from _file(check, path, on_network=warning)
 
@@ -99,7 +99,7 @@ def _file(check: str, path: Path, *, on_network: Callable[[str, str, str], Findi
     """Look at where a file is, or will be made."""
     folder = next(parent for parent in path.absolute().parents if is_there(parent))
     if not folder.is_dir():
-        yield failed(check, f"{folder} is not a folder", "name another path")
+        yield failed(check, f"{folder} is not a folder", "choose another path")
         return
     target = path if is_there(path) else folder
     if not os.access(target, os.W_OK | (os.X_OK if target is folder else 0)) or not os.access(folder, os.W_OK):
@@ -126,9 +126,9 @@ def _room(check: str, path: Path, folder: Path, kind: str) -> Finding:
     gigabytes = f"{free / (1 << 30):.1f} GiB free"
     text = f"{path}: writable, {kind or 'file system not known'}, {gigabytes}"
     if free < NO_BYTES or (found.f_files and not found.f_favail):
-        return failed(check, f"{path}: no room on its disk: {gigabytes}", "make room, or name another disk")
+        return failed(check, f"{path}: its disk is full: {gigabytes}", "free space, or choose another disk")
     if free < LITTLE_BYTES:
-        return warning(check, text, "make room: a million attempts take about a gigabyte")
+        return warning(check, text, "free space: a million attempts need about a gigabyte")
     return ok(check, text)
 
 
@@ -150,6 +150,6 @@ def _port(listen: str, daemon_at: Callable[[], int | None]) -> Finding:
             listener.bind((host, port))
         except OSError as error:
             if (pid := daemon_at()) is not None:
-                return ok("port", f"{listen} is held by slurmwatchd itself, pid {pid}")
-            return failed("port", f"{listen}: {error.strerror}", "name another address in web.listen")
+                return ok("port", f"{listen} is in use by slurmwatchd itself, pid {pid}")
+            return failed("port", f"{listen}: {error.strerror}", "set another address in web.listen")
     return ok("port", f"{listen} is free")

@@ -60,7 +60,7 @@ def examine(unit: Unit, shell: Shell, config: Config, file: Path | None, command
     if not found:
         drop_ins = len(unit.files) - 1
         more = f" and {drop_ins} drop-in{'s' if drop_ins > 1 else ''}" if drop_ins else ""
-        found = [ok(CHECK, f"{unit.files[0]}{more}: it may read and write what it needs; checked as it will run")]
+        found = [ok(CHECK, f"{unit.files[0]}{more}: its sandbox allows all it needs; checked as it will run")]
     yield from found
 
 
@@ -74,11 +74,13 @@ def _user(unit: Unit, shell: Shell) -> Iterator[Finding]:
     try:
         name = pwd.getpwuid(int(user)).pw_name if user.isdigit() else pwd.getpwnam(user).pw_name
     except KeyError:
-        text = f"{unit.name} runs as {user}, and there is no such user: systemd ends the start with 217"
+        text = f"{unit.name} runs as {user}, a user that does not exist: systemd fails with 217"
         yield failed(CHECK, text, "as root: systemd-sysusers, once slurmwatchd.sysusers.conf is installed")
         return
     if name != shell.user:
-        text = f"this check runs as {shell.user} and the service as {name}: what {name} may read is not proved"
+        text = (
+            f"this check runs as {shell.user} and the service as {name}: this does not prove what {name} can read"
+        )
         yield warning(CHECK, text, f"runuser -u {name} -- slurmwatchd check")
 
 
@@ -90,7 +92,7 @@ def _programs(unit: Unit) -> Iterator[Finding]:
                 continue
             if not _may_be_there(program):
                 todo = f"ln -s the program there, or {edit(unit, f'{directive}=', f'{directive}=/its/path ...')}"
-                yield judge(CHECK, f"{directive} names {program}, which is not there", todo)
+                yield judge(CHECK, f"{directive} names {program}, which does not exist", todo)
                 continue
             for step in _chain(program):
                 if box.rule(step).access is Access.HIDDEN:
@@ -115,10 +117,10 @@ def _environment(unit: Unit, shell: Shell, config: Config) -> Iterator[Finding]:
         if name == "SLURM_CONF":
             ways.insert(0, f'set conf = "{here}" under [slurm]')
         text = f"this shell has {name}={shown}, and the service {there}"
-        yield warning(CHECK, text, f"if it needs it, {'; or '.join(ways)}")
+        yield warning(CHECK, text, f"if the service needs it, {'; or '.join(ways)}")
     for name in sorted(name for name in shell.environ if name.startswith(PREFIX)):
         if shell.environ[name] != have.get(name):
-            text = f"this shell has {name}, and the service does not have it so: it is left out here"
+            text = f"this shell's {name} is not the service's: the check ignores it"
             yield warning(CHECK, text, edit(unit, f"Environment={name}=..."))
 
 
@@ -135,18 +137,18 @@ def _path(unit: Unit, shell: Shell, commands: Commands) -> Iterator[Finding]:
     if not lost:
         return
     folder = next(iter(lost.values())).absolute().parent
-    text = f"{', '.join(lost)}: in {folder}, which is on this shell's PATH and not on the service's ({service})"
+    text = f"{', '.join(lost)}: in {folder}, which is on this shell's PATH but not on the service's ({service})"
     todo = f'set bin_dir = "{folder}" under [slurm]; or {edit(unit, f"Environment=PATH={folder}:{service}")}'
     yield (failed if "sacct" in lost else warning)(CHECK, text, todo)
 
 
 def _paths_missing(unit: Unit) -> Iterator[Finding]:
     for directive, path in sandbox.missing(unit):
-        text = f"{directive}={path} is not there: systemd ends the start with 226"
+        text = f"{directive}={path} does not exist: systemd fails with 226"
         if directive == "ReadWritePaths":
             yield failed(CHECK, text, f"as root: {_make(unit, path)}")
         else:
-            yield failed(CHECK, text, f"make it, or write {directive}=-{path}")
+            yield failed(CHECK, text, f"create it, or write {directive}=-{path}")
 
 
 def _reads(unit: Unit, config: Config, file: Path | None, commands: Commands) -> Iterator[Finding]:

@@ -34,9 +34,9 @@ _ACCOUNTING = (
     "run slurmdbd"
 )
 _WITHOUT = {
-    "scontrol": "node lists are expanded by ClusterShell instead",
-    "sdiag": "after an outage it is not known when slurmctld has sent all it held back",
-    "sacctmgr": "slurmdbd's limits and the user's rights are not known",
+    "scontrol": "ClusterShell expands node lists instead",
+    "sdiag": "after an outage the daemon does not know when slurmctld has sent all it held back",
+    "sacctmgr": "slurmdbd's limits and the user's rights are unknown",
 }
 
 
@@ -66,7 +66,7 @@ class Examination:
             yield finding
         if limits is None:
             yield warning(
-                "limits", "sacctmgr does not tell slurmdbd's configuration now", "see why: sacctmgr show conf"
+                "limits", "sacctmgr does not show slurmdbd's configuration now", "run: sacctmgr show conf"
             )
         else:
             operator = await self._sacctmgr.is_operator(limits)
@@ -91,18 +91,20 @@ class Examination:
             version = done.stdout.decode(errors="backslashreplace").strip()
             release = _RELEASE.search(version)
             if done.returncode != 0 or release is None:
-                todo = "run it by hand and see"
+                todo = "run it by hand"
                 yield failed(
                     name, f"{path} -V failed (exit status {done.returncode}): {done.stderr.strip()}", todo
                 )
                 continue
             versions[name] = version
             if (int(release[1]), int(release[2])) < OLDEST_RELEASE:
-                yield warning(name, f"{version}, {path}: older than 20.11", "nobody has tried it: upgrade Slurm")
+                yield warning(name, f"{version}, {path}: older than 20.11", "not tested: upgrade Slurm")
             else:
                 yield ok(name, f"{version}, {path}")
         if len(set(versions.values())) > 1:
-            yield warning("versions", f"the commands are of different releases: {versions}", "see slurm.bin_dir")
+            yield warning(
+                "versions", f"the commands come from different releases: {versions}", "check slurm.bin_dir"
+            )
 
     async def _answers(self) -> list[Finding]:
         """See what the commands complain of without being asked, and whether scontrol expands node lists."""
@@ -114,7 +116,7 @@ class Examination:
             await Scontrol(self._commands).expand([_NODES])
         except ScontrolError as error:
             text = f"{error}: {_WITHOUT['scontrol']}"
-            found.append(warning("node lists", text, f"see why: scontrol show hostnames '{_NODES}'"))
+            found.append(warning("node lists", text, f"run: scontrol show hostnames '{_NODES}'"))
         except SlurmNotFoundError:
             # That is told already.
             pass
@@ -127,14 +129,18 @@ class Examination:
             return []
         todo = f"get another: scontrol token username={token.user or process_user()} lifespan=SECONDS"
         if not token.user:
-            text = f"{VARIABLE} holds no token that names a user (sun): whose rights count is not known"
+            text = f"{VARIABLE} has no token that names a user (sun): it is unknown whose rights apply"
             return [warning("token", text, f"{todo}; or unset {VARIABLE}")]
         if token.expires is None:
-            return [ok("token", f"the rights are those of {token.user}, see {VARIABLE}; it does not expire")]
+            return [
+                ok("token", f"the rights are those of {token.user}, see {VARIABLE}; the token does not expire")
+            ]
         left = token.expires - self._clock.now()
         if left <= 0:
-            return [failed("token", f"that of {token.user} expired {spoken_duration(-left)} ago", todo)]
-        text = f"the rights are those of {token.user}, see {VARIABLE}; it expires in {spoken_duration(left)}"
+            return [failed("token", f"the token of {token.user} expired {spoken_duration(-left)} ago", todo)]
+        text = (
+            f"the rights are those of {token.user}, see {VARIABLE}; the token expires in {spoken_duration(left)}"
+        )
         return [ok("token", text) if left > TOKEN_SECONDS else warning("token", text, todo)]
 
     async def _accounting(self, cluster: str) -> AsyncIterator[Finding]:
@@ -149,30 +155,28 @@ class Examination:
         except (SlurmwatchError, ValueError) as error:
             yield failed(check, str(error), self._remedy(str(error)))
         else:
-            yield ok(check, f"answers; {len(layout.fields)} fields are asked for")
+            yield ok(check, f"answers; {len(layout.fields)} fields requested")
 
     def _remedy(self, error: str) -> str:
         """Return what to do where sacct does not answer."""
         if _NO_ACCOUNTING.search(error):
             return _ACCOUNTING
         if token_in(self._commands.env) is None:
-            return "see that slurmdbd and munge run, and run sacct by hand"
-        return f"see that slurmdbd runs and takes the token in {VARIABLE}, and run sacct by hand"
+            return "check that slurmdbd and munge run, and run sacct by hand"
+        return f"check that slurmdbd runs and accepts the token in {VARIABLE}, and run sacct by hand"
 
     async def _clusters(self) -> AsyncIterator[Finding]:
         """See whether slurmdbd knows the clusters: of an unknown one sacct shows nothing, and says nothing."""
         known = await self._sacctmgr.show("cluster", "format=Cluster")
         if known is None:
-            yield warning(
-                "clusters", "sacctmgr does not tell which clusters there are", "see: sacctmgr show cluster"
-            )
+            yield warning("clusters", "sacctmgr does not list the clusters", "run: sacctmgr show cluster")
             return
         names = {row[0] for row in known}
         shown = ", ".join(sorted(names)) or "none"
         missing = [name for name in self._config.slurm.clusters if name not in names]
         if missing:
             text = f"slurmdbd does not know {', '.join(missing)}; it knows {shown}"
-            yield failed("clusters", text, "mend slurm.clusters")
+            yield failed("clusters", text, "correct slurm.clusters")
         elif not names:
             yield failed("clusters", "slurmdbd knows no cluster", "sacctmgr add cluster NAME")
         else:
@@ -181,29 +185,27 @@ class Examination:
     def _privileges(self, limits: Limits, *, operator: bool | None) -> Finding:
         user = self._sacctmgr.user or "the token's user"
         if limits.private is not None and "jobs" not in limits.private:
-            return ok("privileges", "PrivateData does not hide jobs: everybody sees all of them")
+            return ok("privileges", "PrivateData does not hide jobs: every user sees all of them")
         if limits.private is None:
-            private = "slurmdbd does not tell whether PrivateData has jobs"
+            private = "slurmdbd does not show whether PrivateData has jobs"
         else:
             private = "PrivateData has jobs"
         if operator:
             return ok("privileges", f"{private}, and {user} sees them all")
         todo = f"sacctmgr add user {self._sacctmgr.user or 'NAME'} account=root adminlevel=Operator"
         if operator is None or limits.private is None:
-            return warning("privileges", f"{private}; whether {user} sees them is not known", todo)
-        return failed("privileges", f"{private}: sacct shows {user} none, and does not say so", todo)
+            return warning("privileges", f"{private}; it is unknown whether {user} sees them", todo)
+        return failed("privileges", f"{private}: sacct shows {user} no jobs, and reports no error", todo)
 
     def _limits(self, limits: Limits, *, operator: bool | None) -> list[Finding]:
         """Hold slurmdbd's limits against the configuration."""
         poll, found = self._config.poll, []
         purge, widest = limits.purge_seconds, limits.query_seconds
         if purge is not None and poll.since > purge:
-            text = (
-                f"poll.since is longer ago than PurgeJobAfter ({spoken_duration(purge)}): what is purged is gone"
-            )
+            text = f"poll.since is longer ago than PurgeJobAfter ({spoken_duration(purge)}): purged jobs are lost"
             found.append(warning("purge", text, "shorten poll.since"))
         if purge is not None and poll.reread and poll.reread[-1] > purge:
-            text = f"poll.reread reaches behind PurgeJobAfter ({spoken_duration(purge)})"
+            text = f"poll.reread reaches beyond PurgeJobAfter ({spoken_duration(purge)})"
             found.append(warning("purge", text, "shorten the ages of poll.reread"))
         if not found:
             shown = "never purges jobs" if purge is None else f"purges jobs after {spoken_duration(purge)}"
@@ -211,12 +213,10 @@ class Examination:
         if widest is None or operator:
             found.append(ok("query range", "no limit for this user"))
         elif widest < 2 * (poll.overlap + poll.interval):
-            text = f"MaxQueryTimeRange ({spoken_duration(widest)}) is less than a poll asks for"
-            found.append(failed("query range", text, "make Operator of the user, or shorten poll.overlap"))
+            text = f"MaxQueryTimeRange ({spoken_duration(widest)}) is less than a poll queries"
+            found.append(failed("query range", text, "give the user AdminLevel=Operator, or shorten poll.overlap"))
         elif widest < 2 * poll.slice:
-            text = (
-                f"MaxQueryTimeRange ({spoken_duration(widest)}) is less than poll.slice: less is asked at a time"
-            )
+            text = f"MaxQueryTimeRange ({spoken_duration(widest)}) is less than poll.slice: queries cover less"
             found.append(warning("query range", text, "catching up takes longer; shorten poll.slice, or raise it"))
         else:
             found.append(ok("query range", f"MaxQueryTimeRange is {spoken_duration(widest)}"))
@@ -234,7 +234,7 @@ class Examination:
         asked = self._clock.now()
         moment = _MOMENT.search(done.stdout) if done is not None and done.returncode == 0 else None
         if moment is None:
-            return warning(check, "slurmctld does not tell its time", "see that slurmctld runs: sdiag")
+            return warning(check, "slurmctld does not report its time", "check that slurmctld runs: sdiag")
         theirs = int(moment[1])
         # It answered at some moment of the call, and tells whole seconds.
         ahead = theirs - asked if theirs > asked else min(0.0, theirs + 1 - begun)
@@ -244,7 +244,7 @@ class Examination:
         text = f"slurmctld's clock is {spoken_duration(abs(ahead))} {where} this machine's"
         if abs(ahead) > self._config.poll.overlap:
             return failed(
-                check, f"{text}, more than poll.overlap: ends are read too late", "synchronise the clocks"
+                check, f"{text}, more than poll.overlap: the daemon reads ends too late", "synchronise the clocks"
             )
         if abs(ahead) > SKEW_SECONDS:
             return warning(check, text, "synchronise the clocks")

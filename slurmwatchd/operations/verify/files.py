@@ -117,7 +117,7 @@ def _line(number: int, text: bytes) -> Line:
 
 def _opened(path: Path) -> IO[bytes]:
     if path.suffix in _FOREIGN:
-        raise VerifyError(f"{path}: this packing is not known here; unpack the file first")
+        raise VerifyError(f"{path}: unsupported compression; decompress the file first")
     try:
         match path.suffix:
             case ".gz":

@@ -116,7 +116,7 @@ class RowReader:
         if not self._seen_header:
             raise SacctOutputError(f"sacct printed no header but {self._rest[:80]!r}")
         if self._rest != b"\n":
-            raise SacctOutputError(f"sacct's answer is cut off after {self.rows} rows, at {self._rest[-80:]!r}")
+            raise SacctOutputError(f"sacct's answer is truncated after {self.rows} rows, at {self._rest[-80:]!r}")
 
     def _check_header(self, row: Row) -> None:
         if self._abbreviated:
@@ -126,5 +126,5 @@ class RowReader:
                 self._header = list(row)
         if list(row) != self._header:
             wrong = next((pair for pair in zip(row, self._header, strict=True) if pair[0] != pair[1]), None)
-            raise SacctOutputError(f"sacct's header is not what was asked for: {wrong!r}")
+            raise SacctOutputError(f"sacct's header is not the one requested: {wrong!r}")
         self._seen_header = True

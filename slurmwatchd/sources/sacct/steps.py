@@ -28,6 +28,8 @@ CLOCK_SECONDS = 3600
 
 _READ_BYTES = 1 << 18
 
+_KEY_FIELDS = ("JobIDRaw", "Submit")
+
 
 class StepSource:
     """The steps of one cluster's jobs."""
@@ -60,6 +62,18 @@ class StepSource:
         async with self._sacct.answer_to(arguments, timeout_seconds=timeout_seconds) as spool:
             reader = RowReader(delimiter.encode(), self._fields)
             return await anyio.to_thread.run_sync(self._read, spool, reader, wanted)
+
+    async def shown(self, attempts: Sequence[Asked], *, now: int, timeout_seconds: float) -> set[Key]:
+        """Return which of some attempts sacct shows, without their steps; raises as `usage_of` does."""
+        delimiter = fresh_delimiter()
+        arguments = ["-X", *list_arguments(attempts, _KEY_FIELDS, delimiter=delimiter, now=now)]
+        async with self._sacct.answer_to(arguments, timeout_seconds=timeout_seconds) as spool:
+            reader = RowReader(delimiter.encode(), _KEY_FIELDS)
+            columns = reader.feed(spool.read())
+            reader.close()
+        printed = set(zip(*columns, strict=True)) if columns else set()
+        keys = [(attempt.job_id_raw, attempt.submit) for attempt in attempts]
+        return {key for key in keys if tuple(str(part).encode() for part in key) in printed}
 
     def _read(self, spool: IO[bytes], reader: RowReader, wanted: Mapping[Key, Asked]) -> dict[Key, Told]:
         """Read a whole answer; runs in a worker thread. A piece of it is held at a time."""

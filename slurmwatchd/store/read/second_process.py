@@ -195,7 +195,7 @@ async def _check_schema(path: Path, connection: aiosqlite.Connection) -> None:
         )
     if have < newest:
         raise StoreError(
-            f"{path}: has schema {have}, and this slurmwatchd needs {newest}: restart the daemon, it sees to that"
+            f"{path}: has schema {have}, and this slurmwatchd needs {newest}: restart the daemon to migrate it"
         )
 
 

@@ -8,7 +8,7 @@ from slurmwatchd.errors import StoreError
 
 def no_store(path: Path) -> StoreError:
     """Return the error for a store that is not there."""
-    return StoreError(f"{path}: there is no store yet; `slurmwatchd run` makes it")
+    return StoreError(f"{path}: there is no store yet; `slurmwatchd run` creates it")
 
 
 def uri_for_reading(path: Path) -> str:

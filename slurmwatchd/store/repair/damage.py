@@ -97,9 +97,9 @@ async def _look_for(seconds: float, connection: aiosqlite.Connection) -> None:
             failure = error
         group.cancel_scope.cancel()
     if failure is None:
-        _log.info("store was not closed: checked", seconds=round(time.monotonic() - began, 1))
+        _log.info("store not closed cleanly, checked", seconds=round(time.monotonic() - began, 1))
     elif _code(failure) == sqlite3.SQLITE_INTERRUPT:
-        _log.warning("store was not closed, and is too large to be checked whole", seconds=round(seconds))
+        _log.warning("store not closed cleanly, too large to check whole", seconds=round(seconds))
     else:
         raise failure
 

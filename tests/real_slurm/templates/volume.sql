@@ -1,5 +1,5 @@
 -- Ended jobs as slurmctld would have reported them: 1 to 4 neighbouring nodes, a few users' habits, all outcomes.
--- {first}: first job id; {count}: how many; {start}, {end}: epoch seconds the ends are spread over.
+-- {index}: first job_db_inx; {first}: first job id; {count}: how many; {start}, {end}: epoch seconds the ends are spread over.
 insert into {job_table} (
     job_db_inx, mod_time, account, cpus_req, derived_ec, exit_code, flags, job_name, id_assoc, id_job, id_qos,
     id_resv, id_wckey, id_user, id_group, het_job_id, het_job_offset, kill_requid, state_reason_prev, nodelist,
@@ -7,7 +7,7 @@ insert into {job_table} (
     time_submit, time_eligible, time_start, time_end, work_dir, submit_line, tres_alloc, tres_req
 )
 select
-    1000000000 + id, ended, account, nodes * 16, 0, exit_code, 8, concat(what, ' ', id % 1000), assoc, id, 1,
+    {index} + id - {first}, ended, account, nodes * 16, 0, exit_code, 8, concat(what, ' ', id % 1000), assoc, id, 1,
     0, 0, uid, uid, 0, 4294967294, if(state = 4, uid, null), 0,
     if(nodes = 1, concat('{cluster}', node), concat('{cluster}[', node, '-', node + nodes - 1, ']')),
     nodes, if(nodes = 1, node - 1, concat(node - 1, '-', node + nodes - 2)), 'main', 1000, state, 1440,
