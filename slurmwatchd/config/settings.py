@@ -211,39 +211,26 @@ def load(
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     sections = tuple(Config.model_fields)
-    known = tuple(f"{PREFIX}{name.upper()}" for name in sections)
+    known = tuple(f"{PREFIX}{name.upper()}__" for name in sections)
     ours = [name for name in environ if name.startswith(PREFIX) and name != CONFIG_VARIABLE]
     faults = [
         f"environment: {name}: is not a variable of slurmwatchd; write SLURMWATCHD_<SECTION>__<KEY>"
         for name in ours
-        if not any(name == section or name.startswith(f"{section}__") for section in known)
+        if not name.startswith(known)
     ]
     if faults:
         raise ConfigError(faults)
-    if not ours:
-        return {}
-    # A tenth of a second to import, and seldom needed.
-    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict  # noqa: PLC0415
-
-    class Environment(BaseSettings):
-        """Only for its reading of nested variables; `Config` validates what it read."""
-
-        model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__")
-
-        slurm: dict[str, Any] = {}
-        poll: dict[str, Any] = {}
-        steps: dict[str, Any] = {}
-        store: dict[str, Any] = {}
-        sinks: dict[str, dict[str, Any]] = {}
-        web: dict[str, Any] = {}
-        log: dict[str, Any] = {}
-
-    source = EnvSettingsSource(Environment)
-    source.env_vars = {name.lower(): environ[name] for name in ours}
-    try:
-        return source()
-    except (ValueError, ValidationError) as error:
-        raise ConfigError([f"environment: {error}"]) from error
+    read: dict[str, Any] = {}
+    # Sorted, a table comes before its keys.
+    for name in sorted(ours):
+        *tables, key = name.removeprefix(PREFIX).lower().split("__")
+        table: Any = read
+        for part in tables:
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise ConfigError([f"environment: {name}: {part} has a value of its own"])
+        table[key] = environ[name]
+    return read
 
 
 def _sinks(
