@@ -12,8 +12,8 @@ SLURM_VERSIONS ?= all
 VERSION ?= 22.05
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test torture test-reading test-shippers lint docs test-brokers test-slurm slurm-up slurm-down bench \
-	bench-steps bench-odd clean
+.PHONY: help demo test torture test-reading test-shippers lint docs test-brokers dist deb rpm test-packages test-systemd \
+	test-slurm slurm-up slurm-down bench bench-steps bench-odd clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
@@ -29,7 +29,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # One process of tests a core and one more, since some wait; who has little left takes from who has much (ARGS="-n 0"
 # runs them one by one).
 test: $(VENV)/.development  ## every test that needs neither Slurm nor root (ARGS="-k windows")
-	$(BIN)/python -m pytest -m "not real_slurm and not reading_tools and not shippers" --ignore=tests/bench --ignore=tests/brokers -n $$(($$(nproc) + 1)) --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -m "not real_slurm and not reading_tools and not shippers and not packages and not systemd" \
+		--ignore=tests/bench --ignore=tests/brokers -n $$(($$(nproc) + 1)) --dist worksteal $(ARGS)
 
 torture: $(VENV)/.development  ## harm the daemon and its Slurm for 10 minutes (ARGS="--seconds 60 --seed 7")
 	$(BIN)/python -m tests.torture $(ARGS)
@@ -57,6 +58,37 @@ test-brokers: $(VENV)/.brokers  ## the sinks on real brokers, on the loopback (A
 test-slurm: $(VENV)/.development  ## the tests on real Slurms, and a table; root (SLURM_VERSIONS="22.05")
 	$(BIN)/python -m pytest -m "real_slurm or contract" $(addprefix --slurm-version=,$(SLURM_VERSIONS)) \
 		tests/contract tests/acceptance $(ARGS)
+
+# Built anew each time: what is in it is the whole package.
+dist: $(VENV)/.development  ## the wheel and the source archive, in dist/, fit for an index
+	rm -rf dist/*.whl dist/*.tar.gz
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+
+deb: dist  ## Debian packages of it: for Debian 13 and newer, and on Debian 12 one for that (lintian where it is)
+	rm -f dist/*.deb
+	PYTHON=$(BIN)/python packaging/deb/build.sh plain dist/*.whl dist
+	if [ -x /usr/bin/python3.11 ]; then PYTHON=$(BIN)/python packaging/deb/build.sh contained dist/*.whl dist; \
+		else echo "no Debian python3.11 here: the package for Debian 12 is not built"; fi
+	if command -v lintian >/dev/null; then lintian --allow-root --fail-on error,warning dist/*.deb; \
+		else echo "no lintian here: the packages are not judged"; fi
+
+rpm: dist  ## a package for Enterprise Linux 9 and 10, where rpmbuild is (rpmlint where it is)
+	rm -f dist/*.rpm
+	if command -v rpmbuild >/dev/null; then PYTHON=$(BIN)/python packaging/rpm/build.sh dist/*.whl dist; \
+		else echo "no rpmbuild here: no RPM package is built"; fi
+	if command -v rpmlint >/dev/null; then rpmlint --strict --config packaging/rpm/rpmlint.toml dist/*.rpm; \
+		else echo "no rpmlint here: the package is not judged"; fi
+
+test-packages: deb rpm  ## install what was built where nothing else is, and try it
+	$(BIN)/python -m pytest -m packages tests/packages $(ARGS)
+
+# Each suite in a mount namespace of its own, so that whatever ends it leaves no mount behind.
+test-systemd: deb  ## the packages under Debian 12's and 13's systemd as PID 1, in namespaces; root
+	$(MAKE) --no-print-directory -j2 --output-sync test-systemd-bookworm test-systemd-trixie
+
+test-systemd-%:
+	unshare --mount --propagation private $(BIN)/python -m pytest -m systemd tests/systemd -n 0 -k $* $(ARGS)
 
 slurm-up: $(VENV)/.development  ## bring up a real Slurm to play with; root (VERSION=24.11)
 	$(BIN)/python -m tests.real_slurm up $(VERSION)

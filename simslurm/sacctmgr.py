@@ -73,6 +73,8 @@ def sacctmgr(session: Session, arguments: list[str]) -> int:
 
 
 def _need_slurmdbd(session: Session) -> None:
+    if session.token_refused:
+        session.need_slurmdbd()
     if session.config["slurmdbd_down"] != "1":
         return
     _complain_of_slurmdbd(session)

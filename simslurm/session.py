@@ -97,7 +97,8 @@ class Session:
         self.now = int(self.clock)
         caller = self.config.get("caller_uid", "")
         self.caller_uid = int(caller) if caller else os.getuid()
-        if environ.get("SLURM_JWT"):
+        self.token_refused = False
+        if "SLURM_JWT" in environ:
             self.caller_uid = self._token_uid(environ["SLURM_JWT"])
         self.rows_suppressed = False
         self.lists_unavailable = False
@@ -108,12 +109,21 @@ class Session:
         self._pending_size = 0
 
     def _token_uid(self, token: str) -> int:
-        """Give the user a token names (`sun`), whose rights count; nobody where there is no such user."""
+        """Give the user a token names (`sun`), whose rights count; nobody where there is no such user.
+
+        Slurm refuses a token that expired, and what is none, an empty one too: then nobody answers.
+        """
         import base64  # noqa: PLC0415 - only a token pays for it
         import json  # noqa: PLC0415
 
-        claims = token.split(".")[1]
-        name = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))).get("sun")
+        try:
+            claims = token.split(".")[1]
+            told = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        except (IndexError, ValueError):
+            self.token_refused = True
+            return _NOBODY
+        name = told.get("sun")
+        self.token_refused = float(told.get("exp", self.clock)) < self.clock
         row = self.db.execute("SELECT uid FROM users WHERE name = ?", (name,)).fetchone()
         return int(row[0]) if row else _NOBODY
 
@@ -178,7 +188,14 @@ class Session:
         raise Stop(1)
 
     def need_slurmdbd(self) -> None:
-        """End with slurmdbd's three lines of complaint where it is down."""
+        """End with slurmdbd's three lines of complaint where it is down, or does not take the token."""
+        if self.token_refused:
+            # Measured on 22.05.8, 24.11.5 and 26.05.5: the word "expired" is in none of them.
+            is_old = is_before(self.version, "23.11.4")
+            reason = "Unspecified error" if is_old else "Protocol authentication error"
+            self.error(f"Sending PersistInit msg: {reason}")
+            self.error(f"Problem talking to the database: {reason}")
+            raise Stop(239 if is_old else 1)
         if self.config.get("slurmdbd_down") != "1":
             return
         opener = "slurm_persist_conn_open_without_init" if self.release < (23, 11) else "_open_persist_connection"

@@ -9,6 +9,7 @@
     │   │   │   ├── SacctTimeoutError       no answer within slurm.timeout
     │   │   │   ├── SacctTooWideError       slurmdbd refuses so wide a stretch: ask for less
     │   │   │   └── SacctOutputError        header or framing is not what was asked for
+    │   │   ├── TokenError              the file of slurm.jwt_file has no token that can be used now
     │   │   ├── ScontrolError           scontrol failed for a whole batch
     │   │   └── process.TimedOutError   killed after its time; the sources make one of the above of it
     │   ├── SilenceError            sacct's answer cannot be all there is
@@ -24,6 +25,7 @@
     │   │   └── StoreInUseError         another slurmwatchd has it
     │   ├── VerifyError             what is to be verified cannot be read: exit 74 (EX_IOERR)
     │   ├── ListenError             the web address cannot be bound: exit 1
+    │   ├── InstallError            the service's files cannot be put in place: exit 1
     │   └── SlurmNotFoundError      no such Slurm command: exit 1 at the start, tried again later on
     │       └── SacctNotFoundError      the same for the connector's callers, who expect an OSError
     └── NodelistError               one node list is no node list (costs that list only)
@@ -92,6 +94,10 @@ class ListenError(FatalError):
     """The web address cannot be bound, for instance because another program has the port."""
 
 
+class InstallError(FatalError):
+    """The service's files cannot be put in place, or not be taken away."""
+
+
 class SlurmNotFoundError(FatalError):
     """A Slurm command is not on PATH, or not in `slurm.bin_dir`."""
 
@@ -129,6 +135,10 @@ class CommandError(TransientError):
         if tail:
             text += f": {tail}"
         super().__init__(text)
+
+
+class TokenError(CommandError):
+    """The file of `slurm.jwt_file` cannot be read, or holds no token: nothing is run without one."""
 
 
 class SacctError(CommandError):

@@ -26,6 +26,11 @@ EX_PIPE = 141
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
+_NO_ARGUMENTS: tuple[type[click.ClickException], ...] = tuple(
+    error for error in [getattr(click.exceptions, "NoArgsIsHelpError", None)] if error is not None
+)
+"""What click raises where it was given nothing to do, and shows its help; before 8.2 it showed it by itself."""
+
 
 class _Commands(click.Group):
     """A group that imports a command's module when the command is used, and not to list it."""
@@ -36,7 +41,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
         if cmd_name not in SUMMARIES:
             return None
-        command: click.Command = importlib.import_module(f"slurmwatchd.cli.commands.{cmd_name}").command
+        module = importlib.import_module(f"slurmwatchd.cli.commands.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
@@ -92,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
+    except _NO_ARGUMENTS as error:
         error.show()
         sys.exit(error.exit_code)
     except click.ClickException as error:

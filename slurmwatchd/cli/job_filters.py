@@ -30,7 +30,7 @@ _STATES = {
 }  # fmt: skip
 
 
-class Words(click.ParamType[tuple[str, ...]]):
+class Words(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
     """Words with commas between them."""
 
     name = "list"

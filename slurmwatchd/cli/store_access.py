@@ -22,7 +22,7 @@ from slurmwatchd.watcher.half_written import holes
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Moment(click.ParamType[int]):
+class Moment(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
     """A moment as a person writes it: `-2h`, `yesterday`, `2026-11-20`, ISO 8601."""
 
     name = "time"

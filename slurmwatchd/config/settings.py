@@ -63,8 +63,20 @@ class SlurmSection(Section):
     """The folder of sacct and scontrol. Empty: the daemon finds them on PATH."""
     conf: str = ""
     """SLURM_CONF for Slurm's commands. Empty: the daemon's own environment."""
+    conf_server: str = ""
+    """SLURM_CONF_SERVER for Slurm's commands, `HOST[:PORT]` of slurmctld, if a configless site has no slurm.conf
+    here."""
+    jwt_file: str = ""
+    """A file with a token for Slurm's commands (auth/jwt), if there is no munge. The daemon reads it for each
+    call, so that it can be renewed. Empty: SLURM_JWT of the daemon's own environment, or none."""
     timeout: Duration = Field(5 * MINUTE, gt=0)
     """Time limit of a sacct call. slurmdbd continues the query of a killed sacct, so set minutes, not seconds."""
+
+    @model_validator(mode="after")
+    def _one_conf(self) -> "SlurmSection":
+        if self.conf and self.conf_server:
+            raise ValueError("conf and conf_server exclude each other: Slurm's commands read one configuration")
+        return self
 
 
 class PollSection(Section):

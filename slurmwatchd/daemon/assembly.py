@@ -23,6 +23,7 @@ from slurmwatchd.sources.sacct.steps import StepSource
 from slurmwatchd.sources.sacctmgr import Sacctmgr
 from slurmwatchd.sources.scontrol import Scontrol
 from slurmwatchd.sources.sdiag import Sdiag
+from slurmwatchd.sources.tokens import token_in
 from slurmwatchd.store import ledger, meta, usage_queue
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
@@ -80,9 +81,19 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
         StoreError: The store cannot be used.
         SlurmNotFoundError: There is no sacct.
     """
-    commands = Commands.of(outside.runner, bin_dir=config.slurm.bin_dir, conf=config.slurm.conf, tell=complaints)
-    commands.path("sacct")
     metrics = Metrics()
+    commands = Commands.of(
+        outside.runner,
+        bin_dir=config.slurm.bin_dir,
+        conf=config.slurm.conf,
+        conf_server=config.slurm.conf_server,
+        jwt_file=config.slurm.jwt_file,
+        token_seen=lambda token: metrics.token_expiry.set(token.expires or 0),
+        tell=complaints,
+    )
+    commands.path("sacct")
+    if (token := token_in(commands.env)) is not None:
+        metrics.token_expiry.set(token.expires or 0)
     metrics.reload_success.set(1)
     metrics.reload_time.set(outside.clock.now())
     health = Health(outside.clock)

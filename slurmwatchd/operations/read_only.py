@@ -55,7 +55,13 @@ async def onlooker(config: Config, *, runner: ProcessRunner | None = None) -> As
     Raises:
         StoreError: There is no store, or it cannot be read.
     """
-    commands = Commands.of(runner or SystemProcessRunner(), bin_dir=config.slurm.bin_dir, conf=config.slurm.conf)
+    commands = Commands.of(
+        runner or SystemProcessRunner(),
+        bin_dir=config.slurm.bin_dir,
+        conf=config.slurm.conf,
+        conf_server=config.slurm.conf_server,
+        jwt_file=config.slurm.jwt_file,
+    )
     async with open_for_reading(config.store.path) as reader:
         sacct = {
             name: Sacct(

@@ -2,11 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from anyio import to_thread
+
 from slurmwatchd.errors import CommandError, SlurmNotFoundError
+from slurmwatchd.sources import tokens
 from slurmwatchd.sources.complaints import VERSION, Complaints, Tell, known_from, said, to_nobody, without
 from slurmwatchd.sources.process import Completed, ProcessRunner, Spool, child_environment
 
@@ -20,13 +23,17 @@ class Commands:
     Attributes:
         runner: Starts the processes.
         bin_dir: Where the commands are; empty: on PATH.
-        env: The children's whole environment.
+        env: The children's whole environment, without the token of a file.
+        token_file: Holds the token they are given; it is read again for each.
+        token_seen: Is told each token that was read.
         complaints: What the commands complain of without harm.
     """
 
     runner: ProcessRunner
     bin_dir: str
     env: Mapping[str, str]
+    token_file: Path | None = None
+    token_seen: Callable[[tokens.Token], None] | None = field(default=None, compare=False)
     complaints: Complaints = field(default_factory=Complaints, compare=False)
 
     @classmethod
@@ -36,12 +43,49 @@ class Commands:
         *,
         bin_dir: str = "",
         conf: str = "",
+        conf_server: str = "",
+        jwt_file: str = "",
+        token_seen: Callable[[tokens.Token], None] | None = None,
         environ: Mapping[str, str] = os.environ,
         tell: Tell = to_nobody,
     ) -> "Commands":
         """Make one from configuration values; see `process.child_environment` and `complaints.Tell`."""
-        env = child_environment(environ, conf=conf)
-        return cls(runner=runner, bin_dir=bin_dir, env=env, complaints=Complaints(tell))
+        env = child_environment(environ, conf=conf, conf_server=conf_server)
+        file = Path(jwt_file) if jwt_file else None
+        return cls(
+            runner=runner,
+            bin_dir=bin_dir,
+            env=env,
+            token_file=file,
+            token_seen=token_seen,
+            complaints=Complaints(tell),
+        )
+
+    @property
+    def token_source(self) -> str:
+        """Where the token comes from, as a person would look for it."""
+        return f"slurm.jwt_file ({self.token_file})" if self.token_file else tokens.VARIABLE
+
+    def environment(self) -> Mapping[str, str]:
+        """Return what a child gets now.
+
+        Raises:
+            TokenError: There is no token in its file.
+        """
+        if self.token_file is None:
+            return self.env
+        text = tokens.text_in(self.token_file)
+        if self.token_seen is not None:
+            self.token_seen(tokens.read_token(text))
+        return {**self.env, tokens.VARIABLE: text}
+
+    def token(self) -> tokens.Token | None:
+        """Return what the token says that the commands get; None where they get none.
+
+        Raises:
+            TokenError: There is no token in its file.
+        """
+        return tokens.token_in(self.environment())
 
     def path(self, name: str) -> str:
         """Return the absolute path of a command.
@@ -65,11 +109,13 @@ class Commands:
 
         Raises:
             SlurmNotFoundError: It is not there.
+            TokenError: There is no token for it; it was not started.
             TimedOutError: It was killed after `timeout_seconds`.
             CommandError: It cannot be started now.
         """
         argv = [self.path(name), *arguments]
-        done = await self.runner.run(argv, env=self.env, timeout_seconds=timeout_seconds, spool=spool)
+        env = self.env if self.token_file is None else await to_thread.run_sync(self.environment)
+        done = await self.runner.run(argv, env=env, timeout_seconds=timeout_seconds, spool=spool)
         if done.returncode == 0 and done.complained:
             known = known_from(done if arguments == VERSION else await self._version(argv[0]))
         else:

@@ -114,7 +114,7 @@ class ProcessRunner(Protocol):
         ...
 
 
-def child_environment(environ: Mapping[str, str], *, conf: str = "") -> dict[str, str]:
+def child_environment(environ: Mapping[str, str], *, conf: str = "", conf_server: str = "") -> dict[str, str]:
     """Return the environment in which Slurm's commands answer the same everywhere.
 
     `TZ=UTC` and `SLURM_TIME_FORMAT=%s` make times unambiguous in every release; `SLURM_BITSTR_LEN=0` prints
@@ -125,11 +125,15 @@ def child_environment(environ: Mapping[str, str], *, conf: str = "") -> dict[str
     Args:
         environ: Where PATH and what finds the cluster are taken from.
         conf: `SLURM_CONF` for the children, if not empty.
+        conf_server: `SLURM_CONF_SERVER` for them, if not empty; a SLURM_CONF would win, so they get none.
     """
     env = {name: environ[name] for name in _KEPT if environ.get(name)}
     env.setdefault("PATH", os.defpath)
     if conf:
         env["SLURM_CONF"] = conf
+    if conf_server:
+        env.pop("SLURM_CONF", None)
+        env["SLURM_CONF_SERVER"] = conf_server
     return env | {"TZ": "UTC", "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
 
 

@@ -19,9 +19,8 @@ from dataclasses import dataclass
 
 import anyio
 
-from slurmwatchd.errors import CommandError, SlurmNotFoundError
+from slurmwatchd.errors import CommandError, SlurmNotFoundError, TokenError
 from slurmwatchd.sources.commands import Commands
-from slurmwatchd.sources.tokens import token_in
 
 _TIMEOUT_SECONDS = 60.0
 _SETTING = re.compile(r"^(\w+)\s*=\s*(.*?)\s*$", re.MULTILINE)
@@ -99,11 +98,15 @@ class Sacctmgr:
         """
         self._commands = commands
         self._cluster = cluster
-        self.user = user_in(commands.env) if user is None else user
-        """Whose rights count; empty where the token does not say."""
+        self._user = user
         self._turn = anyio.Lock()
         self._limits: Limits | None = None
         self._answers = 0
+
+    @property
+    def user(self) -> str:
+        """Whose rights count; empty where the token does not say."""
+        return user_of(self._commands) if self._user is None else self._user
 
     async def standing(self) -> Standing:
         """Return what slurmdbd knows of the cluster and of the user who asks."""
@@ -228,9 +231,12 @@ def _purge(text: str) -> int | None:
     return int(match[1]) * _PURGE_SECONDS[match[2].lower()] if match else None
 
 
-def user_in(env: Mapping[str, str]) -> str:
-    """Return whose rights count for commands in an environment; empty where its token does not say."""
-    token = token_in(env)
+def user_of(commands: Commands) -> str:
+    """Return whose rights count for commands; empty where their token does not say, or is not there now."""
+    try:
+        token = commands.token()
+    except TokenError:
+        return ""
     return process_user() if token is None else token.user
 
 

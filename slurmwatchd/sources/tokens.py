@@ -10,6 +10,9 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+from slurmwatchd.errors import TokenError
 
 VARIABLE = "SLURM_JWT"
 
@@ -27,6 +30,24 @@ class Token:
 
     user: str = ""
     expires: float | None = None
+
+
+def text_in(file: Path) -> str:
+    """Return the token in a file; what `scontrol token` prints, `SLURM_JWT=TOKEN`, will do as well.
+
+    Raises:
+        TokenError: It cannot be read or holds none. With an empty SLURM_JWT every command fails, munge or not.
+    """
+    try:
+        text = file.read_text(encoding="ascii")
+    except OSError as error:
+        raise TokenError(f"slurm.jwt_file: {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise TokenError(f"slurm.jwt_file: {file}: this is no token") from None
+    token = text.strip().removeprefix(f"{VARIABLE}=").strip()
+    if not token or len(token.split()) > 1:
+        raise TokenError(f"slurm.jwt_file: {file}: {'it is empty' if not token else 'this is no token'}")
+    return token
 
 
 def token_in(env: Mapping[str, str]) -> Token | None:

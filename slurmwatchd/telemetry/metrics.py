@@ -158,6 +158,11 @@ class Metrics:
         self.reload_time = gauge(
             "config_last_reload_success_timestamp_seconds", "When the configuration was last loaded.", []
         )
+        self.token_expiry = gauge(
+            "token_expiry_timestamp_seconds",
+            "When the token for Slurm's commands ends; 0 without one, or never.",
+            [],
+        )
 
 
 class _BuildInfo:

@@ -30,6 +30,7 @@ from tests.acceptance.process import DaemonProcess, free_port
 from tests.integration.asked import run
 from tests.tokens import token
 
+SLURMDBD_TAKES_IT = "slurmdbd runs, has AuthAltTypes=auth/jwt in slurmdbd.conf, and accepts the token in"
 OWN_NAME = pwd.getpwuid(os.geteuid()).pw_name
 
 
@@ -268,6 +269,34 @@ def test_a_token_that_expired_soon_will_or_names_nobody(site: Site, monkeypatch:
     )
     monkeypatch.setenv("SLURM_JWT", "")
     assert "token" not in site.ask()[1]
+
+
+def test_a_token_file_is_examined_and_what_is_wrong_with_it_is_about_tokens_not_munge(site: Site) -> None:
+    file = site.folder / "token"
+    site.more = f'jwt_file = "{file}"'
+    code, found = site.ask()
+    assert (code, found["token"][:2]) == (1, ("failed", f"slurm.jwt_file: {file}: No such file or directory"))
+    file.touch(0o644)
+    assert site.ask()[1]["token file"] == (
+        "warning",
+        f"{file}: everybody on this machine can read it",
+        f"chmod o-r {file}",
+    )
+    file.chmod(0o640)
+    assert "token file" not in site.ask()[1]
+    file.write_text(token({"sun": "root", "exp": time.time() - 90}))
+    code, found = site.ask()
+    assert (code, found["slurmdbd"][2]) == (
+        1,
+        f"check that {SLURMDBD_TAKES_IT} slurm.jwt_file ({file}), and run sacct by hand",
+    )
+    assert re.fullmatch("that of root expired 1m3[0-9]s ago", found["token"][1])
+    file.write_text(token({"sun": "root", "exp": time.time() + 5 * 86_400}))
+    code, found = site.ask()
+    assert code == 0
+    assert found["token"][1].startswith(
+        f"the rights are those of root, see slurm.jwt_file ({file}); it expires in "
+    )
 
 
 def test_a_slurmdbd_that_does_not_tell_private_data_is_believed_of_an_operator_only(

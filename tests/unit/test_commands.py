@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.errors import SlurmNotFoundError
+from slurmwatchd.errors import SlurmNotFoundError, TokenError
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.process import SystemProcessRunner
+from slurmwatchd.sources.tokens import Token
+from tests.tokens import token
 
 
 def install(folder: Path, script: str = '#!/bin/sh\necho "$@"\n') -> Path:
@@ -73,3 +75,42 @@ def test_a_command_that_is_installed_later_is_found_then(tmp_path: Path) -> None
         commands.path("sacct")
     install(tmp_path)
     assert commands.path("sacct") == str(tmp_path / "sacct")
+
+
+async def test_each_call_gets_the_token_that_is_in_the_file_then(tmp_path: Path) -> None:
+    install(tmp_path, '#!/bin/sh\necho "$SLURM_JWT"\n')
+    file = tmp_path / "token"
+    seen: list[Token] = []
+    commands = Commands.of(
+        SystemProcessRunner(),
+        bin_dir=str(tmp_path),
+        jwt_file=str(file),
+        token_seen=seen.append,
+        environ={"PATH": "/usr/bin:/bin", "SLURM_JWT": "of.the.shell"},
+    )
+    for expires in (1_795_900_000, 1_795_903_600):
+        made = token({"sun": "ann", "exp": expires})
+        file.write_text(f"SLURM_JWT={made}\n")
+        assert (await commands.run("sacct", timeout_seconds=30)).stdout.decode() == f"{made}\n"
+    assert seen == [Token("ann", 1_795_900_000.0), Token("ann", 1_795_903_600.0)]
+    assert commands.token() == Token("ann", 1_795_903_600.0)
+
+
+async def test_without_a_token_in_its_file_nothing_is_run(tmp_path: Path) -> None:
+    install(tmp_path, '#!/bin/sh\ntouch "$0.ran"\n')
+    (tmp_path / "token").touch()
+    commands = Commands.of(SystemProcessRunner(), bin_dir=str(tmp_path), jwt_file=str(tmp_path / "token"))
+    with pytest.raises(TokenError, match="it is empty"):
+        await commands.run("sacct", timeout_seconds=30)
+    assert not (tmp_path / "sacct.ran").exists()
+
+
+async def test_a_configless_site_names_slurmctld(tmp_path: Path) -> None:
+    install(tmp_path, '#!/bin/sh\necho "$SLURM_CONF_SERVER,$SLURM_CONF"\n')
+    commands = Commands.of(
+        SystemProcessRunner(),
+        bin_dir=str(tmp_path),
+        conf_server="head:6817",
+        environ={"PATH": "/usr/bin:/bin", "SLURM_CONF": "/etc/slurm/slurm.conf"},
+    )
+    assert (await commands.run("sacct", timeout_seconds=30)).stdout == b"head:6817,\n"

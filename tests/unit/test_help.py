@@ -45,13 +45,13 @@ def test_a_commands_summary_in_the_list_is_its_own(name: str) -> None:
 
 
 def test_every_module_of_the_folder_is_a_command_in_the_list() -> None:
-    assert {module.name for module in pkgutil.iter_modules(commands.__path__)} == set(SUMMARIES)
+    assert {module.name.replace("_", "-") for module in pkgutil.iter_modules(commands.__path__)} == set(SUMMARIES)
 
 
 def test_help_lists_the_commands_and_imports_none() -> None:
     out, loaded = listed(["--help"])
-    assert "  run         Run the service: poll sacct, store records, deliver events.\n" in out
-    assert "  schema      Print the JSON Schema of the events in a file.\n" in out
+    assert "  run              Run the service: poll sacct, store records, deliver events.\n" in out
+    assert "  schema           Print the JSON Schema of an event as sinks write it.\n" in out
     assert loaded == ""
 
 

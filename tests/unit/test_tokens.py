@@ -1,8 +1,11 @@
 """What a token says of its user and its end."""
 
+from pathlib import Path
+
 import pytest
 
-from slurmwatchd.sources.tokens import Token, read_token, token_in
+from slurmwatchd.errors import TokenError
+from slurmwatchd.sources.tokens import Token, read_token, text_in, token_in
 from tests.tokens import token
 
 
@@ -43,3 +46,26 @@ def test_an_environment_without_a_token_has_none() -> None:
     assert token_in({}) is None
     assert token_in({"SLURM_JWT": ""}) is None
     assert token_in({"SLURM_JWT": token({"sun": "ann"})}) == Token("ann", None)
+
+
+@pytest.mark.parametrize("written", ["a.b.c", "a.b.c\n", "  a.b.c \n\n", "SLURM_JWT=a.b.c\n", "SLURM_JWT= a.b.c"])
+def test_a_file_may_hold_what_scontrol_token_prints(tmp_path: Path, written: str) -> None:
+    (tmp_path / "token").write_text(written)
+    assert text_in(tmp_path / "token") == "a.b.c"
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [(b"", "it is empty"), (b" \n", "it is empty"), (b"SLURM_JWT=\n", "it is empty"), (b"a b", "this is no token"),
+     (b"\xff\xfe", "this is no token")],
+)  # fmt: skip
+def test_a_file_without_a_token_is_named_with_the_key(tmp_path: Path, written: bytes, why: str) -> None:
+    (tmp_path / "token").write_bytes(written)
+    with pytest.raises(TokenError) as caught:
+        text_in(tmp_path / "token")
+    assert str(caught.value) == f"slurm.jwt_file: {tmp_path}/token: {why}"
+
+
+def test_a_file_that_is_not_there_is_named_with_the_key(tmp_path: Path) -> None:
+    with pytest.raises(TokenError, match=rf"^slurm.jwt_file: {tmp_path}/token: No such file or directory$"):
+        text_in(tmp_path / "token")

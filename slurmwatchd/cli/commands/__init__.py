@@ -7,12 +7,13 @@ SUMMARIES = {
     "run": "Run the service: poll sacct, store records, deliver events.",
     "once": "Poll once, deliver, and exit.",
     "verify": "Prove that nothing is missing: the store against sacct, files against the store.",
-    "replay": "Give a sink events again that its receiver has lost.",
-    "tail": "The newest events, and those that come, one line each.",
+    "replay": "Deliver events to a sink once more, after its receiver has lost them.",
+    "tail": "Print the newest events, and each new one, one line each, until interrupted.",
     "backfill": "Read what ended before the daemon's first poll.",
     "quarantine": "List the rows that have no key, and read them again.",
     "demo": "Run the whole daemon on a simulated cluster.",
     "check": "Check configuration, Slurm, rights, limits, clocks, files, disks and the port.",
+    "install-service": "Make a systemd service of what pip installed, or remove it.",
     "status": "Show what the daemon is doing, what waits and what is wrong.",
     "jobs": "Show attempts that ended, by user, state, node, time and more.",
     "show": "Show all that is known of jobs.",
@@ -21,6 +22,6 @@ SUMMARIES = {
     "export": "Write attempts as JSON lines, CSV or Parquet.",
     "expand": "Print the nodes that node lists name.",
     "compact": "Print one node list for some nodes.",
-    "schema": "Print the JSON Schema of the events in a file.",
+    "schema": "Print the JSON Schema of an event as sinks write it.",
 }
 """What each command does, in the order of `--help`; the same as the first sentence of its own text."""

@@ -92,6 +92,8 @@ async def _examine(
         TellingRunner(SystemProcessRunner()),
         bin_dir=config.slurm.bin_dir,
         conf=config.slurm.conf,
+        conf_server=config.slurm.conf_server,
+        jwt_file=config.slurm.jwt_file,
         environ=service.unit.environment if service else os.environ,
     )
     if service is not None:

@@ -30,16 +30,23 @@ _EFFICIENCY_COLUMNS = (
     "--order", type=click.Choice([*_ORDERS, _LEAST_EFFICIENT]), default="newest", show_default=True,
     help="Which attempts come first.",
 )  # fmt: skip
-@click.option("--longest", "order", flag_value="longest", help="The same as --order longest.")
+@click.option("--longest", is_flag=True, help="The same as --order longest.")
 @click.option(
     "--least-efficient",
-    "order",
-    flag_value=_LEAST_EFFICIENT,
+    is_flag=True,
     help="The same as --order least-efficient: the lowest CPU efficiency first, if known.",
 )
 @shape_options
 @store_options
-def command(config: Path | None, store: Path | None, order: str, **options: Any) -> None:  # noqa: ANN401 - many kinds
+def command(
+    config: Path | None,
+    store: Path | None,
+    order: str,
+    *,
+    longest: bool,
+    least_efficient: bool,
+    **options: Any,  # noqa: ANN401 - many kinds
+) -> None:
     """Show attempts that ended, by user, state, node, time and more.
 
     The newest comes first. What still runs is not in the store.
@@ -54,6 +61,9 @@ def command(config: Path | None, store: Path | None, order: str, **options: Any)
     store is busy, try again; 78 the configuration is wrong.
     """
     question = question_of(options)
+    # Options of their own: click before 8.2 loses the default where several share a name.
+    if longest or least_efficient:
+        order = _LEAST_EFFICIENT if least_efficient else "longest"
     by_efficiency = order == _LEAST_EFFICIENT
     shape = shape_of(options, _EFFICIENCY_COLUMNS if by_efficiency else DEFAULT_COLUMNS)
     key, descending = (Order.EFFICIENCY, False) if by_efficiency else _ORDERS[order]

@@ -47,7 +47,7 @@ def command(
     target: Path | None,
     **flags: Any,  # noqa: ANN401 - options of any type
 ) -> None:
-    """Give a sink events again that it was given once, because its receiver has lost them.
+    """Deliver events to a sink once more, after its receiver has lost them.
 
     The events come from the store, as far as the sink's options select them, and look as the sink writes them. Its
     cursor stays where it is, and the daemon may run meanwhile. A nats stream keeps no event twice that it still

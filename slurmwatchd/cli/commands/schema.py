@@ -30,10 +30,10 @@ from slurmwatchd.sinks.forms.schemas import FORMATS, json_schema
     "--tres", type=click.Choice(["object", "list"]), default="object", show_default=True, help="As a sink has it."
 )
 def command(tool: str | None, form: Format, tres: Literal["object", "list"]) -> None:
-    """Print the JSON Schema (draft 2020-12) of an event as sinks write it.
+    """Print the JSON Schema of an event as sinks write it.
 
-    With --for the schema of `flat` is written for a tool that would else guess it from the first lines of the
-    file; docs/reading.md shows where it goes.
+    The schema follows draft 2020-12. With --for, the command prints the schema of `flat` for a tool that would
+    otherwise guess it from the first lines of the file; docs/reading.md shows where it goes.
 
     Example: slurmwatchd schema --for duckdb > columns.txt
 

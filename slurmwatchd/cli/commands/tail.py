@@ -65,7 +65,7 @@ def command(
     as_json: bool,
     **filters: tuple[str, ...],
 ) -> None:
-    """Show events as the store gets them, one line each, until it is interrupted.
+    """Print the newest events, and each new one, one line each, until interrupted.
 
     An option that is given more than once takes what fits any of its values; an event must fit every option. The
     daemon may run or not; nothing is changed.

@@ -157,6 +157,7 @@ def _reads(unit: Unit, config: Config, file: Path | None, commands: Commands) ->
     wanted = [("the configuration", file)] if file else []
     conf = config.slurm.conf or unit.environment.get("SLURM_CONF", "")
     wanted += [("slurm.conf", Path(conf))] if conf else []
+    wanted += [("slurm.jwt_file", Path(config.slurm.jwt_file))] if config.slurm.jwt_file else []
     for name in _COMMANDS:
         if (there := shutil.which(name, path=commands.bin_dir or commands.env["PATH"])) is not None:
             wanted.append((name, Path(there)))

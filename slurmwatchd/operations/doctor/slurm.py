@@ -1,12 +1,13 @@
 """Slurm: are its commands there, does slurmdbd answer, may we see everybody's jobs, do the clocks agree?"""
 
 import re
+import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from slurmwatchd.config.settings import Config
 from slurmwatchd.config.units import spoken_duration
-from slurmwatchd.errors import CommandError, ScontrolError, SlurmNotFoundError, SlurmwatchError
+from slurmwatchd.errors import CommandError, ScontrolError, SlurmNotFoundError, SlurmwatchError, TokenError
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.operations.doctor.findings import Finding, failed, ok, warning
 from slurmwatchd.sources.commands import Commands
@@ -15,7 +16,7 @@ from slurmwatchd.sources.sacct.client import Sacct
 from slurmwatchd.sources.sacct.fields import Layout
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr, process_user
 from slurmwatchd.sources.scontrol import Scontrol
-from slurmwatchd.sources.tokens import VARIABLE, token_in
+from slurmwatchd.sources.tokens import VARIABLE
 
 OLDEST_RELEASE = (20, 11)
 SKEW_SECONDS = 5
@@ -56,7 +57,7 @@ class Examination:
             yield finding
         for finding in await self._answers():
             yield finding
-        for finding in self._token():
+        for finding in (*self._token_file(), *self._token()):
             yield finding
         for name in self._config.slurm.clusters or ("",):
             async for finding in self._accounting(name):
@@ -122,26 +123,36 @@ class Examination:
             pass
         return found
 
+    def _token_file(self) -> list[Finding]:
+        """See that the token is not everybody's: it gives the rights of its user to whoever can read it."""
+        file = self._commands.token_file
+        if file is None or not file.exists() or not file.stat().st_mode & stat.S_IROTH:
+            return []
+        return [warning("token file", f"{file}: everybody on this machine can read it", f"chmod o-r {file}")]
+
     def _token(self) -> list[Finding]:
         """See whose rights a token gives, and until when: Slurm does not say that one expired."""
-        token = token_in(self._commands.env)
+        where = self._commands.token_source
+        try:
+            token = self._commands.token()
+        except TokenError as error:
+            return [failed("token", str(error), "put one there: scontrol token username=NAME lifespan=SECONDS")]
         if token is None:
             return []
         todo = f"get another: scontrol token username={token.user or process_user()} lifespan=SECONDS"
         if not token.user:
-            text = f"{VARIABLE} has no token that names a user (sun): it is unknown whose rights apply"
-            return [warning("token", text, f"{todo}; or unset {VARIABLE}")]
+            text = f"{where} has no token that names a user (sun): it is unknown whose rights apply"
+            return [warning("token", text, f"{todo}; or {self._without_token()}")]
         if token.expires is None:
-            return [
-                ok("token", f"the rights are those of {token.user}, see {VARIABLE}; the token does not expire")
-            ]
+            return [ok("token", f"the rights are those of {token.user}, see {where}; the token does not expire")]
         left = token.expires - self._clock.now()
         if left <= 0:
             return [failed("token", f"the token of {token.user} expired {spoken_duration(-left)} ago", todo)]
-        text = (
-            f"the rights are those of {token.user}, see {VARIABLE}; the token expires in {spoken_duration(left)}"
-        )
+        text = f"the rights are those of {token.user}, see {where}; the token expires in {spoken_duration(left)}"
         return [ok("token", text) if left > TOKEN_SECONDS else warning("token", text, todo)]
+
+    def _without_token(self) -> str:
+        return "take jwt_file out" if self._commands.token_file else f"unset {VARIABLE}"
 
     async def _accounting(self, cluster: str) -> AsyncIterator[Finding]:
         """See whether slurmdbd answers for a cluster."""
@@ -161,9 +172,12 @@ class Examination:
         """Return what to do where sacct does not answer."""
         if _NO_ACCOUNTING.search(error):
             return _ACCOUNTING
-        if token_in(self._commands.env) is None:
+        if not self._commands.token_file and VARIABLE not in self._commands.env:
             return "check that slurmdbd and munge run, and run sacct by hand"
-        return f"check that slurmdbd runs and accepts the token in {VARIABLE}, and run sacct by hand"
+        # Slurm says "Unspecified error" or "Protocol authentication error" if it does not.
+        where = self._commands.token_source
+        see = f"slurmdbd runs, has AuthAltTypes=auth/jwt in slurmdbd.conf, and accepts the token in {where}"
+        return f"check that {see}, and run sacct by hand"
 
     async def _clusters(self) -> AsyncIterator[Finding]:
         """See whether slurmdbd knows the clusters: of an unknown one sacct shows nothing, and says nothing."""

@@ -1,0 +1,39 @@
+"""The machine of each suite: booted once, skipped loudly where that cannot be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.real_slurm.packages import CannotInstallError
+from tests.systemd.images import image
+from tests.systemd.machine import Machine
+from tests.systemd.site import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUITES = ("bookworm", "trixie")
+
+
+@pytest.fixture(
+    scope="module",
+    params=SUITES,
+)
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A machine with the package installed, not yet enabled."""
+    try:
+        machine = Machine(tmp_path_factory.mktemp("machine"), image(request.param))
+    except CannotInstallError as error:
+        pytest.skip(f"NO SYSTEMD WAS TESTED on Debian {request.param}: {error}")
+    try:
+        site = Site(machine, request.param, tmp_path_factory.mktemp("package"))
+        try:
+            yield site
+        finally:
+            site.close()
+    except CannotInstallError as error:
+        pytest.skip(f"NO SYSTEMD WAS TESTED on Debian {request.param}: {error}")
+    finally:
+        machine.close()
