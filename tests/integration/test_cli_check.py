@@ -290,7 +290,7 @@ def test_a_token_file_is_examined_and_what_is_wrong_with_it_is_about_tokens_not_
         1,
         f"check that {SLURMDBD_TAKES_IT} slurm.jwt_file ({file}), and run sacct by hand",
     )
-    assert re.fullmatch("that of root expired 1m3[0-9]s ago", found["token"][1])
+    assert re.fullmatch("the token of root expired 1m3[0-9]s ago", found["token"][1])
     file.write_text(token({"sun": "root", "exp": time.time() + 5 * 86_400}))
     code, found = site.ask()
     assert code == 0
