@@ -295,7 +295,7 @@ def test_a_token_file_is_examined_and_what_is_wrong_with_it_is_about_tokens_not_
     code, found = site.ask()
     assert code == 0
     assert found["token"][1].startswith(
-        f"the rights are those of root, see slurm.jwt_file ({file}); it expires in "
+        f"the rights are those of root, see slurm.jwt_file ({file}); the token expires in "
     )
 
 

@@ -70,7 +70,6 @@ def test_the_plain_one_names_what_pyproject_names() -> None:
         "python3-aiosqlite (>= 0.20)",
         "python3-anyio (>= 4.4)",
         "python3-clustershell (>= 1.9)",
-        "python3-pydantic-settings (>= 2.3)",
         "python3-uvicorn (>= 0.30)",
         "systemd | systemd-standalone-sysusers",
     } <= set(depends.split(", "))
