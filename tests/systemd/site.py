@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,8 @@ from tests.systemd.machine import Machine, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DIST = Path(__file__).parents[2] / "dist"
+_REPOSITORY = Path(__file__).parents[2]
+DIST = _REPOSITORY / "dist"
 CONFIGURATION = "/etc/slurmwatchd/slurmwatchd.toml"
 _PACKAGES = {"bookworm": "*~deb12_*.deb", "trixie": "*_all.deb"}
 _PYTHONS = {"bookworm": "/usr/lib/slurmwatchd/bin/python3", "trixie": "/usr/bin/python3"}
@@ -37,12 +39,14 @@ class Site:
         machine: The machine.
         cluster: The simulated Slurm's truth, open here.
         package: The package that was built.
+        mark: What is in its name alone.
     """
 
     def __init__(self, machine: Machine, suite: str, scratch: Path) -> None:
         """Boot, and install an older package than the one that was built."""
         (self.package,) = DIST.glob(_PACKAGES[suite])
         self.machine = machine
+        self.mark = _PACKAGES[suite]
         self._python = _PYTHONS[suite]
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -64,6 +68,15 @@ class Site:
         """Install a package as an operator does."""
         self.machine.copy(package, f"/root/{package.name}")
         self.machine.run("apt-get", "install", "-y", "-q", f"/root/{package.name}", timeout=300)
+
+    def follow(self, heading: str, mark: str) -> None:
+        """Run the block of commands under a heading of docs/install.md that has a mark in it, as it stands."""
+        text = (_REPOSITORY / "docs" / "install.md").read_text(encoding="utf-8")
+        section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+        (block,) = [found for found in re.findall(r"(?:^    .*\n)+", section, re.MULTILINE) if mark in found]
+        (self.machine.root / "root/dist").mkdir(exist_ok=True)
+        self.machine.copy(self.package, f"/root/dist/{self.package.name}")
+        self.machine.shell("cd /root\n" + block)
 
     def bring_up_slurm(self) -> None:
         """Put Slurm's commands on the PATH and have jobs end from now on."""

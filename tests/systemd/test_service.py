@@ -41,9 +41,7 @@ def test_an_installed_package_enables_and_starts_nothing(site: Site) -> None:
 def test_it_becomes_ready_once_enabled(site: Site) -> None:
     site.bring_up_slurm()
     site.configure()
-    checked = site.machine.call("runuser", "-u", "slurmwatchd", "--", "slurmwatchd", "check")
-    assert checked.returncode == 0, checked.stdout
-    site.machine.run("systemctl", "enable", "--now", UNIT)
+    site.follow("A Debian package", "systemctl enable")
     assert site.machine.is_active()
     assert site.is_ready(), site.why_not_ready()
     site.wait_for_ends(3)
@@ -179,7 +177,7 @@ def test_a_full_disk_is_told_and_outlived(site: Site) -> None:
 def test_an_upgrade_starts_it_again_with_events_on_their_way(site: Site) -> None:
     pid = site.machine.main_pid()
     site.machine.shell("echo '# ours' >>/etc/logrotate.d/slurmwatchd")
-    site.install(site.package)
+    site.follow("A Debian package", site.mark)
     assert site.machine.is_active()
     assert site.machine.main_pid() != pid
     assert "0.0.1" not in site.machine.run("dpkg-query", "-W", "slurmwatchd")
