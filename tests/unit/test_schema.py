@@ -80,6 +80,12 @@ def test_the_tests_own_look_at_lines_finds_what_breaks_a_promise(change: dict[st
         conforming([json.dumps({**LINE, **change}).encode()])
 
 
+@pytest.mark.parametrize("change", [{"id": "12345678-nonsense"}, {"time": "2026-13-45T12:20:31Z"}])
+def test_the_tests_own_look_at_lines_finds_what_is_not_in_its_format(change: dict[str, Any]) -> None:
+    with pytest.raises(pytest.fail.Exception):
+        conforming([json.dumps({**LINE, **change}).encode()])
+
+
 @pytest.mark.parametrize("name", ["id", "seq", "job_id_raw", "submit", "start", "state", "cluster"])
 def test_what_every_line_has_is_required(name: str) -> None:
     assert not printed().is_valid({key: value for key, value in LINE.items() if key != name})
