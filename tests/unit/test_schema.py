@@ -80,7 +80,7 @@ def test_the_tests_own_look_at_lines_finds_what_breaks_a_promise(change: dict[st
         conforming([json.dumps({**LINE, **change}).encode()])
 
 
-@pytest.mark.parametrize("change", [{"id": "12345678-nonsense"}, {"time": "2026-13-45T12:20:31Z"}])
+@pytest.mark.parametrize("change", [{"id": "12345678-nonsense"}, {"id": "g2345678-1234-5234-8234-123456789abc"}])
 def test_the_tests_own_look_at_lines_finds_what_is_not_in_its_format(change: dict[str, Any]) -> None:
     with pytest.raises(pytest.fail.Exception):
         conforming([json.dumps({**LINE, **change}).encode()])
