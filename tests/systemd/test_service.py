@@ -192,7 +192,7 @@ def test_the_machine_comes_up_while_slurmdbd_is_down(site: Site) -> None:
     site.machine.boot()
     wait_until(site.machine.is_active, 60, site.told)
     assert not site.is_ready()
-    wait_until(lambda: "reading failed" in site.machine.journal("--priority=warning"), 30, site.told)
+    wait_until(lambda: "query failed" in site.machine.journal("--priority=warning"), 30, site.told)
     site.cluster.change("slurmdbd_down", "0")
     wait_until(site.is_ready, 90, site.told)
 
