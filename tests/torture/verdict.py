@@ -127,7 +127,7 @@ def ended_by_label(records: Collection[Record]) -> dict[tuple[str, ...], float]:
     """Count the ends the way `slurmwatchd_jobs_ended_total` does: by partition, cluster and state."""
     return dict(
         Counter(
-            (record.get("partition", ""), record["cluster"], record["state"])
+            (_label(record.get("partition", "")), record["cluster"], record["state"])
             for record in records
             if record["event"] == "job_ended"
         )
@@ -162,3 +162,8 @@ def _hidden(cluster: SimCluster, moment: float) -> set[Key]:
         for row in cluster.jobs()
         if max(row["visible_at"], row["end_visible_at"], row["whole_at"]) > moment
     }
+
+
+def _label(partition: str) -> str:
+    """Return the label of a partition: a list that a user typed is none."""
+    return "(several)" if "," in partition else partition
