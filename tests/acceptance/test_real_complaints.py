@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,11 @@ def test_complaint_that_comes_changes_and_goes_is_told_and_an_outage_beside_it_i
         conf.write()
         ended()
         jobs.settle(cluster, started)
-        told = [line for line in watch.log.read_text("utf-8").splitlines() if "commands complain" in line]
+        told = [
+            line
+            for line in watch.log.read_text("utf-8").splitlines()
+            if re.search("Slurm commands (print|no longer print) errors", line)
+        ]
         assert [(" level=warning " in line, line.count("error: Ignoring ")) for line in told] == [
             (True, 1),
             (True, 2),
