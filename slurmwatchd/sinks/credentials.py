@@ -3,10 +3,40 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from slurmwatchd.errors import SinkError
 
 _FOLDER = "CREDENTIALS_DIRECTORY"
+
+
+class TlsFiles(Protocol):
+    """Options that name the files of TLS, each empty where there is none."""
+
+    @property
+    def tls_ca_file(self) -> str:
+        """Whose signature is trusted."""
+        ...
+
+    @property
+    def tls_certificate_file(self) -> str:
+        """The daemon's own certificate."""
+        ...
+
+    @property
+    def tls_key_file(self) -> str:
+        """Its key."""
+        ...
+
+
+def check_key_pair(files: TlsFiles) -> None:
+    """Look whether a certificate and its key are named together.
+
+    Raises:
+        ValueError: Only one of them is.
+    """
+    if bool(files.tls_certificate_file) != bool(files.tls_key_file):
+        raise ValueError("tls_certificate_file and tls_key_file go together")
 
 
 def credential_path(text: str, environ: Mapping[str, str] = os.environ) -> Path:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from simslurm.rows import JobColumns, StepColumns
 
 T0 = 1795436431  # 2026-11-23T12:20:31 UTC
-MIB = 1 << 20
 TERMINAL = "CA,CD,F,NF,PR,TO,BF,DL,OOM,RQ,RS,RV"
 
 

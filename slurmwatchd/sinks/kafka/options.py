@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from slurmwatchd.config.settings import Duration
+from slurmwatchd.sinks.credentials import check_key_pair
 from slurmwatchd.sinks.extras import require
 from slurmwatchd.sinks.forms.options import FormOptions
 
@@ -57,6 +58,5 @@ class KafkaOptions(FormOptions):
     def _consistent(self) -> "KafkaOptions":
         if self.security.startswith("sasl") and not (self.sasl_username and self.sasl_password_file):
             raise ValueError(f'security = "{self.security}" needs sasl_username and sasl_password_file')
-        if bool(self.tls_certificate_file) != bool(self.tls_key_file):
-            raise ValueError("tls_certificate_file and tls_key_file go together")
+        check_key_pair(self)
         return self

@@ -5,7 +5,6 @@ connection that was lost is given up, and the sink makes a new one.
 """
 
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -22,6 +21,7 @@ from slurmwatchd.sinks.credentials import credential_path
 from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.stream import Message
 from slurmwatchd.sinks.nats.subjects import Subjects
+from slurmwatchd.sinks.tls import client_context
 from slurmwatchd.telemetry.log import get_logger
 
 CONNECT_SECONDS = 120.0
@@ -224,17 +224,8 @@ def _secrets(options: NatsOptions) -> dict[str, Any]:
     if options.nkey_file:
         found["nkeys_seed"] = str(credential_path(options.nkey_file))
     if options.tls_ca_file or options.tls_certificate_file:
-        context = ssl.create_default_context(cafile=_path(options.tls_ca_file))
-        if options.tls_certificate_file:
-            context.load_cert_chain(
-                credential_path(options.tls_certificate_file), credential_path(options.tls_key_file)
-            )
-        found["tls"] = context
+        found["tls"] = client_context(options)
     return found
-
-
-def _path(text: str) -> str | None:
-    return str(credential_path(text)) if text else None
 
 
 async def _asked(question: Any) -> Any:  # noqa: ANN401 - whatever the library answers

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from slurmwatchd.config.settings import Duration, Texts, WholeDuration
 from slurmwatchd.config.units import DAY, HOUR
+from slurmwatchd.sinks.credentials import check_key_pair
 from slurmwatchd.sinks.extras import require
 from slurmwatchd.sinks.forms.options import FormOptions
 from slurmwatchd.sinks.nats.subjects import Subjects
@@ -71,6 +72,5 @@ class NatsOptions(FormOptions):
     def _one_identity(self) -> "NatsOptions":
         if self.credentials_file and self.nkey_file:
             raise ValueError("credentials_file and nkey_file cannot both be given")
-        if bool(self.tls_certificate_file) != bool(self.tls_key_file):
-            raise ValueError("tls_certificate_file and tls_key_file go together")
+        check_key_pair(self)
         return self

@@ -7,7 +7,7 @@ import anyio
 import httpx
 
 from slurmwatchd.errors import SinkError
-from slurmwatchd.sinks.credentials import credential_path
+from slurmwatchd.sinks.tls import client_context
 from slurmwatchd.sinks.webhook.answer import Answer
 from slurmwatchd.sinks.webhook.options import HttpOptions
 
@@ -65,12 +65,6 @@ class HttpxClient:
 
 def _context(options: HttpOptions) -> ssl.SSLContext:
     try:
-        cafile = str(credential_path(options.tls_ca_file)) if options.tls_ca_file else None
-        context = ssl.create_default_context(cafile=cafile)
-        if options.tls_certificate_file:
-            context.load_cert_chain(
-                credential_path(options.tls_certificate_file), credential_path(options.tls_key_file)
-            )
+        return client_context(options)
     except OSError as error:
         raise SinkError(f"certificates: {error}") from error
-    return context

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from slurmwatchd.config.settings import Duration
 from slurmwatchd.sinks.base import BATCH_EVENTS
+from slurmwatchd.sinks.credentials import check_key_pair
 from slurmwatchd.sinks.extras import require
 from slurmwatchd.sinks.forms.options import FormOptions
 
@@ -76,8 +77,7 @@ class HttpOptions(FormOptions):
 
     @model_validator(mode="after")
     def _fits(self) -> "HttpOptions":
-        if bool(self.tls_certificate_file) != bool(self.tls_key_file):
-            raise ValueError("tls_certificate_file and tls_key_file go together")
+        check_key_pair(self)
         if self.max_line_bytes > self.max_body_bytes:
             raise ValueError("max_line_bytes must not be more than max_body_bytes")
         return self
