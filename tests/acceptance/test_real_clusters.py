@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,7 +33,7 @@ def test_two_clusters_of_one_slurmdbd_are_in_the_file_as_each_ones_tables_have_t
         names = ", ".join(f'"{each.name}"' for each in both)
         watch.config.write_text(text.replace("[slurm]\n", f"[slurm]\nclusters = [{names}]\n"), encoding="utf-8")
         watch.start()
-        started = int(time.time())
+        started = jobs.new_second(cluster)
         for each in both:
             submit(each)
         for each in both:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +53,7 @@ def test_complaint_that_comes_changes_and_goes_is_told_and_an_outage_beside_it_i
 ) -> None:
     conf.write(CONTROL)
     watch = Watch(conf.cluster, tmp_path / "watch")
-    started = int(time.time())
+    started = jobs.new_second(cluster)
 
     def ended() -> None:
         """Have a job end on two nodes, and find it told with them."""

@@ -61,7 +61,7 @@ def as_texts(slurm: Mapping[str, Mapping[str, object]], cluster: RealCluster) ->
 @pytest.fixture(scope="module")
 def submitted(cluster: RealCluster) -> dict[str, str]:
     """Jobs of the kinds that differ, all ended; kind to id."""
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     once = f'[ -n "$SLURM_RESTART_COUNT" ] || {jobs.LONG}'
     ids = {
         "simple": jobs.batch(cluster, f"--job-name={HOSTILE}", "--nodes=2", "--ntasks=2", script="srun -n2 true"),
@@ -139,7 +139,7 @@ def test_every_field_of_this_sacct(submitted: dict[str, str], cluster: RealClust
 
 
 def test_running_between_has_both_bounds_and_what_still_runs(cluster: RealCluster) -> None:
-    started = int(time.time())
+    started = jobs.new_second(cluster)
 
     def ended(name: str, *options: str, script: str = "true") -> dict[str, int]:
         job = jobs.batch(cluster, f"--job-name={name}", *options, script=script)

@@ -42,7 +42,7 @@ READ_SECONDS = 60
 @pytest.fixture(scope="module")
 def _own_job(cluster: RealCluster) -> None:
     """Let a job end that slurmctld knows: the numbers of the loaded ones it never gave out."""
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     jobs.batch(cluster, "--job-name=own")
     jobs.settle(cluster, started)
 

@@ -38,7 +38,7 @@ def test_daemon_killed_twenty_times_while_jobs_end_loses_and_repeats_nothing(
     with capsys.disabled():
         print(f"\n{SEED_VARIABLE}={seed}", end=" ")  # noqa: T201  (to run the same moments again)
     dice = random.Random(seed)  # noqa: S311  (moments, not secrets)
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     jobs.batch(cluster, f"--array=0-{TASKS - 1}%8", "--job-name=short|lived\n", script="sleep 0.$((RANDOM % 10))")
 
     seen: list[int] = []

@@ -65,7 +65,7 @@ def test_job_that_ends_in_a_long_outage_is_in_the_file_once_soon_after_it_is_vis
     outage_seconds = OUTAGE_SECONDS.get(cluster.version, SHORT_OUTAGE_SECONDS)
     # No re-reads: what finds the record is that the outage was noticed.
     watch = watching(interval=OUTAGE_INTERVAL)
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     job = jobs.batch(cluster, "--job-name=in the dark\n|", script="sleep 2")
     jobs.wait_for_state(cluster, job, "RUNNING")
     cluster.stop_slurmdbd()
@@ -116,7 +116,7 @@ def test_job_suspended_for_longer_than_the_overlap_and_cancelled_is_found_by_the
     cluster: RealCluster, watching: Callable[..., Watch]
 ) -> None:
     watch = watching("10s", "20s")
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     job = jobs.batch(cluster, "--job-name=born old", script=jobs.LONG)
     jobs.wait_for_state(cluster, job, "RUNNING")
     cluster.run("scontrol", "suspend", job)
@@ -141,7 +141,7 @@ def test_admin_comment_set_afterwards_makes_one_revision(
     cluster: RealCluster, watching: Callable[..., Watch]
 ) -> None:
     watch = watching("5s", "20s")
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     job = jobs.batch(cluster, "--job-name=commented on")
     watch.wait_until(watch.keys, "the job to be in the file")
     seen = time.time()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,7 +36,7 @@ def test_jobs_of_every_kind_are_in_the_file_once_as_slurmdbd_holds_them(
 
 
 def test_metrics_say_what_the_file_says(cluster: RealCluster, watch: Watch) -> None:
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     watch.start()
     jobs.batch(cluster, "--array=0-8", script="exit $((SLURM_ARRAY_TASK_ID % 3))")
     jobs.settle(cluster, started)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +25,7 @@ def _slurmdbd_back(cluster: RealCluster) -> Iterator[None]:
 
 
 def test_once_writes_every_ended_job_and_a_second_time_adds_none(cluster: RealCluster, watch: Watch) -> None:
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     jobs.batch(cluster, "--array=0-2", "--job-name=once\nupon")
     jobs.settle(cluster, started)
     ended = truth.ended(cluster, started)

@@ -34,7 +34,7 @@ def test_job_cancelled_while_suspended_for_longer_than_the_overlap_is_in_the_fil
     configure(watch, f'overlap = "{OVERLAP_SECONDS}s"\nopen_set = "5s"\nreread = []')
     watch.start()
     watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     job = jobs.batch(cluster, "--job-name=killed while suspended", script=jobs.LONG)
     jobs.wait_for_state(cluster, job, "RUNNING")
     listed = 'slurmwatchd_open_jobs{slurm_cluster="' + cluster.name + '"} '

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +27,7 @@ def _slurmdbd_back(cluster: RealCluster) -> Iterator[None]:
 def test_daemon_started_during_an_outage_is_not_ready_and_later_tells_of_every_job(
     cluster: RealCluster, watch: Watch
 ) -> None:
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     cluster.stop_slurmdbd()
     watch.start()
     watch.wait_until(lambda: watch.get("/-/ready")[0] == 503, "not ready")
@@ -55,7 +54,7 @@ def test_daemon_started_during_an_outage_is_not_ready_and_later_tells_of_every_j
 def test_slurmdbd_killed_under_the_running_daemon_costs_no_record(cluster: RealCluster, watch: Watch) -> None:
     watch.start()
     watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     jobs.batch(cluster, "--array=0-9%2", "--job-name=across the outage", script="sleep 1")
     cluster.kill_slurmdbd()
     watch.wait_until(lambda: "Connection refused" in watch.log_tail(), "sacct to fail")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -83,7 +82,7 @@ def ended_by_state(port: int) -> Counter[str]:
 def test_prometheus_counts_what_the_file_holds(cluster: RealCluster, watch: Watch, prometheus: int) -> None:
     watch.start()
     watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     jobs.batch(cluster, "--array=0-9", script="exit $((SLURM_ARRAY_TASK_ID % 3))")
     jobs.settle(cluster, started)
     ended = truth.ended(cluster, started)
@@ -101,7 +100,7 @@ def test_prometheus_counts_what_the_file_holds(cluster: RealCluster, watch: Watc
 
 
 def test_promtool_finds_no_fault_with_the_metrics(cluster: RealCluster, watch: Watch) -> None:
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     watch.start()
     jobs.batch(cluster)
     jobs.settle(cluster, started)

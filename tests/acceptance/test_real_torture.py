@@ -196,7 +196,7 @@ def test_file_agrees_with_slurmdbd_after_outages_and_kills_while_hostile_jobs_en
     with capsys.disabled():
         print(f"\n{SEED_VARIABLE}={seed}", end=" ")  # noqa: T201 - to run the same again
     dice = random.Random(seed)  # noqa: S311 - moments, not secrets
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     torture = _Torture(cluster, watch, dice)
     watch.start()
     end = time.monotonic() + seconds

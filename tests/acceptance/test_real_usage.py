@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,7 +37,7 @@ THREE_STEPS = f"srun -N1 -n1 {WRITE}\nsrun -n2 {FILL}\nsrun -N2 -n2 {BURN}"
 
 def run_jobs(cluster: RealCluster) -> tuple[int, dict[str, str]]:
     """Run a job of each kind to its end; return when that began and the ids by kind."""
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     again = '[ -n "$SLURM_RESTART_COUNT" ] || srun sleep 600\nsrun sleep 1'
     ids = {
         "three steps": jobs.batch(cluster, "--nodes=2", "--ntasks=4", "--mem=1000M", script=THREE_STEPS),
@@ -161,7 +160,7 @@ def test_efficiencies_are_those_of_seff(cluster: RealCluster, tmp_path: Path) ->
     seff = os.environ.get(SEFF_VARIABLE) or shutil.which("seff")
     if seff is None or cluster.version != "22.05":
         pytest.skip("needs seff of the cluster's own release, on PATH or named by SEFF")
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     job = jobs.batch(cluster, "--nodes=2", "--ntasks=4", "--mem=1000M", script=THREE_STEPS)
     jobs.settle(cluster, started)
     # Where memory is allocated (CR_Core_Memory) slurmctld writes it here; TRES 2 is memory in MiB.

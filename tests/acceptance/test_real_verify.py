@@ -73,7 +73,7 @@ def test_verify_finds_nothing_after_a_mix_and_names_what_is_taken_away_by_hand(
 def test_a_backfill_reads_what_ended_before_the_first_poll(cluster: RealCluster, watch: Watch) -> None:
     text = watch.config.read_text(encoding="utf-8")
     watch.config.write_text(text.replace('since = "1h"', 'since = "1s"'), encoding="utf-8")
-    started = int(time.time())
+    started = jobs.new_second(cluster)
     jobs.batch(cluster, "--array=0-4", "--job-name=before")
     jobs.settle(cluster, started)
     ended = truth.ended(cluster, started)

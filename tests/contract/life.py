@@ -50,7 +50,7 @@ class Life:
 
 def real(cluster: RealCluster) -> Life:
     """Let it happen and wait until slurmdbd knows."""
-    since = int(time.time())
+    since = jobs.new_second(cluster)
     suspended = jobs.batch(cluster, "--job-name=suspended", script=LONG)
     requeued = jobs.batch(cluster, "--requeue", "--job-name=requeued", script=LONG)
     resized = jobs.batch(cluster, "--nodes=3", "--job-name=resized", script=LONG)

@@ -60,7 +60,7 @@ def run_mix(cluster: RealCluster, *others: Callable[[RealCluster], Callable[[], 
     Returns:
         Epoch seconds just before the first submission: no row of the mix was submitted earlier.
     """
-    started = int(time.time())
+    started = new_second(cluster)
     waiting = [begin(cluster) for begin in (*others, _timed_out, _requeued, _suspended, _resized)]
     for kind in (_plain, _named, _failed, _steps, _arrays, _het, _cancelled):
         kind(cluster)
@@ -70,6 +70,13 @@ def run_mix(cluster: RealCluster, *others: Callable[[RealCluster], Callable[[], 
         finish()
     settle(cluster, started)
     return started
+
+
+def new_second(cluster: RealCluster) -> int:
+    """Wait for the next second of the clock and return it: no job of an earlier test was submitted in it."""
+    before = int(time.time())
+    cluster.wait_until(lambda: int(time.time()) > before, "the next second")
+    return before + 1
 
 
 def settle(cluster: RealCluster, since: int, timeout_seconds: float = SETTLE_SECONDS) -> None:
