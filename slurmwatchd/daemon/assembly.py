@@ -36,7 +36,7 @@ from slurmwatchd.watcher.usage_collector import Collector, CollectorParts
 from slurmwatchd.watcher.watcher import Watcher
 
 UNNAMED_CLUSTER = "local"
-"""The label of the local cluster as long as scontrol has never told its name."""
+"""The label of the local cluster until scontrol has answered with its name."""
 
 
 class _Memory:

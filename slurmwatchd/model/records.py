@@ -26,7 +26,7 @@ REVISING = (
     "alloc_tres", "comment", "admin_comment", "system_comment", "extra",
     "name", "partition", "eligible", "node_list", "node_count", "cpus",
 )  # fmt: skip
-"""The fields whose later change is told by a `job_revised`, where the configuration names no others."""
+"""The fields whose later change makes a `job_revised`, if the configuration names no others."""
 
 TresValue = int | float | str
 Tres = Mapping[str, TresValue]

@@ -166,7 +166,7 @@ class ServiceFiles:
         yield from self._reloaded()
         for path in (CONFIGURATION.parent, *FOLDERS):
             if self._in(path).exists():
-                yield Action(f"{path}: kept; when nobody needs it: rm -r {path}")
+                yield Action(f"{path}: kept; remove it when you no longer need it: rm -r {path}")
 
     def _in(self, path: Path) -> Path:
         return self.root / path.relative_to("/")

@@ -28,7 +28,7 @@ class SinkUnderTest(ABC):
     """A sink together with its receiver, as the checks need them: one receiver, which outlives the sinks."""
 
     ordered: bool = True
-    """Whether the receiver can tell in which order events came; one that only counts cannot."""
+    """Whether the receiver knows in which order events came; one that only counts does not."""
     repeats: bool = False
     """Whether events may come again after a failure or a crash, as they must where a receiver cannot be asked and
     knows no ids: none may be missing nonetheless, and each must come for the first time in its turn."""

@@ -138,7 +138,7 @@ def test_removing_takes_its_own_files_and_keeps_what_was_made_with_them(machine:
         "var/log/slurmwatchd/jobs.jsonl",
     ]
     assert machine.calls == [["systemctl", f"--root={machine.root}", "disable", "slurmwatchd.service"]]
-    assert "/var/lib/slurmwatchd: kept; when nobody needs it: rm -r /var/lib/slurmwatchd" in told
+    assert "/var/lib/slurmwatchd: kept; remove it when you no longer need it: rm -r /var/lib/slurmwatchd" in told
     machine.calls.clear()
     assert machine.remove()[0] == "/etc/sysusers.d/slurmwatchd.conf: is not there"
     assert machine.calls == []

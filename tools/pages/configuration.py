@@ -37,7 +37,7 @@ line takes the same. The units are ms, s, m, h, d and w, or their words (`"2 hou
 `M`, which could mean months.
 
 An unknown key, a wrong type or a combination that cannot work is an error that names the key and where it was set;
-then nothing is started, and the exit status is 78. `slurmwatchd check` tells without starting anything.
+then nothing is started, and the exit status is 78. `slurmwatchd check` finds this without starting anything.
 `systemctl reload slurmwatchd` (SIGHUP) reads the configuration again.
 
 `make docs` writes this page.

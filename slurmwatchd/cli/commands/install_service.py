@@ -17,7 +17,7 @@ After an upgrade: systemctl restart slurmwatchd"""
 
 
 @click.command("install-service")
-@click.option("--yes", is_flag=True, help="Do it; without this it is only told.")
+@click.option("--yes", is_flag=True, help="Do it; without this the command only prints what it would do.")
 @click.option("--remove", is_flag=True, help="Undo it: stop and disable the service, remove its files.")
 @click.option(
     "--program",
@@ -33,13 +33,13 @@ def command(*, yes: bool, remove: bool, program: Path | None, root: Path) -> Non
     """Make a systemd service of what pip installed, or remove it.
 
     That is unit, user, configuration, rotation and man page. Without `--yes` the command only prints what it would
-    do. It never touches a file that somebody changed, and can run again, for example after an upgrade. It enables
+    do. It never touches a file that you changed, and can run again, for example after an upgrade. It enables
     nothing. `--remove` keeps the configuration, the store and the events. A Debian or RPM package brings all this
     itself.
 
     Example: slurmwatchd install-service --yes
 
-    Exit codes: 0 done, or told; 1 it cannot be done; 2 the command line is wrong.
+    Exit codes: 0 done, or printed; 1 it cannot be done; 2 the command line is wrong.
     """
     if yes:
         refuse_unless_root(os.geteuid())

@@ -24,7 +24,7 @@ _LEAST = 4096
 """No line is cut to less, whatever a receiver takes."""
 
 _TELLING = ("user", "uid", "work_dir", "submit_line", "std_in", "std_out", "std_err")
-"""Fields that tell who a job's user is."""
+"""Fields that name a job's user."""
 
 _RENDER: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
     "flat": lambda fields: fields,
@@ -98,7 +98,7 @@ class Form:
         telling = [name for name in _TELLING if name not in names and self._keeps(name)]
         if telling and not {"user", "uid"}.isdisjoint(names):
             fields = ", ".join(telling)
-            _log.warning("other fields may still tell whose job it is", sink=self._sink, fields=fields)
+            _log.warning("other fields may still show whose job it is", sink=self._sink, fields=fields)
 
     def lines(self, events: Sequence[Event]) -> list[bytes]:
         """Write events, each with a line end."""

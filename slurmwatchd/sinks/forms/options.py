@@ -12,7 +12,7 @@ from slurmwatchd.sinks.forms.pseudonyms import HIDEABLE
 Format = Literal["flat", "cloudevents", "ecs", "jobcomp"]
 
 KEPT = frozenset({*REQUIRED, "time", "usage", "changed", "nodes_omitted", "truncated"})
-"""What every event keeps: which one it is, and what it tells."""
+"""What every event keeps: which one it is, and of what kind."""
 
 _FIELDS = frozenset(field.name for field in (*HEAD, *RECORD, *TAIL))
 

@@ -246,7 +246,7 @@ def _told(error: BaseException) -> SinkError:
         text = f"JetStream: {error.description} ({error.err_code})"
         return SinkFullError(text) if error.err_code in _FULL else SinkError(text)
     if isinstance(error, nats.errors.NoRespondersError):
-        return SinkError("nobody answers for JetStream: it is off, or not allowed for this user")
+        return SinkError("the server does not answer for JetStream: it is off, or not allowed for this user")
     return SinkError(str(error).removeprefix("nats: ") or type(error).__name__)
 
 

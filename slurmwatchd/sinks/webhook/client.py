@@ -12,7 +12,7 @@ from slurmwatchd.sinks.webhook.answer import Answer
 from slurmwatchd.sinks.webhook.options import HttpOptions
 
 MAX_ANSWER_BYTES = 10_000
-"""More of an answer is not read: only its first words are told."""
+"""More of an answer is not read: the sink reports only its first words."""
 
 
 class HttpxClient:

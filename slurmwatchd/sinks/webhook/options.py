@@ -53,7 +53,7 @@ class HttpOptions(FormOptions):
     chat: Chat = ""
     """Instead of events, messages for people, for the incoming webhooks of a chat."""
     chat_lines: int = Field(10, ge=1, le=50)
-    """A message names so many events; of the others it tells how many they are."""
+    """A message names at most so many events, and the number of the others."""
     chat_every: Duration = Field(60.0, ge=0, le=120)
     """There is one message in this time at most."""
 
