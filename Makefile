@@ -12,13 +12,13 @@ SLURM_VERSIONS ?= all
 VERSION ?= 22.05
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test torture test-reading test-shippers lint docs test-brokers dist deb rpm test-packages test-systemd \
+.PHONY: help demo test torture torture-slurm test-reading test-shippers lint docs test-brokers dist deb rpm test-packages test-systemd \
 	test-slurm slurm-up slurm-down bench bench-steps bench-odd clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.runtime  ## watch a simulated cluster: no Slurm, no root (ARGS="--seconds 20")
 	$(BIN)/slurmwatchd demo $(ARGS)
@@ -34,6 +34,11 @@ test: $(VENV)/.development  ## every test that needs neither Slurm nor root (ARG
 
 torture: $(VENV)/.development  ## harm the daemon and its Slurm for 10 minutes (ARGS="--seconds 60 --seed 7")
 	$(BIN)/python -m tests.torture $(ARGS)
+
+# The suite on real Slurms tortures one of them for a minute.
+torture-slurm: export TORTURE_SECONDS ?= 600
+torture-slurm: $(VENV)/.development  ## the same on a real Slurm; root (VERSION=24.11 TORTURE_SECONDS=60)
+	$(BIN)/python -m pytest -m real_slurm --slurm-version=$(VERSION) tests/acceptance/test_real_torture.py $(ARGS)
 
 test-reading: $(VENV)/.reading  ## docs/reading.md with Spark, ClickHouse, R and others; root installs those missing
 	$(BIN)/python -m pytest -m reading_tools tests/reading -rA $(ARGS)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.acceptance.complaining import BACKUP, CONTROL, ComplainingConf, complaining_conf
 from tests.acceptance.watch import Watch
-from tests.real_slurm import jobs, truth, untidy
-from tests.real_slurm.configuration import write_wrappers
+from tests.real_slurm import jobs, truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,36 +19,17 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(300)]
 
-CONTROL, BACKUP = "ControlMachine=nowhere\n", "BackupController=nowhere\n"
-
-
-class Conf:
-    """A slurm.conf of the daemon's own, beside the cluster's."""
-
-    def __init__(self, cluster: RealCluster, folder: Path) -> None:
-        self._cluster = cluster
-        self.path = cluster.conf.with_name("complaining.conf")
-        self.cluster = replace(cluster, conf=self.path, bin_dir=folder / "bin")
-        write_wrappers(self.cluster.bin_dir, self.path, cluster.root)
-
-    def write(self, *keys: str) -> None:
-        """Put keys before all others that Slurm ignores, or none."""
-        fresh = self.path.with_suffix(".new")
-        fresh.write_text("".join(keys) + untidy.tidied(self._cluster.conf.read_text("utf-8")), "utf-8")
-        fresh.replace(self.path)
-
 
 @pytest.fixture
-def conf(cluster: RealCluster, tmp_path: Path) -> Iterator[Conf]:
+def conf(cluster: RealCluster, tmp_path: Path) -> Iterator[ComplainingConf]:
     """Leave the cluster as it was, whatever the test did."""
-    made = Conf(cluster, tmp_path)
-    yield made
-    made.path.unlink()
+    with complaining_conf(cluster, tmp_path) as made:
+        yield made
     cluster.start_slurmdbd()
 
 
 def test_complaint_that_comes_changes_and_goes_is_told_and_an_outage_beside_it_is_noticed_at_once(
-    cluster: RealCluster, conf: Conf, tmp_path: Path
+    cluster: RealCluster, conf: ComplainingConf, tmp_path: Path
 ) -> None:
     conf.write(CONTROL)
     watch = Watch(conf.cluster, tmp_path / "watch")

@@ -68,8 +68,10 @@ class Watch:
         overlap: str = "2m",
         reread: tuple[str, ...] = ("5m", "15m", "2h", "12h", "2d", "8d"),
         steps: str = "summary",
+        program: Path = REPOSITORY,
     ) -> None:
         folder.mkdir(parents=True)
+        self._program = program
         self.cluster = cluster
         self.file = folder / "jobs.jsonl"
         self.log = folder / "slurmwatchd.log"
@@ -222,4 +224,5 @@ class Watch:
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SLURMWATCHD_")}
-        return {**inherited, "PYTHONPATH": str(REPOSITORY)}
+        # What the program imports stands beside it; the folder that it was started in does not come before them.
+        return {**inherited, "PYTHONPATH": f"{self._program}:{REPOSITORY}", "PYTHONSAFEPATH": "1"}
