@@ -1,14 +1,15 @@
 """The filters that `jobs` and `export` share, the forms of output, and the question they make."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import click
 
 from slurmwatchd.cli import tables
-from slurmwatchd.cli.store_access import MOMENT, note_unread
+from slurmwatchd.cli.store_access import MOMENT
 from slurmwatchd.cli.tables import Column, Form
+from slurmwatchd.cli.unread import Unread, note_unread, unread
 from slurmwatchd.model.records import JobRecord
 from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.reader import StoreReader
@@ -101,7 +102,10 @@ def shape_options(function: F) -> F:
             "-l", "--limit", "limit", type=click.IntRange(0, MAX_LIMIT), default=DEFAULT_LIMIT, show_default=True,
             help="The maximum number of rows; 0: all.",
         ),
-        click.option("--json", "as_json", is_flag=True, help="A JSON array of whole records, or of the columns."),
+        click.option(
+            "--json", "as_json", is_flag=True,
+            help="A JSON object: jobs (whole records, or the columns), truncated, unread.",
+        ),
         click.option("--csv", "as_csv", is_flag=True, help="CSV with a header."),
     )  # fmt: skip
     for option in reversed(options):
@@ -150,17 +154,32 @@ def shape_of(options: Mapping[str, Any], default: str = DEFAULT_COLUMNS) -> Shap
 
 
 def answer(store: StoreReader, question: Question, shape: Shape) -> None:
-    """Write what answers a question, and say on stderr what was left out."""
+    """Write what answers a question, and say on stderr what was left out or is not known."""
     limit = shape.limit
     ids = store.ids(question if limit is None else replace(question, limit=limit + 1))
     shown = ids if limit is None else ids[:limit]
+    is_cut = len(ids) > len(shown)
+    stretches = unread(store, question)
     rows = store.fetched(shown, nodes=shape.with_nodes, usage=True)
-    tables.write(rows, shape.columns, shape.form, chosen=shape.chosen)
-    if len(ids) > len(shown):
+    if shape.form is Form.JSON:
+        tables.write_jobs(rows, shape.columns, besides_jobs(stretches, truncated=is_cut), chosen=shape.chosen)
+    else:
+        tables.write(rows, shape.columns, shape.form, chosen=shape.chosen)
+    if is_cut:
         click.echo(f"slurmwatchd: first {limit} rows shown; --limit 0 shows all", err=True)
     elif not ids and shape.form is Form.TABLE:
         click.echo("slurmwatchd: no matching jobs", err=True)
-    note_unread(store, question, empty=not ids)
+    note_unread(stretches, question, empty=not ids)
+
+
+def besides_jobs(stretches: Sequence[Unread], *, truncated: bool) -> dict[str, object]:
+    """Return what `--json` has besides the jobs.
+
+    Args:
+        stretches: What of the answer the store cannot know.
+        truncated: Whether a limit left jobs out.
+    """
+    return {"truncated": truncated, "unread": [stretch.on_wire() for stretch in stretches]}
 
 
 def _state(word: str) -> str:

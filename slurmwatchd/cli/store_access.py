@@ -9,15 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from slurmwatchd.cli import moments
-from slurmwatchd.cli.tables import local_time
 from slurmwatchd.config import paths
-from slurmwatchd.model.clock import rfc3339
-from slurmwatchd.model.terminal_text import shown
-from slurmwatchd.store.read import status
-from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.store.read.uris import no_store
-from slurmwatchd.watcher.half_written import holes
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,9 +32,6 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # no generic before cl
 
 
 MOMENT = Moment()
-
-BEHIND_SECONDS = 600
-"""A daemon that polls is never as far behind as this."""
 
 
 def store_options(function: F) -> F:
@@ -73,52 +64,3 @@ def open_store(config: Path | None, store: Path | None) -> Iterator[StoreReader]
         raise no_store(path)
     with StoreReader(path) as reader:
         yield reader
-
-
-def note_unread(store: StoreReader, question: Question, *, empty: bool) -> None:
-    """Say on stderr what of an answer cannot be known, because the daemon has not read it or it still runs.
-
-    Nothing is said where no time was asked for and something was found.
-
-    Args:
-        store: The store.
-        question: What was asked.
-        empty: Whether nothing was found.
-    """
-    begin = question.ended_from if question.running_from is None else question.running_from
-    end = question.ended_until if question.running_until is None else question.running_until
-    if begin is None and end is None and not empty:
-        return
-    readings = [
-        reading
-        for reading in status.readings(store)
-        if not question.clusters or reading.cluster in question.clusters
-    ]
-    if not readings:
-        _note(
-            "nothing has been read yet" if not question.clusters else "nothing has been read yet for this cluster"
-        )
-    now = int(time.time())
-    is_running = question.running_until is not None or question.running_from is not None
-    for reading in readings:
-        ledger = reading.ledger
-        # What ran at a moment may have ended long after it.
-        last = now if is_running or end is None else min(end + 1, now)
-        _, withheld = holes(ledger)
-        for start, stop in ledger.unread(0, ledger.newest):
-            if start < last and stop > (begin or 0) and (start, stop) not in withheld:
-                when = f"between {_local(start)} and {_local(stop)}" if start else f"before {_local(stop)}"
-                _note(f"{reading.cluster}: jobs that ended {when} were never read")
-        if is_running and (now if end is None else end) >= ledger.watermark:
-            late = f"jobs that ended after {_local(ledger.watermark)}, or still run, are not in the store"
-            _note(f"{reading.cluster}: {late}")
-        elif not is_running and last - ledger.newest > BEHIND_SECONDS:
-            _note(f"{reading.cluster}: jobs that ended after {_local(ledger.newest)} are not read yet")
-
-
-def _note(text: str) -> None:
-    click.echo(f"slurmwatchd: {shown(text)}", err=True)
-
-
-def _local(moment: int) -> str:
-    return local_time(rfc3339(moment))

@@ -80,38 +80,54 @@ class Column:
         return str(value)
 
 
-def write(rows: Iterable[Row], columns: Sequence[Column], form: Form, *, chosen: bool = True) -> int:
-    """Write rows to standard output, and return how many there were.
+def write(rows: Iterable[Row], columns: Sequence[Column], form: Form, *, chosen: bool = True) -> None:
+    """Write rows to standard output as a table or as CSV.
 
     Args:
         rows: The rows; for anything but a table on a terminal one at a time.
         columns: What of them.
         form: How.
-        chosen: Whether somebody chose the columns: a table has all of them then. Where nobody did, JSON has all of
-            each row.
+        chosen: Whether somebody chose the columns: a table has all of them then.
     """
-    if form is Form.JSON:
-        return _write_json(rows, columns, whole=not chosen)
     if form is Form.CSV:
-        return _write_csv(rows, columns)
-    return write_table(rows, columns, chosen=chosen)
+        _write_csv(rows, columns)
+    else:
+        write_table(rows, columns, chosen=chosen)
 
 
-def write_table(rows: Iterable[Row], columns: Sequence[Column], *, chosen: bool = False) -> int:
+def write_table(rows: Iterable[Row], columns: Sequence[Column], *, chosen: bool = False) -> None:
     """Write a table: fitted to the terminal, or, into a pipe or a file, as lines with tabs between the values."""
     if sys.stdout.isatty():
-        return _write_fitted(list(rows), columns, chosen=chosen)
+        _write_fitted(list(rows), columns, chosen=chosen)
+        return
     click.echo("\t".join(column.title for column in columns))
-    count = 0
-    for count, row in enumerate(rows, 1):  # noqa: B007 - how many there were
+    for row in rows:
         click.echo("\t".join(shown(column.text(row)) for column in columns))
-    return count
 
 
 def write_json(value: object) -> None:
     """Write one JSON value, indented, with nothing in it that a terminal could obey."""
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
     click.echo("\n".join(json_shown(line) for line in text.split("\n")))
+
+
+def write_jobs(
+    rows: Iterable[Row], columns: Sequence[Column], besides: Mapping[str, object], *, chosen: bool
+) -> None:
+    """Write one JSON object, a line a row: `{"jobs": [...]}`.
+
+    Args:
+        rows: The rows, one at a time.
+        columns: What of them, where somebody chose.
+        besides: What else the object has, after the rows.
+        chosen: Whether somebody chose the columns; if not, each row is whole.
+    """
+    click.echo('{"jobs":[', nl=False)
+    count = 0
+    for count, row in enumerate(rows, 1):
+        value = {column.name: column.of(row) for column in columns} if chosen else row
+        click.echo(("\n" if count == 1 else ",\n") + json_shown(orjson.dumps(value).decode()), nl=False)
+    click.echo(("\n]," if count else "],") + json_shown(orjson.dumps(besides).decode()[1:]))
 
 
 def local_time(text: str) -> str:
@@ -124,24 +140,13 @@ def colours() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _write_json(rows: Iterable[Row], columns: Sequence[Column], *, whole: bool) -> int:
-    count = 0
-    for count, row in enumerate(rows, 1):
-        value = row if whole else {column.name: column.of(row) for column in columns}
-        click.echo(("[" if count == 1 else ",\n") + json_shown(orjson.dumps(value).decode()), nl=False)
-    click.echo("]" if count else "[]")
-    return count
-
-
-def _write_csv(rows: Iterable[Row], columns: Sequence[Column]) -> int:
+def _write_csv(rows: Iterable[Row], columns: Sequence[Column]) -> None:
     on_terminal = sys.stdout.isatty()
     # With colours, or click would take out of a name what it holds for one.
     click.echo(_csv_line([column.name for column in columns]), nl=False, color=True)
-    count = 0
-    for count, row in enumerate(rows, 1):  # noqa: B007 - how many there were
+    for row in rows:
         values = [_plain(column.of(row)) for column in columns]
         click.echo(_csv_line([shown(value) for value in values] if on_terminal else values), nl=False, color=True)
-    return count
 
 
 def _csv_line(values: Sequence[str]) -> str:
@@ -157,7 +162,7 @@ def _plain(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _write_fitted(rows: Sequence[Row], columns: Sequence[Column], *, chosen: bool) -> int:
+def _write_fitted(rows: Sequence[Row], columns: Sequence[Column], *, chosen: bool) -> None:
     # Not quick to import, and not needed in a pipe.
     from rich.cells import cell_len  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
@@ -188,7 +193,6 @@ def _write_fitted(rows: Sequence[Row], columns: Sequence[Column], *, chosen: boo
     with console.capture() as captured:
         console.print(table)
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()), color=True)
-    return len(rows)
 
 
 def _style(column: Column, text: str) -> str:

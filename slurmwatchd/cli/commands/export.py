@@ -12,7 +12,8 @@ import click
 
 from slurmwatchd.cli.export_writers import Format, Record, Writer, writer_of
 from slurmwatchd.cli.job_filters import filter_options, question_of
-from slurmwatchd.cli.store_access import note_unread, open_store, store_options
+from slurmwatchd.cli.store_access import open_store, store_options
+from slurmwatchd.cli.unread import note_unread, unread
 from slurmwatchd.store.read.reader import StoreReader
 
 PAGE = 1000
@@ -80,7 +81,7 @@ def command(
                 target.write_days(pages)
             else:
                 target.write_file(output, pages)
-        note_unread(reader, question, empty=not ids)
+        note_unread(unread(reader, question), question, empty=not ids)
     if not to_stdout:
         click.echo(f"slurmwatchd: {len(ids)} attempts written to {output}", err=True)
 

@@ -54,8 +54,12 @@ def command(
     Separate several values of a filter with commas: an attempt matches if it has any of them. It must match all
     filters. Times are spans before now (-2h, -7d), words (yesterday), dates or ISO 8601, in the machine's zone
     unless they name one. With every format, stderr reports which part of the requested time was never read.
+    With --json, the output is one object: "jobs" is the list of records, "truncated" says whether --limit left
+    some out, and "unread" lists the stretches of ends that the store lacks (cluster, start, end; null: unlimited).
 
     Example: slurmwatchd jobs --user ada --state FAILED,TIMEOUT --since -7d
+
+    Example: slurmwatchd jobs --since -1d --limit 0 --json | jq '.jobs[]'
 
     Exit codes: 0 done, even if nothing matches; 1 the store cannot be read; 2 the command line is wrong; 75 the
     store is busy, try again; 78 the configuration is wrong.

@@ -7,6 +7,7 @@ import click
 
 from slurmwatchd.cli.job_filters import answer, shape_of, shape_options
 from slurmwatchd.cli.store_access import MOMENT, open_store, store_options
+from slurmwatchd.cli.unread import note_unread, unread
 from slurmwatchd.store.read import status
 from slurmwatchd.store.read.query import Question
 
@@ -33,7 +34,8 @@ def command(
 
     The newest comes first. With --at: what was running there at that moment.
 
-    With every format, stderr reports which part of the requested time was never read.
+    With every format, stderr reports which part of the requested time was never read. With
+    --json, the output is an object like that of `slurmwatchd jobs --json`.
 
     Example: slurmwatchd nodes n0417 --at '2026-11-20 03:12'
 
@@ -52,5 +54,6 @@ def command(
     )
     with open_store(config, store) as reader:
         if not status.knows_node(reader, node):
+            note_unread(unread(reader, question), question, empty=True)
             raise click.ClickException(f"no attempt in the store ran on a node {node!r}")
         answer(reader, question, shape)

@@ -21,7 +21,8 @@ def command(begin: int, end: int | None, config: Path | None, store: Path | None
 
     That is what started by the interval's end and ended at its beginning or later.
 
-    The store does not have jobs that still run, or that ended after the last poll; stderr says so.
+    The store does not have jobs that still run, or that ended after the last poll; stderr says so. With
+    --json, the output is an object like that of `slurmwatchd jobs --json`.
 
     Example: slurmwatchd running --from 2026-11-20T03:00 --to 2026-11-20T03:30
 

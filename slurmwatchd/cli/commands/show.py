@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from slurmwatchd.cli import tables
+from slurmwatchd.cli.job_filters import besides_jobs
 from slurmwatchd.cli.store_access import open_store, store_options
 from slurmwatchd.cli.tables import Column
+from slurmwatchd.cli.unread import note_unread, unread
 from slurmwatchd.model.terminal_text import shown
 from slurmwatchd.store.read import status
 from slurmwatchd.store.read.query import Order, Question
@@ -27,7 +29,9 @@ _BLOCKS = frozenset({"nodes", "usage", "steps", "history", "shared_nodes_with", 
 @click.command("show")
 @click.argument("job_ids", nargs=-1, required=True, metavar="JOBID...")
 @click.option("-M", "--cluster", "cluster", help="Only this cluster.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON array, one object per attempt.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="A JSON object: jobs (one object per attempt), truncated, unread."
+)
 @store_options
 def command(
     job_ids: tuple[str, ...],
@@ -42,7 +46,8 @@ def command(
     That is each attempt, its nodes, usage and steps, its history, and who shared its nodes.
 
     12 means a job, all tasks of an array or all components of a heterogeneous job; 12_3 and 12+1 mean one of them.
-    "Shared nodes with" lists other attempts that were on one of its nodes while it ran.
+    "Shared nodes with" lists other attempts that were on one of its nodes while it ran. With --json, the output
+    is an object like that of `slurmwatchd jobs --json`.
 
     Example: slurmwatchd show 4711_3
 
@@ -51,16 +56,24 @@ def command(
     """
     for text in job_ids:
         _check(text)
+    clusters = (cluster,) if cluster else ()
     with open_store(config, store) as reader:
         found: list[Record] = []
+        cut: list[str] = []
+        stretches = unread(reader, Question(clusters=clusters))
         for text in dict.fromkeys(job_ids):
-            attempts = _attempts(reader, text, cluster)
-            if not attempts:
+            question = Question(job_ids=(text,), clusters=clusters, order=Order.SUBMIT, limit=MAX_ATTEMPTS + 1)
+            ids = reader.ids(question)
+            if not ids:
+                note_unread(stretches, question, empty=True)
                 where = f"of cluster {cluster!r} in the store" if cluster else "in the store"
                 raise click.ClickException(f"no ended job {text} is {where} {reader.path}")
-            found += attempts
+            cut += [text] if len(ids) > MAX_ATTEMPTS else []
+            found += _attempts(reader, ids[:MAX_ATTEMPTS])
+    for text in cut:
+        click.echo(f"slurmwatchd: first {MAX_ATTEMPTS} attempts of job {text} shown", err=True)
     if as_json:
-        tables.write_json(found)
+        tables.write_json({"jobs": found, **besides_jobs(stretches, truncated=bool(cut))})
         return
     for number, record in enumerate(found):
         if number:
@@ -76,13 +89,10 @@ def _check(text: str) -> None:
         )
 
 
-def _attempts(store: StoreReader, text: str, cluster: str | None) -> list[Record]:
-    """Return the attempts of a job in the order of submission, each with its history and its neighbours."""
-    question = Question(
-        job_ids=(text,), clusters=(cluster,) if cluster else (), order=Order.SUBMIT, limit=MAX_ATTEMPTS
-    )
+def _attempts(store: StoreReader, jobs: Sequence[int]) -> list[Record]:
+    """Return attempts by their row ids, each with its history and its neighbours."""
     records = []
-    for job in store.ids(question):
+    for job in jobs:
         for record in store.fetch([job], nodes=True, usage=True):
             record["history"] = status.history(store, job)
             others = status.shared_with(store, job, limit=SHARED_LIMIT)
