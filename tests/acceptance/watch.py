@@ -31,6 +31,7 @@ CONFIG = """
 [slurm]
 bin_dir = "{bin_dir}"
 conf = "{conf}"
+jwt_file = "{jwt_file}"
 
 [poll]
 interval = "{interval}"
@@ -69,6 +70,7 @@ class Watch:
         reread: tuple[str, ...] = ("5m", "15m", "2h", "12h", "2d", "8d"),
         steps: str = "summary",
         program: Path = REPOSITORY,
+        jwt_file: str = "",
     ) -> None:
         folder.mkdir(parents=True)
         self._program = program
@@ -89,6 +91,7 @@ class Watch:
                 overlap=overlap,
                 reread=", ".join(f'"{age}"' for age in reread),
                 steps=steps,
+                jwt_file=jwt_file,
             ),
             encoding="utf-8",
         )

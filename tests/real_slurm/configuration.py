@@ -21,6 +21,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 NODES = 8
 PORTS = NODES + 3  # slurmctld, slurmdbd, slurmd each, the ready-made slurmwatchd
 CREDENTIAL_SECONDS = 10
+KEY_FILE = "jwt.key"
+_KEY_BYTES = 32
 
 
 def render(wanted: Release, places: Places, services: Services, first_port: int) -> dict[str, str]:
@@ -43,6 +45,7 @@ def render(wanted: Release, places: Places, services: Services, first_port: int)
         "storage_password": STORAGE_PASSWORD,
         "bin_dir": str(places.bin_dir(wanted)),
         "conf": str(run / "etc" / "slurm.conf"),
+        "token_key": str(run / "etc" / KEY_FILE),
         "watch": str(run / "watch"),
         "untidy_settings": untidy.settings(wanted),
         "node_settings": untidy.node_settings(wanted),
@@ -74,9 +77,14 @@ def lay_out(run: Path, files: dict[str, str], root: Root) -> None:
         path.write_text(text, encoding="utf-8")
         path.chmod(0o600 if name == "slurmdbd.conf" else 0o644)
         os.chown(path, uid, gid)
+    key = run / "etc" / KEY_FILE
+    if not key.exists():
+        key.write_bytes(os.urandom(_KEY_BYTES))
+    key.chmod(0o600)
+    os.chown(key, uid, gid)
 
 
-def write_wrappers(bin_dir: Path, conf: Path, root: Root, says: str = "") -> None:
+def write_wrappers(bin_dir: Path, conf: Path, root: Root, says: str = "", user: str = "") -> None:
     """Write a script a command, which runs it in its root with its own configuration.
 
     Args:
@@ -84,11 +92,12 @@ def write_wrappers(bin_dir: Path, conf: Path, root: Root, says: str = "") -> Non
         conf: slurm.conf.
         root: Where Slurm's programs live.
         says: What each writes to stderr first.
+        user: Who runs it, of that root; empty: the caller.
     """
     bin_dir.mkdir(parents=True, exist_ok=True)
     before = f"echo {shlex.quote(says)} >&2\n" if says else ""
     for command in COMMANDS:
-        argv = " ".join(root.argv(f"/usr/bin/{command}"))
+        argv = " ".join(root.argv(f"/usr/bin/{command}", user=user))
         text = f'#!/bin/sh\n{before}SLURM_CONF={conf} exec {argv} "$@"\n'
         path = bin_dir / command
         if _read(path) != text:

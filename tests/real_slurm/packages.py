@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MIRROR_VARIABLE = "REAL_SLURM_MIRROR"
 SOURCES = Path("/etc/apt")
 POLICY = Path("/usr/sbin/policy-rc.d")
-SLURM_PACKAGES = ("slurm-wlm", "slurmdbd", "slurm-client")
+SLURM_PACKAGES = ("slurm-wlm", "slurmdbd", "slurm-client", "slurm-wlm-jwt-plugin")
 INSTALL_TIMEOUT_SECONDS = 1200
 APT_OPTIONS = ("-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300")
 

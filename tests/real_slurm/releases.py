@@ -88,4 +88,4 @@ class Places:
 
     def chroot(self, release: Release) -> Path:
         """Where a release that is not the host's own is unpacked."""
-        return self.cache / f"root-{release.suite}"
+        return self.cache / f"debian-{release.suite}"

@@ -30,8 +30,10 @@ class Root:
         """Whether this is the machine's own file system."""
         return self.path == Path("/")
 
-    def argv(self, *command: str) -> list[str]:
-        """The command as it is run from outside."""
+    def argv(self, *command: str, user: str = "") -> list[str]:
+        """The command as it is run from outside, as a user of this root where one is named."""
+        if user:
+            return ["/usr/sbin/chroot", f"--userspec={user}", str(self.path), *command]
         return list(command) if self.is_host else ["/usr/sbin/chroot", str(self.path), *command]
 
     def mount(self, run: Path) -> None:
@@ -107,6 +109,7 @@ def prepare_root(release: Release, places: Places) -> Root:
                 "/usr/sbin/slurmctld": SLURM_PACKAGES[0],
                 "/usr/sbin/slurmdbd": SLURM_PACKAGES[1],
                 "/usr/bin/sacct": SLURM_PACKAGES[2],
+                f"/usr/share/doc/{SLURM_PACKAGES[3]}": SLURM_PACKAGES[3],
             }
         )
     else:
