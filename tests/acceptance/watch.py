@@ -60,10 +60,11 @@ listen = "127.0.0.1:{port}"
 class Watch:
     """One installation of slurmwatchd: configuration, store, file, and at most one process at a time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what a test may want otherwise)
         self,
         cluster: RealCluster,
         folder: Path,
+        *,
         interval: str = "1s",
         since: str = "1h",
         overlap: str = "2m",
