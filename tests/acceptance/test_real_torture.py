@@ -45,9 +45,12 @@ LIMIT_SECONDS = (0.0002, 0.0005, 0.001)
 
 LONG_RUN_SECONDS = 300
 REREAD = ("10s", "20s", "40s")
-LIMITED_SECONDS, LONG_LIMITED_SECONDS = (2, 5, 12, 20), (2, 12, 60, 75)
-"""How long a limit is in force. A long run has some that outlast the whole schedule of re-reads: what ends in them
-comes only if the empty answers are not believed."""
+LIMITED_SECONDS = (2, 5, 12, 20)
+"""How long a limit is in force."""
+
+LULL_SECONDS, LULL_LIMITED_SECONDS = 30, 90
+"""In a long run a limit may follow a lull, so that no window holds an end that is known, and outlast the whole
+schedule of re-reads: what ends in it comes only if the empty answers are not believed."""
 
 AGREE_SECONDS = 300
 STEADY_SECONDS = 3.0
@@ -100,6 +103,7 @@ class _Torture:
         self._is_long = tortured_seconds >= LONG_RUN_SECONDS
         self._back_at = 0.0
         self._lift_at = 0.0
+        self._lull_over_at = 0.0
         self._finish: list[tuple[float, Callable[[], object]]] = []
         self.done: Counter[str] = Counter()
 
@@ -116,6 +120,10 @@ class _Torture:
             self._back_at = 0.0
         if self._lift_at and now >= self._lift_at:
             self._lift()
+        if self._lull_over_at and now >= self._lull_over_at:
+            self._lull_over_at = 0.0
+            self._limit_for(LULL_LIMITED_SECONDS)
+            self.done["limits after a lull"] += 1
         for due in [due for due in self._finish if due[0] <= now]:
             self._finish.remove(due)
             due[1]()
@@ -124,6 +132,7 @@ class _Torture:
         """End everything that was begun."""
         self._back_at = min(self._back_at, 1.0)
         self._lift_at = min(self._lift_at, 1.0)
+        self._lull_over_at = 0.0
         self._finish = [(0.0, action) for _, action in self._finish]
         self.tick()
 
@@ -136,7 +145,9 @@ class _Torture:
         self._dice.choices(list(kinds), list(kinds.values()))[0]()
 
     def submit(self) -> None:
-        """Submit something that will end soon, each kind in its own way."""
+        """Submit something that will end soon, each kind in its own way; nothing in a lull."""
+        if self._lull_over_at:
+            return
         cluster, dice = self._cluster, self._dice
         name = f"--job-name={dice.choice(jobs.NAMES)}"
         kind = dice.randrange(8)
@@ -167,7 +178,7 @@ class _Torture:
         self._lift_at = 0.0
 
     def _outage(self) -> None:
-        if self._back_at or (self._is_long and self._lift_at):
+        if self._back_at or (self._is_long and (self._lift_at or self._lull_over_at)):
             return
         self._lift()
         if self._dice.random() < 0.5:
@@ -181,11 +192,16 @@ class _Torture:
     def _limit(self) -> None:
         """Have MariaDB end statements: sacct then shows nothing, and nothing says so."""
         # Under such a limit slurmdbd itself does not start.
-        if self._lift_at or self._back_at:
+        if self._lift_at or self._back_at or self._lull_over_at:
             return
+        if self._is_long and self._dice.random() < 0.5:
+            self._lull_over_at = time.monotonic() + LULL_SECONDS
+        else:
+            self._limit_for(self._dice.choice(LIMITED_SECONDS))
+
+    def _limit_for(self, seconds: float) -> None:
         self._cluster.limit_statements(self._dice.choice(LIMIT_SECONDS))
-        seconds = LONG_LIMITED_SECONDS if self._is_long else LIMITED_SECONDS
-        self._lift_at = time.monotonic() + self._dice.choice(seconds)
+        self._lift_at = time.monotonic() + seconds
         self.done["limits"] += 1
 
     def _complain(self) -> None:
