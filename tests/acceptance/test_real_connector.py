@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.acceptance.watch import Watch
     from tests.real_slurm.cluster import RealCluster
 
-pytestmark = [pytest.mark.real_slurm, pytest.mark.one_release, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real_slurm, pytest.mark.one_release, pytest.mark.timeout(900)]
 
 HOSTILE = "a|b\n999999|999999|COMPLETED|\x1f\x1e\u2028"
 COLUMNS = ("jobidraw", "jobid", "state", "start", "end", "nodelist", "exitcode")
@@ -144,10 +144,7 @@ def test_running_between_has_both_bounds_and_what_still_runs(cluster: RealCluste
     def ended(name: str, *options: str, script: str = "true") -> dict[str, int]:
         job = jobs.batch(cluster, f"--job-name={name}", *options, script=script)
         jobs.wait_for_state(cluster, job, "COMPLETED")
-        return times(job)
-
-    def times(job: str) -> dict[str, int]:
-        cluster.wait_until(lambda: rows(job), f"job {job} in slurmdbd")
+        cluster.wait_until(lambda: any(row["time_end"] for row in rows(job)), f"job {job}'s end in slurmdbd")
         return rows(job)[0]
 
     def rows(job: str) -> list[dict[str, int]]:
@@ -184,7 +181,7 @@ def test_running_between_has_both_bounds_and_what_still_runs(cluster: RealCluste
     cluster.run("scontrol", "suspend", sleeps)
     jobs.wait_for_state(cluster, sleeps, "SUSPENDED")
     cluster.run("scancel", pending)
-    times(after)
+    cluster.wait_until(lambda: rows(after), f"job {after} in slurmdbd")
     try:
         found = jobs_running_between(
             datetime.fromtimestamp(first),  # noqa: DTZ006 - naive, as the original takes them

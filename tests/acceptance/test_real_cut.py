@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.real_slurm.cluster import RealCluster
 
-pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(900)]
 
 COUNT = 20_000
 SPREAD_SECONDS = 4 * 3600
@@ -35,8 +35,6 @@ LIMIT_SECONDS = 0.002
 """MariaDB sends a hundred rows in it and not a thousand."""
 
 DEFAULTS = {"steps": "off", "since": "5h"}
-TOLD_SECONDS = 30
-READ_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -127,11 +125,11 @@ def test_a_limit_before_the_start_holds_everything_back_until_it_is_lifted(
     watch = installed()
     cluster.limit_statements(LIMIT_SECONDS)
     watch.start()
-    watch.wait_until(lambda: doubts(watch), "the doubt to be told", TOLD_SECONDS)
+    watch.wait_until(lambda: doubts(watch), "the doubt to be told")
     assert not has_all(watch, crowd)
     cluster.limit_statements(0)
-    watch.wait_until(lambda: has_all(watch, crowd), "all jobs", READ_SECONDS)
-    watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready", TOLD_SECONDS)
+    watch.wait_until(lambda: has_all(watch, crowd), "all jobs")
+    watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
     agree(watch, crowd)
 
 
@@ -142,16 +140,16 @@ def test_a_limit_in_the_middle_loses_nothing(
     # With re-reads that fall due while the limit is in force.
     watch = installed(reread=("5s", "10s", "20s"))
     watch.start()
-    watch.wait_until(lambda: has_all(watch, crowd), "all jobs", READ_SECONDS)
+    watch.wait_until(lambda: has_all(watch, crowd), "all jobs")
     cluster.limit_statements(LIMIT_SECONDS)
     # These ended just now, and sacct shows none of them.
     now = int(time.time())
     with _loaded(cluster, 2000, now - 5, now) as late:
-        watch.wait_until(lambda: doubts(watch), "the doubt to be told", TOLD_SECONDS)
+        watch.wait_until(lambda: doubts(watch), "the doubt to be told")
         assert not has_all(watch, late)
         cluster.limit_statements(0)
-        watch.wait_until(lambda: has_all(watch, late), "the late jobs", READ_SECONDS)
-        watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready", TOLD_SECONDS)
+        watch.wait_until(lambda: has_all(watch, late), "the late jobs")
+        watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
         agree(watch, range(crowd.start, late.stop))
 
 
@@ -182,7 +180,7 @@ def test_a_backfill_under_a_limit_is_not_done_and_reads_all_of_it_afterwards(
     # It asks for less and less, for as long as that takes.
     cut = watch.begin("backfill", "--since", "5h")
     try:
-        wait_until(lambda: doubts(watch), "the doubt to be told", TOLD_SECONDS, watch.log_tail)
+        wait_until(lambda: doubts(watch), "the doubt to be told", explain=watch.log_tail)
         assert cut.poll() is None, "a backfill is done that cannot be"
     finally:
         cut.kill()
@@ -194,9 +192,10 @@ def test_a_backfill_under_a_limit_is_not_done_and_reads_all_of_it_afterwards(
     agree(watch, crowd)
 
 
-MANY_STEPS = 20_000
-STEPS_LIMIT_SECONDS = 0.012
-"""A window of a few dozen jobs is answered within it, the steps of one that has MANY_STEPS are not."""
+MANY_STEPS = 80_000
+STEPS_LIMIT_SECONDS = 0.05
+"""A window of a few dozen jobs is answered within it, on a busy machine too; the steps of one that has MANY_STEPS
+are not."""
 
 
 def usages(watch: Watch) -> set[int]:
@@ -218,13 +217,9 @@ def test_a_list_of_steps_that_is_cut_is_asked_for_again(
         watch = installed(steps="summary", since="1h")
         cluster.limit_statements(STEPS_LIMIT_SECONDS)
         watch.start()
-        watch.wait_until(lambda: has_all(watch, ids), "the jobs' ends", READ_SECONDS)
+        watch.wait_until(lambda: has_all(watch, ids), "the jobs' ends")
         # One whose steps are cut empties the whole list; it is found, and put off.
         put_off = "sacct gives no steps of jobs that it shows"
-        watch.wait_until(
-            lambda: put_off in watch.log.read_text(encoding="utf-8"), "the doubt to be told", TOLD_SECONDS
-        )
-        watch.wait_until(
-            lambda: set(ids) - usages(watch) == {ids.start + 1}, "the usage of the others", READ_SECONDS
-        )
+        watch.wait_until(lambda: put_off in watch.log.read_text(encoding="utf-8"), "the doubt to be told")
+        watch.wait_until(lambda: set(ids) - usages(watch) == {ids.start + 1}, "the usage of the others")
         cluster.limit_statements(0)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.real_slurm.cluster import RealCluster
 
-pytestmark = [pytest.mark.real_slurm, pytest.mark.one_release, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real_slurm, pytest.mark.one_release, pytest.mark.timeout(900)]
 
 OVERLAP = 5
 OUTAGE_SECONDS = {"22.05": 120}
@@ -66,7 +66,7 @@ def test_job_that_ends_in_a_long_outage_is_in_the_file_once_soon_after_it_is_vis
     # No re-reads: what finds the record is that the outage was noticed.
     watch = watching(interval=OUTAGE_INTERVAL)
     started = jobs.new_second(cluster)
-    job = jobs.batch(cluster, "--job-name=in the dark\n|", script="sleep 2")
+    job = jobs.batch(cluster, "--job-name=in the dark\n|", script="sleep 10")
     jobs.wait_for_state(cluster, job, "RUNNING")
     cluster.stop_slurmdbd()
     down = time.monotonic()
@@ -74,8 +74,10 @@ def test_job_that_ends_in_a_long_outage_is_in_the_file_once_soon_after_it_is_vis
     watch.wait_until(lambda: "Connection refused" in watch.log_tail(), "the outage to be noticed")
     # The length of the outage is what is tested.
     time.sleep(max(0.0, outage_seconds - (time.monotonic() - down)))
-    assert watch.keys() == set()
+    assert watch.keys(started) == set()
     cluster.start_slurmdbd()
+
+    asking_seconds = 0.0
 
     def is_visible() -> bool:
         asked = (
@@ -94,73 +96,83 @@ def test_job_that_ends_in_a_long_outage_is_in_the_file_once_soon_after_it_is_vis
             "-o",
             "state",
         )
-        return cluster.run(*asked).stdout.strip() == "COMPLETED"
+        nonlocal asking_seconds
+        began = time.monotonic()
+        try:
+            return cluster.run(*asked).stdout.strip() == "COMPLETED"
+        finally:
+            asking_seconds = max(asking_seconds, time.monotonic() - began)
 
-    cluster.wait_until(is_visible, "sacct to show the job's end", 120)
+    cluster.wait_until(is_visible, "sacct to show the job's end")
     visible = time.time()
-    watch.wait_until(watch.keys, "the job to be in the file", 60)
+    watch.wait_until(lambda: watch.keys(started), "the job to be in the file")
     took = time.time() - visible
-    # Polls are spread by a tenth of the interval.
-    assert took <= 1.1 * OUTAGE_INTERVAL + SLACK_SECONDS, f"{took:.1f} s after sacct showed it"
+    # Polls are spread by a tenth of the interval; each asks sacct and others a few times.
+    allowed = 1.1 * OUTAGE_INTERVAL + SLACK_SECONDS + 10 * asking_seconds
+    assert took <= allowed, f"{took:.1f} s after sacct showed it"
 
     jobs.settle(cluster, started)
     ended = truth.ended(cluster, started)
     assert len(ended) == 1
-    (record,) = watch.ends()
-    lateness = _epoch(record["observed"]) - _epoch(record["end"])
+    # A job may be told of without its end while the queue drains; the next poll revises it.
+    watch.wait_until(
+        lambda: not truth.compare(ended, watch.ends(started), ended), "the file to agree with slurmdbd"
+    )
+    first, last = watch.ends(started)[0], watch.ends(started)[-1]
+    lateness = _epoch(first["observed"]) - _epoch(last["end"])
     assert lateness > outage_seconds - 30, "the record was not late at all"
-    assert not truth.compare(ended, watch.records(), ended)
 
 
 def test_job_suspended_for_longer_than_the_overlap_and_cancelled_is_found_by_the_rereads(
     cluster: RealCluster, watching: Callable[..., Watch]
 ) -> None:
-    watch = watching("10s", "20s")
+    watch = watching("10s", "60s")
     started = jobs.new_second(cluster)
     job = jobs.batch(cluster, "--job-name=born old", script=jobs.LONG)
     jobs.wait_for_state(cluster, job, "RUNNING")
+    running = time.time()
     cluster.run("scontrol", "suspend", job)
     suspended = time.time()
     # The length of the suspension is what is tested: polls must have passed over its second.
     time.sleep(OVERLAP + 8)
-    assert watch.records() == []
+    assert watch.ends(started) == []
     cluster.run("scancel", job)
 
     jobs.settle(cluster, started)
     ended = truth.ended(cluster, started)
     (attempt,) = ended.values()
-    assert abs(int(str(attempt.values["end"])) - suspended) <= 2, "it was not born old"
-    # An age of 20 s is read with a patience of half as much.
-    watch.wait_until(watch.keys, "the job to be in the file", suspended + 30 + SLACK_SECONDS - time.time())
-    (record,) = watch.ends()
+    assert running - 2 <= int(str(attempt.values["end"])) <= suspended + 2, "it was not born old"
+    watch.wait_until(lambda: watch.keys(started), "the job to be in the file")
+    (record,) = watch.ends(started)
     assert (record["state"], record["found_by"]) == ("CANCELLED", "reread")
-    assert not truth.compare(ended, watch.records(), ended)
+    assert not truth.compare(ended, watch.ends(started), ended)
 
 
 def test_admin_comment_set_afterwards_makes_one_revision(
     cluster: RealCluster, watching: Callable[..., Watch]
 ) -> None:
-    watch = watching("5s", "20s")
+    watch = watching("5s", "60s")
     started = jobs.new_second(cluster)
     job = jobs.batch(cluster, "--job-name=commented on")
-    watch.wait_until(watch.keys, "the job to be in the file")
+    watch.wait_until(lambda: watch.keys(started), "the job to be in the file")
     seen = time.time()
     jobs.settle(cluster, started)
-    # Only a re-read can find it then, and one that is due is not over before 20 s after the end.
+    # Only a re-read can find it then, and one that is due is not over before a minute after the end.
     cluster.wait_until(lambda: time.time() > seen + OVERLAP + 3, "the overlap to pass")
     cluster.run("sacctmgr", "-i", "modify", "job", "where", f"jobid={job}", "set", "admincomment=checked by hand")
 
-    watch.wait_until(lambda: len(watch.ends()) > 1, "the revision")
-    # Nothing more comes of it, also when the last re-read is over: 30 s after the end.
-    cluster.wait_until(lambda: time.time() > seen + 35, "every re-read to be over")
-    first, second = watch.ends()
+    watch.wait_until(lambda: len(watch.ends(started)) > 1, "the revision")
+    # Nothing more comes of it, also when another poll has been over it.
+    revised = time.time()
+    cluster.wait_until(lambda: time.time() > revised + 5, "more polls")
+    first, second = watch.ends(started)
     assert (first["event"], first["revision"]) == ("job_ended", 1)
     assert (second["event"], second["revision"]) == ("job_revised", 2)
     assert second["changed"] == {"admin_comment": [None, "checked by hand"]}
     assert second["admin_comment"] == "checked by hand"
     assert re.search("found_by=(poll|reread) .* revised=1 ", watch.log.read_text(encoding="utf-8"))
     ended = truth.ended(cluster, started)
-    assert not truth.compare(ended, watch.records(), ended)
+    assert not truth.compare(ended, watch.ends(started), ended)
 
 
 def _epoch(text: str) -> float:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.acceptance.watch import Watch
     from tests.real_slurm.cluster import RealCluster
 
-pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(900)]
 
 
 def test_jobs_of_every_kind_are_in_the_file_once_as_slurmdbd_holds_them(
@@ -31,7 +31,7 @@ def test_jobs_of_every_kind_are_in_the_file_once_as_slurmdbd_holds_them(
 
     watch.wait_until(lambda: set(ended) <= watch.keys(), "every job to be in the file")
     # A row that slurmdbd fills in after the fact comes right by a revision.
-    watch.wait_until(lambda: not difference().wrong, f"the file to be right: {difference().wrong[:5]}", 30)
+    watch.wait_until(lambda: not difference().wrong, f"the file to be right: {difference().wrong[:5]}")
     assert not difference()
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.acceptance.watch import Watch
     from tests.real_slurm.cluster import RealCluster
 
-pytestmark = [pytest.mark.real_slurm, pytest.mark.one_release, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real_slurm, pytest.mark.one_release, pytest.mark.timeout(900)]
 
 OVERLAP_SECONDS = 10
 
@@ -52,7 +52,7 @@ def test_job_cancelled_while_suspended_for_longer_than_the_overlap_is_in_the_fil
 
     ended = truth.ended(cluster, started)
     assert len(ended) == 2
-    watch.wait_until(lambda: set(ended) <= watch.keys(), "the job to be in the file", 45)
+    watch.wait_until(lambda: set(ended) <= watch.keys(), "the job to be in the file")
     (record,) = [record for record in watch.ends() if str(record["job_id_raw"]) == job]
     assert record["found_by"] == "open_set"
     assert not truth.compare(ended, watch.records(), truth.ended(cluster))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.real_slurm.cluster import RealCluster
     from tests.real_slurm.truth import Key
 
-pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(900)]
 
 SEFF_VARIABLE = "SEFF"
 FIELDS = (

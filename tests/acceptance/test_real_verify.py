@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.acceptance.watch import COMMAND_SECONDS
 from tests.real_slurm import jobs, truth
 from tests.real_slurm.daemons import wait_until
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from tests.acceptance.watch import Watch
     from tests.real_slurm.cluster import RealCluster
 
-pytestmark = [pytest.mark.real_slurm, pytest.mark.one_release, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real_slurm, pytest.mark.one_release, pytest.mark.timeout(900)]
 
 
 def command(watch: Watch, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -29,7 +30,7 @@ def command(watch: Watch, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         env={**watch._environment(), "SLURMWATCHD_POLL__OVERLAP": "1s"},
-        timeout=120,
+        timeout=COMMAND_SECONDS,
     )
 
 
@@ -47,7 +48,7 @@ def test_verify_finds_nothing_after_a_mix_and_names_what_is_taken_away_by_hand(
     ended = truth.ended(cluster, mix)
     watch.wait_until(lambda: set(ended) <= watch.keys(), "every job to be in the file")
     # A row that slurmdbd fills in after the fact comes right by a revision.
-    watch.wait_until(lambda: verify(watch)[0] == 0, "no difference", 90)
+    watch.wait_until(lambda: verify(watch)[0] == 0, "no difference")
     status, report = verify(watch, "--since", "50m")
     assert (status, report["accounting"]["count"], report["sinks"][0]["count"]) == (0, 0, 0)
     # sacct shows as many rows of the stretch as slurmdbd's own table holds.
@@ -80,7 +81,7 @@ def test_a_backfill_reads_what_ended_before_the_first_poll(cluster: RealCluster,
     assert len(ended) == 5
     # The first poll begins a second before its start: what is to be backfilled must have ended before that.
     newest = max(int(str(attempt.values["end"])) for attempt in ended.values())
-    wait_until(lambda: time.time() > newest + 3, "the ends to be past", 10)
+    wait_until(lambda: time.time() > newest + 3, "the ends to be past")
     watch.start()
     watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
     assert not watch.keys() & set(ended)

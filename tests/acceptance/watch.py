@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tests.real_slurm.cluster import RealCluster
 
 REPOSITORY = Path(__file__).parents[2]
+COMMAND_SECONDS = 5 * HANGS_SECONDS
+"""For a command that reads tens of thousands of rows and says nothing on the way."""
+
 CONFIG = """
 [slurm]
 bin_dir = "{bin_dir}"
@@ -120,7 +123,7 @@ class Watch:
             capture_output=True,
             text=True,
             env=self._environment(),
-            timeout=120,
+            timeout=COMMAND_SECONDS,
         )
 
     def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -132,7 +135,7 @@ class Watch:
             capture_output=True,
             text=True,
             env=self._environment(),
-            timeout=120,
+            timeout=COMMAND_SECONDS,
         )
 
     def begin(self, command: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -159,7 +162,7 @@ class Watch:
         """End the process as systemd does, and return its exit status."""
         assert self.process is not None
         self.process.terminate()
-        status = self.process.wait(timeout=60)
+        status = self.process.wait(timeout=HANGS_SECONDS)
         self.process = None
         return status
 
@@ -197,26 +200,36 @@ class Watch:
             return []
         return list(conforming(self.file.read_bytes().split(b"\n")[:-1]))
 
-    def ends(self) -> list[Mapping[str, Any]]:
-        """Every line that tells an end or what changed of it; what its steps used comes when it will."""
-        return [record for record in self.records() if record["event"] != "job_usage"]
+    def ends(self, since: int = 0) -> list[Mapping[str, Any]]:
+        """Every line that tells an end or what changed of it; what its steps used comes when it will.
 
-    def keys(self) -> set[Key]:
-        """The attempts the file tells the end of."""
-        return {key_of(record) for record in self.records() if record["event"] == "job_ended"}
+        Args:
+            since: Leave out what was submitted before, as by an earlier test; epoch seconds.
+        """
+        lines = (record for record in self.records() if record["event"] != "job_usage")
+        return [record for record in lines if key_of(record)[1] >= since]
+
+    def keys(self, since: int = 0) -> set[Key]:
+        """The attempts the file tells the end of, if they were submitted since then."""
+        return {key_of(record) for record in self.ends(since) if record["event"] == "job_ended"}
 
     def states(self) -> Counter[str]:
         """How many ends the file holds, by state."""
         return Counter(record["state"] for record in self.records() if record["event"] == "job_ended")
 
-    def wait_until(self, condition: Callable[[], object], what: str, timeout_seconds: float = 60) -> None:
-        """Wait for a condition while the daemon runs."""
+    def wait_until(
+        self, condition: Callable[[], object], what: str, timeout_seconds: float = HANGS_SECONDS
+    ) -> None:
+        """Wait for a condition while the daemon runs, for as long as its file grows."""
 
         def come_true() -> bool:
             assert self.is_running, f"slurmwatchd ended by itself\n{self.log_tail()}"
             return bool(condition())
 
-        wait_until(come_true, what, timeout_seconds, self.log_tail)
+        wait_until(come_true, what, timeout_seconds, self.log_tail, self._written)
+
+    def _written(self) -> int:
+        return self.file.stat().st_size if self.file.exists() else 0
 
     def log_tail(self) -> str:
         """The end of the daemon's log."""

@@ -26,7 +26,7 @@ class Life:
 
     Attributes:
         requeued: Ran, was requeued, and was cancelled while it waited again.
-        suspended: Ran, was suspended at `suspended_at` and cancelled at `cancelled_at`.
+        suspended: Ran, was suspended between `suspended_at` and `suspended_by`, and cancelled at `cancelled_at`.
         resized: Ran on three nodes, then on one.
         array: The master of tasks 0, 1 and 2, which ran one after the other.
         never_array: An array of 134 tasks, two at a time, cancelled before any started.
@@ -39,6 +39,7 @@ class Life:
     requeued: str
     suspended: str
     suspended_at: int
+    suspended_by: int
     cancelled_at: int
     resized: str
     array: str
@@ -63,10 +64,11 @@ def real(cluster: RealCluster) -> Life:
     jobs.wait_for_state(cluster, suspended, "RUNNING")
     suspended_at = int(time.time())
     cluster.run("scontrol", "suspend", suspended)
+    suspended_by = int(time.time())
     for job in (requeued, resized):
         jobs.wait_for_state(cluster, job, "RUNNING")
     # Attempts of one job are told apart by the second of their submission.
-    cluster.wait_until(lambda: time.time() >= suspended_at + 2, "a second to pass")
+    cluster.wait_until(lambda: time.time() >= suspended_by + 2, "a second to pass")
     # An attempt that is over before slurmctld has sent its start (which it may put off for five seconds) never
     # gets one in slurmdbd.
     cluster.wait_until(lambda: _has_start(cluster, requeued), "the first attempt's start to be in slurmdbd")
@@ -75,13 +77,14 @@ def real(cluster: RealCluster) -> Life:
     cluster.run("scontrol", "update", f"JobId={resized}", "NumNodes=1")
     jobs.wait_for_state(cluster, requeued, "PENDING")
     cluster.run("scancel", requeued)
-    cluster.wait_until(lambda: time.time() >= suspended_at + 4, "four seconds of suspension")
+    cluster.wait_until(lambda: time.time() >= suspended_by + 4, "four seconds of suspension")
     cancelled_at = int(time.time())
     cluster.run("scancel", suspended, resized)
     jobs.settle(cluster, since)
     return Life(
-        since=since, requeued=requeued, suspended=suspended, suspended_at=suspended_at, cancelled_at=cancelled_at,
-        resized=resized, array=array, never_array=never_array, het=het, held=held, stepped=stepped,
+        since=since, requeued=requeued, suspended=suspended, suspended_at=suspended_at,
+        suspended_by=suspended_by, cancelled_at=cancelled_at, resized=resized, array=array,
+        never_array=never_array, het=het, held=held, stepped=stepped,
     )  # fmt: skip
 
 
@@ -126,8 +129,8 @@ def simulated(cluster: SimCluster) -> Life:
         cluster.add_step(stepped, step, step_name=name, tres_usage_in_tot="3=0")
     return Life(
         since=since, requeued=str(first.id_job), suspended=str(suspended.id_job), suspended_at=since + 2,
-        cancelled_at=since + 8, resized=str(resized.id_job), array=array, never_array=str(never.id_job),
-        het=str(leader.id_job), held=str(held.id_job), stepped=str(stepped.id_job),
+        suspended_by=since + 2, cancelled_at=since + 8, resized=str(resized.id_job), array=array,
+        never_array=str(never.id_job), het=str(leader.id_job), held=str(held.id_job), stepped=str(stepped.id_job),
     )  # fmt: skip
 
 

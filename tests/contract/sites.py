@@ -19,6 +19,7 @@ from slurmwatchd.sources.sacct.client import Rows, Sacct
 from slurmwatchd.sources.sacct.fields import Layout
 from tests.contract import cast
 from tests.contract import life as lives
+from tests.patience import HANGS_SECONDS
 from tests.real_slurm import untidy
 from tests.real_slurm.configuration import write_wrappers
 
@@ -89,7 +90,7 @@ class Site:
     @property
     def sacct(self) -> Sacct:
         """The daemon's own sacct."""
-        return Sacct(self.commands, timeout_seconds=60, spool_dir=self.folder)
+        return Sacct(self.commands, timeout_seconds=HANGS_SECONDS, spool_dir=self.folder)
 
     async def layout(self) -> Layout:
         """What the daemon asks this sacct for."""
@@ -155,7 +156,7 @@ class SimSite(Site):
         try:
             return subprocess.run(
                 [str(self.bin_dir / command), *arguments],
-                check=False, stdin=subprocess.DEVNULL, capture_output=True, env=environment, timeout=60,
+                check=False, stdin=subprocess.DEVNULL, capture_output=True, env=environment, timeout=HANGS_SECONDS,
             )  # fmt: skip
         finally:
             if uid:
@@ -226,7 +227,12 @@ class RealSite(Site):
             argv = inside
             environment["SLURM_CONF"] = str(self.real.conf)
         done = subprocess.run(
-            argv, check=False, stdin=subprocess.DEVNULL, capture_output=True, env=environment, timeout=60
+            argv,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=environment,
+            timeout=HANGS_SECONDS,
         )
         done.stderr = self._without_complaints(command, done.stderr)
         return done

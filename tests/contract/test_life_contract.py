@@ -35,7 +35,7 @@ def test_a_job_cancelled_while_suspended_ended_with_the_suspension(site: Site) -
     life = site.life()
     ((state, end),) = rows(site, life.suspended, "state,end")
     assert state == "CANCELLED by 0"
-    assert life.suspended_at <= int(end) <= life.suspended_at + 2 < life.cancelled_at
+    assert life.suspended_at <= int(end) <= life.suspended_by + 2 < life.cancelled_at
 
 
 @pytest.mark.contract("resize")

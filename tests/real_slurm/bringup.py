@@ -95,7 +95,7 @@ def _start(cluster: RealCluster) -> None:
         _register(cluster)
     for daemon in others:
         daemon.start()
-    wait_until(lambda: _nodes_up(cluster) == NODES, f"{NODES} nodes of {cluster.name}", 90, others[0].tail)
+    wait_until(lambda: _nodes_up(cluster) == NODES, f"{NODES} nodes of {cluster.name}", explain=others[0].tail)
 
 
 def _register(cluster: RealCluster) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.patience import HANGS_SECONDS
 from tests.real_slurm import volume
 from tests.real_slurm.daemons import ClusterError, Daemon, wait_until
 
@@ -63,7 +64,7 @@ class RealCluster:
         *argv: str,
         stdin: str = "",
         check: bool = True,
-        timeout_seconds: float = 60,
+        timeout_seconds: float = HANGS_SECONDS,
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run one of Slurm's commands: `run("squeue", "-h")`.
@@ -165,12 +166,13 @@ class RealCluster:
         self,
         condition: Callable[[], object],
         what: str,
-        timeout_seconds: float = 60,
+        timeout_seconds: float = HANGS_SECONDS,
         explain: Callable[[], str] = str,
+        progress: Callable[[], object] = lambda: None,
     ) -> None:
-        """Wait for a condition.
+        """Wait for a condition; see `daemons.wait_until`.
 
         Raises:
             ClusterError: It did not come true in time.
         """
-        wait_until(condition, f"{what} on Slurm {self.version}", timeout_seconds, explain)
+        wait_until(condition, f"{what} on Slurm {self.version}", timeout_seconds, explain, progress)

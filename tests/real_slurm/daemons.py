@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.patience import HANGS_SECONDS, Patience
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,7 +46,7 @@ class Daemon:
             return None
         return pid if pid > 0 and is_ours(pid, self.name, self.marks) else None
 
-    def start(self, timeout_seconds: float = 60) -> None:
+    def start(self, timeout_seconds: float = HANGS_SECONDS) -> None:
         """Start the process unless it runs, and wait until it has written its pid.
 
         Raises:
@@ -70,7 +72,7 @@ class Daemon:
             raise ClusterError(f"{self.name}: exit {done.returncode} at start\n{self.tail()}")
         wait_until(lambda: self.pid is not None, f"{self.name} to run", timeout_seconds, self.tail)
 
-    def stop(self, sent: signal.Signals = signal.SIGTERM, timeout_seconds: float = 60) -> None:
+    def stop(self, sent: signal.Signals = signal.SIGTERM, timeout_seconds: float = HANGS_SECONDS) -> None:
         """End the process with a signal and wait until it is gone.
 
         Raises:
@@ -123,18 +125,26 @@ def find_jobs(run: Path, mark: str) -> list[int]:
 def wait_until(
     condition: Callable[[], object],
     what: str,
-    timeout_seconds: float = 60,
+    timeout_seconds: float = HANGS_SECONDS,
     explain: Callable[[], str] = str,
+    progress: Callable[[], object] = lambda: None,
 ) -> None:
     """Wait for a condition.
+
+    Args:
+        condition: What has to come true.
+        what: Its name, for the error.
+        timeout_seconds: How long it may take; with `progress`, how long one step may.
+        explain: What more to say where it does not.
+        progress: Returns something else whenever a step was done.
 
     Raises:
         ClusterError: It did not come true in time.
     """
-    deadline = time.monotonic() + timeout_seconds
+    patience = Patience(progress, seconds=timeout_seconds)
     pause = POLL_SECONDS
     while not condition():
-        if time.monotonic() > deadline:
+        if patience.is_over():
             raise ClusterError(f"waited {timeout_seconds:.0f} s for {what}\n{explain()}")
         time.sleep(pause)
         pause = min(pause * 1.3, 1.0)

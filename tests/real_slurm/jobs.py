@@ -80,16 +80,25 @@ def new_second(cluster: RealCluster) -> int:
 
 
 def settle(cluster: RealCluster, since: int, timeout_seconds: float = SETTLE_SECONDS) -> None:
-    """Wait until no job is left and slurmdbd has the end of every one submitted since then."""
+    """Wait until no job is left and slurmdbd has the end of every one submitted since then.
+
+    Args:
+        cluster: Where.
+        since: Epoch seconds.
+        timeout_seconds: For so long nothing at all may happen on the way.
+    """
+
+    seen: list[object] = []
 
     def settled() -> bool:
-        left = cluster.run("squeue", "-h", "-t", "pending,running,suspended,completing").stdout
-        return not left.strip() and cluster.undelivered() == 0 and not unended(cluster, since)
+        left = cluster.run("squeue", "-h", "-t", "pending,running,suspended,completing", "-o", "%i %T").stdout
+        seen[:] = left, cluster.undelivered(), unended(cluster, since)
+        return not left.strip() and not any(seen[1:])
 
     def explain() -> str:
         return cluster.run("squeue", "-a", check=False).stdout + repr(unended(cluster, since)[:10])
 
-    cluster.wait_until(settled, "all jobs to end in slurmdbd", timeout_seconds, explain)
+    cluster.wait_until(settled, "all jobs to end in slurmdbd", timeout_seconds, explain, lambda: tuple(seen))
 
 
 def batch(cluster: RealCluster, *options: str, script: str = "true", user: str = "root") -> str:
@@ -107,7 +116,7 @@ def wait_for_state(cluster: RealCluster, job: str, *states: str) -> None:
         )
 
     cluster.wait_until(
-        reached, f"job {job} to be {states}", 60, lambda: cluster.run("squeue", "-a", check=False).stdout
+        reached, f"job {job} to be {states}", explain=lambda: cluster.run("squeue", "-a", check=False).stdout
     )
 
 

@@ -38,7 +38,7 @@ def second_cluster(first: RealCluster) -> Iterator[RealCluster]:
     try:
         for daemon in daemons:
             daemon.start()
-        wait_until(lambda: _nodes(cluster) == NODES, f"{NODES} nodes of {NAME}", 60, daemons[0].tail)
+        wait_until(lambda: _nodes(cluster) == NODES, f"{NODES} nodes of {NAME}", explain=daemons[0].tail)
         yield cluster
     finally:
         _end(cluster)

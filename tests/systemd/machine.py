@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.patience import HANGS_SECONDS, Patience
 from tests.real_slurm.packages import CannotInstallError
 
 if TYPE_CHECKING:
@@ -77,13 +78,13 @@ class Machine:
                 return False
             return self.run("systemctl", "is-system-running", check=False).strip() in {"running", "degraded"}
 
-        wait_until(is_up, 60, self.console)
+        wait_until(is_up, self.console)
 
     def power_off(self) -> None:
         """Have systemd end everything and itself."""
         assert self._outer is not None
         self.run("systemctl", "poweroff", check=False)
-        self._outer.wait(timeout=90)
+        self._outer.wait(timeout=HANGS_SECONDS)
         self._outer, self._init = None, 0
 
     def close(self) -> None:
@@ -93,7 +94,7 @@ class Machine:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self._init, signal.SIGKILL)
             self._outer.kill()
-            self._outer.wait(timeout=30)
+            self._outer.wait(timeout=HANGS_SECONDS)
         for folder, _, _ in os.walk(self._cgroup, topdown=False):
             with contextlib.suppress(OSError):
                 Path(folder).rmdir()
@@ -105,7 +106,7 @@ class Machine:
         """What it has printed so far."""
         return (self._folder / "console").read_text(errors="replace")
 
-    def run(self, *argv: str, check: bool = True, timeout: float = 120) -> str:
+    def run(self, *argv: str, check: bool = True, timeout: float = HANGS_SECONDS) -> str:
         """Run a command in it, as its root, and return what it printed.
 
         Raises:
@@ -115,7 +116,7 @@ class Machine:
         assert done.returncode == 0 or not check, f"{argv}: {done.returncode}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def call(self, *argv: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def call(self, *argv: str, timeout: float = HANGS_SECONDS) -> subprocess.CompletedProcess[str]:
         """Run a command in it and return how it ended."""
         enter = [
             "nsenter",
@@ -176,17 +177,19 @@ class Machine:
         return self.run("journalctl", "--unit", UNIT, "--no-pager", "--output=cat", *options)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, told: Callable[[], str]) -> None:
+def wait_until(
+    condition: Callable[[], bool], told: Callable[[], str], *, progress: Callable[[], object] = lambda: None
+) -> None:
     """Wait for something to hold.
 
     Args:
         condition: What.
-        seconds: How long at most.
         told: What to say where it does not.
+        progress: Returns something else whenever a step was done.
     """
-    deadline = time.monotonic() + seconds
+    patience = Patience(progress)
     while not condition():
-        assert time.monotonic() < deadline, told()
+        assert not patience.is_over(), told()
         time.sleep(0.2)
 
 

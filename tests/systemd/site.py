@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import simslurm
 from simslurm import SimCluster, Workload
+from tests.patience import HANGS_SECONDS
 from tests.sim_truth import differences
 from tests.systemd.machine import Machine, wait_until
 
@@ -29,7 +30,6 @@ _PACKAGES = {"bookworm": "*~deb12_*.deb", "trixie": "*_all.deb"}
 _PYTHONS = {"bookworm": "/usr/lib/slurmwatchd/bin/python3", "trixie": "/usr/bin/python3"}
 _COMMANDS = ("sacct", "scontrol", "sacctmgr", "sdiag")
 _DATABASE = "/var/lib/slurmwatchd/slurm/cluster.db"
-_CATCH_UP_SECONDS = 60.0
 
 
 class Site:
@@ -99,7 +99,7 @@ class Site:
     def why_not_ready(self) -> str:
         """Return what `/-/ready` says against it; empty where it is ready."""
         try:
-            with urllib.request.urlopen(f"http://{self._address}/-/ready", timeout=5):
+            with urllib.request.urlopen(f"http://{self._address}/-/ready", timeout=HANGS_SECONDS):
                 return ""
         except urllib.error.HTTPError as error:
             return str(error.read(), "utf-8")
@@ -125,7 +125,7 @@ class Site:
     def wait_for_ends(self, count: int) -> None:
         """Wait until so many more jobs have ended and are in the files."""
         wanted = self.ended() + count
-        wait_until(lambda: self.ended() >= wanted, 60, self.told)
+        wait_until(lambda: self.ended() >= wanted, self.told)
 
     def told(self) -> str:
         """What to look at when something is not as it should be."""
@@ -142,7 +142,7 @@ class Site:
             return not differences(self.cluster, self.events())
 
         try:
-            wait_until(is_equal, _CATCH_UP_SECONDS, self.told)
+            wait_until(is_equal, self.told, progress=self.ended)
         except AssertionError:
             return differences(self.cluster, self.events())
         return []

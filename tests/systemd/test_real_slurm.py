@@ -125,7 +125,7 @@ def test_one_install_one_line_of_configuration_one_start_and_a_job_is_in_the_fil
     machine.run("systemctl", "enable", "--now", "slurmwatchd")
     job = machine.run("sbatch", "--parsable", "-D", "/tmp", "-J", "first", "--wrap", "true").strip()
     machine.run("scancel", job)
-    wait_until(lambda: bool(_told(machine)), 120, machine.journal)
+    wait_until(lambda: bool(_told(machine)), machine.journal)
     event = _told(machine)[0]
     sql = "SELECT id_job, time_submit, time_end FROM slurm_acct_db.real_job_table"
     stored, submit, end = (int(word) for word in machine.run("mysql", "-N", "-e", sql).split())

@@ -15,7 +15,7 @@ from tests.systemd.site import CONFIGURATION
 if TYPE_CHECKING:
     from tests.systemd.site import Site
 
-pytestmark = [pytest.mark.systemd, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.systemd, pytest.mark.timeout(900)]
 WATCHDOG_SECONDS = 60
 EXPOSURE_ALLOWED = 2.0
 DROP_IN = f"/etc/systemd/system/{UNIT}.d/test.conf"
@@ -28,7 +28,7 @@ def drop_in(site: Site, text: str) -> None:
 
 def take_out(site: Site) -> None:
     site.machine.shell(f"rm -r {DROP_IN.rpartition('/')[0]}; systemctl daemon-reload; systemctl restart {UNIT}")
-    wait_until(site.is_ready, 30, site.told)
+    wait_until(site.is_ready, site.told)
 
 
 def test_an_installed_package_enables_and_starts_nothing(site: Site) -> None:
@@ -82,11 +82,11 @@ def test_a_reload_takes_the_new_configuration_and_refuses_a_wrong_one(site: Site
     pid = site.machine.main_pid()
     site.configure(interval="1s")
     site.machine.run("systemctl", "reload", UNIT)
-    wait_until(lambda: "configuration reloaded" in site.machine.journal(), 10, site.told)
+    wait_until(lambda: "configuration reloaded" in site.machine.journal(), site.told)
     site.configure(nonsense="1s")
     refused = site.machine.call("systemctl", "reload", UNIT).returncode
     site.configure()
-    wait_until(lambda: "nonsense" in site.machine.journal("--priority=err"), 10, site.told)
+    wait_until(lambda: "nonsense" in site.machine.journal("--priority=err"), site.told)
     assert (site.machine.is_active(), site.machine.main_pid(), refused) == (True, pid, 1)
     site.machine.run("systemctl", "reload", UNIT)
 
@@ -94,7 +94,7 @@ def test_a_reload_takes_the_new_configuration_and_refuses_a_wrong_one(site: Site
 def test_ten_rotations_while_jobs_end(site: Site) -> None:
     for number in range(10):
         before = site.machine.log / "jobs.jsonl"
-        wait_until(lambda path=before: path.exists() and path.stat().st_size > 0, 30, site.told)  # type: ignore[misc]
+        wait_until(lambda path=before: path.exists() and path.stat().st_size > 0, site.told)  # type: ignore[misc]
         site.machine.run("logrotate", "--force", "/etc/logrotate.d/slurmwatchd")
         assert (site.machine.log / "jobs.jsonl.1").exists(), number
     assert (site.machine.log / "jobs.jsonl.10.gz").exists()
@@ -108,36 +108,35 @@ def test_the_watchdog_is_fed_for_two_periods(site: Site) -> None:
     def since_start() -> float:
         return time.clock_gettime(time.CLOCK_MONOTONIC) - int(machine.unit("ActiveEnterTimestampMonotonic")) / 1e6
 
-    wait_until(lambda: since_start() > 2 * WATCHDOG_SECONDS + 5, 2 * WATCHDOG_SECONDS + 30, site.told)
+    wait_until(lambda: since_start() > 2 * WATCHDOG_SECONDS + 5, site.told, progress=since_start)
     assert (machine.unit("NRestarts"), machine.is_active()) == ("0", True)
     fed = int(machine.unit("WatchdogTimestampMonotonic")) / 1e6
     assert time.clock_gettime(time.CLOCK_MONOTONIC) - fed < WATCHDOG_SECONDS
 
 
 def test_a_stop_hands_on_what_is_in_the_store(site: Site) -> None:
-    began = time.monotonic()
     site.machine.run("systemctl", "stop", UNIT)
-    assert time.monotonic() - began < 25
+    # It would be "timeout" where systemd had to kill it.
     assert site.machine.unit("Result") == "success"
     assert max(event["seq"] for event in site.events()) == site.stored()
     site.machine.run("systemctl", "start", UNIT)
-    wait_until(site.is_ready, 30, site.told)
+    wait_until(site.is_ready, site.told)
 
 
 def test_it_comes_back_when_it_is_killed(site: Site) -> None:
     for _ in range(2):
         pid = site.machine.kill("KILL")
-        wait_until(lambda pid=pid: site.machine.main_pid() not in {0, pid}, 30, site.told)  # type: ignore[misc]
-        wait_until(site.is_ready, 30, site.told)
+        wait_until(lambda pid=pid: site.machine.main_pid() not in {0, pid}, site.told)  # type: ignore[misc]
+        wait_until(site.is_ready, site.told)
         site.wait_for_ends(1)
 
 
 def test_it_comes_back_when_it_stands_still(site: Site) -> None:
     drop_in(site, "WatchdogSec=5s")
     site.machine.run("systemctl", "restart", UNIT)
-    wait_until(site.is_ready, 30, site.told)
+    wait_until(site.is_ready, site.told)
     pid = site.machine.kill("STOP")
-    wait_until(lambda: site.machine.main_pid() not in {0, pid} and site.machine.is_active(), 40, site.told)
+    wait_until(lambda: site.machine.main_pid() not in {0, pid} and site.machine.is_active(), site.told)
     assert "Watchdog timeout" in site.machine.journal()
     take_out(site)
 
@@ -153,7 +152,7 @@ def test_a_configuration_that_cannot_be_used_ends_with_78_and_is_not_tried_again
     later = [site.machine.unit(name) for name in told]
     (site.machine.root / CONFIGURATION.removeprefix("/")).write_text(good)
     site.machine.run("systemctl", "restart", UNIT)
-    wait_until(site.is_ready, 30, site.told)
+    wait_until(site.is_ready, site.told)
     assert ended[:2] == ["failed", "78"]
     assert later == ended
     assert "nonsense" in site.machine.journal("--priority=err")
@@ -167,10 +166,10 @@ def test_a_full_disk_is_told_and_outlived(site: Site) -> None:
                 pass
         except OSError:
             pass
-    wait_until(lambda: "jobs" in site.why_not_ready(), 60, site.told)
+    wait_until(lambda: "jobs" in site.why_not_ready(), site.told)
     assert site.machine.is_active()
     ballast.unlink()
-    wait_until(site.is_ready, 60, site.told)
+    wait_until(site.is_ready, site.told)
     site.wait_for_ends(1)
 
 
@@ -182,7 +181,7 @@ def test_an_upgrade_starts_it_again_with_events_on_their_way(site: Site) -> None
     assert site.machine.main_pid() != pid
     assert "0.0.1" not in site.machine.run("dpkg-query", "-W", "slurmwatchd")
     assert site.machine.run("tail", "-n", "1", "/etc/logrotate.d/slurmwatchd") == "# ours\n"
-    wait_until(site.is_ready, 30, site.told)
+    wait_until(site.is_ready, site.told)
     site.wait_for_ends(1)
 
 
@@ -190,11 +189,11 @@ def test_the_machine_comes_up_while_slurmdbd_is_down(site: Site) -> None:
     site.cluster.change("slurmdbd_down", "1")
     site.machine.power_off()
     site.machine.boot()
-    wait_until(site.machine.is_active, 60, site.told)
+    wait_until(site.machine.is_active, site.told)
     assert not site.is_ready()
-    wait_until(lambda: "query failed" in site.machine.journal("--priority=warning"), 30, site.told)
+    wait_until(lambda: "query failed" in site.machine.journal("--priority=warning"), site.told)
     site.cluster.change("slurmdbd_down", "0")
-    wait_until(site.is_ready, 90, site.told)
+    wait_until(site.is_ready, site.told)
 
 
 def test_nothing_is_missing_twice_or_wrong(site: Site) -> None:
