@@ -1,10 +1,11 @@
-"""Retention at work: beside the reading and the delivery, a little at a time, never in anybody's way."""
+"""Retention at work, and packing: beside reading and delivery, a little at a time, never in anybody's way."""
 
 from collections.abc import Awaitable, Callable, Collection
+from typing import TypeVar
 
 from slurmwatchd.errors import StoreFullError, TransientError
 from slurmwatchd.model.clock import Clock
-from slurmwatchd.store import retention
+from slurmwatchd.store import packing, retention
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.retention import Pruned
 from slurmwatchd.telemetry.health import Health
@@ -17,10 +18,15 @@ ROUND_SECONDS = 600.0
 REST = 4.0
 """After each step it rests this many times as long as the step took: a fifth of the writer's time at most."""
 
+HURRIED_EVENTS = 5000
+"""So many are packed at most by who reads once and ends."""
+
 _REST_SECONDS = (0.02, 5.0)
 _PATIENCE_SECONDS = 300.0
 
 _log = get_logger(__name__)
+
+T = TypeVar("T")
 
 
 class Pruner:
@@ -80,6 +86,7 @@ class Pruner:
         total = Pruned()
         steps: tuple[Callable[[], Awaitable[Pruned]], ...] = (
             lambda: retention.prune_events(database, before=before, up_to=up_to),
+            lambda: retention.prune_dictionaries(database),
             lambda: retention.prune_nodelists(database),
             lambda: retention.prune_records(database, before=before),
             lambda: retention.prune_told(database, before=before),
@@ -89,23 +96,45 @@ class Pruner:
             while (pruned := await self._timed(step, rest=rest)).rows:
                 for table, count in pruned.rows.items():
                     total.add(table, count)
+        await self._pack(rest=rest)
         size, free = await retention.sizes(database)
         self._metrics.store_bytes.set(size)
         self._metrics.store_free_bytes.set(free)
         if total.rows:
             _log.info("pruned", **total.rows)
 
+    async def _pack(self, *, rest: bool) -> None:
+        """Pack all that is not packed yet; without a rest only some, or an old store would hold up `once`."""
+        began, total = self._clock.monotonic(), 0
+        while count := await self._resting(lambda: packing.pack(self._database), rest=rest):
+            total += count
+            if not rest and total >= HURRIED_EVENTS:
+                break
+        if total >= packing.STEP_ROWS:
+            _log.info("store packed", events=total, seconds=round(self._clock.monotonic() - began))
+        if taken := await packing.renew(self._database):
+            _log.info("store packed in a new way", dictionaries=taken)
+
     async def _timed(self, step: Callable[[], Awaitable[Pruned]], *, rest: bool) -> Pruned:
         """Take a step, then rest."""
+
+        async def counted() -> Pruned:
+            pruned = await step()
+            for table, count in pruned.rows.items():
+                self._metrics.pruned.labels(table).inc(count)
+            return pruned
+
+        return await self._resting(counted, rest=rest)
+
+    async def _resting(self, step: Callable[[], Awaitable[T]], *, rest: bool) -> T:
+        """Do something, and rest if that was anything."""
         self._tick(0)
         began = self._clock.monotonic()
-        pruned = await step()
-        for table, count in pruned.rows.items():
-            self._metrics.pruned.labels(table).inc(count)
+        done = await step()
         least, most = _REST_SECONDS
-        if pruned.rows and rest:
+        if rest and done:
             await self._clock.sleep(min(most, max(least, REST * (self._clock.monotonic() - began))))
-        return pruned
+        return done
 
     def _tick(self, seconds: float) -> None:
         self._health.tick("pruning", within_seconds=seconds + _PATIENCE_SECONDS)

@@ -17,6 +17,8 @@ import anyio
 from slurmwatchd.config import ownership
 from slurmwatchd.config.paths import real_path
 from slurmwatchd.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError
+from slurmwatchd.store.bodies import Bodies
+from slurmwatchd.store.dictionaries import Packer
 from slurmwatchd.store.lockfile import LockFile, State
 from slurmwatchd.store.recent_events import Recent
 from slurmwatchd.store.repair import damage
@@ -37,6 +39,8 @@ _log = get_logger(__name__)
 
 T = TypeVar("T")
 
+_Connection = tuple[aiosqlite.Connection, Bodies]
+
 Noted = Callable[[StoreFullError | None], None]
 """Told that the store's disk is full, and with None that disk has space again."""
 
@@ -44,9 +48,7 @@ Noted = Callable[[StoreFullError | None], None]
 class Database:
     """The store's file, open. Make one with `open_database`."""
 
-    def __init__(
-        self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection, lock_file: LockFile
-    ) -> None:
+    def __init__(self, path: Path, writer: _Connection, reader: _Connection, lock_file: LockFile) -> None:
         """Wrap two connections: one that writes, one that reads beside it (WAL lets both go on)."""
         self.path = path
         self.noted: Noted = _ignore
@@ -54,8 +56,10 @@ class Database:
         """Shared from looking up which node lists are known until it is written who uses them."""
         self.recent = Recent()
         """What was committed last, for whoever waits for it."""
-        self._writer = writer
-        self._reader = reader
+        self.packer = Packer()
+        """Packs the bodies that are written."""
+        self._writer, self._bodies_of_writer = writer
+        self._reader, self._bodies_of_reader = reader
         self._lock_file = lock_file
         self._lock = anyio.Lock()
         self._full = False
@@ -91,13 +95,17 @@ class Database:
             StoreCorruptError: The file is damaged.
         """
         async with self._lock:
+            committed = False
             try:
                 with anyio.fail_after(WRITE_TIMEOUT_SECONDS, shield=True):
                     result = await self._transaction(work)
+                committed = True
             except TimeoutError:
                 raise StoreBusyError(f"{self.path}: a write took over {WRITE_TIMEOUT_SECONDS:g} s") from None
             except sqlite3.DatabaseError as error:
                 raise self._meaning(error) from error
+            finally:
+                self.packer.settle(committed=committed)
         if self._full:
             self._full = False
             self.noted(None)
@@ -150,10 +158,11 @@ class Database:
 
     def _meaning(self, error: sqlite3.DatabaseError) -> Exception:
         """Return what an error of SQLite means to us; damage and a full disk are noted."""
-        if damage.is_damage(error):
+        in_body = self._bodies_of_reader.take_damage() or self._bodies_of_writer.take_damage()
+        if in_body or damage.is_damage(error):
             with suppress(StoreError):
                 self._lock_file.mark(State.CORRUPT)
-            return StoreCorruptError(f"{self.path}: {error}")
+            return StoreCorruptError(f"{self.path}: {in_body or error}")
         if damage.is_full(error):
             self._full = True
             full = StoreFullError(f"{self.path}: {error}: the daemon continues when there is room")
@@ -204,16 +213,18 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
         try:
             reader = await _connect(path, cache_kib=_READER_CACHE_KIB)
             try:
-                await reader.execute("PRAGMA query_only = 1")
+                await reader[0].execute("PRAGMA query_only = 1")
                 if not lock_file.aside:
                     lock_file.mark(State.OPEN)
-                yield Database(path, writer, reader, lock_file)
+                database = Database(path, writer, reader, lock_file)
+                await database.packer.load(database)
+                yield database
             finally:
                 with anyio.CancelScope(shield=True):
-                    await reader.close()
+                    await reader[0].close()
         finally:
             with anyio.CancelScope(shield=True):
-                await writer.close()
+                await writer[0].close()
 
 
 def _set_aside(path: Path, lock_file: LockFile, reason: str) -> None:
@@ -230,7 +241,7 @@ def _set_aside(path: Path, lock_file: LockFile, reason: str) -> None:
         lock_file.mark(State.REBUILDING, aside.name)
 
 
-async def _ready(path: Path, *, suspect: bool) -> aiosqlite.Connection:
+async def _ready(path: Path, *, suspect: bool) -> _Connection:
     """Return a connection to a store of the newest schema, looked over for damage.
 
     Raises:
@@ -238,7 +249,7 @@ async def _ready(path: Path, *, suspect: bool) -> aiosqlite.Connection:
         StoreError: It cannot be used.
         StoreBusyError: It cannot be written now.
     """
-    connection = await _connect(path, cache_kib=_WRITER_CACHE_KIB)
+    connection, bodies = await _connect(path, cache_kib=_WRITER_CACHE_KIB)
     try:
         await _migrate(path, connection)
         await damage.examine(connection, thorough=suspect)
@@ -252,14 +263,15 @@ async def _ready(path: Path, *, suspect: bool) -> aiosqlite.Connection:
         with anyio.CancelScope(shield=True):
             await connection.close()
         raise
-    return connection
+    return connection, bodies
 
 
-async def _connect(path: Path, *, cache_kib: int) -> aiosqlite.Connection:
+async def _connect(path: Path, *, cache_kib: int) -> _Connection:
+    bodies = Bodies()
     try:
         # Tried first: where aiosqlite fails to open a file, its thread outlives the event loop with a traceback.
         await anyio.to_thread.run_sync(_try_to_open, path)
-        connection = await aiosqlite.connect(path, isolation_level=None)
+        connection = await aiosqlite.connect(path, isolation_level=None, factory=bodies.connection)
     except OSError as error:
         file = Path(error.filename or path)
         raise StoreError(f"{file}: cannot be opened: {ownership.reason(file, error)}") from error
@@ -284,7 +296,7 @@ async def _connect(path: Path, *, cache_kib: int) -> aiosqlite.Connection:
         if damage.is_locked(error):
             raise StoreBusyError(f"{path}: {error}: another program (not slurmwatchd) has it open") from error
         raise StoreError(f"{path}: cannot be used as a store: {error}") from error
-    return connection
+    return connection, bodies
 
 
 def _try_to_open(path: Path) -> None:

@@ -4,17 +4,19 @@ from collections.abc import AsyncIterator
 from sqlite3 import Row
 
 from slurmwatchd.model.records import Event, EventKind, FoundBy
-from slurmwatchd.store import body_versions
+from slurmwatchd.store import bodies
 from slurmwatchd.store.read.second_process import Reader
 
 PAGE_EVENTS = 500
 
 _COLUMNS = (
-    "SELECT events.seq, events.id, events.kind, events.revision, events.time, events.observed, events.found_by, "
-    "events.body, nodelists.nodes, events.changed FROM events "
+    f"SELECT events.seq, {bodies.ID}, events.kind, events.revision, events.time, events.observed, "  # noqa: S608 - constants
+    f"events.found_by, {bodies.BODY}, nodelists.nodes, events.changed FROM {bodies.TABLES} "
     "LEFT JOIN nodelists ON nodelists.id = events.nodelist"
 )
-_AFTER = f"{_COLUMNS} WHERE events.seq > ? AND observed >= ? AND observed < ? ORDER BY events.seq LIMIT ?"
+_AFTER = (
+    f"{_COLUMNS} WHERE events.seq > ? AND events.observed >= ? AND events.observed < ? ORDER BY events.seq LIMIT ?"
+)
 _BEFORE = f"{_COLUMNS} WHERE events.seq < ? ORDER BY events.seq DESC LIMIT ?"
 _ENDS = "SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM events"
 _MAX_INTEGER = (1 << 63) - 1
@@ -58,28 +60,18 @@ async def after(
     Raises:
         StoreBusyError: The store cannot be read now.
     """
-    form = await _form(reader)
     while rows := await reader.read(_AFTER, (seq, since, until, PAGE_EVENTS)):
-        yield [_event(row, form) for row in rows]
+        yield [_event(row) for row in rows]
         seq = rows[-1]["seq"]
 
 
 async def before(reader: Reader, seq: int) -> AsyncIterator[list[Event]]:
     """Give the events before a position, the newest first, some at a time."""
-    form = await _form(reader)
     while rows := await reader.read(_BEFORE, (seq, PAGE_EVENTS)):
-        yield [_event(row, form) for row in rows]
+        yield [_event(row) for row in rows]
         seq = rows[-1]["seq"]
 
 
-async def _form(reader: Reader) -> int:
-    return int((await reader.read(body_versions.FIRST_SEQ, (body_versions.FORM,)))[0][0])
-
-
-def _event(row: Row, first_seq: int) -> Event:
+def _event(row: Row) -> Event:
     event = Event(*row)
-    return event._replace(
-        kind=EventKind(event.kind),
-        found_by=FoundBy(event.found_by),
-        body=body_versions.current(event.body, event.seq, first_seq),
-    )
+    return event._replace(kind=EventKind(event.kind), found_by=FoundBy(event.found_by))

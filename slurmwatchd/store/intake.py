@@ -15,9 +15,10 @@ import orjson
 
 from slurmwatchd.model.attempts import NOTHING, Key, Readings
 from slurmwatchd.model.records import REVISING, WHOLE_EXIT_CODES, EventKind, FoundBy, Rejected, event_id, event_ids
-from slurmwatchd.store import body_versions, ledger, nodelists, quarantine, usage_queue
+from slurmwatchd.store import bodies, dictionaries, ledger, nodelists, quarantine, usage_queue
 from slurmwatchd.store.bulk_insert import Rows
 from slurmwatchd.store.database import Database
+from slurmwatchd.store.dictionaries import Dictionary, Kind
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.repair import already_delivered
 
@@ -100,12 +101,20 @@ class Committed:
 
 @dataclass(slots=True)
 class _Plan:
-    """The rows to write."""
+    """The rows to write.
+
+    Attributes:
+        events: As sinks will get them.
+        packed: The same as the store keeps them.
+        dictionary: What they were packed with, where it is new.
+    """
 
     jobs: Rows = field(default_factory=Rows)
     events: list[Rows] = field(default_factory=list)
     updates: list[tuple[Any, ...]] = field(default_factory=list)
     digests: list[tuple[int, int]] = field(default_factory=list)
+    packed: list[Rows] = field(default_factory=list)
+    dictionary: Dictionary | None = None
     shown: int = 0
     back: list[tuple[int]] = field(default_factory=list)
 
@@ -126,7 +135,7 @@ class Intake:
         With `resumes` some attempts were told of by an earlier store, see `already_delivered.resume_revisions`.
         """
         self._resumes = resumes
-        self._database = database
+        self.database = database
         self._next_job = next_job
         self._next_seq = next_seq
         self._usage = usage
@@ -165,11 +174,11 @@ class Intake:
                 await ledger.save(connection, completed.plus(done.new, done.revised, done.rejected))
             return done, plan
 
-        committed, plan = await self._database.write(work)
+        committed, plan = await self.database.write(work)
         self._next_job += len(plan.jobs)
         self._next_seq += plan.told
         for rows in plan.events:
-            self._database.recent.put(rows)
+            self.database.recent.put(rows)
         return committed
 
     async def append(self, work: Callable[[aiosqlite.Connection, int], Awaitable[int]]) -> int:
@@ -191,10 +200,10 @@ class Intake:
                 await _keep_last_seq(connection, self._next_seq + count - 1)
             return count
 
-        count = await self._database.write(numbered)
+        count = await self.database.write(numbered)
         if count:
             self._next_seq += count
-            self._database.recent.clear()
+            self.database.recent.clear()
         return count
 
     async def _write(  # noqa: C901 - a statement for each kind of row
@@ -218,7 +227,9 @@ class Intake:
         await plan.jobs.insert(connection, "jobs")
         if self._resumes and plan.jobs:
             await already_delivered.resume_revisions(connection, self._next_job)
-        for rows in plan.events:
+        if plan.dictionary is not None:
+            await dictionaries.keep(connection, self.database.packer, plan.dictionary, since=self._next_seq)
+        for rows in plan.packed:
             await rows.insert(connection, "events")
         # Each statement is a way to SQLite's thread and back, so those with nothing to do are left out.
         if plan.updates:
@@ -277,7 +288,18 @@ class Intake:
             plan.updates.append((*updated, end, nodelist, digest, revision, seq, stored["id"]))
             seq += 1
         plan.events.append(Rows.of(_EVENT, events, _origin(batch, kind, layout)))
+        self._pack(plan)
         return plan
+
+    def _pack(self, plan: _Plan) -> None:
+        """Make the rows that the store keeps."""
+        packer = self.database.packer
+        # Before there is a dictionary bodies stay as they are, see `packing.py`.
+        plan.dictionary = packer.learnt(Kind.RECORD, plan.events[0].columns.get("body", ()))
+        for rows in filter(None, plan.events):
+            packed = packer.packed(Kind.RECORD, rows.columns["body"], plan.dictionary)
+            columns = {name: values for name, values in rows.columns.items() if name != "id"}
+            plan.packed.append(Rows({**columns, "body": packed}, {**rows.common, "id": ""}))
 
     def _plan_fresh(self, batch: Batch, fresh: Readings, ids: Mapping[str, int], layout: int) -> _Plan:
         """Make the rows of new attempts, a column at a time."""
@@ -384,12 +406,12 @@ async def _earlier(
     if not wanted:
         return {}
     rows = await connection.execute_fetchall(
-        "SELECT events.seq, events.body, layouts.slots FROM events JOIN layouts ON layouts.id = events.layout "  # noqa: S608 - a constant
+        f"SELECT events.seq, {bodies.RECORD}, layouts.slots FROM events "  # noqa: S608 - constants
+        "JOIN layouts ON layouts.id = events.layout "
         f"WHERE events.seq {IN_ARRAY}",
         (json_array(wanted),),
     )
-    first = await body_versions.first_seq_within(connection)
-    return {row[0]: (body_versions.current(row[1], row[0], first), row[2]) for row in rows}
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 async def _keep_last_seq(connection: aiosqlite.Connection, seq: int) -> None:

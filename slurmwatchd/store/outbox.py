@@ -9,7 +9,7 @@ from itertools import chain, repeat
 import aiosqlite
 
 from slurmwatchd.model.records import Event, EventKind, FoundBy
-from slurmwatchd.store import body_versions
+from slurmwatchd.store import bodies
 from slurmwatchd.store.bulk_insert import Rows
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
@@ -19,9 +19,9 @@ _KINDS = {str(kind): kind for kind in EventKind}
 _FOUND_BY = {str(found_by): found_by for found_by in FoundBy}
 
 _EVENTS = (
-    "SELECT events.seq, events.id, events.kind, events.revision, events.time, events.observed, "
-    "events.found_by, events.body, nodelists.nodes, events.changed "
-    "FROM events LEFT JOIN nodelists ON nodelists.id = events.nodelist "
+    f"SELECT events.seq, {bodies.ID}, events.kind, events.revision, events.time, events.observed, "  # noqa: S608 - constants
+    f"events.found_by, {bodies.BODY}, nodelists.nodes, events.changed "
+    f"FROM {bodies.TABLES} LEFT JOIN nodelists ON nodelists.id = events.nodelist "
     "WHERE events.seq > ? ORDER BY events.seq LIMIT ?"
 )
 
@@ -70,14 +70,10 @@ async def after(database: Database, seq: int, limit: int) -> list[Event]:
         return recent
     rows = await database.read_until(_EVENTS, (seq, limit), size=_weight, max_bytes=MAX_BYTES)
     # The columns stand in the order of the fields.
-    events = [
+    return [
         Event(row[0], row[1], _KINDS[row[2]], row[3], row[4], row[5], _FOUND_BY[row[6]], row[7], row[8], row[9])
         for row in rows
     ]
-    first = await body_versions.first_seq(database) if events else 0
-    if events and events[0].seq < first:
-        events = [event._replace(body=body_versions.current(event.body, event.seq, first)) for event in events]
-    return events
 
 
 async def _recent(database: Database, seq: int, limit: int) -> list[Event] | None:

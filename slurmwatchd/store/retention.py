@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 import aiosqlite
 
+from slurmwatchd.store import bodies
 from slurmwatchd.store.database import Database
+from slurmwatchd.store.dictionaries import Kind, Packer
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
 STEP_ROWS = 500
@@ -26,6 +28,10 @@ class Pruned:
     """How many rows went, by table; empty where there was nothing to do."""
 
     rows: dict[str, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Tell whether any went."""
+        return bool(self.rows)
 
     def add(self, table: str, count: int) -> None:
         """Count rows of a table."""
@@ -73,6 +79,7 @@ async def prune_events(database: Database, *, before: int, up_to: int) -> Pruned
             jobs,
             last,
         )
+        await _make_whole(connection, database.packer, jobs, last)
         pruned.add("jobs", await _delete(connection, f"DELETE FROM jobs WHERE {gone}", jobs, last))  # noqa: S608
         pruned.add("events", await _delete(connection, "DELETE FROM events WHERE seq <= ?", last))
         await connection.execute(
@@ -95,6 +102,40 @@ async def prune_events(database: Database, *, before: int, up_to: int) -> Pruned
         )
 
     await database.write(work)
+    return pruned
+
+
+async def _make_whole(connection: aiosqlite.Connection, packer: Packer, jobs: str, last: int) -> None:
+    """Write out the usage events that stay although the record that they extend goes."""
+    kept = await _all(
+        connection,
+        f"SELECT events.seq, {bodies.ID}, {bodies.BODY} FROM {bodies.TABLES} "  # noqa: S608 - constants
+        f"WHERE events.seq IN (SELECT usage_seq FROM jobs WHERE id {IN_ARRAY}) "
+        "AND events.seq > ? AND events.base <= ?",
+        jobs,
+        last,
+        last,
+    )
+    packed = packer.packed(Kind.RECORD, [row[2] for row in kept])
+    await connection.executemany(
+        "UPDATE events SET id = ?, body = ?, base = NULL WHERE seq = ?",
+        [(row[1], body, row[0]) for row, body in zip(kept, packed, strict=True)],
+    )
+
+
+async def prune_dictionaries(database: Database) -> Pruned:
+    """Remove the dictionaries that no event was packed with: a newer one is older than the oldest event."""
+    pruned = Pruned()
+    old = (
+        "FROM dictionaries WHERE EXISTS (SELECT 1 FROM dictionaries AS newer WHERE newer.kind = dictionaries.kind "
+        "AND newer.id > dictionaries.id AND newer.since <= coalesce((SELECT min(seq) FROM events), 0))"
+    )
+
+    async def work(connection: aiosqlite.Connection) -> None:
+        pruned.add("dictionaries", await _delete(connection, f"DELETE {old}"))
+
+    if await database.read(f"SELECT 1 {old} LIMIT 1"):
+        await database.write(work)
     return pruned
 
 

@@ -4,21 +4,22 @@ An attempt waits from the transaction that stores it until this one, so whatever
 one `job_usage`, and only one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import aiosqlite
+import anyio.to_thread
 
-from slurmwatchd.model.records import EventKind, event_id
-from slurmwatchd.store import body_versions
+from slurmwatchd.model.records import EventKind
+from slurmwatchd.store import dictionaries
 from slurmwatchd.store.bulk_insert import Rows
+from slurmwatchd.store.dictionaries import Dictionary, Kind, Packer
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
 _LATEST = (
-    "SELECT queue.job, queue.found_by, jobs.cluster, jobs.job_id_raw, jobs.submit, jobs.seq, "  # noqa: S608 - a constant
-    "events.time, events.layout, events.nodelist, events.body FROM usage_queue AS queue "
+    "SELECT queue.job, queue.found_by, jobs.seq, events.time, events.layout, events.nodelist "  # noqa: S608 - a constant
+    "FROM usage_queue AS queue "
     "JOIN jobs ON jobs.id = queue.job JOIN events ON events.seq = jobs.seq "
     f"WHERE queue.job {IN_ARRAY} ORDER BY queue.job"
 )
@@ -26,7 +27,7 @@ _LATEST = (
 _NOTE = "UPDATE jobs SET usage_seq = ?1 + told.key FROM json_each(?2) AS told WHERE jobs.id = told.value"
 """Events have positions one after the other, in the order of the list of their attempts."""
 
-_EVENT = ("seq", "id", "job", "time", "found_by", "layout", "nodelist", "body")
+_EVENT = ("seq", "job", "time", "found_by", "layout", "nodelist", "base", "body")
 
 _LEAVE = f"DELETE FROM usage_queue WHERE job {IN_ARRAY}"  # noqa: S608 - a constant
 
@@ -60,28 +61,26 @@ async def tell(intake: Intake, results: Results) -> int:
     Raises:
         StoreBusyError: Nothing was written.
     """
+    packer = intake.database.packer
 
     async def work(connection: aiosqlite.Connection, seq: int) -> int:
-        wanted = json_array(results.told)
-        first = await body_versions.first_seq_within(connection)
-        rows = await connection.execute_fetchall(_LATEST, (wanted,))
-        events: list[tuple[Any, ...]] = []
-        for row in rows:
-            read_from, ending = results.told[row["job"]]
-            if row["seq"] != read_from:
-                continue
-            body = body_versions.current(row["body"], row["seq"], first)
-            kind = EventKind.JOB_USAGE.value
-            identity = event_id(row["cluster"], row["job_id_raw"], row["submit"], kind, 1)
-            events.append(
-                (
-                    seq + len(events), identity, row["job"], row["time"], row["found_by"], row["layout"],
-                    row["nodelist"], body[:-1] + ending + b"}",
-                )
-            )  # fmt: skip
-        common = {"kind": EventKind.JOB_USAGE.value, "revision": 1, "observed": results.observed}
+        rows = [
+            row
+            for row in await connection.execute_fetchall(_LATEST, (json_array(results.told),))
+            if row["seq"] == results.told[row["job"]][0]
+        ]
+        bodies = [results.told[row["job"]][1] for row in rows]
+        packed, dictionary = await anyio.to_thread.run_sync(_packed, packer, bodies)
+        if dictionary is not None:
+            await dictionaries.keep(connection, packer, dictionary, since=seq)
+        # The store keeps what is added to the record, not the record again.
+        events = [
+            (place, row["job"], row["time"], row["found_by"], row["layout"], row["nodelist"], row["seq"], body)
+            for place, (row, body) in enumerate(zip(rows, packed, strict=True), seq)
+        ]
+        common = {"id": "", "kind": EventKind.JOB_USAGE.value, "revision": 1, "observed": results.observed}
         await Rows.of(_EVENT, events, common).insert(connection, "events")
-        told = json_array(event[2] for event in events)
+        told = json_array(row["job"] for row in rows)
         await connection.execute(_NOTE, (seq, told))
         await connection.execute(_LEAVE, (told,))
         await connection.executemany(
@@ -94,3 +93,9 @@ async def tell(intake: Intake, results: Results) -> int:
         return len(events)
 
     return await intake.append(work)
+
+
+def _packed(packer: Packer, bodies: Sequence[bytes]) -> tuple[Sequence[bytes], Dictionary | None]:
+    """Return bodies as the store keeps them, and the dictionary if that is new; runs in a worker thread."""
+    new = packer.learnt(Kind.USAGE, bodies)
+    return packer.packed(Kind.USAGE, bodies, new), new

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import aiosqlite
 
 from slurmwatchd.model.records import FoundBy
-from slurmwatchd.store import body_versions
+from slurmwatchd.store import bodies
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
@@ -14,13 +14,14 @@ NOW, PAST = 0, 1
 """How urgent: what ends now before what a backfill finds."""
 
 _WAITING = (
-    "SELECT queue.job, queue.asked, queue.urgency, jobs.submit, jobs.seq, events.body FROM usage_queue AS queue "
+    f"SELECT queue.job, queue.asked, queue.urgency, jobs.submit, jobs.seq, {bodies.RECORD} "  # noqa: S608 - a constant
+    "FROM usage_queue AS queue "
     "JOIN jobs ON jobs.id = queue.job JOIN events ON events.seq = jobs.seq "
     "WHERE queue.cluster = ? AND queue.urgency = ? AND queue.due <= ? ORDER BY queue.due LIMIT ?"
 )
 
 _NEWEST = (
-    "SELECT jobs.id, jobs.submit, jobs.seq, events.body FROM jobs JOIN events ON events.seq = jobs.seq "  # noqa: S608
+    f"SELECT jobs.id, jobs.submit, jobs.seq, {bodies.RECORD} FROM jobs JOIN events ON events.seq = jobs.seq "  # noqa: S608
     'WHERE jobs.cluster = ? AND jobs."end" IS NOT NULL AND jobs.start IS NOT NULL '
     f"AND NOT jobs.id {IN_ARRAY} AND NOT EXISTS (SELECT 1 FROM gone WHERE gone.job = jobs.id) "
     'ORDER BY jobs."end" DESC LIMIT 1'
@@ -62,22 +63,18 @@ async def enqueue(
 async def due(database: Database, cluster: str, *, now: int, limit: int) -> list[Waiting]:
     """Return attempts of a cluster whose steps are to be asked for now, the most urgent first."""
     found: list[Waiting] = []
-    first = await body_versions.first_seq(database)
     for urgency in (NOW, PAST):
         if len(found) < limit:
             rows = await database.read(_WAITING, (cluster, urgency, now, limit - len(found)))
-            for row in rows:
-                body = body_versions.current(row["body"], row["seq"], first)
-                found.append(Waiting(row[0], row[1], row[2], row[3], row[4], body))
+            found += [Waiting(*row) for row in rows]
     return found
 
 
 async def newest_ended(database: Database, cluster: str, *, without: Iterable[int]) -> Waiting | None:
     """Return the attempt that ended last and ran, other than some, as if it waited; None where there is none."""
     rows = await database.read(_NEWEST, (cluster, json_array(without)))
-    first = await body_versions.first_seq(database)
     for row in rows:
-        return Waiting(row[0], 0, NOW, row[1], row[2], body_versions.current(row[3], row[2], first))
+        return Waiting(row[0], 0, NOW, row[1], row[2], row[3])
     return None
 
 

@@ -241,7 +241,8 @@ def test_show_tells_revisions_and_usage(filled: Rig, tmp_path: Path) -> None:
         source.backup(copy)
         revised = (
             "INSERT INTO events SELECT 100, 'x', job, 'job_revised', 2, time, observed + 60, 'reread', layout, "
-            """nodelist, CAST('{"state":["FAILED","OUT_OF_MEMORY"]}' AS BLOB), body FROM events WHERE job = """
+            """nodelist, CAST('{"state":["FAILED","OUT_OF_MEMORY"]}' AS BLOB), body, NULL """
+            "FROM events WHERE job = "
             "(SELECT id FROM jobs WHERE job_id = '12')"
         )
         copy.execute(revised)
@@ -252,7 +253,7 @@ def test_show_tells_revisions_and_usage(filled: Rig, tmp_path: Path) -> None:
             )
             copy.execute(
                 "INSERT INTO events SELECT ?1, 'u' || ?1, job, 'job_usage', 1, time, observed, found_by, layout, "
-                "nodelist, NULL, CAST(substr(body, 1, length(body) - 1) || ',' || ?2 AS BLOB) FROM events "
+                "nodelist, NULL, CAST(substr(body, 1, length(body) - 1) || ',' || ?2 AS BLOB), NULL FROM events "
                 "WHERE kind = 'job_ended' AND job = (SELECT id FROM jobs WHERE job_id = ?3)",
                 (200 + number, used, job),
             )

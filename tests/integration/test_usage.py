@@ -384,5 +384,6 @@ async def test_hundreds_of_steps_that_cannot_be_read_make_a_line_that_fits_and_a
             await rig.once()
         (told,) = usages(rig)
         assert (told["usage"]["steps"], told["truncated"]) == (1200, ["usage.raw"])
-        kept = "SELECT count(*) FROM events, json_each(body, '$.usage.raw') WHERE kind = 'job_usage'"
+        added = "'{' || substr(body, 2) || '}'"
+        kept = f"SELECT count(*) FROM events, json_each({added}, '$.usage.raw') WHERE kind = 'job_usage'"  # noqa: S608
         assert rig.ask_store(kept) == [(1000,)]

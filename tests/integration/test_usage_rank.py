@@ -99,7 +99,7 @@ async def test_lists_that_fail_are_shorter_and_rarer_and_lose_nobody(tmp_path: P
         await collector.drain()
         assert await usage_queue.count(database, "sim") == 0
         assert await rows(
-            database, "SELECT count(*), count(DISTINCT id) FROM events WHERE kind = 'job_usage'"
+            database, "SELECT count(*), count(DISTINCT job) FROM events WHERE kind = 'job_usage'"
         ) == [(399, 399)]
 
 

@@ -25,11 +25,11 @@ GPU_HOURS = """
     GROUP BY account
 """
 EVERY_EVENT = """
-    SELECT json_extract(CAST(body AS TEXT), '$.account'),
-           sum(json_extract(CAST(body AS TEXT), '$.alloc_tres."gres/gpu"')
-               * json_extract(CAST(body AS TEXT), '$.elapsed_seconds')) / 3600.0
-    FROM events
-    WHERE json_extract(CAST(body AS TEXT), '$.alloc_tres."gres/gpu"') > 0
+    SELECT json_extract(CAST(record.body AS TEXT), '$.account'),
+           sum(json_extract(CAST(record.body AS TEXT), '$.alloc_tres."gres/gpu"')
+               * json_extract(CAST(record.body AS TEXT), '$.elapsed_seconds')) / 3600.0
+    FROM events JOIN events AS record ON record.seq = coalesce(events.base, events.seq)
+    WHERE json_extract(CAST(record.body AS TEXT), '$.alloc_tres."gres/gpu"') > 0
     GROUP BY 1
 """
 

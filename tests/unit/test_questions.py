@@ -45,6 +45,7 @@ def store(tmp_path: Path) -> Iterator[tuple[StoreReader, list[Job]]]:
         "INSERT INTO nodelist_nodes VALUES (?, ?)", [(1, 1), (2, 2), (3, 3), (4, 4), (1, 5), (2, 5)]
     )
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {migrations()[-1][0]}")
     connection.commit()
     connection.close()
     with StoreReader(path) as reader:

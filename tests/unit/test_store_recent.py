@@ -103,7 +103,7 @@ async def test_what_comes_by_another_way_is_read_from_the_store(tmp_path: Path) 
         async def other(connection: aiosqlite.Connection, seq: int) -> int:
             await connection.execute(
                 "INSERT INTO events SELECT ?, 'other', job, 'job_usage', 1, time, observed, found_by, layout, "
-                "nodelist, NULL, body FROM events WHERE seq = 1",
+                "nodelist, NULL, body, NULL FROM events WHERE seq = 1",
                 (seq,),
             )
             return 1

@@ -6,14 +6,16 @@ from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from sqlite3 import Row
+from typing import Any
 
 import anyio.to_thread
+import orjson
 
 from slurmwatchd.errors import VerifyError
 from slurmwatchd.model.records import Event, EventKind, FoundBy
 from slurmwatchd.operations.verify.files import Line, OpenFiles, files_of
 from slurmwatchd.sinks.selection import Selection
-from slurmwatchd.store import event_log, selections
+from slurmwatchd.store import bodies, event_log, selections
 from slurmwatchd.store.read.second_process import Reader
 
 STRETCH_EVENTS = 10
@@ -34,34 +36,38 @@ _TWICE = (
 # A line says at which position its event stands; where it does not, or where the store was made anew since, the id
 # is looked for among all events. Lines older than the oldest event kept are neither known nor unknown.
 _UNKNOWN = (
-    "INSERT INTO faults (what, id, seq, file, line) SELECT '{what}', id, seq, file, line FROM lines "
-    "WHERE NOT EXISTS (SELECT 1 FROM events WHERE events.seq = lines.seq AND events.id = lines.id) "
+    "INSERT INTO faults (what, id, seq, file, line) SELECT '{what}', id, seq, file, line FROM lines "  # noqa: S608 - constants
+    f"WHERE NOT EXISTS (SELECT 1 FROM {bodies.TABLES} WHERE events.seq = lines.seq AND {bodies.ID} = lines.id) "
     "AND coalesce(seq, ?1) >= ?1"
 )
 _KNOWN_AFTER_ALL = (
-    "DELETE FROM faults WHERE what = '{what}' AND id IN "
-    "(SELECT id FROM events WHERE id IN (SELECT id FROM faults WHERE what = '{what}'))"
+    "DELETE FROM faults WHERE what = '{what}' AND id IN "  # noqa: S608 - constants
+    f"(SELECT {bodies.ID} AS named FROM {bodies.TABLES} "
+    "WHERE named IN (SELECT id FROM faults WHERE what = '{what}'))"
 )
 # Of an earlier store, and not met again yet.
 _TOLD = (
     "DELETE FROM faults WHERE what = '{what}' AND replace(id, '-', '') IN "
     "(SELECT lower(hex(id)) FROM told WHERE sink = ?)"
 )
-_STRETCH = "events.seq >= ? AND events.seq > ? AND events.seq <= ? AND observed >= ? AND observed < ?"
+_STRETCH = (
+    "events.seq >= ? AND events.seq > ? AND events.seq <= ? AND events.observed >= ? AND events.observed < ?"
+)
 _MISSING = (
-    "INSERT INTO faults (what, id, seq) SELECT '{what}', id, seq FROM events "  # noqa: S608 - a constant
-    f"WHERE {_STRETCH} AND NOT EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id)"
+    f"INSERT INTO faults (what, id, seq) SELECT '{{what}}', {bodies.ID} AS named, events.seq FROM {bodies.TABLES} "  # noqa: S608 - constants
+    f"WHERE {_STRETCH} AND NOT EXISTS (SELECT 1 FROM lines WHERE lines.id = named)"
 )
 _EVENTS = f"SELECT count(*) FROM events WHERE {_STRETCH}"  # noqa: S608 - a constant
 _EACH_EVENT = (
-    "SELECT events.seq, events.id, kind, revision, time, observed, found_by, body, nodes, changed, "  # noqa: S608
-    "EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id) AS is_there "
-    f"FROM events LEFT JOIN nodelists ON nodelists.id = events.nodelist WHERE {_STRETCH}"
+    f"SELECT events.seq, {bodies.ID} AS id, events.kind, events.revision, events.time, events.observed, "  # noqa: S608
+    f"events.found_by, {bodies.BODY} AS body, nodes, events.changed, "
+    f"EXISTS (SELECT 1 FROM lines WHERE lines.id = {bodies.ID}) AS is_there "
+    f"FROM {bodies.TABLES} LEFT JOIN nodelists ON nodelists.id = events.nodelist WHERE {_STRETCH}"
 )
 # Missing events with none that is there between them.
 _GONE = (
-    "(SELECT seq, observed, NOT EXISTS (SELECT 1 FROM lines WHERE lines.id = events.id) AS gone "  # noqa: S608
-    f"FROM events WHERE {_STRETCH})"
+    f"(SELECT events.seq, events.observed, NOT EXISTS (SELECT 1 FROM lines WHERE lines.id = {bodies.ID}) AS gone "  # noqa: S608
+    f"FROM {bodies.TABLES} WHERE {_STRETCH})"
 )
 _HELD = "CREATE TEMP TABLE held (seq INTEGER, observed INTEGER, gone INTEGER)"
 # Missing events with none that is there between them.
@@ -76,13 +82,13 @@ _IN_STRETCH = (
     "DELETE FROM faults WHERE what = '{missing}' AND EXISTS (SELECT 1 FROM faults AS stretch "
     "WHERE stretch.what = '{what}' AND faults.seq BETWEEN stretch.seq AND stretch.last_seq)"
 )
+_KNOWN = f"events.seq NOTNULL AND {bodies.ID} = faults.id"
+"""Whether the event at a line's position is the line's."""
 _FINDINGS = (
-    "SELECT faults.what, faults.id, faults.seq, faults.file, faults.line, faults.last_seq, "
-    "faults.events, faults.since, faults.until, kind, "
-    "json_extract(body, '$.cluster') AS cluster, json_extract(body, '$.job_id') AS job_id, "
-    "json_extract(body, '$.submit') AS submit FROM faults "
-    "LEFT JOIN (SELECT seq, id, kind, CAST(body AS TEXT) AS body FROM events) AS told "
-    "ON told.seq = faults.seq AND told.id = faults.id "
+    "SELECT faults.what, faults.id, faults.seq, faults.file, faults.line, faults.last_seq, "  # noqa: S608 - constants
+    f"faults.events, faults.since, faults.until, iif({_KNOWN}, events.kind, NULL) AS kind, "
+    f"iif({_KNOWN}, {bodies.BODY}, NULL) AS body FROM faults LEFT JOIN events ON events.seq = faults.seq "
+    f"{bodies.BESIDE} "
     "ORDER BY faults.what, faults.seq, faults.file, faults.line LIMIT ?"
 )
 
@@ -202,8 +208,13 @@ class Files:
         """Give the findings: invalid, missing, twice, unknown."""
         async for page in self._reader.pages(_FINDINGS, (limit,)):
             for row in page:
-                file = None if row["file"] is None else self._files[row["file"]]
-                yield Finding(**{**dict(row), "what": Fault(row["what"]), "file": file})
+                yield self._finding(dict(row))
+
+    def _finding(self, row: dict[str, Any]) -> Finding:
+        record = orjson.loads(row.pop("body") or b"{}")
+        attempt = {name: record.get(name) for name in ("cluster", "job_id", "submit")}
+        file = None if row["file"] is None else self._files[row["file"]]
+        return Finding(**{**row, **attempt, "what": Fault(row["what"]), "file": file})
 
     async def _take(self, seen: Callable[[int], None]) -> int:
         """Read every line into a temporary table; those that are no events are faults at once."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from slurmwatchd.store.bodies import RECORD, added
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
 OPEN_STATES = ("RUNNING", "SUSPENDED")
@@ -52,7 +53,7 @@ _KEYS = {
     Order.START: "jobs.start",
     Order.END: 'jobs."end"',
     Order.ELAPSED: 'jobs."end" - jobs.start',
-    Order.EFFICIENCY: "json_extract(CAST(used.body AS TEXT), '$.usage.cpu_efficiency')",
+    Order.EFFICIENCY: f"json_extract(CAST({added('used')} AS TEXT), '$.usage.cpu_efficiency')",
 }
 
 
@@ -271,4 +272,4 @@ class _Parts:
 
 def _field(name: str) -> str:
     """Return SQL for a field that only the record's JSON has; SQLite wants text, and the body is bytes."""
-    return f"json_extract(CAST(events.body AS TEXT), '$.{name}')"
+    return f"json_extract(CAST({RECORD} AS TEXT), '$.{name}')"

@@ -7,7 +7,6 @@ and the answer holds each attempt once, whatever is written meanwhile.
 """
 
 import array
-import math
 import sqlite3
 import stat
 import threading
@@ -21,7 +20,7 @@ from typing import Any, Self
 import orjson
 
 from slurmwatchd.errors import StoreBusyError, StoreError
-from slurmwatchd.store import body_versions
+from slurmwatchd.store.bodies import BASES_SINCE, RECORD, Bodies, added
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.read import query
 from slurmwatchd.store.read.query import Question, Statement
@@ -37,11 +36,13 @@ _PAGE = 500
 _KNOWN_LISTS = 10_000
 
 _RECORDS = (
-    "SELECT events.body, jobs.nodelist, {usage}, events.seq FROM json_each(?) AS wanted "
+    "SELECT {record}, jobs.nodelist, {usage} FROM json_each(?) AS wanted "
     "JOIN jobs ON jobs.id = wanted.value JOIN events ON events.seq = jobs.seq {join} ORDER BY wanted.key"
 )
-_WITH_USAGE = _RECORDS.format(usage="used.body", join="LEFT JOIN events AS used ON used.seq = jobs.usage_seq")
-_WITHOUT_USAGE = _RECORDS.format(usage="NULL", join="")
+_WITH_USAGE = _RECORDS.format(
+    record=RECORD, usage=added("used"), join="LEFT JOIN events AS used ON used.seq = jobs.usage_seq"
+)
+_WITHOUT_USAGE = _RECORDS.format(record=RECORD, usage="NULL", join="")
 _USAGE_FIELDS = ("usage", "steps")
 _NODES = f"SELECT id, nodes FROM nodelists WHERE id {IN_ARRAY} AND nodes IS NOT NULL"  # noqa: S608 - a constant
 # Each step looks up the next name in the index of the key: a DISTINCT would walk over all of it.
@@ -80,7 +81,8 @@ class StoreReader:
         self.path = Path(path)
         self._lock = threading.Lock()
         self._nodes: dict[int, tuple[str, ...]] = {}
-        self._connection = _connect(self.path)
+        self._bodies = Bodies()
+        self._connection = _connect(self.path, self._bodies)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -142,9 +144,7 @@ class StoreReader:
             rows = connection.execute(sql, (json_array(ids),)).fetchall()
             if nodes:
                 self._learn(connection, {row[1] for row in rows} - {None})
-            first = self._first_seq(connection)
-            texts = (body_versions.current(row[0], row[3], first) for row in rows)
-            records: list[Record] = [orjson.loads(text) for text in texts]
+            records: list[Record] = [orjson.loads(row[0]) for row in rows]
             if nodes:
                 for record, row in zip(records, rows, strict=True):
                     if row[1] in self._nodes:
@@ -221,16 +221,6 @@ class StoreReader:
         with_usage = "SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'usage_seq'"
         return self._connection.execute(with_usage).fetchone() is not None
 
-    @staticmethod
-    def _first_seq(connection: sqlite3.Connection) -> float:
-        """Return the position from which on bodies have the present form; see `body_versions`."""
-        try:
-            row = connection.execute(body_versions.FIRST_SEQ, (body_versions.FORM,)).fetchone()
-        except sqlite3.OperationalError:
-            # A store of a daemon that knows one form only.
-            return math.inf
-        return 0 if row is None else int(row[0])
-
     def _learn(self, connection: sqlite3.Connection, lists: set[int]) -> None:
         """Read the node names of lists that were not met yet."""
         if len(self._nodes) > _KNOWN_LISTS:
@@ -242,18 +232,18 @@ class StoreReader:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _errors(self.path):
+        with self._lock, _errors(self.path, self._bodies):
             yield self._connection
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, bodies: Bodies) -> sqlite3.Connection:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise StoreError(f"{path}: is not a file")
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from error
-    with _errors(path):
-        connection = sqlite3.connect(
+    with _errors(path, bodies):
+        connection = bodies.connection(
             uri_for_reading(path),
             uri=True,
             timeout=BUSY_TIMEOUT_SECONDS,
@@ -273,6 +263,9 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise StoreError(f"{path}: is an SQLite database, but not a store of slurmwatchd")
     have, newest = connection.execute("PRAGMA user_version").fetchone()[0], migrations()[-1][0]
+    if have < BASES_SINCE:
+        # A store that an older daemon made, and that only a daemon may change.
+        connection.execute("CREATE TEMP VIEW events AS SELECT *, NULL AS base FROM main.events")
     if have > newest:
         raise StoreError(
             f"{path}: has schema {have}, and this slurmwatchd knows up to {newest}: use a newer slurmwatchd"
@@ -280,11 +273,13 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def _errors(path: Path) -> Iterator[None]:
+def _errors(path: Path, bodies: Bodies) -> Iterator[None]:
     """Say in our words what SQLite says in its own."""
     try:
         yield
     except sqlite3.OperationalError as error:
+        if damage := bodies.take_damage():
+            raise StoreError(f"{path}: {damage}") from error
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise StoreBusyError(f"{path}: {error}") from error
         raise StoreError(f"{path}: cannot be read: {error}") from error

@@ -19,6 +19,7 @@ import anyio
 from slurmwatchd.config.paths import lock_path
 from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.model.windows import Ledger, Stretch
+from slurmwatchd.store.bodies import Bodies
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.read.uris import no_store, uri_for_reading, uri_for_requests
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
@@ -32,10 +33,11 @@ T = TypeVar("T")
 class Reader:
     """The store, open for reading, with temporary tables for what is to be compared with it."""
 
-    def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
+    def __init__(self, path: Path, connection: aiosqlite.Connection, bodies: Bodies) -> None:
         """Wrap a connection that cannot change the file."""
         self.path = path
         self._connection = connection
+        self._bodies = bodies
 
     async def read(self, sql: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query; queries bound their own size.
@@ -46,7 +48,7 @@ class Reader:
         try:
             return list(await self._connection.execute_fetchall(sql, parameters))
         except sqlite3.OperationalError as error:
-            raise StoreBusyError(f"{self.path}: {error}") from error
+            raise self._meaning(error) from error
 
     async def pages(self, sql: str, parameters: Sequence[object] = ()) -> AsyncGenerator[list[sqlite3.Row], None]:
         """Give the rows of a query, some at a time, as they were when it began.
@@ -59,7 +61,7 @@ class Reader:
                 while page := list(await cursor.fetchmany(_PAGE_ROWS)):
                     yield page
         except sqlite3.OperationalError as error:
-            raise StoreBusyError(f"{self.path}: {error}") from error
+            raise self._meaning(error) from error
 
     async def note(self, sql: str, rows: Iterable[Sequence[object]] = ((),)) -> None:
         """Run a statement on temporary tables, for each row of parameters.
@@ -70,7 +72,15 @@ class Reader:
         try:
             await self._connection.executemany(sql, rows)
         except sqlite3.OperationalError as error:
+            if damage := self._bodies.take_damage():
+                raise StoreError(f"{self.path}: {damage}") from error
             raise StoreBusyError(f"temporary tables: {error}") from error
+
+    def _meaning(self, error: sqlite3.OperationalError) -> StoreError | StoreBusyError:
+        """Return what an error of SQLite means to us."""
+        if damage := self._bodies.take_damage():
+            return StoreError(f"{self.path}: {damage}")
+        return StoreBusyError(f"{self.path}: {error}")
 
 
 class Requester(Reader):
@@ -86,7 +96,7 @@ class Requester(Reader):
             with anyio.CancelScope(shield=True):
                 result = await self._transaction(work)
         except sqlite3.OperationalError as error:
-            raise StoreBusyError(f"{self.path}: {error}") from error
+            raise self._meaning(error) from error
         return result
 
     async def _transaction(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
@@ -113,8 +123,8 @@ async def open_for_reading(path: Path) -> AsyncIterator[Reader]:
         StoreError: There is none, it cannot be read, or its schema is not this program's.
     """
     _must_exist(path)
-    async with _opened(path, uri_for_reading(path)) as connection:
-        yield Reader(path, connection)
+    async with _opened(path, uri_for_reading(path)) as (connection, bodies):
+        yield Reader(path, connection, bodies)
 
 
 @asynccontextmanager
@@ -125,11 +135,11 @@ async def open_beside(path: Path) -> AsyncIterator[Requester]:
         StoreError: There is none, it cannot be written, or its schema is not this program's.
     """
     _must_exist(path)
-    async with _opened(path, uri_for_requests(path)) as connection:
+    async with _opened(path, uri_for_requests(path)) as (connection, bodies):
         if not os.access(path, os.W_OK):
             raise StoreError(f"{path}: cannot be written by this user")
         await connection.execute("PRAGMA synchronous = FULL")
-        yield Requester(path, connection)
+        yield Requester(path, connection, bodies)
 
 
 async def ledger_of(store: Reader | Database, cluster: str) -> Ledger | None:
@@ -153,15 +163,16 @@ def owner(path: Path) -> int | None:
 
 
 @asynccontextmanager
-async def _opened(path: Path, uri: str) -> AsyncIterator[aiosqlite.Connection]:
+async def _opened(path: Path, uri: str) -> AsyncIterator[tuple[aiosqlite.Connection, Bodies]]:
+    bodies = Bodies()
     try:
-        connection = await aiosqlite.connect(uri, uri=True, isolation_level=None)
+        connection = await aiosqlite.connect(uri, uri=True, isolation_level=None, factory=bodies.connection)
     except sqlite3.Error as error:
         raise StoreError(f"{path}: cannot be opened: {error}") from error
     try:
         connection.row_factory = sqlite3.Row
         await _check_schema(path, connection)
-        yield connection
+        yield connection, bodies
     finally:
         with anyio.CancelScope(shield=True):
             await connection.close()

@@ -8,10 +8,12 @@ import orjson
 
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.windows import Ledger, Stretch
+from slurmwatchd.store import bodies
 from slurmwatchd.store.read.reader import StoreReader
 
 _HISTORY = (
-    "SELECT seq, id, kind, revision, observed, found_by, changed FROM events WHERE job = ? ORDER BY seq LIMIT 1000"
+    f"SELECT events.seq, {bodies.ID} AS id, events.kind, events.revision, events.observed, events.found_by, "  # noqa: S608
+    f"events.changed FROM {bodies.TABLES} WHERE events.job = ? ORDER BY events.seq LIMIT 1000"
 )
 # From the list's own names, since the index of nodes is by node; the pluses leave SQLite no other way to go.
 _SHARED = (

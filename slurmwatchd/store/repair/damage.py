@@ -23,7 +23,7 @@ _MAGIC = b"SQLite format 3\x00"
 _APPLICATION_ID = slice(68, 72)
 _HEADER_BYTES = 100
 
-_SMALL = ("meta", "cursors", "sink_state", "horizons", "coverage", "layouts")
+_SMALL = ("dictionaries", "meta", "cursors", "sink_state", "horizons", "coverage", "layouts")
 _LARGE = ("jobs", "events", "nodelists", "nodes", "ledger", "quarantine")
 
 _log = get_logger(__name__)
