@@ -33,7 +33,8 @@ def logged(watch: Watch, pattern: str) -> list[str]:
 
 
 def failures(watch: Watch) -> list[str]:
-    return logged(watch, "query failed")
+    """The windows that failed; a list of steps may fail before them."""
+    return logged(watch, 'event="query failed"')
 
 
 def test_complaint_that_comes_changes_and_goes_is_told_and_an_outage_beside_it_is_noticed_at_once(
