@@ -7,7 +7,7 @@ shrink.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import aiosqlite
@@ -20,6 +20,9 @@ from slurmwatchd.store.dictionaries import SAMPLES, Kind, Packer
 
 STEP_ROWS = 500
 
+_STEP_EVENTS = 10_000
+"""Most are packed already, and only walked over."""
+
 RENEWAL_EVENTS = 50_000
 """After so many events it is tried whether another dictionary would do better: 0.1 s."""
 
@@ -31,13 +34,13 @@ _SCAN_EVENTS = 50_000
 _PLAIN = "substr(events.body, 1, 2) IN (X'7B22', X'2C22')"
 # The newest record before a usage event is the one that it repeats.
 _NEXT = (
-    f"SELECT events.seq, {_PLAIN} AS plain, events.id, events.kind, events.revision, events.body, events.base, "  # noqa: S608 - constants
+    f"SELECT events.seq, events.id, events.kind, events.revision, events.body, events.base, "  # noqa: S608 - constants
     f"iif(told.seq IS NULL, NULL, {bodies.RECORD}) AS whole, told.seq AS told, "
     "body(told.seq, told.body, NULL, NULL) AS told_body, jobs.cluster, jobs.job_id_raw, jobs.submit "
     f"FROM events LEFT JOIN jobs ON jobs.id = events.job LEFT JOIN events AS told ON events.kind = '{_USAGE}' "
     f"AND events.base IS NULL AND {_PLAIN} AND told.seq = (SELECT max(seq) FROM events AS one "
     f"WHERE one.job = events.job AND one.seq < events.seq AND one.kind <> '{_USAGE}') "
-    "WHERE events.seq > ? AND events.seq <= ? {kind} ORDER BY events.seq LIMIT ?"
+    f"WHERE events.seq > ? AND events.seq <= ? AND {_PLAIN} {{kind}} ORDER BY events.seq LIMIT ?"
 )
 _NEXT_ANY = _NEXT.format(kind="")
 _NEXT_OF = {
@@ -66,30 +69,33 @@ async def pack(database: Database) -> int:
     """Pack some of the oldest events that are not packed yet; only for the one task that also prunes.
 
     Returns:
-        How many events were looked at; 0 where none is left, or too few to train a dictionary on.
+        How many events were passed; 0 where none is left, or too few to train a dictionary on.
 
     Raises:
         StoreBusyError: Nothing was written.
     """
     reached, newest = await _meta(database, _REACHED), await _meta(database, "last seq")
-    rows = await database.read(_NEXT_ANY, (reached, newest, STEP_ROWS)) if reached < newest else []
+    if reached >= newest:
+        return 0
+    until = min(newest, reached + _STEP_EVENTS)
+    rows = await database.read(_NEXT_ANY, (reached, until, STEP_ROWS))
     parts = await anyio.to_thread.run_sync(_parts, rows)
     for kind in {part.kind for part in parts} - database.packer.newest.keys():
         samples = await database.read(_NEXT_OF[kind], (reached, reached + _SCAN_EVENTS, SAMPLES))
         bodies_of_kind = [part.body for part in _parts(samples) if part.kind is kind]
         if not await _train(database, kind, bodies_of_kind) and newest < reached + _SCAN_EVENTS:
             return 0
-    if not rows:
-        return 0
+    if len(rows) == STEP_ROWS:
+        until = rows[-1]["seq"]
 
     async def work(connection: aiosqlite.Connection) -> None:
         packed = await anyio.to_thread.run_sync(_packed, database.packer, parts)
         if packed:
             await connection.executemany(_UPDATE, packed)
-        await connection.execute(_REACH, (_REACHED, str(rows[-1]["seq"])))
+        await connection.execute(_REACH, (_REACHED, str(until)))
 
     await database.write(work)
-    return len(rows)
+    return until - reached
 
 
 async def renew(database: Database) -> int:
@@ -136,8 +142,6 @@ def _parts(rows: Iterable[sqlite3.Row]) -> list[_Part]:
     """Return what is to be kept of the events that are not packed."""
     parts = []
     for row in rows:
-        if not row["plain"]:
-            continue
         identity = row["id"]
         if identity and row["cluster"] is not None:
             key = (row["cluster"], row["job_id_raw"], row["submit"])
@@ -152,9 +156,14 @@ def _parts(rows: Iterable[sqlite3.Row]) -> list[_Part]:
     return parts
 
 
-def _packed(packer: Packer, parts: Iterable[_Part]) -> list[tuple[str, bytes, int | None, int]]:
+def _packed(packer: Packer, parts: Sequence[_Part]) -> list[tuple[str, bytes, int | None, int]]:
     """Return the columns that change; runs in a worker thread."""
-    return [(part.identity, packer.packed(part.kind, [part.body])[0], part.base, part.seq) for part in parts]
+    found: list[tuple[str, bytes, int | None, int]] = []
+    for kind in Kind:
+        some = [part for part in parts if part.kind is kind]
+        frames = packer.packed(kind, [part.body for part in some])
+        found += [(part.identity, frame, part.base, part.seq) for part, frame in zip(some, frames, strict=True)]
+    return found
 
 
 async def _meta(database: Database, key: str) -> int:
