@@ -10,7 +10,6 @@ import io
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from dataclasses import fields as fields_of
 from enum import StrEnum
 from functools import cache
 from typing import IO, TYPE_CHECKING, Any, Protocol, get_args, get_origin, get_type_hints
@@ -93,7 +92,7 @@ def columns() -> Mapping[str, Kind]:
     }
     result["nodes"] = Kind.TEXTS
     hints = get_type_hints(JobUsage)
-    return result | {f"{_USAGE}{field.name}": _kind(hints[field.name]) for field in fields_of(JobUsage)}
+    return result | {f"{_USAGE}{name}": _kind(hints[name]) for name in JobUsage._fields}
 
 
 class JsonlWriter:

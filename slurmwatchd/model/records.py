@@ -156,9 +156,10 @@ WHOLE_EXIT_CODES = "exit_code>=128"
 and newer); older ones take 128 from them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobUsage:
+class JobUsage(NamedTuple):
     """What the steps of one attempt used, as sacct and seff have it; None means that nobody measured it.
+
+    A named tuple for the reason `JobRecord` is one.
 
     Attributes:
         cpu_seconds: sacct's TotalCPU: whole seconds from an hour on, milliseconds below.

@@ -3,10 +3,8 @@
 The sums are sacct's and seff's own, so that their numbers and ours agree; docs/events.md says where seff rounds.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from slurmwatchd.model.clock import epoch
 from slurmwatchd.model.records import JobUsage, StepRecord
@@ -22,9 +20,10 @@ _FRACTION_DIGITS = 6
 _INTERACTIVE_ALLOCATION = "salloc"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(NamedTuple):
     """An attempt whose steps are wanted, with what its record says of it.
+
+    A named tuple for the reason `JobRecord` is one.
 
     Attributes:
         job: Its row id in the store.
@@ -53,28 +52,25 @@ class Asked:
     leads: bool = True
 
 
-class Amounts(NamedTuple):
-    """What the steps of one attempt used: for each field of `StepRecord` named here, one value a step.
+T = TypeVar("T")
+Column = Sequence[int | None]
 
-    Columns, since they are read as columns: a sum over one costs far less than making a record of each step.
+
+class Amounts(NamedTuple, Generic[T]):
+    """Something of each amount that steps use, such as its column: the value of each of many steps, None for none.
+
+    They are read and summed up as columns, which costs far less than making a record of each step.
     """
 
-    id: Sequence[str]
-    max_rss_bytes: Sequence[int | None]
-    ave_rss_bytes: Sequence[int | None]
-    memory_bytes: Sequence[int | None]
-    max_vmsize_bytes: Sequence[int | None]
-    disk_read_bytes: Sequence[int | None]
-    disk_write_bytes: Sequence[int | None]
-    gpu_max_utilization_percent: Sequence[int | None]
-    gpu_ave_utilization_percent: Sequence[int | None]
-    gpu_max_memory_bytes: Sequence[int | None]
-    complete: Sequence[bool]
-
-    @classmethod
-    def of(cls, steps: Sequence[StepRecord]) -> "Amounts":
-        """Return the columns of some steps."""
-        return cls._make(list(map(attrgetter(name), steps)) for name in cls._fields)
+    max_rss_bytes: T
+    ave_rss_bytes: T
+    memory_bytes: T
+    max_vmsize_bytes: T
+    disk_read_bytes: T
+    disk_write_bytes: T
+    gpu_max_utilization_percent: T
+    gpu_ave_utilization_percent: T
+    gpu_max_memory_bytes: T
 
 
 class Measured(NamedTuple):
@@ -82,7 +78,11 @@ class Measured(NamedTuple):
 
     Attributes:
         cpu_seconds: sacct's own sum over the steps that have ended; the user's and the system's part follow.
-        steps: Where they are to be told.
+        amounts: What its steps used, see `sums`.
+        step_count: How many there are.
+        has_batch: Whether the batch step is among them, or merged into the attempt's own row.
+        complete: Whether each of them has its usage.
+        steps: Where they are wanted one by one.
         raw: Step and field to text, for values that could not be parsed.
     """
 
@@ -90,14 +90,16 @@ class Measured(NamedTuple):
     user_cpu_seconds: float | None
     system_cpu_seconds: float | None
     energy_joules: int | None
-    amounts: Amounts
+    amounts: Amounts[int | None]
+    step_count: int
+    has_batch: bool
+    complete: bool
     steps: Sequence[StepRecord] = ()
     raw: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What is to be told of an attempt: the sums, and the steps where they are wanted."""
+class Told(NamedTuple):
+    """What is reported of an attempt: the sums, and the steps where they are wanted."""
 
     usage: JobUsage
     steps: Sequence[StepRecord] = ()
@@ -156,43 +158,41 @@ def summed(attempt: Asked, measured: Measured | None) -> JobUsage:
             complete=not attempt.started,
         )
     amounts = measured.amounts
-    heaviest = _heaviest(amounts.memory_bytes)
-    memory = amounts.memory_bytes[heaviest] if heaviest is not None else None
     return JobUsage(
         cpu_seconds=measured.cpu_seconds,
         user_cpu_seconds=measured.user_cpu_seconds,
         system_cpu_seconds=measured.system_cpu_seconds,
-        max_rss_bytes=_largest(amounts.max_rss_bytes),
-        ave_rss_bytes=amounts.ave_rss_bytes[heaviest] if heaviest is not None else None,
-        memory_bytes=memory,
-        max_vmsize_bytes=_largest(amounts.max_vmsize_bytes),
-        disk_read_bytes=_total(amounts.disk_read_bytes),
-        disk_write_bytes=_total(amounts.disk_write_bytes),
+        max_rss_bytes=amounts.max_rss_bytes,
+        ave_rss_bytes=amounts.ave_rss_bytes,
+        memory_bytes=amounts.memory_bytes,
+        max_vmsize_bytes=amounts.max_vmsize_bytes,
+        disk_read_bytes=amounts.disk_read_bytes,
+        disk_write_bytes=amounts.disk_write_bytes,
         energy_joules=measured.energy_joules,
-        gpu_max_utilization_percent=_largest(amounts.gpu_max_utilization_percent),
-        gpu_ave_utilization_percent=_largest(amounts.gpu_ave_utilization_percent),
-        gpu_max_memory_bytes=_largest(amounts.gpu_max_memory_bytes),
+        gpu_max_utilization_percent=amounts.gpu_max_utilization_percent,
+        gpu_ave_utilization_percent=amounts.gpu_ave_utilization_percent,
+        gpu_max_memory_bytes=amounts.gpu_max_memory_bytes,
         cpu_efficiency=_ratio(measured.cpu_seconds, (attempt.cpus or 0) * (attempt.elapsed_seconds or 0)),
-        memory_efficiency=_ratio(memory, attempt.memory_bytes or 0),
-        steps=len(amounts.id),
-        complete=_is_complete(attempt, amounts),
+        memory_efficiency=_ratio(amounts.memory_bytes, attempt.memory_bytes or 0),
+        steps=measured.step_count,
+        complete=_is_complete(attempt, measured),
         raw=measured.raw or None,
     )
 
 
-def _is_complete(attempt: Asked, amounts: Amounts) -> bool:
+def _is_complete(attempt: Asked, measured: Measured) -> bool:
     """Tell whether every step that is there has its usage, and every step is there that must be.
 
     A step's row is there from its start on, and messages reach slurmdbd in order; so what may be missing as a
     whole are the steps of a job whose messages slurmctld has thrown away, or holds back. sbatch makes a batch
     step, srun a step; an attempt made with salloc may have had none.
     """
-    if not all(amounts.complete):
+    if not measured.complete:
         return False
     if attempt.launcher == "sbatch" and attempt.leads:
         # Before 22.05 a batch job whose only step has its name is printed as one row: that row is its step.
-        return BATCH in amounts.id or "" in amounts.id
-    return bool(amounts.id) or attempt.launcher == _INTERACTIVE_ALLOCATION or not attempt.started
+        return measured.has_batch
+    return measured.step_count > 0 or attempt.launcher == _INTERACTIVE_ALLOCATION or not attempt.started
 
 
 def _selector(record: Mapping[str, Any]) -> str:
@@ -208,22 +208,53 @@ def _selector(record: Mapping[str, Any]) -> str:
     return str(raw)
 
 
-def _heaviest(memory: Sequence[int | None]) -> int | None:
-    """Return which step has the most memory, the first of several."""
-    if not memory:
-        return None
+def sums(columns: Amounts[Column], spans: Sequence[slice]) -> list[Amounts[int | None]]:
+    """Sum up what the steps of attempts used.
+
+    Args:
+        columns: What each of many steps used.
+        spans: Which of them are an attempt's, for each attempt.
+
+    Returns:
+        Of each attempt: for a step's peaks the largest, for what was read and written the sum; and the average
+        memory of the step whose tasks together have the most.
+    """
+    memory, average = columns.memory_bytes, columns.ave_rss_bytes
+    heaviest = _heaviest(memory, spans)
+    summed_up = Amounts(
+        max_rss_bytes=_of_each(max, columns.max_rss_bytes, spans),
+        ave_rss_bytes=[None if place is None else average[place] for place in heaviest],
+        memory_bytes=[None if place is None else memory[place] for place in heaviest],
+        max_vmsize_bytes=_of_each(max, columns.max_vmsize_bytes, spans),
+        disk_read_bytes=_of_each(sum, columns.disk_read_bytes, spans),
+        disk_write_bytes=_of_each(sum, columns.disk_write_bytes, spans),
+        gpu_max_utilization_percent=_of_each(max, columns.gpu_max_utilization_percent, spans),
+        gpu_ave_utilization_percent=_of_each(max, columns.gpu_ave_utilization_percent, spans),
+        gpu_max_memory_bytes=_of_each(max, columns.gpu_max_memory_bytes, spans),
+    )
+    return list(map(Amounts._make, zip(*summed_up, strict=True)))
+
+
+def _heaviest(memory: Column, spans: Sequence[slice]) -> list[int | None]:
+    """Return the place of each attempt's step that has the most memory, the first of several."""
     known = [amount or 0 for amount in memory]
-    return known.index(max(known))
+    found: list[int | None] = []
+    for span in spans:
+        own = known[span]
+        found.append(span.start + own.index(max(own)) if own else None)
+    return found
 
 
-def _largest(values: Sequence[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return max(known) if known else None
-
-
-def _total(values: Sequence[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+def _of_each(reduce: Callable[[Iterable[int]], int], column: Column, spans: Sequence[slice]) -> list[int | None]:
+    """Reduce what an attempt's steps used to one number; None where none of them has any."""
+    missing = column.count(None)
+    if missing == len(column):
+        return [None] * len(spans)
+    found: list[int | None] = []
+    for span in spans:
+        own = [amount for amount in column[span] if amount is not None]
+        found.append(reduce(own) if own else None)
+    return found
 
 
 def _ratio(used: float | None, had: int) -> float | None:

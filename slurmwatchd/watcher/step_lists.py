@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from slurmwatchd.model.usage import Asked, Told, asked
-from slurmwatchd.sources.sacct.step_rows import Key
+from slurmwatchd.sources.sacct.step_fields import Key
 from slurmwatchd.sources.sacct.steps import StepSource
 from slurmwatchd.store import usage_queue
 from slurmwatchd.store.database import Database

@@ -1,4 +1,4 @@
-"""What one odd value in every 150 rows costs to read, against the same rows without it.
+"""What one odd value in every 150 rows of jobs, or of steps, costs to read, against the same rows without it.
 
 python -m tests.bench.bench_odd_rows [--rows 30000] [--pairs 15] [--check]
 
@@ -9,7 +9,8 @@ else the machine does meets both alike; the median of the pairs' ratios counts.
 import random
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 import click
 
@@ -17,10 +18,15 @@ from simslurm.versions import fields_of, release_of
 from slurmwatchd.sources.sacct.columns import ColumnReader
 from slurmwatchd.sources.sacct.fields import Layout
 from slurmwatchd.sources.sacct.framing import Columns
+from slurmwatchd.sources.sacct.step_columns import StepColumns
+from slurmwatchd.sources.sacct.step_fields import FIELDS
+from tests.bench import sample_steps
 
 LAYOUT = Layout([field.name for field in fields_of(release_of("26.05.5"))])
 PIECE_ROWS = 150
 """About as many as 64 KiB of sacct's output hold."""
+STEP_PIECE_ROWS = 900
+"""As many rows of steps as the 256 KiB hold that are read at a time."""
 ODD_PLACE = 77
 TARGET_RATIO = 1.15
 
@@ -33,48 +39,97 @@ ODD = {
     "no key": ("JobIDRaw", b"x"),
 }
 
+ODD_STEPS = {
+    "a time below zero": ("TotalCPU", b"213503982334-14:25:51"),
+    "energy below zero": (
+        "TRESUsageInTot",
+        b"cpu=00:01:00,energy=18446744073709551616.00,fs/disk=77,mem=5,vmem=9",
+    ),
+    "another list": ("TRESUsageInMax", b"cpu=1-00:01:00,mem=5K,fs/disk=77"),
+    "another attempt": ("DBIndex", b"1"),
+    "no attempt": ("JobIDRaw", b"0.batch"),
+}
+
 Row = dict[str, bytes]
+Read = Callable[[list[Columns]], object]
 
 
 @click.command()
 @click.option("--rows", default=30_000, show_default=True, help="How many rows to read each time.")
 @click.option("--pairs", default=15, show_default=True, help="How often each kind is measured.")
-@click.option("--check", is_flag=True, help="Exit with 1 where one odd name costs more than the target.")
+@click.option("--check", is_flag=True, help="Exit with 1 where one odd value costs more than the target.")
 def main(rows: int, pairs: int, *, check: bool) -> None:
     """Measure what odd values cost."""
+    click.echo("rows of jobs")
     plain = list(pieces(rows))
-    ratios = {}
-    for kind, (name, value) in ODD.items():
-        ratio, seconds = compared(plain, list(pieces(rows, name, value)), pairs)
-        ratios[kind] = ratio
-        click.echo(f"{kind:20}: {ratio:.3f} times of none, {seconds / rows * 1e6:.1f} us a row")
-    worst = max(ratios.values())
+    odd = {kind: list(pieces(rows, *change)) for kind, change in ODD.items()}
+    ratios = measured(plain, odd, pairs, read_jobs)
+    click.echo("rows of steps")
+    plain = list(step_pieces(rows))
+    odd = {kind: list(step_pieces(rows, *change)) for kind, change in ODD_STEPS.items()}
+    ratios += measured(plain, odd, pairs, read_steps)
+    worst = max(ratios)
     click.echo(f"target {TARGET_RATIO:g}: {'MISSED' if worst > TARGET_RATIO else 'ok'}")
     if check and worst > TARGET_RATIO:
         raise SystemExit(1)
 
 
-def compared(plain: list[Columns], odd: list[Columns], pairs: int) -> tuple[float, float]:
+def measured(plain: list[Columns], odd: dict[str, list[Columns]], pairs: int, read: Read) -> list[float]:
+    """Compare each kind of odd rows with plain ones; return the ratios."""
+    rows = sum(len(piece[0]) for piece in plain)
+    ratios = []
+    for kind, changed in odd.items():
+        ratio, seconds = compared(plain, changed, pairs, read)
+        ratios.append(ratio)
+        click.echo(f"  {kind:20}: {ratio:.3f} times of none, {seconds / rows * 1e6:.1f} us a row")
+    return ratios
+
+
+def compared(plain: list[Columns], odd: list[Columns], pairs: int, read: Read) -> tuple[float, float]:
     """Return the median ratio of the second's cost to the first's, and the least seconds of the second."""
-    seconds_of(plain), seconds_of(odd)
+    seconds_of(plain, read), seconds_of(odd, read)
     ratios, least = [], float("inf")
     for pair in range(pairs):
         if pair % 2:
-            with_odd, without = seconds_of(odd), seconds_of(plain)
+            with_odd, without = seconds_of(odd, read), seconds_of(plain, read)
         else:
-            without, with_odd = seconds_of(plain), seconds_of(odd)
+            without, with_odd = seconds_of(plain, read), seconds_of(odd, read)
         ratios.append(with_odd / without)
         least = min(least, with_odd)
     return statistics.median(ratios), least
 
 
-def seconds_of(read: list[Columns]) -> float:
-    """Read pieces as those of one answer; return the processor time."""
-    reader = ColumnReader(LAYOUT)
+def seconds_of(answer: list[Columns], read: Read) -> float:
+    """Read the pieces of one answer; return the processor time."""
     began = time.process_time()
-    for piece in read:
-        reader.read(piece)
+    read(answer)
     return time.process_time() - began
+
+
+def read_jobs(answer: list[Columns]) -> None:
+    """Read rows of jobs."""
+    reader = ColumnReader(LAYOUT)
+    for piece in answer:
+        reader.read(piece)
+
+
+def read_steps(answer: list[Columns]) -> None:
+    """Read rows of attempts and their steps."""
+    reader = StepColumns(FIELDS)
+    for piece in answer:
+        reader.feed(piece)
+    reader.close()
+
+
+def step_pieces(count: int, name: str = "", value: bytes = b"") -> Iterator[Columns]:
+    """Give rows of attempts and their steps in columns; one value of a step in every 150 rows may be odd."""
+    made = list(islice(sample_steps.rows_of(count), count))
+    if name:
+        for begin in range(0, count, PIECE_ROWS):
+            piece = made[begin : begin + PIECE_ROWS]
+            step = next(row for row in piece[ODD_PLACE % len(piece) :] if row["JobIDRaw"].endswith(b".batch"))
+            step[name] = value
+    return sample_steps.pieces(made, FIELDS, STEP_PIECE_ROWS)
 
 
 def pieces(count: int, name: str = "", value: bytes = b"") -> Iterator[Columns]:

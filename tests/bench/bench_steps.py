@@ -21,7 +21,7 @@ import click
 
 from slurmwatchd.sources.sacct.arguments import TERMINAL_STATES
 from slurmwatchd.sources.sacct.fields import Layout
-from slurmwatchd.sources.sacct.step_rows import FIELDS
+from slurmwatchd.sources.sacct.step_fields import FIELDS
 from slurmwatchd.watcher.usage_collector import LIST_JOBS
 from tests.bench import bench_ingest
 from tests.real_slurm import bringup

@@ -1,10 +1,11 @@
 """Sums over steps, by hand: what sacct prints, and what is made of it."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 
-from slurmwatchd.model.records import StepRecord
-from slurmwatchd.model.usage import Amounts, Asked, Measured, asked, summed
-from slurmwatchd.sources.sacct.step_rows import FIELDS, STEP_FIELDS, attempts_in, measurable, measure
+from slurmwatchd.model.usage import Asked, Measured, asked, summed
+from slurmwatchd.sources.sacct.step_columns import StepColumns
+from slurmwatchd.sources.sacct.step_fields import FIELDS, STEP_FIELDS, Key
+from slurmwatchd.sources.sacct.step_limits import measurable
 from slurmwatchd.sources.sacct.steps import list_arguments
 
 ATTEMPT = Asked(
@@ -29,8 +30,16 @@ def row(values: dict[str, bytes]) -> list[bytes]:
     return [values.get(name, b"") for name in FIELDS]
 
 
+def read(rows: Sequence[Sequence[bytes]], fields: tuple[str, ...] = FIELDS) -> list[tuple[Key, Measured]]:
+    reader = StepColumns(fields)
+    found = reader.feed([list(column) for column in zip(*rows, strict=True)])
+    return found + reader.close()
+
+
 def steps_of(*steps: dict[str, bytes], job: dict[str, bytes] = JOB) -> Measured:
-    return measure(FIELDS, row(job), [row(step) for step in steps])
+    ((key, measured),) = read([row(job), *map(row, steps)])
+    assert key == (7, 100)
+    return measured
 
 
 def test_an_attempt_is_summed_from_its_own_row_and_those_of_its_steps() -> None:
@@ -86,24 +95,29 @@ def test_energy_that_is_not_set_is_absent() -> None:
 
 def test_steps_belong_to_the_attempt_before_them_and_to_no_other() -> None:
     def line(number: bytes, index: bytes) -> list[bytes]:
-        return row({"JobIDRaw": number, "DBIndex": index, "Submit": b"1"})
+        return row({"JobIDRaw": number, "DBIndex": index, "Submit": index, "TRESUsageInTot": b"mem=5"})
 
-    rows = [
-        line(b"7.0", b"1"),  # nobody's
-        line(b"7", b"1"),
-        line(b"7.batch", b"1"),
-        line(b"7", b"2"),
-        line(b"7.batch", b"2"),
-        line(b"7.0", b"1"),  # of an attempt that is over
-        line(b"77.0", b"2"),
-        line(b"8", b"3"),
-    ]
-    found = [(job[2], [step[0] for step in steps]) for job, steps in attempts_in(iter(rows))]
-    assert found == [(b"1", [b"7.batch"]), (b"2", [b"7.batch"]), (b"3", [])]
+    found = read(
+        [
+            line(b"7.0", b"1"),  # of no attempt
+            line(b"7", b"1"),
+            line(b"7.batch", b"1"),
+            line(b"7", b"2"),
+            line(b"7.batch", b"2"),
+            line(b"7.0", b"1"),  # of an attempt that is over
+            line(b"77.0", b"2"),
+            line(b"7.1", b"2"),
+            line(b"x", b"3"),  # has no key
+            line(b"x.batch", b"3"),
+            line(b"8", b"4"),
+            line(b"8.batch", b"4"),
+        ]
+    )
+    assert [(key, measured.step_count) for key, measured in found] == [((7, 1), 1), ((7, 2), 2), ((8, 4), 1)]
 
 
 def test_jobs_are_asked_for_from_the_earliest_submission_on() -> None:
-    later = replace(ATTEMPT, submit=1_795_500_000)
+    later = ATTEMPT._replace(submit=1_795_500_000)
     attempts = [later, Asked(job=2, job_id_raw=9, submit=1_795_400_000, selector="5_2", started=True)]
     assert list_arguments(attempts, ("JobIDRaw", "Submit"), delimiter="@", now=1_795_600_000) == [
         "-a", "-D", "--local", "--noconvert", "-p", "--delimiter=@",
@@ -122,12 +136,12 @@ def test_the_memory_allocated_counts_and_that_asked_for_where_none_is() -> None:
 
 def test_of_several_steps_the_one_with_most_memory_over_its_tasks_counts() -> None:
     steps = [
-        StepRecord(id="batch", max_rss_bytes=900, ave_rss_bytes=900, memory_bytes=900),
-        StepRecord(id="0", max_rss_bytes=500, ave_rss_bytes=400, memory_bytes=1600),
-        StepRecord(id="1"),
+        {**BATCH, "TRESUsageInMax": b"mem=900", "TRESUsageInAve": b"mem=900", "TRESUsageInTot": b"mem=900"},
+        {**BATCH, "TRESUsageInMax": b"mem=500", "TRESUsageInAve": b"mem=400", "TRESUsageInTot": b"mem=1600"},
+        {**BATCH, "TRESUsageInMax": b"mem=800", "TRESUsageInAve": b"mem=800", "TRESUsageInTot": b"mem=1600"},
+        {**BATCH, "TRESUsageInMax": b"", "TRESUsageInAve": b"", "TRESUsageInTot": b""},
     ]
-    measured = Measured(0, 0, 0, None, Amounts.of(steps))
-    usage = summed(ATTEMPT, measured)
+    usage = summed(ATTEMPT, steps_of(*steps))
     assert (usage.max_rss_bytes, usage.ave_rss_bytes, usage.memory_bytes) == (900, 400, 1600)
     assert usage.memory_efficiency == 1.6
 
@@ -137,6 +151,24 @@ def test_an_amount_that_cannot_be_read_costs_nothing_beside_it() -> None:
     usage = summed(ATTEMPT, steps_of(odd))
     assert (usage.memory_bytes, usage.disk_read_bytes, usage.memory_efficiency) == (524_288_000, 77, 524_288)
     assert usage.raw == {"batch.TRESUsageInTot": "energy=18446744073709551616.00"}
+
+
+def test_amounts_whose_names_differ_in_digits_alone_are_told_apart() -> None:
+    """Types of GPUs; and what is no `mem` although it looks so without its digits."""
+    first = {**BATCH, "TRESUsageInTot": b"fs/disk=1,gres/gpu:a100=1,mem=5"}
+    second = {**BATCH, "JobIDRaw": b"7.0", "TRESUsageInTot": b"fs/disk=2,gres/gpu:a30=1,mem=6"}
+    third = {**BATCH, "JobIDRaw": b"7.1", "TRESUsageInTot": b"fs/disk=3,gres/gpu:a30=1,mem2=7"}
+    usage = summed(ATTEMPT, steps_of(first, second, third))
+    assert (usage.disk_read_bytes, usage.memory_bytes, usage.raw) == (6, 6, None)
+
+
+def test_a_run_counted_from_a_start_that_is_none_is_none_too() -> None:
+    full = FIELDS + STEP_FIELDS
+    step = {**BATCH, "JobName": b"x", "Start": b"1", "ElapsedRaw": b"60"}
+    rows = [[each.get(name, b"") for name in full] for each in (JOB, step, {**step, "Start": b"1795436431"})]
+    ((_, measured),) = read(rows, full)
+    assert [(each.start, each.elapsed_seconds) for each in measured.steps] == [(None, None), (1_795_436_431, 60)]
+    assert measured.raw == {"batch.Start": "1", "batch.ElapsedRaw": "60"}
 
 
 def test_counters_below_zero_are_none() -> None:
@@ -149,16 +181,16 @@ def test_counters_below_zero_are_none() -> None:
 
 def test_what_no_node_can_have_used_within_the_run_is_none() -> None:
     """Two nodes for nine seconds, and the second that whole seconds hide: 20 million joules, 1,310,700 s."""
-    attempt = replace(ATTEMPT, run_seconds=9, node_count=2)
+    attempt = ATTEMPT._replace(run_seconds=9, node_count=2)
     full = FIELDS + STEP_FIELDS
 
     def used(energy: bytes, cpu: bytes) -> Measured:
         given = {**JOB, "ConsumedEnergyRaw": energy, "TotalCPU": cpu, "JobName": b"x"}
         rows = [[each.get(name, b"") for name in full] for each in (given, {**given, "JobIDRaw": b"7.0"})]
-        return measurable(attempt, measure(full, rows[0], rows[1:]))
+        return measurable(attempt, read(rows, full)[0][1])
 
     most = used(b"20000000", b"15-04:05:00")
-    assert (most.energy_joules, most.cpu_seconds, most.raw) == (20_000_000, 1_310_700, {})
+    assert (most.energy_joules, most.cpu_seconds, most.raw) == (20_000_000, 1_310_700, None)
     more = used(b"20000001", b"15-04:05:01")
     assert (more.energy_joules, more.cpu_seconds) == (None, None)
     assert (more.steps[0].energy_joules, more.steps[0].cpu_seconds) == (None, None)
@@ -167,7 +199,7 @@ def test_what_no_node_can_have_used_within_the_run_is_none() -> None:
         "ConsumedEnergyRaw": "20000001", "TotalCPU": "1310701.0",
         "0.ConsumedEnergyRaw": "20000001", "0.TotalCPU": "1310701.0",
     }  # fmt: skip
-    nobody_knows = replace(attempt, run_seconds=None)
+    nobody_knows = attempt._replace(run_seconds=None)
     assert measurable(nobody_knows, more) is more
 
 

@@ -29,7 +29,7 @@ from slurmwatchd.sources.sacct.column_sources import (
     understood,
 )
 from slurmwatchd.sources.sacct.fields import DIGEST_BETWEEN, EMPTY, SLOT, TEXT, Layout, Reader, digests_of
-from slurmwatchd.sources.sacct.framing import Columns
+from slurmwatchd.sources.sacct.framing import Columns, without
 
 _FIELDS = JobRecord._fields
 _CLUSTER, _JOB_ID_RAW, _SUBMIT, _JOB_ID = range(4)
@@ -62,7 +62,7 @@ class ColumnReader:
         if not keyless:
             return _Batch(self._layout, self._sources, columns).read(), []
         rejected = [self._rejected(tuple(column[place] for column in columns)) for place in keyless]
-        keyed = [_without(keyless, column) for column in columns]
+        keyed = [without(keyless, column) for column in columns]
         return (_Batch(self._layout, self._sources, keyed).read() if keyed[0] else NOTHING), rejected
 
     def _rejected(self, row: tuple[bytes, ...]) -> Rejected:
@@ -71,7 +71,7 @@ class ColumnReader:
         if row[_CLUSTER]:
             index, name, what = (
                 (_SUBMIT, "Submit", "a time")
-                if _is_natural(row[_JOB_ID_RAW])
+                if grammar.is_natural(row[_JOB_ID_RAW])
                 else (_JOB_ID_RAW, "JobIDRaw", "a number")
             )
             reason = f"{name} is {row[index][:80]!r}, not {what}"
@@ -264,27 +264,10 @@ def _source(index: int, field: str, reader: Reader) -> Source:
 def _keyless(columns: Columns) -> list[int]:
     """Return the places of rows without a key."""
     clusters, numbers, submits = (columns[index] for index in (_CLUSTER, _JOB_ID_RAW, _SUBMIT))
-    if all(clusters) and all(map(_are_natural, (numbers, submits))):
+    if all(clusters) and all(map(grammar.are_natural, (numbers, submits))):
         return []
     rows = enumerate(zip(clusters, numbers, submits, strict=True))
-    return [place for place, (one, *two) in rows if not (one and all(map(_is_natural, two)))]
-
-
-def _are_natural(texts: Sequence[bytes]) -> bool:
-    """Tell whether `grammar.natural` can read each of some texts."""
-    return all(texts) and b"".join(texts).isdigit() and max(map(len, texts)) <= grammar.NATURAL_DIGITS
-
-
-def _is_natural(text: bytes) -> bool:
-    return text.isdigit() and len(text) <= grammar.NATURAL_DIGITS
-
-
-def _without(places: Sequence[int], texts: list[bytes]) -> list[bytes]:
-    """Return what stands at the other places."""
-    others = texts.copy()
-    for place in reversed(places):
-        del others[place]
-    return others
+    return [place for place, (one, *two) in rows if not (one and all(map(grammar.is_natural, two)))]
 
 
 def _folded(texts: list[bytes]) -> Piece:

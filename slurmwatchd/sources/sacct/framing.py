@@ -7,6 +7,7 @@ for each call) the count alone says where a field ends, and a user cannot forge,
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from slurmwatchd.errors import SacctOutputError
 
@@ -16,6 +17,7 @@ Row = Sequence[bytes]
 Columns = list[list[bytes]]
 """One list a field, all of the same length."""
 
+T = TypeVar("T")
 
 _CUT_BYTES = 16384
 
@@ -128,3 +130,11 @@ class RowReader:
             wrong = next((pair for pair in zip(row, self._header, strict=True) if pair[0] != pair[1]), None)
             raise SacctOutputError(f"sacct's header is not the one requested: {wrong!r}")
         self._seen_header = True
+
+
+def without(places: Sequence[int], column: list[T]) -> list[T]:
+    """Return a column without what stands at some places, in order: they are few."""
+    others = column.copy()
+    for place in reversed(places):
+        del others[place]
+    return others

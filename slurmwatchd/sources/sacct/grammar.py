@@ -142,9 +142,19 @@ def moment(value: bytes) -> int | None:
 
 def natural(value: bytes) -> int:
     """Read an id or a time that must be there; what is longer than any real one is none."""
-    if not value.isdigit() or len(value) > NATURAL_DIGITS:
+    if not is_natural(value):
         raise ValueError(value)
     return int(value)
+
+
+def is_natural(value: bytes) -> bool:
+    """Tell whether `natural` can read a value."""
+    return value.isdigit() and len(value) <= NATURAL_DIGITS
+
+
+def are_natural(values: Sequence[bytes]) -> bool:
+    """Tell whether `natural` can read each of some values, at least one."""
+    return all(values) and b"".join(values).isdigit() and max(map(len, values)) <= NATURAL_DIGITS
 
 
 def duration(value: bytes) -> int | None:

@@ -17,7 +17,8 @@ from slurmwatchd.sources.sacct.arguments import uts
 from slurmwatchd.sources.sacct.client import Sacct, fresh_delimiter
 from slurmwatchd.sources.sacct.framing import RowReader
 from slurmwatchd.sources.sacct.step_columns import StepColumns
-from slurmwatchd.sources.sacct.step_rows import FIELDS, STEP_FIELDS, Key, measurable
+from slurmwatchd.sources.sacct.step_fields import FIELDS, STEP_FIELDS, Key
+from slurmwatchd.sources.sacct.step_limits import measurable
 
 MAX_STEPS = 1000
 """So many steps of one attempt are told at most, and so many values that cannot be parsed; all of them are in its
