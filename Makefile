@@ -13,7 +13,7 @@ VERSION ?= 22.05
 
 .DEFAULT_GOAL = help
 .PHONY: help demo test torture torture-slurm test-reading test-shippers lint docs test-brokers dist deb rpm test-packages test-systemd \
-	test-slurm slurm-up slurm-down bench bench-steps bench-odd clean
+	test-slurm slurm-up slurm-down bench bench-steps bench-odd bench-brokers clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
@@ -113,6 +113,9 @@ $(VENV)/.reading: pyproject.toml | $(VENV)/.development
 
 bench-odd: $(VENV)/.development  ## what one odd value in 150 rows costs to read; no Slurm needed
 	$(BIN)/python -m tests.bench.bench_odd_rows $(ARGS)
+
+bench-brokers: $(VENV)/.brokers  ## the sinks against their client libraries (ARGS="kafka --pairs 3")
+	$(BIN)/python -m tests.bench.bench_brokers $(ARGS)
 
 clean:  ## remove .venv and everything built
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

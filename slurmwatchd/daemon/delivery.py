@@ -4,15 +4,16 @@ Each sink is a task of its own with a cursor of its own: one that is dead or slo
 pipeline, which never calls a sink, nor another sink.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
 
-from slurmwatchd.errors import SinkError, SinkFullError, StoreFullError, TransientError
+from slurmwatchd.errors import SinkError, SinkFullError, SlurmwatchError, StoreFullError, TransientError
 from slurmwatchd.model.clock import Backoff, Clock
 from slurmwatchd.model.records import Event
-from slurmwatchd.sinks.base import BATCH_EVENTS, Sink
+from slurmwatchd.sinks.base import BATCH_EVENTS, LooksAhead, Sink
 from slurmwatchd.sinks.selection import EVERYTHING, Selection
 from slurmwatchd.store import outbox, selections
 from slurmwatchd.store.database import Database
@@ -24,6 +25,9 @@ from slurmwatchd.telemetry.metrics import Metrics
 
 IDLE_SECONDS = 30.0
 """How long to wait for a wake-up before looking anyway."""
+
+READ_AHEAD_EVENTS = 100
+"""While a sink writes so many, the next ones are read: behind a few there is seldom more."""
 
 _PATIENCE_SECONDS = 300.0
 
@@ -38,6 +42,23 @@ class DeliveryParts:
     clock: Clock
     metrics: Metrics
     health: Health
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Events read from the store at once.
+
+    Attributes:
+        events: All of them.
+        wanted: Those that the sink is given.
+        fresh: Those of them that it does not have from an earlier store.
+        met: The ids of those that it has.
+    """
+
+    events: Sequence[Event]
+    wanted: Sequence[Event]
+    fresh: Sequence[Event]
+    met: set[str]
 
 
 class Delivery:
@@ -122,36 +143,78 @@ class Delivery:
             await self._sink.open(position.state)
             self._seq = position.seq
             self._opened = True
-        while events := await outbox.after(parts.database, self._seq, self._batch_events):
+        batch = await self._read(self._seq)
+        while batch is not None:
             self._tick(0)
-            parts.metrics.oldest_undelivered.labels(self.name).set(events[0].observed)
-            wanted = await self._selection.among(events)
-            parts.metrics.left_out.labels(self.name).inc(len(events) - len(wanted))
-            met = await self._told.among(wanted) if self._told is not None and wanted else set()
-            if met:
-                wanted = [event for event in wanted if event.id not in met]
+            parts.metrics.oldest_undelivered.labels(self.name).set(batch.events[0].observed)
+            parts.metrics.left_out.labels(self.name).inc(len(batch.events) - len(batch.wanted))
             try:
-                state = await self._sink.write(wanted) if wanted else {}
+                state, ahead = await self._write(batch)
             except SinkError as error:
                 if error.written:
-                    await self._keep(wanted[: error.written], events, met)
+                    await self._keep(batch, error.written)
                 raise
-            newest = events[-1].seq
-            await outbox.advance(parts.database, self.name, newest, state, now=int(parts.clock.now()), met=met)
-            if wanted:
+            newest = batch.events[-1].seq
+            now = int(parts.clock.now())
+            await outbox.advance(parts.database, self.name, newest, state, now=now, met=batch.met)
+            if batch.fresh:
                 self._sink.committed()
             self._seq = newest
-            self._delivered(len(wanted))
+            self._delivered(len(batch.fresh))
+            batch = ahead or await self._read(newest)
         self._succeeded()
 
-    async def _keep(self, safe: Sequence[Event], events: Sequence[Event], met: set[str]) -> None:
+    async def _read(self, seq: int) -> _Batch | None:
+        """Return the events behind a position, and which of them the sink gets; None where there is none."""
+        events = await outbox.after(self._parts.database, seq, self._batch_events)
+        if not events:
+            return None
+        wanted = await self._selection.among(events)
+        met = await self._told.among(wanted) if self._told is not None and wanted else set()
+        fresh = [event for event in wanted if event.id not in met] if met else wanted
+        return _Batch(events, wanted, fresh, met)
+
+    async def _write(self, batch: _Batch) -> tuple[Mapping[str, bytes], _Batch | None]:
+        """Hand a batch to the sink, and read the next one meanwhile where there are more.
+
+        Returns:
+            What the sink wants to have kept, and the next batch if it was read.
+        """
+        if not batch.fresh:
+            return {}, None
+        if len(batch.events) < READ_AHEAD_EVENTS:
+            return await self._sink.write(batch.fresh), None
+        ahead: _Batch | None = None
+
+        async def read_ahead() -> None:
+            nonlocal ahead
+            # It is read again, and fails again, when it is its turn.
+            with suppress(SlurmwatchError):
+                ahead = await self._read(batch.events[-1].seq)
+                if ahead is not None and isinstance(self._sink, LooksAhead):
+                    await self._sink.expect(ahead.fresh)
+
+        failure: Exception | None = None
+        state: Mapping[str, bytes] = {}
+        async with anyio.create_task_group() as group:
+            group.start_soon(read_ahead)
+            try:
+                state = await self._sink.write(batch.fresh)
+            except Exception as error:  # noqa: BLE001 - raised below, without the group around it
+                failure = error
+                group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        return state, ahead
+
+    async def _keep(self, batch: _Batch, written: int) -> None:
         """Move the cursor over what a sink has of a batch of which it could not take all."""
-        seq = safe[-1].seq
-        passed = met & {event.id for event in events if event.seq <= seq}
+        seq = batch.fresh[written - 1].seq
+        passed = batch.met & {event.id for event in batch.events if event.seq <= seq}
         now = int(self._parts.clock.now())
         await outbox.advance(self._parts.database, self.name, seq, {}, now=now, met=passed)
         self._seq = seq
-        self._delivered(len(safe))
+        self._delivered(written)
 
     async def close(self) -> None:
         """Let the sink go."""

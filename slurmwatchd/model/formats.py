@@ -127,18 +127,21 @@ def flat_lines(events: Iterable[Event], *, max_line_bytes: int) -> list[bytes]:
         events: What to write.
         max_line_bytes: Limit, the newline included; at least 4096.
     """
-    lines = []
+    lines: list[bytes] = []
+    join = b"".join
+    hours, within = _HOURS, _WITHIN_HOUR
     # What one reading brought has all of this alike.
     for (kind, revision, observed, found_by), some in groupby(events, _ORIGIN):
-        alike = list(some)
-        whens = moments(event.time or 0 for event in alike)
         what = f'","event":"{kind}","schema":{SCHEMA},"seq":'.encode()
         which = f',"revision":{revision},'.encode()
         seen = f'"observed":"{rfc3339(observed)}","found_by":"{found_by}",'.encode()
-        for (seq, identity, _, _, time, _, _, text, nodes, changed), moment in zip(alike, whens, strict=True):
-            when = b"" if time is None else b'"time":%b,' % moment
-            difference = b"" if changed is None else b',"changed":' + changed
-            start = (b'{"id":"', identity.encode(), what, b"%d" % seq, which, when, seen, text[1:-1], difference)
-            line = b"".join((*start, b"}\n" if nodes is None else b',"nodes":%b}\n' % nodes))
-            lines.append(line if len(line) <= max_line_bytes else shortened(line, max_line_bytes))
+        ended, then = which + b'"time":', b"," + seen
+        for seq, identity, _, _, time, _, _, text, nodes, changed in some:
+            start = (b'{"id":"', identity.encode(), what, b"%d" % seq)
+            when = (which, seen) if time is None else (ended, hours[time // 3600] + within[time % 3600], then)
+            difference = () if changed is None else (b',"changed":', changed)
+            end = (b"}\n",) if nodes is None else (b',"nodes":', nodes, b"}\n")
+            lines.append(join((*start, *when, text[1:-1], *difference, *end)))
+    if lines and max(map(len, lines)) > max_line_bytes:
+        return [line if len(line) <= max_line_bytes else shortened(line, max_line_bytes) for line in lines]
     return lines

@@ -8,7 +8,7 @@ Delivery gives a sink events in the order of `seq`, one batch at a time, and mov
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -141,6 +141,19 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Let go of everything."""
+        ...
+
+
+@runtime_checkable
+class LooksAhead(Protocol):
+    """A sink that can prepare the next events while its receiver is busy with the ones before; few need to."""
+
+    async def expect(self, events: Sequence[Event]) -> None:
+        """Prepare what can be prepared without the receiver; called while `write` is under way.
+
+        Args:
+            events: The same sequence, most likely, that the next `write` gets.
+        """
         ...
 
 

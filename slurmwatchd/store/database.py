@@ -29,7 +29,11 @@ from slurmwatchd.telemetry.log import get_logger
 WRITE_TIMEOUT_SECONDS = 120.0
 BUSY_TIMEOUT_MS = 30_000
 
-_FETCH_ROWS = 250
+_FIRST_ROWS = 250
+_MOST_ROWS = 1000
+"""How many rows are fetched at a time: few until their weight is known, then more, since each fetch waits for the
+connection's thread."""
+
 _PAGE_BYTES = 16384
 _READER_CACHE_KIB = 4096
 _WRITER_CACHE_KIB = 16384
@@ -142,16 +146,19 @@ class Database:
             StoreCorruptError: The file is damaged.
         """
         rows: list[sqlite3.Row] = []
-        weight = 0
+        weight, count = 0, _FIRST_ROWS
         try:
             with anyio.CancelScope(shield=True):
                 async with self._reader.execute(sql, parameters) as cursor:
                     while weight < max_bytes:
-                        some = list(await cursor.fetchmany(_FETCH_ROWS))
-                        if not some:
+                        some = await cursor.fetchmany(count)
+                        before = len(rows)
+                        rows.extend(some)
+                        if len(rows) - before < count:
                             break
-                        rows += some
-                        weight += sum(map(size, some))
+                        weight += sum(map(size, rows[before:]))
+                        fitting = int((max_bytes - weight) / weight * len(rows)) + 1 if weight else _MOST_ROWS
+                        count = max(1, min(fitting, 2 * count, _MOST_ROWS))
         except sqlite3.DatabaseError as error:
             raise self._meaning(error) from error
         return rows

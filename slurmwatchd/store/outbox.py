@@ -1,10 +1,11 @@
 """Events going out: read in order after a sink's cursor; the cursor moves with what the sink remembers."""
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, repeat
+from typing import Any, cast
 
 import aiosqlite
 
@@ -17,6 +18,9 @@ from slurmwatchd.store.repair import already_delivered
 
 _KINDS = {str(kind): kind for kind in EventKind}
 _FOUND_BY = {str(found_by): found_by for found_by in FoundBy}
+
+_EVENT = cast("Callable[[tuple[Any, ...]], Event]", partial(tuple.__new__, Event))
+"""Makes an event of its fields: a named tuple's own constructor takes three times as long."""
 
 _EVENTS = (
     f"SELECT events.seq, {bodies.ID}, events.kind, events.revision, events.time, events.observed, "  # noqa: S608 - constants
@@ -69,11 +73,16 @@ async def after(database: Database, seq: int, limit: int) -> list[Event]:
     if recent is not None:
         return recent
     rows = await database.read_until(_EVENTS, (seq, limit), size=_weight, max_bytes=MAX_BYTES)
-    # The columns stand in the order of the fields.
-    return [
-        Event(row[0], row[1], _KINDS[row[2]], row[3], row[4], row[5], _FOUND_BY[row[6]], row[7], row[8], row[9])
-        for row in rows
-    ]
+    return _events(list(zip(*rows, strict=True)))
+
+
+def _events(columns: list[Iterable[Any]]) -> list[Event]:
+    """Make events of columns in the order of the fields."""
+    if not columns:
+        return []
+    columns[2] = map(_KINDS.__getitem__, columns[2])
+    columns[6] = map(_FOUND_BY.__getitem__, columns[6])
+    return list(map(_EVENT, zip(*columns, strict=True)))
 
 
 async def _recent(database: Database, seq: int, limit: int) -> list[Event] | None:
@@ -111,8 +120,8 @@ def _told(pack: Rows, nodes: Mapping[int | None, bytes | None]) -> Iterator[Even
         columns["changed"],
         strict=False,
     )
-    # They stand in the order of the fields. A named tuple's own constructor takes three times as long.
-    return map(partial(tuple.__new__, Event), values)
+    # They stand in the order of the fields.
+    return map(_EVENT, values)
 
 
 async def advance(
@@ -137,10 +146,12 @@ async def advance(
 
     async def work(connection: aiosqlite.Connection) -> None:
         await connection.execute("UPDATE cursors SET seq = ?, moved = ? WHERE sink = ?", (seq, now, sink))
-        await connection.executemany(
-            "INSERT INTO sink_state VALUES (?, ?, ?) ON CONFLICT (sink, key) DO UPDATE SET value = excluded.value",
-            [(sink, key, value) for key, value in state.items()],
-        )
+        if state:
+            await connection.executemany(
+                "INSERT INTO sink_state VALUES (?, ?, ?) "
+                "ON CONFLICT (sink, key) DO UPDATE SET value = excluded.value",
+                [(sink, key, value) for key, value in state.items()],
+            )
         if met:
             await already_delivered.forget(connection, sink, met)
 

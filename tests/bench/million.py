@@ -7,14 +7,14 @@ six at random; one in thirty runs for days.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import anyio
 import click
 
 from slurmwatchd.model.records import FoundBy, JobRecord
-from slurmwatchd.store.database import open_database
+from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Batch, Intake
 from tests.row_by_row import taken_apart
 
@@ -35,20 +35,26 @@ def main(store: Path, jobs: int, days: int) -> None:
 
 async def fill(store: Path, jobs: int, days: int, batch_rows: int = 2000) -> None:
     """Write attempts in batches, as a poll does."""
-    met: set[str] = set()
     async with open_database(store) as database:
-        intake = await Intake.load(database)
-        rows: list[tuple[JobRecord, int]] = []
-        expanded: dict[str, tuple[str, ...]] = {}
-        for record, nodes in attempts(jobs, days):
-            rows.append((record, record.job_id_raw))
-            if record.node_list is not None and record.node_list not in met:
-                met.add(record.node_list)
-                expanded[record.node_list] = nodes
-            if len(rows) == batch_rows:
-                await _commit(intake, rows, expanded)
-                rows, expanded = [], {}
-        await _commit(intake, rows, expanded)
+        async for _ in filling(database, jobs, days, batch_rows):
+            pass
+
+
+async def filling(database: Database, jobs: int, days: int, batch_rows: int = 2000) -> AsyncIterator[int]:
+    """Do the same to an open store; give the number of attempts after each batch."""
+    met: set[str] = set()
+    intake = await Intake.load(database)
+    rows: list[tuple[JobRecord, int]] = []
+    expanded: dict[str, tuple[str, ...]] = {}
+    for number, (record, nodes) in enumerate(attempts(jobs, days), 1):
+        rows.append((record, record.job_id_raw))
+        if record.node_list is not None and record.node_list not in met:
+            met.add(record.node_list)
+            expanded[record.node_list] = nodes
+        if len(rows) == batch_rows or number == jobs:
+            await _commit(intake, rows, expanded)
+            rows, expanded = [], {}
+            yield number
 
 
 async def _commit(intake: Intake, rows: list[tuple[JobRecord, int]], expanded: dict[str, tuple[str, ...]]) -> None:

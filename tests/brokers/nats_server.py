@@ -26,13 +26,13 @@ def free_port() -> int:
 class NatsServer:
     """One server with JetStream; `settings` stands in its configuration file besides what each has."""
 
-    def __init__(self, folder: Path, settings: str = "") -> None:
+    def __init__(self, folder: Path, settings: str = "", *, sync: str = "always") -> None:
         self.folder = folder
         self.port = free_port()
         self.config = folder / "nats.conf"
         self.config.write_text(
             f'listen: "127.0.0.1:{self.port}"\n'
-            f'jetstream {{ store_dir: "{folder / "data"}", sync_interval: always }}\n{settings}\n'
+            f'jetstream {{ store_dir: "{folder / "data"}", sync_interval: {sync} }}\n{settings}\n'
         )
         self._process: subprocess.Popen[bytes] | None = None
 

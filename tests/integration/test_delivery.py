@@ -7,10 +7,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
+from slurmwatchd.daemon.delivery import READ_AHEAD_EVENTS, Delivery, DeliveryParts
 from slurmwatchd.errors import SinkError, SinkFullError
 from slurmwatchd.model.records import Event
-from slurmwatchd.store.database import open_database
+from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.metrics import Metrics
@@ -220,3 +220,75 @@ async def test_failure_that_goes_on_is_told_in_one_line_and_so_is_its_end(
     lines = [line for line in caplog.text.splitlines() if any(text in line for text in known)]
     assert len(lines) == len(told), lines
     assert all(text in line for text, line in zip(told, lines, strict=True))
+
+
+class Expecting(Receiver):
+    """One that takes its time, and is meanwhile given what comes next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.expected: list[list[int]] = []
+        self.was_expected = anyio.Event()
+
+    async def expect(self, events: Sequence[Event]) -> None:
+        self.expected.append([event.seq for event in events])
+        self.was_expected.set()
+
+    async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
+        if len(events) >= READ_AHEAD_EVENTS and not self.dead and events[-1].seq < 250:
+            with anyio.fail_after(HANGS_SECONDS):
+                await self.was_expected.wait()
+            self.was_expected = anyio.Event()
+        return await super().write(events)
+
+
+async def test_the_next_events_are_read_while_a_sink_is_busy_with_those_before(tmp_path: Path) -> None:
+    receiver = Expecting()
+    async with open_database(tmp_path / "store.db") as database:
+        delivery, intake = await _entered(database, receiver, batch_events=100)
+        await intake.commit(batch(*map(reading, range(1, 251))))
+        await delivery.drain()
+        assert receiver.batches == [100, 100, 50]
+        assert receiver.expected == [list(range(101, 201)), list(range(201, 251))]
+        assert receiver.got == list(range(1, 251))
+
+
+async def test_what_was_read_ahead_of_a_failure_comes_in_its_turn(tmp_path: Path) -> None:
+    receiver = Expecting()
+    receiver.takes = 30
+    async with open_database(tmp_path / "store.db") as database:
+        delivery, intake = await _entered(database, receiver, batch_events=100)
+        await intake.commit(batch(*map(reading, range(1, 251))))
+        with pytest.raises(SinkError, match="only some"):
+            await delivery.drain()
+        assert [row["seq"] for row in await database.read("SELECT seq FROM cursors")] == [30]
+        receiver.takes = 2000
+        await delivery.drain()
+        assert receiver.got == list(range(1, 251))
+
+
+async def test_an_event_stored_while_the_last_ones_are_written_is_delivered_too(tmp_path: Path) -> None:
+    receiver = Receiver()
+    async with open_database(tmp_path / "store.db") as database:
+        delivery, intake = await _entered(database, receiver, batch_events=200)
+        await intake.commit(batch(*map(reading, range(1, 201))))
+        write = receiver.write
+
+        async def slow(events: Sequence[Event]) -> Mapping[str, bytes]:
+            if len(events) == 200:
+                # Whoever reads ahead finds nothing yet.
+                await anyio.wait_all_tasks_blocked()
+                await intake.commit(batch(reading(201)))
+            return await write(events)
+
+        receiver.write = slow  # type: ignore[method-assign]
+        await delivery.drain()
+        assert receiver.got == list(range(1, 202))
+
+
+async def _entered(database: Database, receiver: Receiver, *, batch_events: int) -> tuple[Delivery, Intake]:
+    clock = FakeClock(NOW)
+    parts = DeliveryParts(database=database, clock=clock, metrics=Metrics(), health=Health(clock))
+    delivery = Delivery("jobs", receiver, parts, batch_events=batch_events)
+    await delivery.enter()
+    return delivery, await Intake.load(database)

@@ -55,7 +55,7 @@ class FakeTopic:
             if self._transactions:
                 return outcome
         for message in messages[:taken]:
-            number = int(message.key.rpartition("/")[2]) % 2
+            number = int(message.key.rpartition(b"/")[2]) % 2
             broker.partitions[number].append(message)
             outcome.offsets[number] = len(broker.partitions[number])
         outcome.written = taken
@@ -66,7 +66,10 @@ class FakeTopic:
     def messages(self, offsets: Mapping[int, int]) -> Iterator[list[Stored]]:
         for number, offset in offsets.items():
             stored = self._broker.partitions[number][offset : self.ends[number][1]]
-            yield [Stored(number, place, message.headers["ce_id"]) for place, message in enumerate(stored, offset)]
+            yield [
+                Stored(number, place, dict(message.headers)["ce_id"].decode())
+                for place, message in enumerate(stored, offset)
+            ]
 
     def close(self) -> None:
         self._broker.open_count -= 1

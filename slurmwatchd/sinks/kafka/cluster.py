@@ -5,6 +5,7 @@ Its plain producer is used, not the asynchronous one: that one takes no headers.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -15,6 +16,12 @@ from slurmwatchd.sinks.kafka.options import KafkaOptions
 from slurmwatchd.sinks.kafka.topic import Message, Outcome, Stored
 
 _BATCH = 500
+_NOTED = 200
+"""So many of a transaction's last messages are reported back; of all, that would cost as much as sending them."""
+
+_POLL_EVERY = 500
+"""After so many messages what became of earlier ones is noted: doing so after each costs as much as sending it."""
+
 _FENCED = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)  # noqa: SLF001 - public, in spite of its name
 
 
@@ -96,33 +103,56 @@ class Cluster:
             if not self._options.transactions:
                 return self._send(self._producer, messages)
             self._producer.begin_transaction()
-            outcome = self._send(self._producer, messages)
+            outcome = self._send_as_one(self._producer, messages)
             if outcome.error:
                 # What was stored of it is no part of the topic for who reads what is committed.
                 self._producer.abort_transaction(self._options.timeout)
-                return Outcome(error=outcome.error)
+                return outcome
             self._producer.commit_transaction(self._options.timeout)
         except KafkaException as error:
             raise self._told(error) from error
         return outcome
 
+    def _send_as_one(self, producer: Producer, messages: Sequence[Message]) -> Outcome:
+        """Send the messages of a transaction: its commit fails if one of them did.
+
+        Where in their partitions they are is noted of the last ones only: `offsets` says from where on to look
+        for messages, and a report of each costs as much as sending it.
+        """
+        outcome = Outcome(written=len(messages))
+
+        def note(error: KafkaError | None, message: Any) -> None:  # noqa: ANN401 - the library's
+            if error is None:
+                outcome.offsets[message.partition()] = message.offset() + 1
+            else:
+                outcome.error = outcome.error or f"topic {self._options.topic}: {error.str()}"
+
+        deadline = time.monotonic() + self._options.timeout
+        for number, message in enumerate(messages, 1):
+            try:
+                self._produce(producer, message, note if number > len(messages) - _NOTED else None, deadline)
+            except KafkaException as error:
+                return Outcome(error=f"topic {self._options.topic}: {error.args[0].str()}")
+        if producer.flush(max(0.1, deadline - time.monotonic())):
+            outcome.error = outcome.error or f"topic {self._options.topic}: {self._said or 'no answer in time'}"
+        return Outcome(error=outcome.error) if outcome.error else outcome
+
     def _send(self, producer: Producer, messages: Sequence[Message]) -> Outcome:
         """Send messages and wait for each; those behind the first that failed do not count."""
         results: list[tuple[int, int] | str | None] = [None] * len(messages)
 
-        def report(number: int) -> Any:  # noqa: ANN401 - a callback
-            def note(error: KafkaError | None, message: Any) -> None:  # noqa: ANN401 - the library's
-                results[number] = (message.partition(), message.offset()) if error is None else error.str()
-
-            return note
+        def note(number: int, error: KafkaError | None, message: Any) -> None:  # noqa: ANN401 - the library's
+            results[number] = (message.partition(), message.offset()) if error is None else error.str()
 
         deadline = time.monotonic() + self._options.timeout
         for number, message in enumerate(messages):
             try:
-                self._produce(producer, message, report(number), deadline)
+                self._produce(producer, message, partial(note, number), deadline)
             except KafkaException as error:
                 results[number] = error.args[0].str()
                 break
+            if number % _POLL_EVERY == 0:
+                producer.poll(0)
         producer.flush(max(0.1, deadline - time.monotonic()))
         outcome = Outcome()
         for number, result in enumerate(results):
@@ -136,21 +166,15 @@ class Cluster:
         return outcome
 
     def _produce(self, producer: Producer, message: Message, report: Any, deadline: float) -> None:  # noqa: ANN401 - a callback
+        key, body, headers = message
         while True:
             try:
-                producer.produce(
-                    self._options.topic,
-                    value=message.body,
-                    key=message.key,
-                    headers=[(name, value.encode()) for name, value in message.headers.items()],
-                    on_delivery=report,
-                )
+                producer.produce(self._options.topic, value=body, key=key, headers=headers, on_delivery=report)
             except BufferError:
                 if time.monotonic() > deadline:
                     raise SinkError(f"topic {self._options.topic}: {self._said or 'no answer in time'}") from None
                 producer.poll(0.1)
             else:
-                producer.poll(0)
                 return
 
     def messages(self, offsets: Mapping[int, int]) -> Iterator[list[Stored]]:

@@ -16,8 +16,8 @@ import orjson
 
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import Event
-from slurmwatchd.sinks.forms.cloudevents import attributes
-from slurmwatchd.sinks.forms.form import Form, Written
+from slurmwatchd.sinks.forms.form import Form
+from slurmwatchd.sinks.kafka.messages import Messages
 from slurmwatchd.sinks.kafka.options import KafkaOptions
 from slurmwatchd.sinks.kafka.topic import Message, Outcome, Topic
 from slurmwatchd.telemetry.log import get_logger
@@ -55,12 +55,15 @@ class KafkaSink:
         self._transactional_id = options.transactional_id or f"slurmwatchd.{socket.gethostname()}.{name}"
         self._connect = connect
         self._form = Form(name, options)
+        self._messages = Messages(options.format)
+        self._room = options.max_message_bytes - OVERHEAD_BYTES
         self._topic: Topic | None = None
         # Partition to the offset behind the last event that the cursor is past, and behind the last one stored.
         self._behind: dict[int, int] = {}
         self._reached: dict[int, int] = {}
         self._stored: set[str] = set()
         self._last: Sequence[Event] = ()
+        self._ahead: tuple[Sequence[Event], Sequence[Message]] = ((), ())
 
     async def open(self, state: Mapping[str, bytes]) -> None:
         """Remember where the last events behind the cursor are."""
@@ -80,6 +83,10 @@ class KafkaSink:
             raise
         self._last = events
         return {_STATE_KEY: orjson.dumps({str(key): value for key, value in self._reached.items()})}
+
+    async def expect(self, events: Sequence[Event]) -> None:
+        """Write the next events while the brokers work on those before."""
+        self._ahead = events, await anyio.to_thread.run_sync(self._made_of, events)
 
     def committed(self) -> None:
         """Forget what will not come again."""
@@ -110,32 +117,23 @@ class KafkaSink:
             _log.info("events stand in the topic already", sink=self._name, events=len(events) - len(places))
         if not places:
             return
-        fresh = [events[number] for number in places]
-        room = self._options.max_message_bytes - OVERHEAD_BYTES
-        outcome = self._topic.send(list(map(self._message, self._form.written(fresh, max_bytes=room))))
+        # The same sequence where all are sent: it may be written already.
+        fresh = events if len(places) == len(events) else [events[number] for number in places]
+        (expected, messages), self._ahead = self._ahead, ((), ())
+        outcome = self._topic.send(messages if expected is fresh else self._made_of(fresh))
         self._take(fresh, outcome)
         if outcome.error:
             error = SinkError(outcome.error)
             error.written = places[outcome.written]
             raise error
 
+    def _made_of(self, events: Sequence[Event]) -> Sequence[Message]:
+        return list(map(self._messages.of, self._form.written(events, max_bytes=self._room)))
+
     def _take(self, fresh: Sequence[Event], outcome: Outcome) -> None:
         self._stored.update(event.id for event in fresh[: outcome.written])
         for partition, offset in outcome.offsets.items():
             self._reached[partition] = max(offset, self._reached.get(partition, 0))
-
-    def _message(self, written: Written) -> Message:
-        """Return an event as a CloudEvent in binary mode: its attributes are headers, its fields the body."""
-        fields = written.fields
-        is_structured = self._options.format == "cloudevents"
-        content = "application/cloudevents+json" if is_structured else "application/json"
-        known = {"event", "cluster", "job_id"} <= fields.keys()
-        attached = attributes(fields) if known else {"id": written.id}
-        return Message(
-            key=f"{fields['cluster']}/{fields['job_id_raw']}",
-            body=written.line[:-1],
-            headers={**{f"ce_{name}": value for name, value in attached.items()}, "content-type": content},
-        )
 
     def _connected(self) -> Topic:
         """Connect, and learn which events are in the topic that the cursor does not know of."""

@@ -4,18 +4,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+Header = tuple[str, bytes]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+
+class Message(NamedTuple):
     """What is sent.
 
     Attributes:
         key: Messages with the same key keep their order.
+        headers: Names and values.
     """
 
-    key: str
+    key: bytes
     body: bytes
-    headers: Mapping[str, str]
+    headers: list[Header]
 
 
 class Stored(NamedTuple):

@@ -10,6 +10,7 @@ Where acknowledgements are missing, the cursor still moves over what was acknowl
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -133,7 +134,7 @@ class NatsSink:
         Raises:
             SinkError: Not all are stored; `written` says how many are, from the first.
         """
-        waiting: deque[tuple[int, asyncio.Future[int]]] = deque()
+        waiting: deque[tuple[int, asyncio.Future[Any]]] = deque()
         number = 0
         try:
             for number, written in enumerate(await self._written(stream, events)):
@@ -148,7 +149,9 @@ class NatsSink:
                 size = len(body) + _header_bytes(headers)
                 if size > stream.max_bytes:
                     raise too_large(size, stream.max_bytes)
-                future = await stream.publish(self._subjects.of(written.fields), body, headers)
+                future = await stream.publish(
+                    self._subjects.of_tokens(written.tokens(self._subjects.fields)), body, headers
+                )
                 waiting.append((number, future))
             while waiting:
                 await self._oldest(stream, waiting, events)
@@ -161,7 +164,7 @@ class NatsSink:
                 future.cancel()
 
     async def _oldest(
-        self, stream: Stream, waiting: deque[tuple[int, asyncio.Future[int]]], events: Sequence[Event]
+        self, stream: Stream, waiting: deque[tuple[int, asyncio.Future[Any]]], events: Sequence[Event]
     ) -> None:
         """Wait for the oldest message on its way; where it fails it stays the oldest."""
         number, future = waiting[0]

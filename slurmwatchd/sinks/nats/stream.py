@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from slurmwatchd.errors import SinkError
 
@@ -42,15 +42,15 @@ class Stream(Protocol):
     last_seq: int
     max_bytes: int
 
-    async def publish(self, subject: str, body: bytes, headers: Mapping[str, str]) -> "asyncio.Future[int]":
-        """Send a message; the future has its position in the stream once the server has stored it.
+    async def publish(self, subject: str, body: bytes, headers: Mapping[str, str]) -> "asyncio.Future[Any]":
+        """Send a message; the future is done once the server has answered: `acknowledged` reads it.
 
         Raises:
             SinkError: There is no connection any more.
         """
         ...
 
-    async def acknowledged(self, future: "asyncio.Future[int]") -> int:
+    async def acknowledged(self, future: "asyncio.Future[Any]") -> int:
         """Wait for a message to be stored.
 
         Raises:

@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
+import orjson
+
 FIELDS = ("cluster", "event", "partition", "account", "user", "qos", "state")
 """What a template may name: short, and the same for many events."""
 
@@ -32,12 +34,20 @@ class Subjects:
                 f"{wrong[0]!r} in {template!r}: a token is letters, digits, - and _, or a field in braces"
             )
         self._template = template
+        self.fields = tuple(dict.fromkeys(_PLACE.findall(template)))
+        """The fields that it names."""
+        self.of_tokens = lru_cache(maxsize=4096)(self._of_tokens)
+        """Returns an event's subject from those fields as JSON, empty for none; remembers the last ones."""
         self.filter = ".".join("*" if "{" in token else token for token in template.split("."))
         """The subject with a wildcard for every token that differs: what the stream must take."""
 
     def of(self, fields: Mapping[str, Any]) -> str:
         """Return an event's subject, from its flat fields."""
         return _PLACE.sub(lambda match: _token(fields.get(match[1])), self._template)
+
+    def _of_tokens(self, tokens: tuple[bytes, ...]) -> str:
+        values = (orjson.loads(token) if token else None for token in tokens)
+        return self.of(dict(zip(self.fields, values, strict=True)))
 
 
 @lru_cache(maxsize=4096)

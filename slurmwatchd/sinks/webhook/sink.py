@@ -86,6 +86,7 @@ class HttpSink:
         # How many events the request had that nobody answered: it comes again as it was, with the same key.
         self._begun = 0
         self._spoke = 0.0
+        self._ahead: tuple[Sequence[Event], Sequence[Written]] = ((), ())
 
     async def open(self, state: Mapping[str, bytes]) -> None:
         """Read the secrets, and what was set aside."""
@@ -97,12 +98,18 @@ class HttpSink:
         if self._client is None:
             self._secrets = await anyio.to_thread.run_sync(self._read_secrets)
             self._client = self._make_client(self._options)
-        written = await anyio.to_thread.run_sync(self._form.written, events)
+        (expected, written), self._ahead = self._ahead, ((), ())
+        if expected is not events:
+            written = await anyio.to_thread.run_sync(self._form.written, events)
         if self._options.chat:
             await self._speak(self._client, written)
         else:
             await self._post_all(self._client, written)
         return {} if self._aside is self._saved else {_STATE_KEY: orjson.dumps(self._aside)}
+
+    async def expect(self, events: Sequence[Event]) -> None:
+        """Write the next events while the receiver works on those before."""
+        self._ahead = events, await anyio.to_thread.run_sync(self._form.written, events)
 
     def committed(self) -> None:
         """Forget refusals of events that do not come again."""
