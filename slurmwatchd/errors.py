@@ -14,6 +14,7 @@
     │   │   └── process.TimedOutError   killed after its time; the sources make one of the above of it
     │   ├── SilenceError            sacct's answer cannot be all there is
     │   ├── ClockError              this machine's clock is behind what was read already
+    │   ├── ArchiveError            the Parquet archive cannot be written now
     │   ├── StoreBusyError          the database is locked or cannot be written now
     │   │   └── StoreFullError          its disk, or the spool's, is full
     │   └── SinkError               a receiver cannot take events now
@@ -184,6 +185,10 @@ class StoreBusyError(TransientError):
 
 class StoreFullError(StoreBusyError):
     """The disk of the store, or of the spool beside it, is full: the daemon continues when there is room."""
+
+
+class ArchiveError(TransientError):
+    """The Parquet archive cannot be written now: its days stay in the store until it can."""
 
 
 class SinkError(TransientError):

@@ -7,21 +7,16 @@ nodes, and each field of the usage with `usage_` before its name. What is an obj
 
 import csv
 import io
-import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import IO, TYPE_CHECKING, Any, Protocol, get_args, get_origin, get_type_hints
+from typing import IO, Any, Protocol
 
 import orjson
 
 from slurmwatchd.errors import FatalError
-from slurmwatchd.model.formats import TIME_FIELDS
-from slurmwatchd.model.records import JobRecord, JobUsage
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from slurmwatchd.model.columns import Kind, columns, row
+from slurmwatchd.store.archive import arrow
 
 Record = Mapping[str, Any]
 
@@ -35,22 +30,6 @@ class Format(StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
     PARQUET = "parquet"
-
-
-class Kind(StrEnum):
-    """What the values of a column are."""
-
-    TEXT = "text"
-    INTEGER = "integer"
-    NUMBER = "number"
-    TRUTH = "truth"
-    TIME = "time"
-    TEXTS = "texts"
-    JSON = "json"
-
-
-_USAGE = "usage_"
-_NOT_PLAIN = (Kind.JSON, Kind.TEXTS, Kind.TRUTH)
 
 
 class MissingExtraError(FatalError):
@@ -81,18 +60,6 @@ def writer_of(form: Format, stream: IO[bytes]) -> Writer:
         Format.PARQUET: ParquetWriter,
     }
     return kinds[form](stream)
-
-
-@cache
-def columns() -> Mapping[str, Kind]:
-    """Return the columns of CSV and Parquet, in order, and what they hold."""
-    result = {
-        name: Kind.TIME if name in TIME_FIELDS else _kind(annotation)
-        for name, annotation in get_type_hints(JobRecord).items()
-    }
-    result["nodes"] = Kind.TEXTS
-    hints = get_type_hints(JobUsage)
-    return result | {f"{_USAGE}{name}": _kind(hints[name]) for name in JobUsage._fields}
 
 
 class JsonlWriter:
@@ -154,23 +121,15 @@ class ParquetWriter:
             raise MissingExtraError(
                 "Parquet needs pyarrow: install slurmwatchd with its extra [parquet], or pyarrow beside it"
             ) from error
-        self._types = {
-            Kind.TEXT: pa.string(),
-            Kind.JSON: pa.string(),
-            Kind.INTEGER: pa.int64(),
-            Kind.NUMBER: pa.float64(),
-            Kind.TRUTH: pa.bool_(),
-            Kind.TIME: pa.timestamp("ms", tz="UTC"),
-            Kind.TEXTS: pa.list_(pa.string()),
-        }
+        kinds = arrow.types(pa)
         self._pa = pa
-        self._schema = pa.schema([(name, self._types[kind]) for name, kind in columns().items()])
+        self._schema = pa.schema([(name, kinds[kind]) for name, kind in columns().items()])
         self._writer = pq.ParquetWriter(stream, self._schema, compression="zstd")
         self._held: list[list[Any]] = []
 
     def write(self, records: Sequence[Record]) -> None:
         """Hold records until there are enough for a row group."""
-        self._held += map(_flat, records)
+        self._held += map(row, records)
         if len(self._held) >= ROW_GROUP:
             self._flush()
 
@@ -181,67 +140,21 @@ class ParquetWriter:
 
     def _flush(self) -> None:
         if self._held:
-            arrays = [
-                self._array(values, kind)
-                for values, kind in zip(zip(*self._held, strict=True), columns().values(), strict=True)
-            ]
+            pairs = zip(zip(*self._held, strict=True), columns().values(), strict=True)
+            arrays = [arrow.array(self._pa, values, kind) for values, kind in pairs]
             self._held.clear()
             self._writer.write_batch(self._pa.record_batch(arrays, schema=self._schema))
 
-    def _array(self, values: Sequence[Any], kind: Kind) -> "pa.Array[Any]":
-        if kind is Kind.TIME:
-            return self._pa.array(values, self._pa.string()).cast(self._types[kind])
-        return self._pa.array(values, self._types[kind])
 
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Where what stands in a row: looked up once, since a row has seventy values and a store millions of rows."""
-
-    fields: tuple[str, ...]
-    usage: tuple[str, ...]
-    objects: tuple[int, ...]
-    lists: tuple[int, ...]
-    truths: tuple[int, ...]
+def _csv_row(record: Record) -> list[Any]:
+    values = row(record)
+    for at in _json_columns():
+        if values[at] is not None:
+            values[at] = orjson.dumps(values[at]).decode()
+    return values
 
 
 @cache
-def _plan() -> _Plan:
-    names, kinds = tuple(columns()), tuple(columns().values())
-    return _Plan(
-        tuple(name for name in names if not name.startswith(_USAGE)),
-        tuple(name.removeprefix(_USAGE) for name in names if name.startswith(_USAGE)),
-        *(tuple(at for at, kind in enumerate(kinds) if kind is wanted) for wanted in _NOT_PLAIN),
-    )
-
-
-def _flat(record: Record) -> list[Any]:
-    """Return a record's values in the order of `columns`, objects as JSON text."""
-    plan = _plan()
-    values = [*map(record.get, plan.fields), *map((record.get("usage") or {}).get, plan.usage)]
-    for at in plan.objects:
-        if values[at] is not None:
-            values[at] = orjson.dumps(values[at]).decode()
-    for at in plan.lists:
-        if isinstance(values[at], str):
-            values[at] = [values[at]]
-    return values
-
-
-def _csv_row(record: Record) -> list[Any]:
-    values = _flat(record)
-    for at in (*_plan().lists, *_plan().truths):
-        if values[at] is not None:
-            values[at] = orjson.dumps(values[at]).decode()
-    return values
-
-
-def _kind(annotation: Any) -> Kind:  # noqa: ANN401 - any annotation
-    """Say what a field of this type holds."""
-    if isinstance(annotation, types.UnionType) or type(None) in get_args(annotation):
-        annotation = next(part for part in get_args(annotation) if part is not types.NoneType)
-    plain = {str: Kind.TEXT, bool: Kind.TRUTH, int: Kind.INTEGER, float: Kind.NUMBER}
-    if annotation in plain:
-        return plain[annotation]
-    origin = get_origin(annotation)
-    return Kind.JSON if isinstance(origin, type) and issubclass(origin, Mapping) else Kind.TEXTS
+def _json_columns() -> tuple[int, ...]:
+    """Return the places of the columns that CSV has as JSON besides those that are so already."""
+    return tuple(at for at, kind in enumerate(columns().values()) if kind in {Kind.TEXTS, Kind.TRUTH})

@@ -150,7 +150,7 @@ def usable_configuration(path: Path | None, store: Path | None) -> tuple[Config,
     elif named := os.environ.get(STORE_VARIABLE):
         sections["store"] = {"path": named}
     valid: dict[str, Any] = {}
-    for name in ("slurm", "poll", "store", "web"):
+    for name in ("slurm", "poll", "store", "archive", "web"):
         with suppress(ValidationError):
             if name in sections:
                 Config.model_validate({name: sections[name]})

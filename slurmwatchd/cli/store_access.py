@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ import click
 
 from slurmwatchd.cli import moments
 from slurmwatchd.config import paths
+from slurmwatchd.errors import ConfigError
 from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.store.read.uris import no_store
 
@@ -33,6 +35,8 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # no generic before cl
 
 MOMENT = Moment()
 
+_ARCHIVE = "slurmwatchd archive"
+
 
 def store_options(function: F) -> F:
     """Add `--config` and `--store`: all that a question to the store needs. Who opens them says what is wrong."""
@@ -45,6 +49,11 @@ def store_options(function: F) -> F:
             "--store", "store", type=click.Path(path_type=Path, readable=False), metavar="FILE",
             help="The store [default: store.path of the configuration].",
         ),
+        click.option(
+            "--archive", "archive", type=click.Path(path_type=Path, readable=False), metavar="FOLDER",
+            callback=_remember_archive, expose_value=False,
+            help="The Parquet archive behind it [default: archive.path of the configuration, for its store].",
+        ),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -55,12 +64,44 @@ def store_options(function: F) -> F:
 def open_store(config: Path | None, store: Path | None) -> Iterator[StoreReader]:
     """Open the store that the options name, for reading.
 
+    What the store has pruned is answered from the archive, where there is one.
+
     Raises:
-        ConfigError: The configuration file cannot be read.
+        ConfigError: The configuration file cannot be read, or the archive needs a library that is not installed.
         StoreError: There is no store, it is none, or it cannot be read.
     """
     path = store or paths.store_path(config)
     if paths.is_missing(path):
         raise no_store(path)
-    with StoreReader(path) as reader:
+    with _reader(path, _archive_of(path, config, store)) as reader:
         yield reader
+
+
+def _reader(path: Path, archive: Path | None) -> StoreReader:
+    if archive is None:
+        return StoreReader(path)
+    if find_spec("pyarrow") is None:
+        text = "needs pyarrow, which is not installed: install slurmwatchd[parquet]"
+        raise ConfigError([f"archive.path: {text}"])
+    # Most machines have no archive.
+    from slurmwatchd.store.archive.reader import ArchivedReader  # noqa: PLC0415
+
+    return ArchivedReader(path, archive)
+
+
+def _archive_of(path: Path, config: Path | None, store: Path | None) -> Path | None:
+    """Return the archive that an option names, or that the configuration has for this very store."""
+    named = click.get_current_context().meta.get(_ARCHIVE)
+    if named is not None:
+        return Path(named)
+    if store is None:
+        return paths.archive_path(config)
+    # Whoever names a store need not be able to read the service's configuration.
+    with suppress(ConfigError):
+        if paths.real_path(path) == paths.real_path(paths.store_path(config)):
+            return paths.archive_path(config)
+    return None
+
+
+def _remember_archive(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
+    ctx.meta[_ARCHIVE] = value

@@ -50,8 +50,8 @@ def unread(store: StoreReader, question: Question) -> list[Unread]:
     found: list[Unread] = []
     for cluster in dict.fromkeys(question.clusters or readings):
         if cluster in readings:
-            found += _unread_of(readings[cluster], question, int(time.time()))
-        else:
+            found += _unread_of(readings[cluster], question, int(time.time()), store.archived_from(cluster))
+        elif store.archived_from(cluster) is None:
             found.append(Unread(cluster, None, None))
     return found
 
@@ -73,7 +73,8 @@ def note_unread(stretches: Sequence[Unread], question: Question, *, empty: bool)
             click.echo(f"slurmwatchd: {shown(_text(stretch, question))}", err=True)
 
 
-def _unread_of(reading: status.Reading, question: Question, now: int) -> Iterator[Unread]:
+def _unread_of(reading: status.Reading, question: Question, now: int, archived: int | None) -> Iterator[Unread]:
+    """Give what is unread of a cluster, whose archive begins at a moment, where there is one."""
     ledger = reading.ledger
     begin = question.ended_from if question.running_from is None else question.running_from
     end = question.ended_until if question.running_until is None else question.running_until
@@ -82,7 +83,10 @@ def _unread_of(reading: status.Reading, question: Question, now: int) -> Iterato
     last = now if is_running or end is None else min(end + 1, now)
     _, withheld = holes(ledger)
     for start, stop in ledger.unread(0, ledger.newest):
-        if start < last and stop > (begin or 0) and (start, stop) not in withheld:
+        if archived is not None and stop <= ledger.horizon:
+            # The ledger forgets what was pruned; the archive has it.
+            stop = min(stop, archived)  # noqa: PLW2901 - what is left of it
+        if start < min(last, stop) and stop > (begin or 0) and (start, stop) not in withheld:
             yield Unread(reading.cluster, start or None, stop)
     if is_running and (now if end is None else end) >= ledger.watermark:
         yield Unread(reading.cluster, ledger.watermark, None)

@@ -17,6 +17,7 @@ DEFAULT_CONFIG = Path("/etc/slurmwatchd/slurmwatchd.toml")
 DEFAULT_STORE = Path("/var/lib/slurmwatchd/slurmwatchd.db")
 CONFIG_VARIABLE = "SLURMWATCHD_CONFIG"
 STORE_VARIABLE = "SLURMWATCHD_STORE__PATH"
+ARCHIVE_VARIABLE = "SLURMWATCHD_ARCHIVE__PATH"
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -89,6 +90,22 @@ def store_path(config: Path | None = None, *, environ: Mapping[str, str] = os.en
     if not isinstance(path, str | Path):
         raise ConfigError([f"{config or config_path(environ)}: store.path: must be a text, not {path!r}"])
     return Path(path)
+
+
+def archive_path(config: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return where the archive is: the variable's `archive.path` or the file's; None: there is none.
+
+    Args:
+        config: The configuration file; None: as `config_path` finds it.
+        environ: Where the variables are.
+
+    Raises:
+        ConfigError: The file cannot be read, or its `archive.path` is no path.
+    """
+    path = environ.get(ARCHIVE_VARIABLE) or _section(config, "archive", environ).get("path", "")
+    if not isinstance(path, str | Path):
+        raise ConfigError([f"{config or config_path(environ)}: archive.path: must be a text, not {path!r}"])
+    return Path(path) if path else None
 
 
 def slurm_section(config: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

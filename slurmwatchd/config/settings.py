@@ -6,6 +6,7 @@ Nothing is started before all of it is valid.
 
 import os
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,7 @@ from slurmwatchd.config.units import (
     HOUR,
     MINUTE,
     check_file,
+    check_folder,
     format_duration,
     parse_duration,
     parse_whole_duration,
@@ -135,6 +137,26 @@ class StoreSection(Section):
     re-read older jobs."""
 
 
+class ArchiveSection(Section):
+    """A Parquet archive: attempts as a dataset of days, kept when the store has pruned them."""
+
+    path: Annotated[str, BeforeValidator(check_folder)] = ""
+    """The folder of the dataset, absolute. The daemon creates it, and a folder `PATH.tmp` beside it. Needs pyarrow
+    (the extra `[parquet]`). Empty: no archive. See [The archive](archive.md)."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it is; None where there is none."""
+        return Path(self.path) if self.path else None
+
+    @field_validator("path")
+    @classmethod
+    def _has_pyarrow(cls, value: str) -> str:
+        if value and find_spec("pyarrow") is None:
+            raise ValueError("needs pyarrow, which is not installed: install slurmwatchd[parquet]")
+        return value
+
+
 class WebSection(Section):
     """The HTTP server."""
 
@@ -165,6 +187,7 @@ class Config(Section):
     poll: PollSection = Field(default_factory=PollSection)
     steps: StepsSection = Field(default_factory=StepsSection)
     store: StoreSection = Field(default_factory=StoreSection)
+    archive: ArchiveSection = Field(default_factory=ArchiveSection)
     sinks: dict[str, SerializeAsAny[BaseModel]] = {}
     web: WebSection = Field(default_factory=WebSection)
     log: LogSection = Field(default_factory=LogSection)

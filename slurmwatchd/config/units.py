@@ -116,6 +116,17 @@ def check_file(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
     return value
 
 
+def check_folder(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
+    """Return a folder's path, or an empty text, as it was given.
+
+    Raises:
+        ValueError: It is not absolute, or has no name that another could stand beside.
+    """
+    if isinstance(value, str) and value and not (Path(value).is_absolute() and Path(value).name):
+        raise ValueError(f"{value!r} is not the absolute path of a folder")
+    return value
+
+
 def split_texts(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
     """Read `a,b` from an environment variable as a list; a list stays one."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

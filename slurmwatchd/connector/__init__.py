@@ -48,16 +48,23 @@ _RECAST_KEY_MAP = RECAST
 """The name under which the original documents it."""
 
 
-def open(path: str | os.PathLike[str]) -> Store:  # noqa: A001 - read as connector.open
+def open(  # noqa: A001 - read as connector.open
+    path: str | os.PathLike[str], *, archive: str | os.PathLike[str] | None = None
+) -> Store:
     """Open the daemon's store for reading.
 
+    Args:
+        path: The store's file.
+        archive: The folder of its Parquet archive, which has what the store has pruned.
+
     Raises:
+        ImportError: There is an archive, and pyarrow is not installed.
         StoreError: There is none, it is none of ours, it was made by a newer program, or it cannot be read.
         StoreBusyError: It cannot be read now.
     """
-    return Store(path)
+    return Store(path, archive=archive)
 
 
-def open_async(path: str | os.PathLike[str]) -> AsyncStore:
+def open_async(path: str | os.PathLike[str], *, archive: str | os.PathLike[str] | None = None) -> AsyncStore:
     """Return the same for programs with an event loop; `async with` opens it."""
-    return AsyncStore(path)
+    return AsyncStore(path, archive=archive)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
@@ -27,15 +28,21 @@ T = TypeVar("T")
 class Store:
     """A store, open for reading. It is safe beside the daemon, and threads may share it."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, archive: str | os.PathLike[str] | None = None) -> None:
         """Open it.
 
+        Args:
+            path: The store's file.
+            archive: The folder of its Parquet archive, which has what the store has pruned; needs pyarrow, the
+                extra [parquet].
+
         Raises:
+            ImportError: There is an archive, and pyarrow is not installed.
             StoreError: There is none, it is none of ours, it was made by a newer program, or it cannot be read.
             StoreBusyError: It cannot be read now.
         """
         self.path = Path(path)
-        self.reader = StoreReader(self.path)
+        self.reader = _reader(self.path, None if archive is None else Path(archive))
         """For questions of your own; its records have times as text."""
 
     def __enter__(self) -> Self:
@@ -100,14 +107,15 @@ class Store:
 class AsyncStore:
     """The same for programs with an event loop: each question is asked in a worker thread."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Remember where it is; `async with` opens it."""
+    def __init__(self, path: str | os.PathLike[str], *, archive: str | os.PathLike[str] | None = None) -> None:
+        """Remember where they are; `async with` opens them; see `Store`."""
         self.path = Path(path)
+        self.archive = archive
         self._opened: Store | None = None
 
     async def __aenter__(self) -> Self:
         """Open it; see `Store`."""
-        self._opened = await _in_thread(Store, self.path)
+        self._opened = await _in_thread(Store, self.path, archive=self.archive)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -146,6 +154,16 @@ class AsyncStore:
         if self._opened is None:
             raise RuntimeError("open it first: async with open_async(path) as store")
         return self._opened
+
+
+def _reader(path: Path, archive: Path | None) -> StoreReader:
+    if archive is None:
+        return StoreReader(path)
+    if find_spec("pyarrow") is None:
+        raise ImportError("an archive needs pyarrow: pip install 'slurmwatchd[parquet]'")
+    from slurmwatchd.store.archive.reader import ArchivedReader  # noqa: PLC0415 - few stores have one
+
+    return ArchivedReader(path, archive)
 
 
 async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -7,7 +7,8 @@ from functools import partial
 import anyio
 
 from slurmwatchd.config.settings import Config
-from slurmwatchd.daemon.daemon import Daemon, Outside, rules_of
+from slurmwatchd.daemon.archiver import Archiver
+from slurmwatchd.daemon.daemon import Daemon, Outside, finished_after, rules_of
 from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
 from slurmwatchd.daemon.pruner import Pruner
 from slurmwatchd.daemon.quarantine_retrier import Retrier
@@ -182,10 +183,12 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 watcher.wake()
 
         errands = Errands(database, outside.clock, retrier, asked=asked, committed=committed)
+        archiver = _archiver(config, database, outside, metrics, disks)
         pruner = Pruner(
             database,
             retain_seconds=config.store.retain,
             sinks=tuple(sinks),
+            archiver=archiver,
             clock=outside.clock,
             metrics=metrics,
             health=health,
@@ -198,6 +201,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 watchers=watchers,
                 deliveries=deliveries,
                 errands=errands,
+                archiver=archiver,
                 pruner=pruner,
                 metrics=metrics,
                 health=health,
@@ -207,6 +211,22 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
             with anyio.CancelScope(shield=True):
                 for delivery in deliveries:
                     await delivery.close()
+
+
+def _archiver(
+    config: Config, database: Database, outside: Outside, metrics: Metrics, disks: Disks
+) -> Archiver | None:
+    """Return what keeps the archive, where there is one."""
+    if config.archive.folder is None:
+        return None
+    return Archiver(
+        database,
+        config.archive.folder,
+        finished_after=finished_after(config),
+        clock=outside.clock,
+        metrics=metrics,
+        disks=disks,
+    )
 
 
 def _collector(name: str, parts: PipelineParts, mode: str) -> Collector | None:

@@ -14,6 +14,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from slurmwatchd.config.settings import Config
+from slurmwatchd.daemon.archiver import Archiver
 from slurmwatchd.daemon.delivery import Delivery
 from slurmwatchd.daemon.pruner import Pruner
 from slurmwatchd.daemon.requests import Errands
@@ -75,6 +76,7 @@ class Daemon:
     watchers: list[Watcher]
     deliveries: list[Delivery]
     errands: Errands
+    archiver: Archiver | None
     pruner: Pruner
     metrics: Metrics
     health: Health
@@ -117,6 +119,11 @@ class Daemon:
                 failures.append(error)
             finally:
                 await delivery.close()
+        if self.archiver is not None:
+            try:
+                await self.archiver.round(rest=False)
+            except TransientError as error:
+                failures.append(error)
         try:
             await self.pruner.round(rest=False)
         except TransientError as error:
@@ -144,6 +151,8 @@ class Daemon:
                     workers.start_soon(delivery.run)
                 for watcher in self.watchers:
                     workers.start_soon(watcher.run)
+                if self.archiver is not None:
+                    workers.start_soon(self.archiver.run)
                 workers.start_soon(self.pruner.run)
                 workers.start_soon(self.errands.run)
                 await stop.wait()
@@ -200,7 +209,7 @@ class Daemon:
         """Go on by another configuration, as far as that needs no restart; say what does."""
         fixed = [
             name
-            for name in ("slurm", "steps", "store", "sinks", "web")
+            for name in ("slurm", "steps", "store", "archive", "sinks", "web")
             if getattr(new, name) != getattr(self.config, name)
         ]
         if fixed:
@@ -210,6 +219,8 @@ class Daemon:
         self.config = self.config.model_copy(update={"poll": new.poll, "log": new.log})
         for watcher in self.watchers:
             watcher.reconfigure(rules_of(self.config))
+        if self.archiver is not None:
+            self.archiver.finished_after = finished_after(self.config)
         self.metrics.reload_success.set(1)
         self.health.reload_refused = ""
         self.metrics.reload_time.set(self.outside.clock.now())
@@ -269,6 +280,11 @@ async def _drain_one(delivery: Delivery) -> None:
         await delivery.drain()
     except TransientError as error:
         _log.warning("drain failed", sink=delivery.name, error=str(error))
+
+
+def finished_after(config: Config) -> int:
+    """Return how long after its end a day is finished: its last second has been read for the last time by then."""
+    return max(config.poll.reread, default=0) + config.poll.slice
 
 
 def rules_of(config: Config) -> Policy:

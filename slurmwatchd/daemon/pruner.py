@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
+from slurmwatchd.daemon.archiver import Archiver
 from slurmwatchd.errors import StoreFullError, TransientError
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.store import packing, retention
@@ -38,6 +39,7 @@ class Pruner:
         *,
         retain_seconds: int,
         sinks: Collection[str],
+        archiver: Archiver | None,
         clock: Clock,
         metrics: Metrics,
         health: Health,
@@ -48,6 +50,7 @@ class Pruner:
             database: The store.
             retain_seconds: How long attempts are kept.
             sinks: The configured ones: what they have not got stays. Others hold nothing.
+            archiver: What the archive has not taken stays; None: there is no archive.
             clock: Says what is old.
             metrics: Are told what went.
             health: Is told that this loop lives.
@@ -55,6 +58,7 @@ class Pruner:
         self._database = database
         self._retain_seconds = retain_seconds
         self._sinks = sinks
+        self._archiver = archiver
         self._clock = clock
         self._metrics = metrics
         self._health = health
@@ -83,6 +87,8 @@ class Pruner:
         database = self._database
         before = int(self._clock.now()) - self._retain_seconds - retention.MARGIN_SECONDS
         up_to = await retention.undelivered_from(database, self._sinks)
+        if self._archiver is not None:
+            up_to = min(up_to, await self._archiver.taken_up_to())
         total = Pruned()
         steps: tuple[Callable[[], Awaitable[Pruned]], ...] = (
             lambda: retention.prune_events(database, before=before, up_to=up_to),

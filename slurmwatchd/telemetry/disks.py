@@ -12,7 +12,7 @@ class Disks:
 
     def __init__(self, health: Health, metrics: Metrics) -> None:
         """Tell these two; nothing is full yet."""
-        self._health = health
+        self.health = health
         self._metrics = metrics
 
     def full(self, part: str, reason: str) -> None:
@@ -22,13 +22,13 @@ class Disks:
             part: `store`, `spool` or `sink NAME`.
             reason: One line with the path.
         """
-        if part not in self._health.full:
+        if part not in self.health.full:
             _log.error("disk full, waiting for space", part=part, error=reason)
-        self._health.full[part] = reason
+        self.health.full[part] = reason
         self._metrics.disk_full.labels(part).set(1)
 
     def room(self, part: str) -> None:
         """Note that a part could write."""
-        if self._health.full.pop(part, None) is not None:
+        if self.health.full.pop(part, None) is not None:
             _log.info("disk has space again", part=part)
         self._metrics.disk_full.labels(part).set(0)

@@ -67,6 +67,8 @@ class Health:
     sinks: dict[str, SinkHealth] = field(default_factory=dict)
     full: dict[str, str] = field(default_factory=dict)
     """What waits for room on a disk (`store`, `spool`, `sink NAME`), and what it said; see `Disks`."""
+    archive: str = ""
+    """Why the archive could not be written; empty once it could."""
     reload_refused: str = ""
     """Why the last reload was refused; empty once one was taken."""
     _deadlines: dict[str, float] = field(default_factory=dict)
@@ -112,4 +114,6 @@ class Health:
             else:
                 parts.append(f"{name}: first query")
         parts += [f"sink {name}: {entry.error}"[:200] for name, entry in self.sinks.items() if entry.error]
+        if self.archive and "archive" not in self.full:
+            parts.append(f"archive: {self.archive}"[:200])
         return "; ".join(parts)

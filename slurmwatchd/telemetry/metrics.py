@@ -150,6 +150,27 @@ class Metrics:
             "When the daemon last rebuilt a damaged or lost store; 0 if never.",
             [],
         )
+        self.archive_files = counter(
+            "archive_written_files_total", "Days written to the archive, repeats included.", cluster
+        )
+        self.archive_failures = counter(
+            "archive_failures_total", "Failures to write the archive; the daemon tries again.", []
+        )
+        self.archive_attempts = gauge("archive_attempts", "Attempts in the archive.", [])
+        self.archive_bytes = gauge("archive_size_bytes", "Size of the archive's files.", [])
+        self.archive_waiting = gauge(
+            "archive_waiting_files", "Finished days that the archive does not have in full.", []
+        )
+        self.archive_waiting_since = gauge(
+            "archive_waiting_since_timestamp_seconds",
+            "Since when the first of these days could have been written; 0 if none waits.",
+            [],
+        )
+        self.archive_success = gauge(
+            "archive_last_success_timestamp_seconds",
+            "When the archive last had every finished day; 0 before, and without an archive.",
+            [],
+        )
         self.pruned = counter("store_pruned_rows_total", "Expired rows removed from the store.", ["table"])
         self.loop_lag = histogram("event_loop_lag_seconds", "Delay of timers in the event loop.", [], _LAG_SECONDS)
         self.reload_success = gauge(

@@ -94,8 +94,9 @@ def _attempts(store: StoreReader, jobs: Sequence[int]) -> list[Record]:
     records = []
     for job in jobs:
         for record in store.fetch([job], nodes=True, usage=True):
-            record["history"] = status.history(store, job)
-            others = status.shared_with(store, job, limit=SHARED_LIMIT)
+            # A negative id is a row of the archive, which has no events and no index of nodes.
+            record["history"] = [] if job < 0 else status.history(store, job)
+            others = [] if job < 0 else status.shared_with(store, job, limit=SHARED_LIMIT)
             record["shared_nodes_with"] = store.fetch(others)
             records.append(record)
     return records

@@ -12,6 +12,7 @@ from slurmwatchd.config.units import split_address
 from slurmwatchd.errors import StoreError
 from slurmwatchd.operations.doctor.findings import Finding, failed, ok, warning
 from slurmwatchd.sources.sacctmgr import process_user
+from slurmwatchd.store.archive import layout
 from slurmwatchd.store.read.reader import StoreReader
 
 NETWORK_TYPES = frozenset({
@@ -38,6 +39,8 @@ def examine(config: Config, daemon_at: Callable[[], int | None]) -> Iterator[Fin
     for name, options in config.sinks.items():
         for file in map(Path, getattr(options, "files", tuple)()):
             yield from _allowed(f"sink {name}", file, _sink(f"sink {name}", file))
+    if config.archive.folder is not None:
+        yield from _allowed("archive", config.archive.folder, _archive(config.archive.folder))
     yield _port(config.web.listen, daemon_at)
 
 
@@ -93,6 +96,25 @@ def _sink(check: str, path: Path) -> Iterator[Finding]:
         yield failed(check, f"{path} is a folder", "set a file in it")
         return
     yield from _file(check, path, on_network=warning)
+
+
+def _archive(folder: Path) -> Iterator[Finding]:
+    """Look at the dataset and the folder beside it: both are made below the same one, and are on one disk."""
+    beside = layout.beside(folder)
+    for path in (folder, beside):
+        if is_there(path) and not path.is_dir():
+            yield failed("archive", f"{path} is not a folder", "set another folder in archive.path")
+            return
+    if os.path.ismount(folder):
+        text = f"{folder} is a mount point, so that no file can be moved to it from {beside}"
+        yield failed("archive", text, "set a folder in it in archive.path")
+        return
+    closed = [path for path in (folder, beside) if is_there(path) and not os.access(path, os.W_OK | os.X_OK)]
+    if closed:
+        todo = f"let the user {process_user()} write there, or {_AS_SERVICE}"
+        yield failed("archive", f"{folder} cannot be written: {closed[0]} forbids it", todo)
+        return
+    yield from _file("archive", beside if is_there(folder) else folder, on_network=warning)
 
 
 def _file(check: str, path: Path, *, on_network: Callable[[str, str, str], Finding]) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from slurmwatchd.operations.doctor.findings import Finding, failed, ok, warning
 from slurmwatchd.operations.doctor.sandbox import Access, Sandbox
 from slurmwatchd.operations.doctor.unit import Unit
 from slurmwatchd.sources.commands import Commands
+from slurmwatchd.store.archive import layout
 
 CHECK = "service"
 
@@ -177,13 +178,19 @@ def _writes(unit: Unit, config: Config) -> Iterator[Finding]:
     wanted = [("the store", config.store.path)]
     for name, options in config.sinks.items():
         wanted += [(f"sink {name}", Path(file)) for file in getattr(options, "files", tuple)()]
+    if config.archive.folder is not None:
+        wanted += [("the archive", config.archive.folder), ("the archive", layout.beside(config.archive.folder))]
+    told: set[tuple[str, Path]] = set()
     for what, path in wanted:
+        if (what, path.absolute().parent) in told:
+            continue
         path = path.absolute()  # noqa: PLW2901 - as it is meant
         rule = box.rule(path)
         if rule.access is Access.HIDDEN:
             yield _hidden(unit, box, what, path, write=True)
         elif rule.access is Access.READ:
             text = f"{what}: {rule.text} of {unit.name} forbids the service to write {path}"
+            told.add((what, path.parent))
             yield failed(CHECK, text, _opened(unit, path.parent))
 
 

@@ -106,17 +106,19 @@ class Statement:
     parameters: tuple[object, ...]
 
 
-def finding(question: Question, clusters: Sequence[str]) -> Statement:
+def finding(question: Question, clusters: Sequence[str], *, keyed: bool = False) -> Statement:
     """Return the statement that finds the row ids of the answer, in its order.
 
     Args:
         question: What is wanted.
         clusters: Those the store has; see `_Conditions`.
+        keyed: Whether to return besides what each is sorted by.
     """
     conditions = _Conditions.of(question, clusters)
     direction = "DESC" if question.descending else "ASC"
     order = f"{_KEYS[question.order]} {direction}, jobs.id {direction}"
-    sql = f"SELECT jobs.id FROM {conditions.tables} WHERE {conditions.where} ORDER BY {order}"  # noqa: S608 - our own words
+    key = f", {_KEYS[question.order]}" if keyed else ""
+    sql = f"SELECT jobs.id{key} FROM {conditions.tables} WHERE {conditions.where} ORDER BY {order}"  # noqa: S608 - our own words
     if question.limit is not None:
         sql += " LIMIT ?"
         conditions.parameters.append(question.limit)

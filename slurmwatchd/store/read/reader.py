@@ -194,6 +194,10 @@ class StoreReader:
         with self._reading() as connection:
             return [row[0] for row in connection.execute(_CLUSTERS)]
 
+    def archived_from(self, cluster: str) -> int | None:  # noqa: ARG002 - for those that have an archive
+        """Return where a cluster's archive behind this store begins, epoch seconds; None where there is none."""
+        return None
+
     def statement(self, question: Question) -> Statement:
         """Return the SQL that finds the row ids; tests ask SQLite how it goes about it."""
         return query.finding(question, self.clusters())
@@ -229,6 +233,22 @@ class StoreReader:
         if missing:
             for identity, names in connection.execute(_NODES, (json_array(missing),)):
                 self._nodes[identity] = tuple(orjson.loads(names))
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See the store as it is now, whatever is written meanwhile; the daemon's log of writes grows for as long.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        with self._reading() as connection:
+            connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with self._reading() as connection:
+                connection.execute("ROLLBACK")
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

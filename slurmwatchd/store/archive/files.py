@@ -1,0 +1,281 @@
+"""Questions to the archive's files: which rows answer one, and the records that rows stand for.
+
+A row is known by the place of its file in the listing and its place in the file. Files are read a row group at a
+time, only the columns that a question needs, and only the row groups whose statistics do not rule them out: memory
+does not grow with the archive.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from slurmwatchd.errors import StoreBusyError, StoreError
+from slurmwatchd.model.columns import USAGE
+from slurmwatchd.store.archive import arrow, layout
+from slurmwatchd.store.archive.conditions import columns_of, condition_of
+from slurmwatchd.store.archive.layout import DayFile, day_of
+from slurmwatchd.store.archive.records import Record, records_of
+from slurmwatchd.store.read.query import Order, Question
+
+KEY = ("job_id_raw", "submit")
+
+_ORDERS = {
+    Order.FOUND: (),
+    Order.SUBMIT: ("submit",),
+    Order.START: ("start",),
+    Order.END: ("end",),
+    Order.ELAPSED: ("start", "end"),
+    Order.EFFICIENCY: ("usage_cpu_efficiency",),
+}
+_KEPT_GROUPS = 4
+_KEPT_COUNTS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Rows of one row group that answer a question.
+
+    Attributes:
+        file: The place of the file in the listing.
+        rows: Their places in the file.
+        keys: job_id_raw and submit of each.
+        order: What each is sorted by; None where it has none.
+    """
+
+    file: int
+    rows: Sequence[int]
+    keys: Sequence[tuple[int, int]]
+    order: Sequence[float | None]
+
+
+class Dataset:
+    """The files of an archive as they are now."""
+
+    def __init__(self, path: Path) -> None:
+        """List them.
+
+        Raises:
+            StoreError: The dataset cannot be read.
+        """
+        # An extra, and not quick to import.
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.compute as pc  # noqa: PLC0415
+        import pyarrow.dataset as ds  # noqa: PLC0415
+        from pyarrow import fs  # noqa: PLC0415
+
+        self.path = path
+        self._pa, self._pc, self._ds = pa, pc, ds
+        self._format = ds.ParquetFileFormat()
+        self._disk = fs.LocalFileSystem()
+        try:
+            self.files: list[DayFile] = layout.files(path)
+        except OSError as error:
+            raise StoreError(f"{path}: the archive cannot be read: {error.strerror}") from error
+        self._group = lru_cache(maxsize=_KEPT_GROUPS)(self._read_group)
+        self._counts = lru_cache(maxsize=_KEPT_COUNTS)(self._read_counts)
+
+    def places(self, question: Question, before: Mapping[str, int]) -> list[int]:
+        """Return which files may have rows that answer a question, oldest first.
+
+        Args:
+            question: What is wanted.
+            before: Cluster to the day up to which its files count; of other clusters all do.
+        """
+        first = min_day(question)
+        last = None if question.ended_until is None else day_of(question.ended_until)
+        return [
+            place
+            for place, file in enumerate(self.files)
+            if (not question.clusters or file.cluster in question.clusters)
+            and (first is None or file.day >= first)
+            and (last is None or file.day <= last)
+            and file.day <= before.get(file.cluster, file.day)
+        ]
+
+    def find(self, place: int, question: Question) -> Iterator[Found]:
+        """Give the rows of a file that answer a question.
+
+        Raises:
+            StoreBusyError: The daemon has replaced the file.
+            StoreError: It cannot be read.
+        """
+        file = self.files[place]
+        condition = condition_of(self._pa, self._pc, question)
+        needed = list(dict.fromkeys((*KEY, *_ORDERS[question.order], *columns_of(question))))
+        with _errors(self._pa, file.path):
+            for first, fragment in self._groups(file, condition):
+                table = fragment.to_table(schema=arrow.schema(self._pa), columns=needed)
+                table = table.append_column("row", self._pa.array(range(first, first + table.num_rows)))
+                if question.node is not None:
+                    table = self._on(table, question.node)
+                table = table if condition is None else table.filter(condition)
+                if table.num_rows:
+                    yield self._found(place, table, question.order)
+
+    def records(self, rows: Sequence[tuple[int, int]], *, nodes: bool, usage: bool) -> list[Record]:
+        """Return the records of some rows, given by file and row, in their order.
+
+        Raises:
+            StoreBusyError: The daemon has replaced a file.
+            StoreError: One cannot be read.
+        """
+        # Each row group once, in whatever order its rows are wanted.
+        wanted: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for position, (place, row) in enumerate(rows):
+            with _errors(self._pa, self.files[place].path):
+                group, first = self._group_of(place, row)
+            wanted.setdefault((place, group), []).append((position, row - first))
+        result: list[Record] = [{}] * len(rows)
+        for (place, group), some in wanted.items():
+            with _errors(self._pa, self.files[place].path):
+                table = self._group(place, group, nodes, usage)
+            chosen = table.take(self._pa.array([row for _, row in some]))
+            for (position, _), record in zip(some, records_of(self._pa, self._pc, chosen), strict=True):
+                result[position] = record
+        return result
+
+    def add_up(
+        self, place: int, question: Question, by: str | None, known: Collection[tuple[int, int]]
+    ) -> Iterator[tuple[str | None, int, int, int]]:
+        """Add up the rows of a file that ran in the interval from `running_from` until `running_until`.
+
+        Args:
+            place: The file's.
+            question: Names both.
+            by: The column to tell groups apart by; None: none.
+            known: Keys of attempts that do not count.
+
+        Yields:
+            The group, how many ran, how many of them ended, node seconds; a group once for each row group.
+
+        Raises:
+            StoreBusyError: The daemon has replaced the file.
+            StoreError: It cannot be read.
+        """
+        pa, pc = self._pa, self._pc
+        condition = condition_of(self._pa, self._pc, question)
+        needed = (*KEY, "start", "end", "node_count", "nodes", *([by] if by else []), *columns_of(question))
+        begin, end = ((moment or 0) * 1000 for moment in (question.running_from, question.running_until))
+        with _errors(pa, self.files[place].path):
+            for _, fragment in self._groups(self.files[place], condition):
+                # Most of what ended after an interval began after it, too: node names are read only where it pays.
+                if not fragment.count_rows(schema=arrow.schema(pa), filter=condition):
+                    continue
+                table = fragment.to_table(schema=arrow.schema(pa), columns=list(dict.fromkeys(needed)))
+                if question.node is not None:
+                    table = self._on(table, question.node)
+                table = table if condition is None else table.filter(condition)
+                if known:
+                    table = table.filter(pa.array([key not in known for key in self._keys(table)], pa.bool_()))
+                # As numbers: pyarrow has no smaller one of two times.
+                start, stop = (table[name].cast(pa.int64()) for name in ("start", "end"))
+                ran = pc.subtract(pc.min_element_wise(stop, end), pc.max_element_wise(start, begin))
+                nodes = pc.coalesce(pc.list_value_length(table["nodes"]).cast(pa.int64()), table["node_count"], 0)
+                columns = {
+                    "group": table[by] if by else pa.nulls(table.num_rows, pa.string()),
+                    "ended": pc.less_equal(stop, end).cast(pa.int64()),
+                    "milliseconds": pc.multiply(nodes, pc.max_element_wise(ran, 0)),
+                }
+                sums = pa.table(columns).group_by("group")
+                sums = sums.aggregate([([], "count_all"), ("ended", "sum"), ("milliseconds", "sum")])
+                for row in sums.to_pylist():
+                    yield row["group"], row["count_all"], row["ended_sum"], row["milliseconds_sum"] // 1000
+
+    def _fragment(self, file: DayFile) -> Any:  # noqa: ANN401 - pyarrow's
+        return self._format.make_fragment(str(file.path), filesystem=self._disk)
+
+    def _groups(self, file: DayFile, condition: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - an expression
+        """Give the row groups that may hold what is wanted: the first row's place, and what reads it."""
+        fragment = self._fragment(file)
+        firsts, first = [], 0
+        for group in fragment.row_groups:
+            firsts.append(first)
+            first += group.num_rows
+        parts = (
+            fragment.split_by_row_group()
+            if condition is None
+            else fragment.split_by_row_group(condition, schema=arrow.schema(self._pa))
+        )
+        for part in parts:
+            for group in part.row_groups:
+                yield firsts[group.id], part
+
+    def _group_of(self, place: int, row: int) -> tuple[int, int]:
+        """Return the row group that has a row, and which row is its first."""
+        first = 0
+        for number, count in enumerate(self._counts(place)):
+            if row < first + count:
+                return number, first
+            first += count
+        raise StoreError(f"{self.files[place].path}: has no row {row}")
+
+    def _read_counts(self, place: int) -> Sequence[int]:
+        fragment = self._fragment(self.files[place])
+        return [group.num_rows for group in fragment.row_groups]
+
+    def _read_group(self, place: int, number: int, nodes: bool, usage: bool) -> Any:  # noqa: ANN401, FBT001 - of a cache
+        fragment = self._fragment(self.files[place]).subset(row_group_ids=[number])
+        columns = [
+            name
+            for name in arrow.archived()
+            if name != arrow.REVISION
+            and (nodes or name != "nodes")
+            and (usage or not (name == arrow.STEPS or name.startswith(USAGE)))
+        ]
+        return fragment.to_table(schema=arrow.schema(self._pa), columns=columns)
+
+    def _on(self, table: Any, node: str) -> Any:  # noqa: ANN401 - pyarrow's
+        """Return the rows whose nodes include one."""
+        pc = self._pc
+        lists = table.column("nodes").combine_chunks()
+        hits = pc.list_parent_indices(lists).filter(pc.equal(pc.list_flatten(lists), node))
+        return table.take(hits.unique())
+
+    def _found(self, place: int, table: Any, order: Order) -> Found:  # noqa: ANN401 - pyarrow's
+        rows = table.column("row").to_pylist()
+        return Found(file=place, rows=rows, keys=self._keys(table), order=self._order(table, order))
+
+    def _keys(self, table: Any) -> list[tuple[int, int]]:  # noqa: ANN401 - pyarrow's
+        return list(zip(table.column("job_id_raw").to_pylist(), self._seconds(table, "submit"), strict=True))
+
+    def _order(self, table: Any, order: Order) -> Sequence[float | None]:  # noqa: ANN401 - pyarrow's
+        if order is Order.FOUND:
+            return table.column("row").to_pylist()  # type: ignore[no-any-return]
+        if order is Order.EFFICIENCY:
+            return table.column("usage_cpu_efficiency").to_pylist()  # type: ignore[no-any-return]
+        columns = [self._seconds(table, name) for name in _ORDERS[order]]
+        if order is not Order.ELAPSED:
+            return columns[0]
+        return [None if start is None or end is None else end - start for start, end in zip(*columns, strict=True)]
+
+    def _seconds(self, table: Any, name: str) -> list[Any]:  # noqa: ANN401 - pyarrow's
+        """Return a column of times as epoch seconds."""
+        moments = table.column(name).cast(self._pa.int64()).to_pylist()
+        return [None if moment is None else moment // 1000 for moment in moments]
+
+
+def min_day(question: Question) -> int | None:
+    """Return the first day that may have attempts a question is about; None: any."""
+    begins = [moment for moment in (question.ended_from, question.running_from) if moment is not None]
+    return day_of(max(begins)) if begins else None
+
+
+class _errors:  # noqa: N801 - used as a function
+    """Say in our words what pyarrow and the system say in theirs."""
+
+    def __init__(self, pa: Any, path: Path) -> None:  # noqa: ANN401 - the module
+        self._pa = pa
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Translate."""
+        if isinstance(error, FileNotFoundError):
+            text = f"{self._path}: the daemon has just written this day of the archive again; try again"
+            raise StoreBusyError(text) from error
+        if isinstance(error, OSError | self._pa.ArrowInvalid):
+            raise StoreError(f"{self._path}: cannot be read: {error}") from error

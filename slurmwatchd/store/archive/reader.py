@@ -1,0 +1,224 @@
+"""The store and its archive as one book: what the store has pruned is answered from the archive.
+
+An attempt is taken from the store while it is there, and from the archive otherwise, never from both. Ids of the
+archive's rows are negative, so that whoever collects ids first and fetches records later need not know the
+difference.
+"""
+
+import array
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+
+from slurmwatchd.errors import StoreBusyError
+from slurmwatchd.store.archive import layout
+from slurmwatchd.store.archive.files import Dataset, Found
+from slurmwatchd.store.archive.layout import DAY_SECONDS, day_of
+from slurmwatchd.store.read import query
+from slurmwatchd.store.read.query import Order, Question
+from slurmwatchd.store.read.reader import Record, StoreReader, Totals
+
+_LOWEST = -(1 << 62)
+_ROW_BITS = 32
+_TRIES = 5
+_NOTHING = Totals(ran=0, ended=0, node_hours=0.0)
+_SPARE = 100_000
+
+_SINCE = "SELECT cluster, horizon FROM horizons"
+_KEYS = (
+    'SELECT job_id_raw, submit FROM jobs WHERE cluster = ?1 AND "end" >= ?2 AND "end" < ?3 UNION ALL '
+    'SELECT job_id_raw, submit FROM jobs WHERE cluster = ?1 AND "end" IS NULL'
+)
+_MOVED = (
+    "SELECT job_id_raw, submit FROM archive_moves JOIN jobs ON jobs.id = archive_moves.job "
+    "WHERE archive_moves.cluster = ?1 UNION ALL "
+    # What was revised since the archive was last looked at may have moved, too.
+    "SELECT job_id_raw, submit FROM events JOIN jobs ON jobs.id = events.job "
+    "WHERE jobs.cluster = ?1 AND events.kind = 'job_revised' AND events.seq > "
+    "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'archive seq'), 0)"
+)
+
+
+class ArchivedReader(StoreReader):
+    """A store with its archive, open for reading."""
+
+    def __init__(self, path: Path | str, archive: Path) -> None:
+        """Open the store; the archive is looked at when a question reaches into it.
+
+        Raises:
+            StoreError: There is no store, or it cannot be read.
+            StoreBusyError: It cannot be read now.
+        """
+        super().__init__(path)
+        self.archive = archive
+        self._dataset: Dataset | None = None
+
+    def ids(self, question: Question) -> Sequence[int]:
+        """Return the ids of the attempts that answer a question, in its order; see `StoreReader.ids`.
+
+        Raises:
+            StoreBusyError: The store cannot be read now, or the archive changes too often.
+            StoreError: One of them cannot be read at all.
+        """
+        before = self._bounds()
+        if not self._reaches(question, before):
+            return super().ids(question)
+        keyed = query.finding(question, self.clusters(), keyed=True)
+        with self._reading() as connection:
+            rows = connection.execute(keyed.sql, keyed.parameters).fetchall()
+        ids = array.array("q", (row[0] for row in rows))
+        order = array.array("d", (_number(row[1]) for row in rows))
+        if self._is_answered(question, order, before):
+            return ids
+        for left in reversed(range(_TRIES)):
+            try:
+                return self._joined(question, ids, order, before)
+            except StoreBusyError:
+                # A day was written again in between: with the files as they are now.
+                self._dataset = None
+                if not left:
+                    raise
+        raise AssertionError
+
+    def fetch(self, ids: Iterable[int], *, nodes: bool = False, usage: bool = False) -> list[Record]:
+        """Return the records of some ids, in their order; see `StoreReader.fetch`.
+
+        Raises:
+            StoreBusyError: The store cannot be read now, or a day of the archive was written again since.
+            StoreError: One of them cannot be read at all.
+        """
+        records: list[Record] = []
+        for is_archived, some in groupby(ids, key=lambda identity: identity < 0):
+            if is_archived:
+                records += self._files.records([_place(job) for job in some], nodes=nodes, usage=usage)
+            else:
+                records += super().fetch(some, nodes=nodes, usage=usage)
+        return records
+
+    def count(self, question: Question) -> int:
+        """Return how many attempts answer a question."""
+        if not self._reaches(question, self._bounds()):
+            return super().count(question)
+        return len(self.ids(question))
+
+    def totals(self, question: Question, *, by: str | None = None) -> dict[str | None, Totals]:
+        """Add up what ran in an interval; see `StoreReader.totals`."""
+        totals = super().totals(question, by=by)
+        before = self._bounds()
+        if not self._reaches(question, before):
+            return totals
+        for place in self._files.places(question, before):
+            for group, ran, ended, node_seconds in self._files.add_up(place, question, by, self._known(place)):
+                total = totals.get(group, _NOTHING)
+                totals[group] = Totals(
+                    ran=total.ran + ran,
+                    ended=total.ended + ended,
+                    node_hours=total.node_hours + node_seconds / 3600,
+                )
+        return dict(sorted(totals.items(), key=lambda item: (item[0] is not None, item[0] or "")))
+
+    def archived_from(self, cluster: str) -> int | None:
+        """Return where the archive of a cluster begins, epoch seconds; None where it has nothing of it."""
+        days = [file.day for file in layout.files(self.archive) if file.cluster == cluster]
+        return min(days) * DAY_SECONDS if days else None
+
+    @property
+    def _files(self) -> Dataset:
+        if self._dataset is None:
+            self._dataset = Dataset(self.archive)
+        return self._dataset
+
+    def _bounds(self) -> dict[str, int]:
+        """Return each cluster's day up to which the store may lack attempts: what ended later was never pruned."""
+        return {row["cluster"]: day_of(row["horizon"]) for row in self.rows(_SINCE)}
+
+    def _reaches(self, question: Question, before: dict[str, int]) -> bool:
+        """Tell whether a question is about days of which the store may have pruned something."""
+        begin = max(question.ended_from or 0, question.running_from or 0)
+        last = [day for cluster, day in before.items() if not question.clusters or cluster in question.clusters]
+        # A cluster that the archive has and the store has not may have anything.
+        return not before or day_of(begin) <= max(last, default=day_of(begin)) or self._has_strangers(before)
+
+    def _has_strangers(self, before: dict[str, int]) -> bool:
+        return any(file.cluster not in before for file in layout.files(self.archive))
+
+    @staticmethod
+    def _is_answered(question: Question, order: Sequence[float], before: dict[str, int]) -> bool:
+        """Tell whether the store alone has the first of an answer: then nobody need wait for the archive."""
+        if question.limit is None or len(order) < question.limit or not before:
+            return False
+        newest = (max(before.values()) + 1) * DAY_SECONDS
+        return question.order is Order.END and question.descending and all(moment >= newest for moment in order)
+
+    def _joined(
+        self, question: Question, ids: Sequence[int], order: Sequence[float], before: dict[str, int]
+    ) -> Sequence[int]:
+        all_ids, all_orders = array.array("q", ids), array.array("d", order)
+        by_end = question.order is Order.END
+        places = self._files.places(question, before)
+        for place in reversed(places) if question.descending else places:
+            known = self._known(place)
+            for found in self._files.find(place, question):
+                _add(found, known, all_ids, all_orders)
+            if question.limit is not None and len(all_ids) - len(ids) >= question.limit:
+                if by_end:
+                    # Days come in the order that is asked for: what follows stands behind all of these.
+                    break
+                if len(all_ids) > question.limit + _SPARE:
+                    all_ids, all_orders = _sorted(all_ids, all_orders, question)
+        return _sorted(all_ids, all_orders, question)[0]
+
+    def _known(self, place: int) -> set[tuple[int, int]]:
+        """Return the keys that the store has of a file's day: for these its word counts."""
+        file = self._files.files[place]
+        start = file.day * DAY_SECONDS
+        sql = f"{_KEYS} UNION ALL {_MOVED}" if self._has_moves else _KEYS
+        return {(row[0], row[1]) for row in self.rows(sql, (file.cluster, start, start + DAY_SECONDS))}
+
+    @cached_property
+    def _has_moves(self) -> bool:
+        """Whether the store knows of an archive: one that an older daemon made does not."""
+        return self.has_column("archive_moves", "job")
+
+
+def _add(found: Found, known: set[tuple[int, int]], ids: "array.array[int]", orders: "array.array[float]") -> None:
+    """Take over the rows of which the store has no attempt."""
+    base = _LOWEST + (found.file << _ROW_BITS)
+    if not known:
+        ids.extend(base + row for row in found.rows)
+        orders.extend(map(_number, found.order))
+        return
+    for row, key, value in zip(found.rows, found.keys, found.order, strict=True):
+        if key not in known:
+            ids.append(base + row)
+            orders.append(_number(value))
+
+
+def _sorted(
+    ids: "array.array[int]", orders: "array.array[float]", question: Question
+) -> tuple["array.array[int]", "array.array[float]"]:
+    """Sort as the store does, and leave out what is beyond the limit."""
+    import pyarrow as pa  # noqa: PLC0415 - see files.py
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    direction = "descending" if question.descending else "ascending"
+    if question.order is Order.FOUND:
+        # The order in which the store found them; the archive's are older than all of those.
+        orders = array.array("d", (0.0 for _ in ids))
+    table = pa.table({"order": pa.array(orders), "id": pa.array(ids)})
+    places = pc.sort_indices(table, sort_keys=[("order", direction), ("id", direction)])
+    if question.limit is not None:
+        places = places[: question.limit]
+    chosen = table.take(places)
+    return array.array("q", chosen["id"].to_pylist()), array.array("d", chosen["order"].to_pylist())
+
+
+def _number(value: float | None) -> float:
+    """Return what sorts as SQLite sorts: nothing comes before all numbers."""
+    return float("-inf") if value is None else float(value)
+
+
+def _place(identity: int) -> tuple[int, int]:
+    """Return file and row of an id."""
+    return divmod(identity - _LOWEST, 1 << _ROW_BITS)

@@ -1,0 +1,56 @@
+"""Rows of the archive as records in the wire format: what the store would have said of them, byte for byte."""
+
+from types import ModuleType
+from typing import Any
+
+import orjson
+
+from slurmwatchd.model.columns import USAGE, Kind
+from slurmwatchd.store.archive import arrow
+
+Record = dict[str, Any]
+
+
+def records_of(pa: ModuleType, pc: ModuleType, table: Any) -> list[Record]:  # noqa: ANN401 - a pyarrow.Table
+    """Return rows as records in the wire format, as the store has them."""
+    names: list[str] = []
+    columns: list[list[Any]] = []
+    used: list[str] = []
+    uses: list[list[Any]] = []
+    for name, kind in arrow.archived().items():
+        if name not in table.column_names:
+            continue
+        column = table.column(name)
+        if column.null_count == table.num_rows and name != "start":
+            continue
+        values = _values(pa, pc, column, kind)
+        if name.startswith(USAGE):
+            used.append(name.removeprefix(USAGE))
+            uses.append(values)
+        else:
+            names.append(name)
+            columns.append(values)
+    # Only the start says something by being null: that the attempt never started.
+    records = [
+        {name: value for name, value in zip(names, row, strict=True) if value is not None or name == "start"}
+        for row in zip(*columns, strict=True)
+    ]
+    if used:
+        for record, row in zip(records, zip(*uses, strict=True), strict=True):
+            usage = {name: value for name, value in zip(used, row, strict=True) if value is not None}
+            if usage:
+                record["usage"] = usage
+            # As in a record of the store, what was used comes last.
+            if arrow.STEPS in record:
+                record[arrow.STEPS] = record.pop(arrow.STEPS)
+    return records
+
+
+def _values(pa: ModuleType, pc: ModuleType, column: Any, kind: Kind) -> list[Any]:  # noqa: ANN401 - pyarrow's
+    if kind is Kind.TIME:
+        seconds = column.cast(pa.timestamp("s", tz="UTC"))
+        return pc.strftime(seconds, format="%Y-%m-%dT%H:%M:%SZ").to_pylist()  # type: ignore[no-any-return]
+    values = column.to_pylist()
+    if kind is Kind.JSON:
+        return [None if value is None else orjson.loads(value) for value in values]
+    return values  # type: ignore[no-any-return]

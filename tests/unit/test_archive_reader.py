@@ -1,0 +1,261 @@
+"""Questions that reach behind the store's horizon: the answers of a store that never pruned anything."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from slurmwatchd.connector import Store
+from slurmwatchd.errors import StoreBusyError
+from slurmwatchd.model.records import JobRecord
+from slurmwatchd.store.archive.conditions import regex_of
+from slurmwatchd.store.archive.reader import ArchivedReader
+from slurmwatchd.store.database import open_database
+from slurmwatchd.store.intake import Intake
+from slurmwatchd.store.read.query import Order, Question
+from slurmwatchd.store.read.reader import Record, StoreReader
+from slurmwatchd.store.usage import Results, tell
+from tests.unit.archives import DAY, MIDNIGHT, archived, ended, fill, prune
+from tests.unit.attempts import batch
+
+HOUR = 3600
+EXPANDED = {"n1": ("n1",), "n[1-3]": ("n1", "n2", "n3")}
+HOSTILE = 'x"\n,\x1b[31m \u2028 é'
+
+# Number: how many days ago it ended, and what is special about it.
+ATTEMPTS: dict[int, tuple[int, dict[str, Any]]] = {
+    1: (9, {"user": "ann", "account": "physics", "qos": "normal"}),
+    2: (9, {"user": "bob", "account": "chemistry", "partition": "gpu", "state": "FAILED", "name": "x_1"}),
+    3: (8, {"job_id": "30_1", "array_job_id": 30, "array_task_id": 1, "flags": ("a", "b")}),
+    4: (
+        8,
+        {"job_id": "30_2", "array_job_id": 30, "node_list": "n[1-3]", "node_count": 3, "raw": {"ExitCode": "?"}},
+    ),
+    5: (8, {"job_id": "5+0", "het_job_id": 5, "het_job_offset": 0, "name": HOSTILE}),
+    6: (7, {"job_id": "5+1", "het_job_id": 5, "het_job_offset": 1, "name": "X_1"}),
+    7: (7, {"state": "CANCELLED", "start": None, "node_list": None, "node_count": 1}),
+    8: (6, {"start": MIDNIGHT - 9 * DAY, "elapsed_seconds": 3 * DAY}),
+    9: (2, {"qos": "high", "alloc_tres": {"cpu": 2, "gres/gpu:a100_1g.5gb": 1}}),
+    10: (1, {"user": "bob", "state": "FAILED"}),
+    300: (1, {"db_index": str((1 << 63) + 5)}),
+}
+_PRUNED = 6
+"""What ended so many days ago, or earlier, the store has pruned, but for two attempts that a backfill found."""
+_FOUND_BY_BACKFILL = (2, 6)
+
+QUESTIONS: list[Question] = [
+    Question(**asked)
+    for asked in (
+        {},
+        {"users": ("bob",)},
+        {"users": ("ann", "bob"), "ended_until": MIDNIGHT - 7 * DAY + 12 * HOUR},
+        {"accounts": ("chemistry", "none")},
+        {"partitions": ("gpu",)},
+        {"states": ("FAILED", "CANCELLED")},
+        {"qos": ("normal", "high")},
+        {"clusters": ("sim",), "states": ("FAILED",)},
+        {"clusters": ("other",)},
+        {"name": "x_*"},
+        {"name": "?_1"},
+        {"name": "[^X]_1"},
+        {"name": "*\n*"},
+        {"node": "n2"},
+        {"node": "n1", "states": ("FAILED",)},
+        {"node": "n"},
+        {"ended_from": MIDNIGHT - 8 * DAY, "ended_until": MIDNIGHT - 7 * DAY},
+        {"ended_from": MIDNIGHT - 8 * DAY + 3 * HOUR + 3, "ended_until": MIDNIGHT - 8 * DAY + 3 * HOUR + 4},
+        {"ended_from": MIDNIGHT - 2 * DAY},
+        {"job_ids": ("3",)},
+        {"job_ids": ("30",)},
+        {"job_ids": ("30_2", "5+1")},
+        {"job_ids": ("5", "300", "9999999999999999999999")},
+        {"job_ids": ("30_", "x' OR 1", "")},
+        {"running_from": MIDNIGHT - 9 * DAY, "running_until": MIDNIGHT - 7 * DAY},
+        {"running_from": MIDNIGHT - 7 * DAY + HOUR, "running_until": MIDNIGHT - 7 * DAY + HOUR},
+        {"running_until": MIDNIGHT - 8 * DAY},
+        {"running_from": MIDNIGHT - 7 * DAY},
+    )
+]  # fmt: skip
+
+
+@pytest.fixture
+async def whole(tmp_path: Path) -> Path:
+    """A store that has everything."""
+    path = tmp_path / "whole.db"
+    await _fill(path)
+    return path
+
+
+async def _fill(path: Path) -> None:
+    readings = []
+    for number, (ago, special) in ATTEMPTS.items():
+        # No two ran for as long: equal ones stand in no order that survives pruning.
+        record, digest = ended(number, ago)
+        readings.append((record._replace(**{"start": (record.end or 0) - 10 - number, **special}), digest))
+    async with open_database(path) as database:
+        intake = await Intake.load(database, usage=True)
+        await intake.commit(batch(*readings, expanded=EXPANDED))
+        waiting = await database.read(
+            "SELECT usage_queue.job, jobs.seq, jobs.job_id_raw FROM usage_queue "
+            "JOIN jobs ON jobs.id = usage_queue.job"
+        )
+        told = {}
+        for job, seq, number in waiting:
+            usage = {"cpu_seconds": 5.0 * number, "cpu_efficiency": number / 400, "steps": 1, "complete": True}
+            steps = [{"id": "batch", "state": "COMPLETED"}]
+            told[job] = seq, b',"usage":' + orjson.dumps(usage) + b',"steps":' + orjson.dumps(steps)
+        del told[min(told)]
+        await tell(intake, Results(told=told, later={}, observed=MIDNIGHT))
+
+
+@pytest.fixture
+async def both(tmp_path: Path) -> AsyncIterator[ArchivedReader]:
+    """A store that has pruned most, with its archive."""
+    path, dataset = tmp_path / "store.db", tmp_path / "archive"
+    await _fill(path)
+    await archived(path, dataset)
+    end = MIDNIGHT - (_PRUNED - 1) * DAY
+    prune(path, f'"end" < {end} AND job_id_raw NOT IN {_FOUND_BY_BACKFILL}', end)
+    with ArchivedReader(path, dataset) as reader:
+        yield reader
+
+
+@pytest.fixture
+def full(whole: Path) -> Iterator[StoreReader]:
+    with StoreReader(whole) as reader:
+        yield reader
+
+
+def answer(reader: StoreReader, question: Question) -> list[Record]:
+    records = list(reader.records(question, nodes=True, usage=True))
+    assert reader.count(question) == len(records)
+    return records
+
+
+def numbers(reader: StoreReader, question: Question) -> list[int]:
+    return [record["job_id_raw"] for record in reader.records(question)]
+
+
+def test_the_store_has_pruned_what_it_is_meant_to_have(both: ArchivedReader, tmp_path: Path) -> None:
+    with StoreReader(tmp_path / "store.db") as alone:
+        assert numbers(alone, Question(order=Order.FOUND)) == [2, 6, 9, 10, 300]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_answers_are_those_of_a_store_that_never_pruned(
+    both: ArchivedReader, full: StoreReader, question: Question
+) -> None:
+    assert answer(both, question) == answer(full, question)
+
+
+@pytest.mark.parametrize("order", [Order.SUBMIT, Order.START, Order.END, Order.ELAPSED, Order.EFFICIENCY])
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("limit", [None, 1, 4, 100])
+def test_order_and_limit_are_too(
+    both: ArchivedReader, full: StoreReader, order: Order, descending: bool, limit: int | None
+) -> None:
+    question = Question(order=order, descending=descending, limit=limit)
+    assert numbers(both, question) == numbers(full, question)
+
+
+@pytest.mark.parametrize("by", [None, "cluster", "user", "account", "partition", "state"])
+@pytest.mark.parametrize(("begin", "end"), [(10, 0), (9, 7), (8, 8)])
+def test_totals_are_too(both: ArchivedReader, full: StoreReader, by: str | None, begin: int, end: int) -> None:
+    question = Question(
+        running_from=MIDNIGHT - begin * DAY, running_until=MIDNIGHT - end * DAY + 3 * HOUR + 3, order=Order.FOUND
+    )
+    found, expected = both.totals(question, by=by), full.totals(question, by=by)
+    assert list(found) == list(expected)
+    for group, total in expected.items():
+        assert (found[group].ran, found[group].ended) == (total.ran, total.ended)
+        assert found[group].node_hours == pytest.approx(total.node_hours)
+
+
+def test_records_are_those_of_the_store_byte_for_byte(both: ArchivedReader, full: StoreReader) -> None:
+    question = Question(order=Order.SUBMIT)
+    found = [orjson.dumps(record) for record in both.records(question, nodes=True, usage=True)]
+    assert found == [orjson.dumps(record) for record in full.records(question, nodes=True, usage=True)]
+    plain = [orjson.dumps(record) for record in both.records(question)]
+    assert plain == [orjson.dumps(record) for record in full.records(question)]
+
+
+def test_a_question_about_what_the_store_has_leaves_the_archive_alone(
+    both: ArchivedReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("the archive was looked at")
+
+    monkeypatch.setattr("slurmwatchd.store.archive.reader.Dataset", fail)
+    newest = Question(ended_from=MIDNIGHT - 2 * DAY, descending=True)
+    assert numbers(both, newest) == [300, 10, 9]
+    assert numbers(both, Question(descending=True, limit=3)) == [300, 10, 9]
+    with pytest.raises(AssertionError, match="was looked at"):
+        both.ids(Question(descending=True, limit=4))
+
+
+async def test_an_attempt_that_was_revised_since_is_told_as_the_store_has_it(tmp_path: Path) -> None:
+    path, dataset = tmp_path / "store.db", tmp_path / "archive"
+    await fill(path, [ended(1, 9), ended(2, 9)])
+    await archived(path, dataset)
+    prune(path, "job_id_raw = 2", MIDNIGHT)
+    moved = ended(1, 7, 2, submit=ended(1, 9)[0].submit)
+    await fill(path, [moved])
+    with ArchivedReader(path, dataset) as reader:
+        # Its day was not written again yet, and the archive still has the end of before.
+        assert [(record["job_id_raw"], record["end"]) for record in reader.records(Question())] == [
+            (2, "2026-11-14T03:00:02Z"),
+            (1, "2026-11-16T03:00:01Z"),
+        ]
+
+
+async def test_a_day_written_again_between_question_and_answer_is_said(
+    both: ArchivedReader, tmp_path: Path
+) -> None:
+    ids = both.ids(Question(job_ids=("1",)))
+    (file,) = [file for file in both._files.files if file.day == (MIDNIGHT - 9 * DAY) // DAY]
+    os.rename(file.path, file.path.with_name("sim-2.parquet"))  # noqa: PTH104 - as it stands
+    with pytest.raises(StoreBusyError, match="has just written this day of the archive again; try again"):
+        both.fetch(ids)
+    # A new question is answered.
+    assert numbers(both, Question(job_ids=("1",))) == [1]
+
+
+def test_the_connector_reaches_into_the_archive(both: ArchivedReader, tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db", archive=tmp_path / "archive") as store:
+        assert [record["job_id"] for record in store.jobs(30)] == ["30_1", "30_2"]
+        assert store.nodes_of("30_2") == {"n1", "n2", "n3"}
+    with Store(tmp_path / "store.db") as store:
+        assert store.jobs(30) == []
+
+
+@pytest.mark.parametrize(
+    ("glob", "matching", "others"),
+    [
+        ("a*", ["a", "ab\nc"], ["ba", "A"]),
+        ("a.c", ["a.c"], ["abc"]),
+        ("[a-c]x", ["ax", "cx"], ["dx", "-x"]),
+        ("[^a]x", ["bx", "\nx"], ["ax"]),
+        ("[]]x", ["]x"], ["x"]),
+        ("[a", [], ["[a", "a"]),
+        ("*[.]*", ["a.b"], ["ab"]),
+        ("", [""], ["a"]),
+    ],
+)
+def test_globs_are_those_of_sqlite(full: StoreReader, glob: str, matching: list[str], others: list[str]) -> None:
+    import pyarrow as pa  # noqa: PLC0415 - beside the module's reader
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    texts = [*matching, *others]
+    by_sqlite = [bool(full.rows("SELECT ? GLOB ?", (text, glob))[0][0]) for text in texts]
+    assert by_sqlite == [True] * len(matching) + [False] * len(others)
+    assert pc.match_substring_regex(pa.array(texts), pattern=regex_of(glob)).to_pylist() == by_sqlite
+
+
+def test_the_example_covers_what_a_record_may_hold() -> None:
+    given = {name for _, special in ATTEMPTS.values() for name in special} | set(ended(1, 1)[0]._asdict())
+    assert {"raw", "flags", "alloc_tres", "db_index"} <= given <= set(JobRecord._fields)
+    assert replace(QUESTIONS[0], limit=1).limit == 1
