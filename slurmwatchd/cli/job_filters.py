@@ -9,10 +9,12 @@ import click
 from slurmwatchd.cli import tables
 from slurmwatchd.cli.store_access import MOMENT
 from slurmwatchd.cli.tables import Column, Form
-from slurmwatchd.cli.unread import Unread, note_unread, unread
+from slurmwatchd.cli.unread import note_unread, unread
+from slurmwatchd.model.job_states import state_of
 from slurmwatchd.model.records import JobRecord
 from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.reader import StoreReader
+from slurmwatchd.watcher.unread import Unread
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,12 +25,6 @@ DEFAULT_COLUMNS = "job_id,user,account,partition,state,start,end,elapsed_seconds
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 1_000_000_000
 """More rows than a store has, and less than an integer of SQLite."""
-
-_STATES = {
-    "BF": "BOOT_FAIL", "CA": "CANCELLED", "CD": "COMPLETED", "DL": "DEADLINE", "F": "FAILED", "NF": "NODE_FAIL",
-    "OOM": "OUT_OF_MEMORY", "PR": "PREEMPTED", "RQ": "REQUEUED", "RS": "RESIZING", "RV": "REVOKED",
-    "TO": "TIMEOUT",
-}  # fmt: skip
 
 
 class Words(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
@@ -183,11 +179,7 @@ def besides_jobs(stretches: Sequence[Unread], *, truncated: bool) -> dict[str, o
 
 
 def _state(word: str) -> str:
-    upper = word.upper()
-    state = _STATES.get(upper, upper)
-    if state not in _STATES.values():
-        known = ", ".join(_STATES.values())
-        raise click.BadParameter(
-            f"{word!r} is not one of {known}", click.get_current_context(), param_hint="--state"
-        )
-    return state
+    try:
+        return state_of(word)
+    except ValueError as error:
+        raise click.BadParameter(str(error), click.get_current_context(), param_hint="--state") from None

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import click
 from pydantic import ValidationError
 
-from slurmwatchd.cli.moments import parse_stretch
 from slurmwatchd.config import settings as configuration
+from slurmwatchd.config.moments import parse_stretch
 from slurmwatchd.config.paths import STORE_VARIABLE, config_path, read_config
 from slurmwatchd.config.settings import Config
 from slurmwatchd.errors import ConfigError

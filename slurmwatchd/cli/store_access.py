@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from slurmwatchd.cli import moments
-from slurmwatchd.config import paths
+from slurmwatchd.config import moments, paths
 from slurmwatchd.errors import ConfigError
 from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.store.read.uris import no_store

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from slurmwatchd.cli.moments import parse_moment, parse_stretch
+from slurmwatchd.config.moments import parse_moment, parse_stretch
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -1,4 +1,4 @@
-"""Moments as a person writes them on a command line: `24h`, `yesterday`, `2026-11-20`, ISO 8601.
+"""Moments as a person writes them, on a command line or in an address: `24h`, `yesterday`, `2026-11-20`, ISO 8601.
 
 What is accepted, upper or lower case but for `M` (months, elsewhere):
 
