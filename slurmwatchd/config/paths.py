@@ -16,8 +16,10 @@ from slurmwatchd.errors import ConfigError
 DEFAULT_CONFIG = Path("/etc/slurmwatchd/slurmwatchd.toml")
 DEFAULT_STORE = Path("/var/lib/slurmwatchd/slurmwatchd.db")
 CONFIG_VARIABLE = "SLURMWATCHD_CONFIG"
+DEFAULT_TOKENS = Path("/etc/slurmwatchd/tokens")
 STORE_VARIABLE = "SLURMWATCHD_STORE__PATH"
 ARCHIVE_VARIABLE = "SLURMWATCHD_ARCHIVE__PATH"
+TOKENS_VARIABLE = "SLURMWATCHD_WEB__TOKENS_FILE"
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -106,6 +108,24 @@ def archive_path(config: Path | None = None, *, environ: Mapping[str, str] = os.
     if not isinstance(path, str | Path):
         raise ConfigError([f"{config or config_path(environ)}: archive.path: must be a text, not {path!r}"])
     return Path(path) if path else None
+
+
+def tokens_path(config: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where the API's tokens are: the variable's `web.tokens_file`, the file's, or the default.
+
+    Args:
+        config: The configuration file; None: as `config_path` finds it.
+        environ: Where the variables are.
+
+    Raises:
+        ConfigError: The file cannot be read, or its `web.tokens_file` is no path.
+    """
+    if named := environ.get(TOKENS_VARIABLE):
+        return Path(named)
+    path = _section(config, "web", environ).get("tokens_file", DEFAULT_TOKENS)
+    if not isinstance(path, str | Path) or not Path(path).name:
+        raise ConfigError([f"{config or config_path(environ)}: web.tokens_file: {path!r} names no file"])
+    return Path(path)
 
 
 def slurm_section(config: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

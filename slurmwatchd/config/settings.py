@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from slurmwatchd.config.paths import CONFIG_VARIABLE, DEFAULT_STORE, config_path, read_config
+from slurmwatchd.config.paths import CONFIG_VARIABLE, DEFAULT_STORE, DEFAULT_TOKENS, config_path, read_config
 from slurmwatchd.config.units import (
     DAY,
     HOUR,
@@ -162,6 +162,11 @@ class WebSection(Section):
 
     listen: str = "127.0.0.1:10025"
     """Address and port, such as `127.0.0.1:10025` or `[::1]:10025`. Port 0: any free port. Empty: no server."""
+    tokens_file: Annotated[Path, BeforeValidator(check_file)] = DEFAULT_TOKENS
+    """The hashed tokens of the [API](api.md), which `slurmwatchd token` writes. The daemon reads a changed file
+    without a restart. Where there is none, the API serves nothing of jobs."""
+    timeout: Duration = Field(10.0, ge=0.1)
+    """Time limit of one question to the API. A long export is many questions."""
 
     @field_validator("listen")
     @classmethod

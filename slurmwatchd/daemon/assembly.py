@@ -1,6 +1,6 @@
 """All parts wired to one store, as a configuration asks for them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -132,9 +132,11 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
             await delivery.enter()
         scontrol = Scontrol(commands)
 
+        news: list[Callable[[], None]] = [delivery.wake for delivery in deliveries]
+
         def committed() -> None:
-            for delivery in deliveries:
-                delivery.wake()
+            for wake in news:
+                wake()
 
         watchers: list[Watcher] = []
         names = await _cluster_names(config, scontrol, Sacctmgr(commands), database)
@@ -205,6 +207,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 pruner=pruner,
                 metrics=metrics,
                 health=health,
+                news=news,
             )
         finally:
             # Also where something broke: whoever starts anew in this process must find the files free.

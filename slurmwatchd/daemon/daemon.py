@@ -80,6 +80,8 @@ class Daemon:
     pruner: Pruner
     metrics: Metrics
     health: Health
+    news: list[Callable[[], None]]
+    """Called whenever events were committed; whoever wants to know adds itself."""
     _is_ready: bool = field(default=False, init=False)
     """Whether systemd was told READY."""
 

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 from slurmwatchd._version import __version__
 from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon.assembly import assembled
 from slurmwatchd.daemon.daemon import Outside
 from slurmwatchd.errors import ListenError, StoreCorruptError, first_cause
+from slurmwatchd.store import meta
 from slurmwatchd.store.lockfile import holder, in_use
 from slurmwatchd.telemetry.log import get_logger
 
@@ -50,6 +52,7 @@ async def _run_until_stopped(
         StoreCorruptError: Damage was met, and noted beside the store.
     """
     # A tenth of a second of imports that `once` has no use for.
+    from slurmwatchd.daemon.web.api.service import Api  # noqa: PLC0415
     from slurmwatchd.daemon.web.app import make_app  # noqa: PLC0415
     from slurmwatchd.daemon.web.server import WebServer, bind, url  # noqa: PLC0415
 
@@ -61,10 +64,14 @@ async def _run_until_stopped(
             raise in_use(config.store.path, pid) from None
         raise
     try:
-        async with assembled(config, outside) as daemon:
+        async with assembled(config, outside) as daemon, AsyncExitStack() as closing:
             server = None
             if listener is not None:
-                server = WebServer(make_app(daemon.health, daemon.metrics.registry), listener)
+                api = Api(config, daemon.health, key=await meta.secret(daemon.database, "cursor key"))
+                daemon.news.append(api.news.ring)
+                closing.callback(api.close)
+                app = make_app(daemon.health, daemon.metrics.registry, [api.mount()])
+                server = WebServer(app, listener, stopping=api.news.stop)
                 listening(url(listener))
             _log.info(
                 "started",

@@ -1,5 +1,7 @@
 """Small facts worth keeping over a restart, as text under a key."""
 
+import secrets
+
 import aiosqlite
 
 from slurmwatchd.store.database import Database
@@ -21,3 +23,14 @@ async def put(database: Database, key: str, value: str) -> None:
         )
 
     await database.write(work)
+
+
+async def secret(database: Database, key: str) -> bytes:
+    """Return 32 random bytes that are the store's own, made when they are first asked for."""
+
+    async def work(connection: aiosqlite.Connection) -> None:
+        await connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, secrets.token_hex(32)))
+
+    await database.write(work)
+    rows = await database.read("SELECT value FROM meta WHERE key = ?", (key,))
+    return bytes.fromhex(rows[0][0])

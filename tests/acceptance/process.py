@@ -205,7 +205,7 @@ class DaemonProcess:
         self.config.write_text(text.replace(old, new), encoding="utf-8")
 
     def _argv(self, command: str) -> list[str]:
-        return [sys.executable, "-m", "slurmwatchd", command, "--config", str(self.config)]
+        return [sys.executable, "-m", "slurmwatchd", *command.split(), "--config", str(self.config)]
 
 
 def free_port() -> int:

@@ -7,15 +7,17 @@ repository's root, and a function from its present text to the text it must have
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.pages import commands, configuration, events, metrics, templates
+from tools.pages import api, commands, configuration, events, metrics, templates
 
 ROOT = Path(__file__).parents[2]
 
 PAGES: Mapping[str, Callable[[str], str]] = {
+    "docs/api.md": api.render,
     "docs/commands.md": lambda _: commands.page(),
     "docs/configuration.md": lambda _: configuration.render(),
     "docs/events.md": events.render,
     "docs/metrics.md": metrics.render,
+    "docs/openapi.json": lambda _: api.description(),
     "packaging/man/slurmwatchd.1": lambda _: commands.man(),
     "packaging/shippers/elasticsearch-template.json": lambda _: templates.render("elasticsearch"),
     "packaging/shippers/opensearch-template.json": lambda _: templates.render("opensearch"),

@@ -20,6 +20,7 @@ SUMMARIES = {
     "nodes": "Show what ran on a node.",
     "running": "Show what was running in an interval.",
     "export": "Write attempts as JSON lines, CSV or Parquet.",
+    "token": "Make, list and revoke the tokens of the API.",
     "expand": "Print the nodes that node lists name.",
     "compact": "Print one node list for some nodes.",
     "schema": "Print the JSON Schema of an event as sinks write it.",

@@ -1,6 +1,6 @@
-"""The pages: `/`, `/metrics` and those below `/-/`. None of them asks the store or Slurm anything."""
+"""The pages: `/`, `/metrics` and those below `/-/`. None of them asks the store or Slurm anything; `api/` does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 
 import anyio.to_thread
@@ -9,7 +9,7 @@ from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from slurmwatchd._version import __version__
 from slurmwatchd.daemon.web.status import status
@@ -37,7 +37,7 @@ _PAGE = """<!doctype html>
 <h1>slurmwatchd {version}</h1>
 <p>Detects every finished Slurm job and delivers it exactly once.</p>
 <p><a href="/metrics">Metrics</a> · <a href="/-/healthy">Healthy</a> · <a href="/-/ready">Ready</a>
- · <a href="/-/status">Status</a></p>
+ · <a href="/-/status">Status</a> · <a href="/api/v1/openapi.json">API</a></p>
 <h2>Clusters</h2>
 <table>
 <thead><tr><th>Cluster<th>Ended since the start<th>Read up to<th>State</thead>
@@ -61,8 +61,8 @@ _HEADERS = {
 }
 
 
-def make_app(health: Health, registry: CollectorRegistry) -> Starlette:
-    """Return the application over what the daemon knows of itself."""
+def make_app(health: Health, registry: CollectorRegistry, more: Sequence[BaseRoute] = ()) -> Starlette:
+    """Return the application over what the daemon knows of itself, and more routes beside it."""
 
     async def index(_: Request) -> Response:
         return HTMLResponse(_page(health), headers=_HEADERS)
@@ -93,6 +93,7 @@ def make_app(health: Health, registry: CollectorRegistry) -> Starlette:
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
             Route("/-/status", state),
+            *more,
         ]
     )
 

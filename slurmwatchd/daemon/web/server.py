@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import math
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,6 +17,14 @@ _GRACE_SECONDS = 2
 
 REQUEST_SECONDS = 10.0
 """A client that has not sent a whole request by then is cut off: it would keep a descriptor for ever."""
+
+READING_SECONDS = 30.0
+"""A client that takes nothing of its answer for so long is cut off: the answer would stay in memory for ever."""
+
+MAX_CONNECTIONS = 256
+"""More are not kept: the one that has waited longest without a request gives way, so that a scrape gets in."""
+
+_LOOK_SECONDS = 1.0
 
 
 def bind(address: str) -> socket.socket:
@@ -48,28 +57,71 @@ def url(listener: socket.socket) -> str:
 
 
 class _Connection(H11Protocol):
-    """A connection that waits for its first request for a while only; uvicorn limits the pauses after it."""
+    """A connection that must make progress; uvicorn limits the pauses between two requests."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait."""
+        """Begin to wait for a request; where there are too many connections, end the one that waits longest."""
         super().connection_made(transport)
-        self._patience = self.loop.call_later(REQUEST_SECONDS, self._give_up)
+        self._waiting_since: float | None = self.loop.time()
+        self._unsent, self._stalled_since = 0, 0.0
+        self._look_later = self.loop.call_later(_LOOK_SECONDS, self._look)
+        self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
-        self._patience.cancel()
+        """Stop looking."""
+        self._look_later.cancel()
         super().connection_lost(exc)
 
-    def _give_up(self) -> None:
-        if not self.cycle:
-            self.transport.close()
+    def data_received(self, data: bytes) -> None:
+        """Note when a request begins: it must be whole soon, also if it is not the first."""
+        super().data_received(data)
+        if not self._is_waiting():
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = self.loop.time()
+
+    def _is_waiting(self) -> bool:
+        """Tell whether there is no whole request that is not answered yet."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _look(self) -> None:
+        now = self.loop.time()
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent or unsent < self._unsent:
+            self._stalled_since = now
+        self._unsent = unsent
+        is_late = self._waiting_since is not None and now - self._waiting_since > REQUEST_SECONDS
+        if (is_late and self._is_waiting()) or (unsent and now - self._stalled_since > READING_SECONDS):
+            self.transport.abort()
+        else:
+            self._look_later = self.loop.call_later(_LOOK_SECONDS, self._look)
+
+    def _make_room(self) -> None:
+        there = [other for other in self.connections if not other.transport.is_closing()]
+        if len(there) <= MAX_CONNECTIONS:
+            return
+        waiting = [other for other in there if isinstance(other, _Connection) and other._is_waiting()]  # noqa: SLF001 - its own class
+        # Whoever sends a request at once has sent it before two hundred others come.
+        min(waiting, key=_Connection._rank, default=self).transport.abort()
+
+    def _rank(self) -> float:
+        """Return when it began to wait for a request; one that pauses between two goes last."""
+        return math.inf if self._waiting_since is None else self._waiting_since
 
 
 class WebServer(uvicorn.Server):
     """Uvicorn without its signal handlers: SIGTERM and SIGINT are the supervisor's."""
 
-    def __init__(self, app: Starlette, listener: socket.socket) -> None:
-        """Prepare to serve on a socket that is already bound."""
+    def __init__(
+        self, app: Starlette, listener: socket.socket, *, stopping: Callable[[], None] = lambda: None
+    ) -> None:
+        """Prepare to serve on a socket that is already bound.
+
+        Args:
+            app: What answers.
+            listener: The socket.
+            stopping: Called when no more requests are taken, to end those that wait.
+        """
         super().__init__(
             uvicorn.Config(
                 app,
@@ -82,6 +134,7 @@ class WebServer(uvicorn.Server):
             )
         )
         self._listener = listener
+        self._stopping = stopping
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -99,3 +152,4 @@ class WebServer(uvicorn.Server):
     def stop(self) -> None:
         """Stop taking requests, finish those under way."""
         self.should_exit = True
+        self._stopping()

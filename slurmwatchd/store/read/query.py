@@ -1,7 +1,7 @@
 """Questions about attempts, and the SQL that answers them; `reader.py` puts it to a store."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from slurmwatchd.store.bodies import RECORD, added
@@ -26,11 +26,18 @@ _TASK = "jobs.job_id GLOB '*[_+]*'"
 """The condition of the index `jobs_by_task`, word for word: SQLite uses the index only for what says the same."""
 
 _INT64_DIGITS = 18
+_MARKS = (("_", "`"), ("+", ","))
+"""What stands behind a job's number in the id of a task or a component, and the character after it."""
 _JOIN_USAGE = "JOIN events AS used ON used.seq = jobs.usage_seq"
 _JOIN_EVENTS = "JOIN events ON events.seq = jobs.seq"
 _NODE = (
     "jobs.nodelist IN (SELECT nodelist_nodes.nodelist FROM nodes "
     "JOIN nodelist_nodes ON nodelist_nodes.node = nodes.id WHERE nodes.name = ?)"
+)
+# The same for a walk over the attempts of one user: as long for a node that nobody used as for any other.
+_NODE_OF_ROW = (
+    "EXISTS (SELECT 1 FROM nodelist_nodes WHERE nodelist_nodes.nodelist = jobs.nodelist "
+    "AND nodelist_nodes.node = coalesce((SELECT nodes.id FROM nodes WHERE nodes.name = ?), -1))"
 )
 
 
@@ -78,6 +85,9 @@ class Question:
         order: What to sort by.
         descending: The largest first.
         limit: At most so many.
+        behind: Only what comes behind an attempt in that order: what it is sorted by (None: it has none), and its
+            row id. What has no such value is reached by None only.
+        own: Walk over the attempts of the one user asked for, so that the time it takes tells nothing of others.
     """
 
     job_ids: tuple[str, ...] = ()
@@ -96,6 +106,8 @@ class Question:
     order: Order = Order.END
     descending: bool = False
     limit: int | None = None
+    behind: tuple[float | None, int] | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +135,17 @@ def finding(question: Question, clusters: Sequence[str], *, keyed: bool = False)
         sql += " LIMIT ?"
         conditions.parameters.append(question.limit)
     return Statement(sql, tuple(conditions.parameters))
+
+
+def conditions(question: Question, clusters: Sequence[str]) -> tuple[str, Statement]:
+    """Return the tables that a question is put to, and its conditions, for a statement of a neighbour's."""
+    made = _Conditions.of(question, clusters)
+    return made.tables, Statement(made.where, tuple(made.parameters))
+
+
+def without_place(question: Question) -> Question:
+    """Return the same question from the beginning on."""
+    return replace(question, behind=None)
 
 
 def adding_up(question: Question, clusters: Sequence[str], *, by: str | None = None) -> Statement:
@@ -156,15 +179,17 @@ class _Conditions:
         self.parameters: list[object] = []
         self.joined = False
         self.with_usage = False
+        self.own = False
 
     @classmethod
     def of(cls, question: Question, clusters: Sequence[str]) -> "_Conditions":
         """Say in SQL what is wanted. The index of ends begins with the cluster, so all are named where none is."""
         made = cls()
+        made.own = question.own
         by_ids = bool(question.job_ids) or question.running_from is not None or question.running_until is not None
         indexed = by_ids or question.users or question.node is not None
         # A set of ids is small: the plus keeps SQLite from walking along another index instead.
-        column = "+jobs." if by_ids else "jobs."
+        column = "+jobs." if by_ids and not question.own else "jobs."
         made.any_of(f"{column}cluster", question.clusters or (() if indexed else clusters))
         made.any_of(f'{column}"user"', question.users)
         made.any_of("jobs.account", question.accounts)
@@ -172,9 +197,10 @@ class _Conditions:
         made.any_of("jobs.state", question.states)
         made.any_of(_field("qos"), question.qos)
         made.given(f"{_field('name')} GLOB ?", question.name)
-        made.given(_NODE, question.node)
+        made.given(_NODE_OF_ROW if question.own else _NODE, question.node)
         made.given('jobs."end" >= ?', question.ended_from)
         made.given('jobs."end" <= ?', question.ended_until)
+        made.behind(question)
         made.overlap(question, clusters)
         made.job_ids(question, clusters)
         if question.order is Order.EFFICIENCY:
@@ -188,7 +214,7 @@ class _Conditions:
         joins = [_JOIN_EVENTS] if self.joined else []
         if self.with_usage:
             joins.append(_JOIN_USAGE)
-        return " ".join(["jobs", *joins])
+        return " ".join(["jobs INDEXED BY jobs_by_user" if self.own else "jobs", *joins])
 
     @property
     def where(self) -> str:
@@ -207,10 +233,27 @@ class _Conditions:
         elif values:
             self.given(f"{column} {IN_ARRAY}", json_array(values))
 
+    def behind(self, question: Question) -> None:
+        """Say what comes behind an attempt, so that an index is entered there."""
+        if question.behind is None:
+            return
+        key, row = question.behind
+        column, sign = _KEYS[question.order], "<" if question.descending else ">"
+        if key is None:
+            self.given(f"{column} IS NULL AND jobs.id {sign} ?", row)
+        else:
+            self.given(f"{column} {sign}= ? AND ({column} {sign} ? OR jobs.id {sign} ?)", key, key, row)
+
     def overlap(self, question: Question, clusters: Sequence[str]) -> None:
         """Say what was running in the interval: a set of ids, with a part for each index that has some."""
         begin, end = question.running_from, question.running_until
         if begin is None and end is None:
+            return
+        if question.own:
+            self.given("jobs.start <= ?", end)
+            self.given('(jobs."end" >= ? OR jobs."end" IS NULL)', begin)
+            ended = f'(jobs."end" IS NOT NULL OR jobs.state {IN_ARRAY})'
+            self.given(f"jobs.start IS NOT NULL AND {ended}", json_array(OPEN_STATES))
             return
         among = _Conditions()
         if question.node is None:
@@ -236,6 +279,9 @@ class _Conditions:
 
     def job_ids(self, question: Question, clusters: Sequence[str]) -> None:
         """Take ids as sacct's `-j` does."""
+        if question.own:
+            self._own_job_ids(question.job_ids)
+            return
         parts = _Parts()
         among = _Conditions()
         among.any_of("jobs.cluster", question.clusters or clusters)
@@ -246,10 +292,25 @@ class _Conditions:
                 continue
             parts.add(cluster, *among.parameters, int(text) if len(text) <= _INT64_DIGITS else -1)
             # Behind an id stand `_3`, `_[0-9]` or `+1`; the other bounds are the characters after `_` and `+`.
-            for mark, after in ("_", "`"), ("+", ","):
+            for mark, after in _MARKS:
                 parts.add(f"{_TASK} AND jobs.job_id >= ? AND jobs.job_id < ?", text + mark, text + after)
         if question.job_ids:
             self.given(f"jobs.id IN ({parts.sql})", *parts.parameters)
+
+    def _own_job_ids(self, job_ids: Sequence[str]) -> None:
+        """Say the same of each row: an index of ids would find those of others too."""
+        clauses: list[str] = []
+        for text in job_ids:
+            clauses.append("jobs.job_id = ?")
+            self.parameters.append(text)
+            if text.isascii() and text.isdigit():
+                clauses.append("jobs.job_id_raw = ?")
+                self.parameters.append(int(text) if len(text) <= _INT64_DIGITS else -1)
+                for mark, after in _MARKS:
+                    clauses.append("jobs.job_id >= ? AND jobs.job_id < ?")
+                    self.parameters += [text + mark, text + after]
+        if clauses:
+            self.clauses.append(f"({' OR '.join(clauses)})")
 
 
 class _Parts:

@@ -10,7 +10,7 @@ import array
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,6 +33,8 @@ Record = dict[str, Any]
 BUSY_TIMEOUT_SECONDS = 10.0
 
 _PAGE = 500
+_STEPS = 20_000
+"""Of SQLite's machine: well below a millisecond."""
 _KNOWN_LISTS = 10_000
 
 _RECORDS = (
@@ -71,8 +73,12 @@ class Totals:
 class StoreReader:
     """A store, open for reading. Threads may share one; they take turns."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, known_lists: int = _KNOWN_LISTS) -> None:
         """Open it.
+
+        Args:
+            path: The store.
+            known_lists: Of so many node lists it remembers the names.
 
         Raises:
             StoreError: There is none, it is none of ours, it was made by a newer program, or it cannot be read.
@@ -81,6 +87,7 @@ class StoreReader:
         self.path = Path(path)
         self._lock = threading.Lock()
         self._nodes: dict[int, tuple[str, ...]] = {}
+        self._known_lists = known_lists
         self._bodies = Bodies()
         self._connection = _connect(self.path, self._bodies)
 
@@ -96,6 +103,14 @@ class StoreReader:
         """Close it; a second time does nothing."""
         with self._lock:
             self._connection.close()
+
+    def interrupt(self) -> None:
+        """End what a thread reads now, with a StoreError there."""
+        self._connection.interrupt()
+
+    def end_when(self, stopped: Callable[[], bool] | None) -> None:
+        """End what is read, with a StoreError, as soon as this returns true; None: read on whatever happens."""
+        self._connection.set_progress_handler(stopped, _STEPS)
 
     def records(self, question: Question, *, nodes: bool = False, usage: bool = False) -> Iterator[Record]:
         """Give the attempts that answer a question, each as its newest event tells it.
@@ -131,6 +146,17 @@ class StoreReader:
         asked = self.statement(question)
         with self._reading() as connection:
             return array.array("q", (row[0] for row in connection.execute(asked.sql, asked.parameters)))
+
+    def keyed(self, question: Question) -> list[tuple[int, float | None]]:
+        """Return the same, each with what it is sorted by, for `Question.behind`.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        asked = query.finding(question, self.clusters(), keyed=True)
+        with self._reading() as connection:
+            return connection.execute(asked.sql, asked.parameters).fetchall()
 
     def fetch(self, ids: Iterable[int], *, nodes: bool = False, usage: bool = False) -> list[Record]:
         """Return the records of some row ids, in their order; what was pruned meanwhile is left out.
@@ -227,7 +253,7 @@ class StoreReader:
 
     def _learn(self, connection: sqlite3.Connection, lists: set[int]) -> None:
         """Read the node names of lists that were not met yet."""
-        if len(self._nodes) > _KNOWN_LISTS:
+        if len(self._nodes) > self._known_lists:
             self._nodes.clear()
         missing = lists - self._nodes.keys()
         if missing:

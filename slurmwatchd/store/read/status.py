@@ -20,7 +20,16 @@ _SHARED = (
     "SELECT id FROM jobs WHERE nodelist IN ("
     "SELECT theirs.nodelist FROM nodelists AS mine, json_each(CAST(mine.nodes AS TEXT)) AS listed "
     "CROSS JOIN nodes ON nodes.name = listed.value CROSS JOIN nodelist_nodes AS theirs ON theirs.node = nodes.id "
-    'WHERE mine.id = ?) AND "end" > ? AND start < ? AND +cluster = ? AND +id <> ? ORDER BY start, id LIMIT ?'
+    'WHERE mine.id = ?) AND "end" > ? AND start < ? AND +cluster = ? AND +id <> ? '
+    "AND (?7 IS NULL OR +account = ?7) ORDER BY start, id LIMIT ?6"
+)
+# Among the attempts of one user, by a walk over them: how long it takes tells nothing of others.
+_SHARED_OWN = (
+    "SELECT id FROM jobs INDEXED BY jobs_by_user WHERE EXISTS ("
+    "SELECT 1 FROM nodelists AS mine, json_each(CAST(mine.nodes AS TEXT)) AS listed "
+    "CROSS JOIN nodes ON nodes.name = listed.value CROSS JOIN nodelist_nodes AS theirs "
+    "ON theirs.node = nodes.id AND theirs.nodelist = jobs.nodelist WHERE mine.id = ?) "
+    'AND "end" > ? AND start < ? AND cluster = ? AND id <> ? AND "user" = ?7 ORDER BY start, id LIMIT ?6'
 )
 _ROW = 'SELECT id, cluster, start, "end", nodelist, revision, seq FROM jobs WHERE id = ?'
 
@@ -78,15 +87,28 @@ def history(store: StoreReader, job: int) -> list[dict[str, Any]]:
     ]
 
 
-def shared_with(store: StoreReader, job: int, *, limit: int) -> Sequence[int]:
+def shared_with(
+    store: StoreReader, job: int, *, limit: int, account: str | None = None, user: str | None = None
+) -> Sequence[int]:
     """Return the row ids of the attempts that were on a node of this one while it ran.
 
     An attempt that never started shared nothing, and one without an end is not in the store to be found.
+
+    Args:
+        store: The store.
+        job: The attempt's row id.
+        limit: At most so many, those that started first.
+        account: Only attempts of this account.
+        user: Only attempts of this user, found without a look at others.
     """
     row = store.rows(_ROW, (job,))[0]
     if row["start"] is None or row["end"] is None or row["nodelist"] is None:
         return []
-    found = store.rows(_SHARED, (row["nodelist"], row["start"], row["end"], row["cluster"], job, limit))
+    parameters = (row["nodelist"], row["start"], row["end"], row["cluster"], job, limit)
+    if user is None:
+        found = store.rows(_SHARED, (*parameters, account))
+    else:
+        found = store.rows(_SHARED_OWN, (*parameters, user))
     return [other["id"] for other in found]
 
 

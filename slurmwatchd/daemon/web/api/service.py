@@ -1,0 +1,103 @@
+"""The API as routes of the web server."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route, Router
+from starlette.types import Message, Receive, Scope, Send
+
+from slurmwatchd.config.api_tokens import TokenFile
+from slurmwatchd.config.settings import Config
+from slurmwatchd.daemon.web.api import answers, openapi
+from slurmwatchd.daemon.web.api.access import Access
+from slurmwatchd.daemon.web.api.calls import Behind, Call
+from slurmwatchd.daemon.web.api.cursors import Sealer
+from slurmwatchd.daemon.web.api.endpoints import ENDPOINTS, PREFIX, Endpoint
+from slurmwatchd.daemon.web.api.news import News
+from slurmwatchd.daemon.web.api.parameters import read
+from slurmwatchd.daemon.web.api.problems import ProblemError
+from slurmwatchd.daemon.web.api.questions import Questions
+from slurmwatchd.telemetry.health import Health
+from slurmwatchd.telemetry.log import get_logger
+
+_DETAILS = {404: "There is no such path; /api/v1/openapi.json has them all.", 405: "Use GET."}
+
+_log = get_logger(__name__)
+
+
+class Api:
+    """The endpoints, over one store."""
+
+    def __init__(self, config: Config, health: Health, *, key: bytes) -> None:
+        """Prepare to answer; nothing is opened before the first question.
+
+        Args:
+            config: Where store and tokens are, and how long a question may take.
+            health: What the daemon knows of itself.
+            key: The store's own, for cursors.
+        """
+        self.news = News()
+        self._questions = Questions(config.store.path, seconds=config.web.timeout)
+        self._access = Access(TokenFile(config.web.tokens_file))
+        self._behind = Behind(questions=self._questions, sealer=Sealer(key), news=self.news, health=health)
+
+    def mount(self) -> Mount:
+        """Return the routes, which answer with problem documents whatever goes wrong."""
+        routes = [Route(endpoint.path, self._answering(endpoint), methods=["GET"]) for endpoint in ENDPOINTS]
+        routes.append(Route("/openapi.json", _openapi, methods=["GET"]))
+        return Mount(PREFIX, app=_Problems(Router(routes, redirect_slashes=False)))
+
+    def close(self) -> None:
+        """Close the connections to the store."""
+        self._questions.close()
+
+    def _answering(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            token = await self._access.admit(request)
+            query = read(endpoint.query, request.query_params.multi_items())
+            return await endpoint.answer(Call(request=request, token=token, query=query, behind=self._behind))
+
+        return answer
+
+
+class _Problems:
+    """Makes a problem document of each error, and takes no body."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            _refuse_body(Request(scope))
+            # The router answers by itself what it does not know only where there is no "app" to raise to.
+            await self._router({**scope, "app": self}, receive, noting)
+        except ProblemError as error:
+            await error.response()(scope, receive, send)
+        except HTTPException as error:
+            detail = _DETAILS.get(error.status_code, error.detail)
+            await ProblemError(error.status_code, detail, headers=error.headers).response()(scope, receive, send)
+        except Exception:
+            _log.exception("the API failed", path=scope["path"])
+            if begun:
+                raise
+            detail = "The daemon made a mistake; its log says which."
+            await ProblemError(500, detail).response()(scope, receive, send)
+
+
+def _refuse_body(request: Request) -> None:
+    headers = request.headers
+    if headers.get("content-length", "0").strip("0") or "transfer-encoding" in headers:
+        raise ProblemError(413, "A request has no body here.", headers={"Connection": "close"})
+
+
+async def _openapi(request: Request) -> Response:
+    return answers.response(request, answers.prepared(openapi.description(), gzip=answers.takes_gzip(request)))
