@@ -9,6 +9,8 @@ from typing import Any
 from slurmwatchd.connector.from_sacct import Answer
 from slurmwatchd.connector.nodelists import NO_NODES
 from slurmwatchd.connector.store import Store
+from slurmwatchd.model.fields import Reading, fields_of
+from slurmwatchd.model.records import JobRecord
 from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import Record, StoreReader
 
@@ -84,16 +86,18 @@ def _duration(name: str) -> Callable[[Record], str]:
     return read
 
 
-def _exit_code(prefix: str) -> Callable[[Record], str]:
+def _exit_code(name: str) -> Callable[[Record], str]:
+    signal = name.replace("_code", "_signal")
+
     def read(record: Record) -> str:
-        code: Any = record.get(f"{prefix}exit_code")
-        return "" if code is None else f"{code}:{record.get(f'{prefix}exit_signal') or 0}"
+        code: Any = record.get(name)
+        return "" if code is None else f"{code}:{record.get(signal) or 0}"
 
     return read
 
 
-def _joined(name: str, separator: str) -> Callable[[Record], str]:
-    return lambda record: separator.join(record.get(name) or ())
+def _joined(separator: str) -> Callable[[str], Callable[[Record], str]]:
+    return lambda name: lambda record: separator.join(record.get(name) or ())
 
 
 def _licenses(record: Record) -> str:
@@ -108,63 +112,35 @@ def _state(record: Record) -> str:
     return str(record["state"]) if by is None else f"{record['state']} by {by}"
 
 
-def _node_list(record: Record) -> str:
-    return record.get("node_list") or NO_NODES
+_SPELLED: dict[Reading, Callable[[str], Callable[[Record], str]]] = {
+    "constraints": _joined("&"),
+    "duration": _duration,
+    "epoch": _time,
+    "exit code": _exit_code,
+    "flags": _joined(","),
+    "licenses": lambda _: _licenses,
+    "moment": _time,
+    "node list": lambda name: lambda record: record.get(name) or NO_NODES,
+    "reason": lambda name: lambda record: record.get(name) or "None",
+    "state": lambda _: _state,
+    **dict.fromkeys(("count", "digits", "integer", "job id", "natural", "seconds", "sluid", "text"), _text),
+}
+"""How sacct spells a field of a record. A list of TRES, and no limit of time, cannot be told from the record."""
+
+
+def _of_sacct() -> dict[str, Callable[[Record], str]]:
+    found: dict[str, Callable[[Record], str]] = {}
+    for field in fields_of(JobRecord):
+        if field.sacct is not None and (spelled := _SPELLED.get(field.sacct.reading)) is not None:
+            # What several fields come from is spelled from the first of them.
+            found.setdefault(field.sacct.all_names[0].lower(), spelled(field.name))
+    return found
 
 
 FIELDS: dict[str, Callable[[Record], str]] = {
-    "jobid": _text("job_id"),
-    "jobidraw": _text("job_id_raw"),
-    "cluster": _text("cluster"),
-    "dbindex": _text("db_index"),
-    "sluid": _text("sluid"),
-    "restarts": _text("restarts"),
-    "jobname": _text("name"),
-    "user": _text("user"),
-    "uid": _text("uid"),
-    "gid": _text("gid"),
-    "account": _text("account"),
-    "partition": _text("partition"),
-    "qos": _text("qos"),
-    "reservation": _text("reservation"),
-    "wckey": _text("wckey"),
-    "state": _state,
-    "exitcode": _exit_code(""),
-    "derivedexitcode": _exit_code("derived_"),
+    **_of_sacct(),
     "submit": _time("submit"),
-    "eligible": _time("eligible"),
     "start": _time("start", "None"),
-    "end": _time("end"),
-    "planned": _duration("wait_seconds"),
     "elapsed": _duration("elapsed_seconds"),
-    "elapsedraw": _text("elapsed_seconds"),
-    "suspended": _duration("suspended_seconds"),
-    "nnodes": _text("node_count"),
-    "ncpus": _text("cpus"),
-    "nodelist": _node_list,
-    "workdir": _text("work_dir"),
-    "submitline": _text("submit_line"),
-    "comment": _text("comment"),
-    "admincomment": _text("admin_comment"),
-    "systemcomment": _text("system_comment"),
-    "constraints": _joined("constraints", "&"),
-    "reason": lambda record: record.get("reason") or "None",
-    "extra": _text("extra"),
-    "failednode": _text("failed_node"),
-    "licenses": _licenses,
-    "flags": _joined("flags", ","),
-    "priority": _text("priority"),
-    "container": _text("container"),
-    "mcslabel": _text("mcs_label"),
-    "reservationid": _text("reservation_id"),
-    "stdin": _text("std_in"),
-    "stdout": _text("std_out"),
-    "stderr": _text("std_err"),
-    "qosreq": _text("qos_req"),
-    "reqreservation": _text("req_reservation"),
-    "segmentsize": _text("segment_size"),
-    "originalsluid": _text("original_sluid"),
-    "exclusive": _text("exclusive"),
-    "oversubscribe": _text("oversubscribe"),
 }
 """sacct's fields, in lower case, to what makes them of a record."""

@@ -4,16 +4,15 @@ Each field of the record, the nodes, and each field of the usage with `usage_` b
 in the record (`alloc_tres`, `raw`) is JSON text, so that nothing is lost.
 """
 
-import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 import orjson
 
-from slurmwatchd.model.formats import TIME_FIELDS
+from slurmwatchd.model.fields import fields_of
 from slurmwatchd.model.records import JobRecord, JobUsage
 
 USAGE = "usage_"
@@ -32,16 +31,19 @@ class Kind(StrEnum):
     JSON = "json"
 
 
+_KINDS = {
+    "string": Kind.TEXT, "digits": Kind.TEXT, "int": Kind.INTEGER, "number": Kind.NUMBER, "bool": Kind.TRUTH,
+    "time": Kind.TIME, "time or null": Kind.TIME, "[string]": Kind.TEXTS,
+}  # fmt: skip
+"""What a field is on the wire to what its column holds; the others are objects."""
+
+
 @cache
 def columns() -> Mapping[str, Kind]:
     """Return the columns, in order, and what they hold."""
-    result = {
-        name: Kind.TIME if name in TIME_FIELDS else _kind(annotation)
-        for name, annotation in get_type_hints(JobRecord).items()
-    }
-    result["nodes"] = Kind.TEXTS
-    hints = get_type_hints(JobUsage)
-    return result | {f"{USAGE}{name}": _kind(hints[name]) for name in JobUsage._fields}
+    record = {field.name: _KINDS.get(field.kind, Kind.JSON) for field in fields_of(JobRecord)}
+    usage = {f"{USAGE}{field.name}": _KINDS.get(field.kind, Kind.JSON) for field in fields_of(JobUsage)}
+    return {**record, "nodes": Kind.TEXTS, **usage}
 
 
 def row(record: Mapping[str, Any]) -> list[Any]:
@@ -75,14 +77,3 @@ def _plan() -> _Plan:
         tuple(name.removeprefix(USAGE) for name in names if name.startswith(USAGE)),
         *(tuple(at for at, kind in enumerate(kinds) if kind is wanted) for wanted in (Kind.JSON, Kind.TEXTS)),
     )
-
-
-def _kind(annotation: Any) -> Kind:  # noqa: ANN401 - any annotation
-    """Say what a field of this type holds."""
-    if isinstance(annotation, types.UnionType) or type(None) in get_args(annotation):
-        annotation = next(part for part in get_args(annotation) if part is not types.NoneType)
-    plain = {str: Kind.TEXT, bool: Kind.TRUTH, int: Kind.INTEGER, float: Kind.NUMBER}
-    if annotation in plain:
-        return plain[annotation]
-    origin = get_origin(annotation)
-    return Kind.JSON if isinstance(origin, type) and issubclass(origin, Mapping) else Kind.TEXTS

@@ -13,10 +13,11 @@ from typing import Any
 import orjson
 
 from slurmwatchd.model.clock import rfc3339
+from slurmwatchd.model.fields import fields_of
 from slurmwatchd.model.records import SCHEMA, Event, JobRecord
 from slurmwatchd.model.shortening import shortened
 
-TIME_FIELDS = ("submit", "eligible", "start", "end")
+TIME_FIELDS = tuple(field.name for field in fields_of(JobRecord) if field.kind in ("time", "time or null"))
 
 Piece = bytes | Sequence[bytes]
 """What stands in all of some texts, or what stands in each."""

@@ -8,8 +8,10 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 from uuid import UUID
+
+from slurmwatchd.model.fields import Moment, Sacct, Wire
 
 NAMESPACE = UUID("6f2b1c0e-5d0a-5b8e-9a43-1f7c5e2d9b60")
 """The UUIDv5 namespace of event ids. Part of the wire format: never changed."""
@@ -59,88 +61,132 @@ class JobRecord(NamedTuple):
     sizes bytes; None means that Slurm has no value. `(cluster, job_id_raw, submit)` is unique: it is
     slurmdbd's own key (`UNIQUE (id_job, time_submit)` in each cluster's job table, in every release).
 
-    Attributes:
-        job_id: As sacct prints it: `12`, `12_3`, `12+1`, `12_[0-9%2]`.
-        job_id_raw: slurmdbd's `id_job`.
-        array_tasks: For an array cancelled while pending: the task expression this one row stands for.
-        array_task_count: How many tasks those are; None where Slurm cut the expression.
-        db_index: Decimal text: from 24.11 on it can exceed 2**63.
-        state: One word, upper case.
-        start: None where the attempt never started.
-        wait_seconds: From eligible to start, or to the end of an attempt that never started
-            (sacct's `Planned`, `Reserved` before 23.02).
-        node_list: Compact, as Slurm wrote it; None where no node was assigned.
-        incomplete: True where slurmdbd never got the message of the attempt's start, and filled in what that would
-            have said; what it filled in is absent.
-        raw: Field name to what could not be parsed of it, or cannot be a measurement.
+    This is the one table of the record's fields: what stands beside each, see `fields.py`, makes the layout of
+    sacct's answers, the schemas, the documentation, the columns of exported files and the connector's texts.
     """
 
-    cluster: str
-    job_id: str
-    job_id_raw: int
-    array_job_id: int | None = None
-    array_task_id: int | None = None
-    array_tasks: str | None = None
-    array_task_count: int | None = None
-    het_job_id: int | None = None
-    het_job_offset: int | None = None
-    db_index: str | None = None
-    sluid: str | None = None
-    restarts: int | None = None
-    name: str | None = None
-    user: str | None = None
-    uid: int | None = None
-    gid: int | None = None
-    account: str | None = None
-    partition: str | None = None
-    qos: str | None = None
-    reservation: str | None = None
-    wckey: str | None = None
-    state: str = "UNKNOWN"
-    cancelled_by_uid: int | None = None
-    exit_code: int | None = None
-    exit_signal: int | None = None
-    derived_exit_code: int | None = None
-    derived_exit_signal: int | None = None
-    submit: int = 0
-    eligible: int | None = None
-    start: int | None = None
-    end: int | None = None
-    wait_seconds: int | None = None
-    elapsed_seconds: int | None = None
-    suspended_seconds: int | None = None
-    timelimit_seconds: int | None = None
-    node_count: int | None = None
-    cpus: int | None = None
-    node_list: str | None = None
-    req_tres: Tres | None = None
-    alloc_tres: Tres | None = None
-    work_dir: str | None = None
-    submit_line: str | None = None
-    comment: str | None = None
-    admin_comment: str | None = None
-    system_comment: str | None = None
-    constraints: Sequence[str] | None = None
-    reason: str | None = None
-    extra: str | None = None
-    failed_node: str | None = None
-    licenses: Mapping[str, int] | None = None
-    flags: Sequence[str] | None = None
-    priority: int | None = None
-    container: str | None = None
-    mcs_label: str | None = None
-    reservation_id: int | None = None
-    std_in: str | None = None
-    std_out: str | None = None
-    std_err: str | None = None
-    qos_req: str | None = None
-    req_reservation: str | None = None
-    segment_size: int | None = None
-    original_sluid: str | None = None
-    exclusive: str | None = None
-    oversubscribe: str | None = None
-    incomplete: bool | None = None
-    raw: Mapping[str, str] | None = None
+    cluster: Annotated[str, Sacct("Cluster")]
+    job_id: Annotated[str, Sacct("JobID", "job id"), "as sacct prints it: `12`, `12_3`, `12+1`, `12_[0-9%2]`"]
+    job_id_raw: Annotated[int, Sacct("JobIDRaw", "natural"), "slurmdbd's `id_job`"]
+    array_job_id: Annotated[int | None, Sacct("JobID", "job id"), "for an array, or a task of one"] = None
+    array_task_id: Annotated[int | None, Sacct("JobID", "job id"), "for a task of an array"] = None
+    array_tasks: Annotated[
+        str | None,
+        Sacct("JobID", "job id"),
+        "for an array cancelled while pending: the tasks that this row represents",
+    ] = None
+    array_task_count: Annotated[
+        int | None,
+        Sacct("JobID", "job id"),
+        "the number of those tasks; absent if Slurm truncated the expression (`...`)",
+    ] = None
+    het_job_id: Annotated[int | None, Sacct("JobID", "job id"), "for a component of a heterogeneous job"] = None
+    het_job_offset: Annotated[int | None, Sacct("JobID", "job id"), "for a component of a heterogeneous job"] = (
+        None
+    )
+    db_index: Annotated[
+        str | None,
+        Wire("digits"),
+        Sacct("DBIndex", "digits"),
+        "a string, because from 24.11 on it can exceed 2^63",
+    ] = None
+    sluid: Annotated[str | None, Sacct("SLUID", "sluid")] = None
+    restarts: Annotated[
+        int | None, Sacct("Restarts", "count"), "how many times the job was requeued before this attempt"
+    ] = None
+    name: Annotated[str | None, Sacct("JobName")] = None
+    user: Annotated[str | None, Sacct("User")] = None
+    uid: Annotated[int | None, Sacct("UID", "integer")] = None
+    gid: Annotated[int | None, Sacct("GID", "integer")] = None
+    account: Annotated[str | None, Sacct("Account")] = None
+    partition: Annotated[str | None, Sacct("Partition")] = None
+    qos: Annotated[str | None, Sacct("QOS"), "the one it ran under"] = None
+    reservation: Annotated[str | None, Sacct("Reservation"), "the one it ran in"] = None
+    wckey: Annotated[str | None, Sacct("WCKey")] = None
+    state: Annotated[str, Sacct("State", "state"), "one word: `CANCELLED`, never `CANCELLED by 0`"] = "UNKNOWN"
+    cancelled_by_uid: Annotated[
+        int | None, Sacct("State", "state"), "the user who cancelled it, if Slurm knows"
+    ] = None
+    exit_code: Annotated[int | None, Sacct("ExitCode", "exit code"), "see below"] = None
+    exit_signal: Annotated[
+        int | None, Sacct("ExitCode", "exit code"), "the signal that ended the batch script; 0 for none"
+    ] = None
+    derived_exit_code: Annotated[
+        int | None,
+        Sacct("DerivedExitCode", "exit code"),
+        "the highest of the steps' exit codes, or the one a user set",
+    ] = None
+    derived_exit_signal: Annotated[int | None, Sacct("DerivedExitCode", "exit code")] = None
+    submit: Annotated[Moment, Sacct("Submit", "natural")] = 0
+    eligible: Annotated[Moment | None, Sacct("Eligible", "moment"), "absent if it was held until it ended"] = None
+    start: Annotated[int | None, Wire("time or null"), Sacct("Start", "moment"), "null if it never started"] = None
+    end: Annotated[Moment | None, Sacct("End", "epoch")] = None
+    wait_seconds: Annotated[
+        int | None,
+        Sacct("Planned|Reserved", "duration"),
+        "from eligible to start, or to the end of an attempt that never started",
+    ] = None
+    elapsed_seconds: Annotated[
+        int | None, Sacct("ElapsedRaw", "seconds"), "from start to end, without suspended time"
+    ] = None
+    suspended_seconds: Annotated[int | None, Sacct("Suspended", "duration")] = None
+    timelimit_seconds: Annotated[
+        int | None,
+        Sacct("TimelimitRaw", "minutes"),
+        "absent if it had no limit of its own (`UNLIMITED`, `Partition_Limit`)",
+    ] = None
+    node_count: Annotated[
+        int | None, Sacct("NNodes", "count"), "allocated nodes; requested nodes if the attempt never started"
+    ] = None
+    cpus: Annotated[
+        int | None,
+        Sacct("NCPUS", "count"),
+        "allocated CPUs; before 23.02 requested CPUs if the attempt never started",
+    ] = None
+    node_list: Annotated[
+        str | None, Sacct("NodeList", "node list"), "compact, as Slurm wrote it; absent if no node was assigned"
+    ] = None
+    req_tres: Annotated[Tres | None, Sacct("ReqTRES", "tres"), "requested; see below"] = None
+    alloc_tres: Annotated[Tres | None, Sacct("AllocTRES", "tres"), "allocated; absent if it never started"] = None
+    work_dir: Annotated[str | None, Sacct("WorkDir")] = None
+    submit_line: Annotated[str | None, Sacct("SubmitLine"), "the command with its arguments"] = None
+    comment: Annotated[str | None, Sacct("Comment")] = None
+    admin_comment: Annotated[str | None, Sacct("AdminComment")] = None
+    system_comment: Annotated[str | None, Sacct("SystemComment")] = None
+    constraints: Annotated[
+        Sequence[str] | None,
+        Sacct("Constraints", "constraints"),
+        "requested node features, all of them required; one with alternatives stays whole",
+    ] = None
+    reason: Annotated[str | None, Sacct("Reason", "reason"), "why it last waited"] = None
+    extra: Annotated[str | None, Sacct("Extra")] = None
+    failed_node: Annotated[str | None, Sacct("FailedNode"), "the node whose failure ended it"] = None
+    licenses: Annotated[
+        Mapping[str, int] | None, Sacct("Licenses", "licenses"), 'license to count: `{"matlab@flex": 2}`'
+    ] = None
+    flags: Annotated[
+        Sequence[str] | None, Sacct("Flags", "flags"), "how it was scheduled: `SchedBackfill`, `StartReceived` ..."
+    ] = None
+    priority: Annotated[int | None, Sacct("Priority", "integer"), "its last priority"] = None
+    container: Annotated[str | None, Sacct("Container")] = None
+    mcs_label: Annotated[str | None, Sacct("McsLabel")] = None
+    reservation_id: Annotated[
+        int | None, Sacct("ReservationId", "integer"), "reservation names are reused, ids are not"
+    ] = None
+    std_in: Annotated[str | None, Sacct("StdIn"), "as the user gave it, patterns such as `%j` unexpanded"] = None
+    std_out: Annotated[str | None, Sacct("StdOut")] = None
+    std_err: Annotated[str | None, Sacct("StdErr"), "absent if it is the same as std_out"] = None
+    qos_req: Annotated[str | None, Sacct("QOSREQ"), "every requested QOS"] = None
+    req_reservation: Annotated[str | None, Sacct("ReqReservation"), "every requested reservation"] = None
+    segment_size: Annotated[int | None, Sacct("SegmentSize", "integer"), "for a job placed in blocks"] = None
+    original_sluid: Annotated[str | None, Sacct("OriginalSLUID", "sluid"), "stays the same across resizes"] = None
+    exclusive: Annotated[str | None, Sacct("Exclusive"), "`NO`, `NODE`, `USER` ..."] = None
+    oversubscribe: Annotated[str | None, Sacct("OverSubscribe"), "`NO`, `YES` ..."] = None
+    incomplete: Annotated[bool | None, "true if slurmdbd filled in values it never received; see below"] = None
+    raw: Annotated[
+        Mapping[str, str] | None,
+        "Slurm's field name to the text that could not be parsed, or cannot be a measurement",
+    ] = None
 
 
 REVISABLE = frozenset(JobRecord._fields) - {
@@ -160,58 +206,62 @@ class JobUsage(NamedTuple):
     """What the steps of one attempt used, as sacct and seff have it; None means that nobody measured it.
 
     A named tuple for the reason `JobRecord` is one.
-
-    Attributes:
-        cpu_seconds: sacct's TotalCPU: whole seconds from an hour on, milliseconds below.
-        max_rss_bytes: The largest MaxRSS of its steps: the peak of one task.
-        ave_rss_bytes: AveRSS of the step that `memory_bytes` is of.
-        memory_bytes: Peaks of resident memory, summed over the tasks of the step in which that is most. What seff
-            calls memory utilized.
-        max_vmsize_bytes: The largest MaxVMSize of its steps.
-        disk_read_bytes: Summed over all tasks of all steps, as `disk_write_bytes`.
-        energy_joules: As Slurm accounted it to the job; 0 where no energy is gathered.
-        gpu_max_utilization_percent: The largest of any task, as `gpu_max_memory_bytes`.
-        gpu_ave_utilization_percent: Of the step with the largest average.
-        cpu_efficiency: CPU seconds over allocated CPUs times elapsed seconds; 1 is full use.
-        memory_efficiency: `memory_bytes` over the memory allocated, or asked for where none is allocated.
-        steps: How many there are, batch and extern included.
-        complete: False where the usage of a step was still missing when slurmwatchd stopped asking.
-        raw: Step and field to text, for values that could not be parsed.
     """
 
-    cpu_seconds: float | None = None
-    user_cpu_seconds: float | None = None
-    system_cpu_seconds: float | None = None
-    max_rss_bytes: int | None = None
-    ave_rss_bytes: int | None = None
-    memory_bytes: int | None = None
-    max_vmsize_bytes: int | None = None
-    disk_read_bytes: int | None = None
-    disk_write_bytes: int | None = None
-    energy_joules: int | None = None
-    gpu_max_utilization_percent: int | None = None
-    gpu_ave_utilization_percent: int | None = None
-    gpu_max_memory_bytes: int | None = None
-    cpu_efficiency: float | None = None
-    memory_efficiency: float | None = None
-    steps: int = 0
-    complete: bool = True
-    raw: Mapping[str, str] | None = None
+    cpu_seconds: Annotated[float | None, "TotalCPU: to the millisecond below an hour, whole seconds above"] = None
+    user_cpu_seconds: Annotated[float | None, "UserCPU"] = None
+    system_cpu_seconds: Annotated[float | None, "SystemCPU"] = None
+    max_rss_bytes: Annotated[
+        int | None, "MaxRSS: the peak of one task; for an attempt, the largest of its steps"
+    ] = None
+    ave_rss_bytes: Annotated[int | None, "AveRSS; for an attempt, from the step that `memory_bytes` is from"] = (
+        None
+    )
+    memory_bytes: Annotated[
+        int | None, "the sum of the peaks of all tasks of a step; for an attempt, the largest of its steps"
+    ] = None
+    max_vmsize_bytes: Annotated[int | None, "MaxVMSize; for an attempt, the largest of its steps"] = None
+    disk_read_bytes: Annotated[int | None, "by all tasks; for an attempt, by all steps"] = None
+    disk_write_bytes: Annotated[int | None, "by all tasks; for an attempt, by all steps"] = None
+    energy_joules: Annotated[int | None, "ConsumedEnergyRaw; 0 if Slurm gathers no energy"] = None
+    gpu_max_utilization_percent: Annotated[
+        int | None, "`gres/gpuutil`, if Slurm gathers it: the maximum of one task"
+    ] = None
+    gpu_ave_utilization_percent: Annotated[
+        int | None, "the average; for an attempt, from the step where it is highest"
+    ] = None
+    gpu_max_memory_bytes: Annotated[int | None, "`gres/gpumem`, if Slurm gathers it: the maximum of one task"] = (
+        None
+    )
+    cpu_efficiency: Annotated[
+        float | None, "`cpu_seconds` divided by `cpus` times `elapsed_seconds`; 1 is full use"
+    ] = None
+    memory_efficiency: Annotated[
+        float | None, "`memory_bytes` divided by the allocated, otherwise the requested memory"
+    ] = None
+    steps: Annotated[int, "the number of steps, batch and extern included"] = 0
+    complete: Annotated[bool, "false if steps were still missing a quarter of an hour after the first query"] = (
+        True
+    )
+    raw: Annotated[
+        Mapping[str, str] | None,
+        "step and field to the text that could not be parsed, or cannot be a measurement: the first 1,000",
+    ] = None
 
 
 class StepRecord(NamedTuple):
     """One step of an attempt. `id` is what follows the point of sacct's JobID: `batch`, `extern`, `0`, `0+1`.
 
-    Times are epoch seconds. The fields that `JobUsage` has too mean the same, of this step.
+    Times are epoch seconds. The measured fields that `JobUsage` has too mean the same, of this step.
     """
 
-    id: str
+    id: Annotated[str, "`batch`, `extern`, `interactive`, `0`, `0+1`"]
     name: str | None = None
     state: str = "UNKNOWN"
     exit_code: int | None = None
     exit_signal: int | None = None
-    start: int | None = None
-    end: int | None = None
+    start: Moment | None = None
+    end: Moment | None = None
     elapsed_seconds: int | None = None
     node_count: int | None = None
     tasks: int | None = None
@@ -230,7 +280,7 @@ class StepRecord(NamedTuple):
     gpu_max_utilization_percent: int | None = None
     gpu_ave_utilization_percent: int | None = None
     gpu_max_memory_bytes: int | None = None
-    complete: bool = True
+    complete: Annotated[bool, "false if slurmdbd does not have its end"] = True
 
 
 class Event(NamedTuple):

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from slurmwatchd.model.event_fields import HEAD, RECORD, REQUIRED, STEP, TAIL, USAGE, Field
+from slurmwatchd.model.event_fields import HEAD, RECORD, REQUIRED, STEP, TAIL, USAGE
+from slurmwatchd.model.fields import Field
 from slurmwatchd.model.records import REVISABLE
 
 FIELDS = (*HEAD, *RECORD, *TAIL)

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -329,7 +329,7 @@ def test_of_two_equally_long_texts_the_first_on_the_wire_is_cut() -> None:
 def test_a_record_long_in_every_text_still_fits_and_keeps_its_head() -> None:
     texts: dict[str, Any] = {
         name: "\x01" * 255
-        for name, kind in JobRecord.__annotations__.items()
+        for name, kind in get_type_hints(JobRecord).items()
         if kind == str | None and name != "db_index"
     }
     record = FINISHED._replace(**texts, raw={"Elapsed": "?" * 4000})

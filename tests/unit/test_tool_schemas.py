@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from slurmwatchd.cli import cli
-from slurmwatchd.model.event_fields import HEAD, RECORD, STEP, TAIL, USAGE, Field
+from slurmwatchd.model.event_fields import HEAD, RECORD, STEP, TAIL, USAGE
+from slurmwatchd.model.fields import Field
 
 TIME = "2026-10-31T23:30:00Z"
 MOMENT = datetime(2026, 10, 31, 23, 30, tzinfo=UTC)

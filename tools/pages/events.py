@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from simslurm.versions import RELEASES, fields_of
 from slurmwatchd.model import event_fields
-from slurmwatchd.model.event_fields import Field
+from slurmwatchd.model.event_fields import type_word
+from slurmwatchd.model.fields import Field
 from slurmwatchd.model.records import REVISING
 from slurmwatchd.sources.sacct.fields import ASKED
 from tools.pages import marks
@@ -24,13 +25,13 @@ def render(page: str) -> str:
 
 
 def _table(fields: Iterable[Field]) -> str:
-    rows = [f"| `{field.name}` | {field.type_word} | {marks.cell(field.text)} |\n" for field in fields]
+    rows = [f"| `{field.name}` | {type_word(field)} | {marks.cell(field.text)} |\n" for field in fields]
     return "| field | type | what |\n|---|---|---|\n" + "".join(rows)
 
 
 def _record() -> str:
     rows = [
-        f"| `{field.name}` | {field.type_word} | {_source(field.name)} | {marks.cell(field.text)} |\n"
+        f"| `{field.name}` | {type_word(field)} | {_source(field.name)} | {marks.cell(field.text)} |\n"
         for field in event_fields.RECORD
     ]
     return "| field | type | sacct's field | what |\n|---|---|---|---|\n" + "".join(rows)

@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from slurmwatchd.model.event_fields import HEAD, RECORD, TAIL, USAGE, Field
+from slurmwatchd.model.event_fields import HEAD, RECORD, TAIL, USAGE
+from slurmwatchd.model.fields import Field
 
 PRODUCTS = {"elasticsearch": "flattened", "opensearch": "flat_object"}
 """How each calls a field whose keys make no fields."""

@@ -4,12 +4,14 @@ Every release prints other fields (109 in 22.05, 118 in 24.11, 123 in 26.05), an
 sacct fail, so a `Layout` holds just what the sacct at hand prints.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
+from itertools import groupby
+from operator import attrgetter
 from struct import unpack
-from typing import Any
+from typing import Any, NamedTuple
 
+from slurmwatchd.model.fields import Reading, Sacct, fields_of
 from slurmwatchd.model.records import REVISING, WHOLE_EXIT_CODES, JobRecord
 from slurmwatchd.sources.sacct import grammar
 
@@ -47,108 +49,68 @@ def _state(value: bytes) -> tuple[str, int | None]:
         raise grammar.PartlyReadError((words.partition(" ")[0].upper() or "UNKNOWN", None), [words]) from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
+_READERS: Mapping[Reading, Reader] = {
+    "constraints": grammar.constraints,
+    "count": grammar.count,
+    "digits": grammar.digits,
+    "duration": grammar.duration,
+    "epoch": grammar.epoch,
+    "exit code": grammar.exit_code,
+    "flags": grammar.flags,
+    "integer": grammar.integer,
+    "licenses": grammar.licenses,
+    "minutes": grammar.minutes,
+    "moment": grammar.moment,
+    "node list": grammar.node_list,
+    "reason": grammar.reason,
+    "seconds": grammar.seconds,
+    "sluid": grammar.sluid,
+    "state": _state,
+    "text": TEXT,
+    "tres": grammar.tres,
+}
+
+
+class _Column(NamedTuple):
     """One of sacct's fields and where its value goes.
 
     Attributes:
-        names: What sacct calls it, the newest name first.
-        slot: The field of `JobRecord`.
-        read: See `grammar`.
-        width: How many fields of `JobRecord` it fills, from `slot` on; `read` returns as many values.
+        sacct: What sacct calls it, and how it is spelled.
+        slots: The fields of `JobRecord` it fills, which stand beside one another; where there are several, the
+            reader returns as many values.
     """
 
-    names: tuple[str, ...]
-    slot: str
-    read: Reader
-    width: int = 1
+    sacct: Sacct
+    slots: tuple[str, ...]
 
     @property
-    def slots(self) -> tuple[str, ...]:
-        """The fields of `JobRecord` it fills."""
-        first = SLOT[self.slot]
-        return JobRecord._fields[first : first + self.width]
+    def read(self) -> Reader:
+        """What reads it, see `grammar`."""
+        return _READERS[self.sacct.reading]
 
 
-def _column(names: str, slot: str, read: Reader = TEXT, *, width: int = 1) -> _Column:
-    return _Column(tuple(names.split("|")), slot, read, width)
+_FIRST = ("state", "start", "node_list", "exit_code", "derived_exit_code")
+"""These come before the others, as in the digests of every store."""
+
+
+def _columns() -> list[_Column]:
+    """Return what each layout is chosen from, in order."""
+    fields = [field for field in fields_of(JobRecord) if field.sacct and field.sacct.names not in _KEYED]
+    groups = groupby(fields, attrgetter("sacct"))
+    columns = [_Column(sacct, tuple(field.name for field in some)) for sacct, some in groups]
+    first = {name: place for place, name in enumerate(_FIRST)}
+    return sorted(columns, key=lambda column: first.get(column.slots[0], len(first)))
 
 
 # How Cluster, JobIDRaw, Submit and JobID are read is the same for each layout: see `columns.py`.
-_COLUMNS = (
-    _column("State", "state", _state, width=2),
-    _column("Start", "start", grammar.moment),
-    _column("NodeList", "node_list", grammar.node_list),
-    _column("ExitCode", "exit_code", grammar.exit_code, width=2),
-    _column("DerivedExitCode", "derived_exit_code", grammar.exit_code, width=2),
-    _column("DBIndex", "db_index", grammar.digits),
-    _column("SLUID", "sluid", grammar.sluid),
-    _column("Restarts", "restarts", grammar.count),
-    _column("JobName", "name"),
-    _column("User", "user"),
-    _column("UID", "uid", grammar.integer),
-    _column("GID", "gid", grammar.integer),
-    _column("Account", "account"),
-    _column("Partition", "partition"),
-    _column("QOS", "qos"),
-    _column("Reservation", "reservation"),
-    _column("WCKey", "wckey"),
-    _column("Eligible", "eligible", grammar.moment),
-    _column("End", "end", grammar.epoch),
-    # "Reserved" became "Planned" in 23.02; sacct matches names by prefix, so only the exact one will do.
-    _column("Planned|Reserved", "wait_seconds", grammar.duration),
-    _column("ElapsedRaw", "elapsed_seconds", grammar.seconds),
-    _column("Suspended", "suspended_seconds", grammar.duration),
-    _column("TimelimitRaw", "timelimit_seconds", grammar.minutes),
-    _column("NNodes", "node_count", grammar.count),
-    _column("NCPUS", "cpus", grammar.count),
-    _column("ReqTRES", "req_tres", grammar.tres),
-    _column("AllocTRES", "alloc_tres", grammar.tres),
-    _column("WorkDir", "work_dir"),
-    _column("SubmitLine", "submit_line"),
-    _column("Comment", "comment"),
-    _column("AdminComment", "admin_comment"),
-    _column("SystemComment", "system_comment"),
-    _column("Constraints", "constraints", grammar.constraints),
-    _column("Reason", "reason", grammar.reason),
-    _column("Extra", "extra"),
-    _column("FailedNode", "failed_node"),
-    _column("Licenses", "licenses", grammar.licenses),
-    _column("Flags", "flags", grammar.flags),
-    _column("Priority", "priority", grammar.integer),
-    _column("Container", "container"),
-    _column("McsLabel", "mcs_label"),
-    _column("ReservationId", "reservation_id", grammar.integer),
-    _column("StdIn", "std_in"),
-    _column("StdOut", "std_out"),
-    _column("StdErr", "std_err"),
-    _column("QOSREQ", "qos_req"),
-    _column("ReqReservation", "req_reservation"),
-    _column("SegmentSize", "segment_size", grammar.integer),
-    _column("OriginalSLUID", "original_sluid", grammar.sluid),
-    _column("Exclusive", "exclusive"),
-    _column("OverSubscribe", "oversubscribe"),
-)
+_COLUMNS = _columns()
 
 DIGEST_BETWEEN = b"\x00"
 """Stands between the values that make a digest."""
 
 EMPTY: list[Any] = [JobRecord._field_defaults.get(name) for name in JobRecord._fields]
-_ARRAY = SLOT["array_job_id"]
 
-
-def _asked() -> dict[str, tuple[str, ...]]:
-    """Return which field of sacct each field of a record comes from, the newest name first."""
-    parts = ("job_id", *JobRecord._fields[_ARRAY : _ARRAY + grammar.JOB_ID_WIDTH])
-    found: dict[str, tuple[str, ...]] = dict.fromkeys(parts, ("JobID",))
-    found |= {"cluster": ("Cluster",), "job_id_raw": ("JobIDRaw",), "submit": ("Submit",)}
-    for column in _COLUMNS:
-        first = SLOT[column.slot]
-        found |= dict.fromkeys(JobRecord._fields[first : first + column.width], column.names)
-    return found
-
-
-ASKED = _asked()
+ASKED = {field.name: field.sacct.all_names for field in fields_of(JobRecord) if field.sacct}
 """Field of a record to the names sacct has for it, the newest first: for docs/events.md."""
 
 
@@ -179,18 +141,20 @@ class Layout:
         slots: set[str] = {WHOLE_EXIT_CODES} if whole_exit_codes else set()
         wanted = frozenset(revising)
         for column in _COLUMNS:
-            name = next((offered[n.lower()] for n in column.names if n.lower() in offered), None)
+            # sacct matches names by prefix, so only the exact one will do.
+            names = column.sacct.all_names
+            name = next((offered[n.lower()] for n in names if n.lower() in offered), None)
             if name is None:
                 continue
-            index, slot = len(fields), SLOT[column.slot]
+            index, slot, width = len(fields), SLOT[column.slots[0]], len(column.slots)
             fields.append(name)
             if not wanted.isdisjoint(column.slots):
                 digested.append(index)
             slots.update(column.slots)
-            if column.width == 1:
+            if width == 1:
                 plan.append((index, slot, column.read))
             else:
-                wide.append((index, slice(slot, slot + column.width), column.read))
+                wide.append((index, slice(slot, slot + width), column.read))
         self.fields: tuple[str, ...] = tuple(fields)
         self.slots: frozenset[str] = frozenset(slots)
         """The fields of `JobRecord` this layout can fill; the others are absent because nobody asked. And
