@@ -53,6 +53,8 @@ _CHATTY = {
     "asyncio": logging.INFO,
     # Its own starting and stopping, which the daemon tells.
     "uvicorn": logging.WARNING,
+    # A line for each request.
+    "httpx": logging.WARNING,
 }
 """Libraries to the least of what they say that is of use here."""
 

@@ -331,3 +331,27 @@ async def test_requests_that_were_answered_do_not_come_again() -> None:
 def test_a_write_gets_no_more_than_there_is_time_for(given: dict[str, Any], events: int) -> None:
     options = HttpOptions.model_validate({"type": "http", "url": "https://hook.example.org/", **given})
     assert options.batch_events() == events
+
+
+async def test_a_connection_that_failed_is_made_again_with_the_certificates_of_that_time() -> None:
+    subject = Http()
+    connected: list[HttpOptions] = []
+    connect = subject.receiver.connect
+
+    def noting(options: HttpOptions) -> Receiver:
+        connected.append(options)
+        return connect(options)
+
+    subject.receiver.connect = noting  # type: ignore[method-assign]
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 2))
+    await delivery.deliver(make_events(3, 4))
+    assert len(connected) == 1
+    subject.receiver.loses_answers = True
+    with pytest.raises(SinkError, match="no answer"):
+        await delivery.write(make_events(5, 6))
+    assert subject.receiver.open_count == 0
+    subject.receiver.loses_answers = False
+    await delivery.deliver(make_events(5, 6))
+    assert len(connected) == 2
+    await delivery.sink.close()

@@ -188,6 +188,8 @@ class HttpSink:
             answer = await client.post(request.body, headers)
         except SinkError as error:
             self._begun = events
+            # The next one reads the certificates again: they may have been renewed.
+            await self.close()
             raise SinkError(f"{self._where}: {error}") from error
         if not (answer.is_good or answer.is_refusal):
             self._begun = events
