@@ -12,6 +12,7 @@ import orjson
 from slurmwatchd.model.attempts import COLUMNS, Readings
 from slurmwatchd.model.clock import epoch
 from slurmwatchd.model.formats import TIME_FIELDS, body, wire
+from slurmwatchd.model.outcomes import outcome_of
 from slurmwatchd.model.records import JobRecord, Rejected
 from slurmwatchd.sources.crosschecks import is_too_much
 from slurmwatchd.sources.sacct import grammar
@@ -54,6 +55,7 @@ def read(layout: Layout, row: Row) -> Reading | Rejected:
         values["start"] = values["node_list"] = None
     _leave_out_filled_in(values)
     _leave_out_impossible_energy(values, raw)
+    values["outcome"] = outcome_of(values)
     values["raw"] = raw or None
     return Reading(JobRecord(**values), digest(layout, row))
 

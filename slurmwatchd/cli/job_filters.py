@@ -11,6 +11,7 @@ from slurmwatchd.cli.store_access import MOMENT
 from slurmwatchd.cli.tables import Column, Form
 from slurmwatchd.cli.unread import note_unread, unread
 from slurmwatchd.model.job_states import state_of
+from slurmwatchd.model.outcomes import Outcome
 from slurmwatchd.model.records import JobRecord
 from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.reader import StoreReader
@@ -74,6 +75,9 @@ def filter_options(function: F) -> F:
         click.option(
             "-s", "--state", "states", type=WORDS, default=(), help="Only these states: FAILED,TIMEOUT or F,TO."
         ),
+        click.option(
+            "--outcome", "outcomes", type=WORDS, default=(), help="Only these outcomes: node_failure,failed."
+        ),
         click.option("-q", "--qos", "qos", type=WORDS, default=(), help="Only these QOS."),
         click.option("-N", "--node", "node", help="Only on this node."),
         click.option("-M", "--cluster", "clusters", type=WORDS, default=(), help="Only these clusters."),
@@ -113,7 +117,7 @@ def question_of(options: Mapping[str, Any]) -> Question:
     """Make the question that the filter options ask.
 
     Raises:
-        click.UsageError: Nothing can be in such a stretch, or a state is none.
+        click.UsageError: Nothing can be in such a stretch, or a state or an outcome is none.
     """
     since, until = options["since"], options["until"]
     begin, end = options["running_from"], options["running_until"]
@@ -125,6 +129,7 @@ def question_of(options: Mapping[str, Any]) -> Question:
         accounts=options["accounts"],
         partitions=options["partitions"],
         states=tuple(_state(word) for word in options["states"]),
+        outcomes=tuple(map(_outcome, options["outcomes"])),
         qos=options["qos"],
         node=options["node"],
         clusters=options["clusters"],
@@ -183,3 +188,13 @@ def _state(word: str) -> str:
         return state_of(word)
     except ValueError as error:
         raise click.BadParameter(str(error), click.get_current_context(), param_hint="--state") from None
+
+
+def _outcome(word: str) -> str:
+    lower = word.lower()
+    if lower not in {outcome.value for outcome in Outcome}:
+        known = ", ".join(outcome.value for outcome in Outcome)
+        raise click.BadParameter(
+            f"{word!r} is not one of {known}", click.get_current_context(), param_hint="--outcome"
+        )
+    return lower

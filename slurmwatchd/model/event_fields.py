@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from slurmwatchd.model.fields import Field, fields_of
+from slurmwatchd.model.outcomes import Outcome
 from slurmwatchd.model.records import SCHEMA, EventKind, FoundBy, JobRecord, JobUsage, StepRecord
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -30,6 +31,7 @@ _TYPES: dict[str, dict[str, Any]] = {
     "event": {"enum": [kind.value for kind in EventKind]},
     "schema": {"const": SCHEMA},
     "found by": {"enum": [found_by.value for found_by in FoundBy]},
+    "outcome": {"enum": [outcome.value for outcome in Outcome]},
     "tres": {"type": "object", "additionalProperties": {"type": ["integer", "number", "string"]}},
     "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
     "texts": {"type": "object", "additionalProperties": _STRING},
@@ -37,6 +39,7 @@ _TYPES: dict[str, dict[str, Any]] = {
 }
 _WORDS = {
     "digits": "string", "uuid": "string", "event": "string", "schema": "int", "found by": "string",
+    "outcome": "string",
     "tres": "object", "counts": "object", "texts": "object", "changes": "object",
     "time": "string", "time or null": "string or null",
 }  # fmt: skip

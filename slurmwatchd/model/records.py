@@ -182,6 +182,7 @@ class JobRecord(NamedTuple):
     original_sluid: Annotated[str | None, Sacct("OriginalSLUID", "sluid"), "stays the same across resizes"] = None
     exclusive: Annotated[str | None, Sacct("Exclusive"), "`NO`, `NODE`, `USER` ..."] = None
     oversubscribe: Annotated[str | None, Sacct("OverSubscribe"), "`NO`, `YES` ..."] = None
+    outcome: Annotated[str | None, Wire("outcome"), "why it ended, in one word; see [below](#outcomes)"] = None
     incomplete: Annotated[bool | None, "true if slurmdbd filled in values it never received; see below"] = None
     raw: Annotated[
         Mapping[str, str] | None,
@@ -191,10 +192,10 @@ class JobRecord(NamedTuple):
 
 REVISABLE = frozenset(JobRecord._fields) - {
     "cluster", "job_id", "job_id_raw", "array_job_id", "array_task_id", "array_tasks", "het_job_id",
-    "het_job_offset", "db_index", "sluid", "submit", "incomplete", "raw",
+    "het_job_offset", "db_index", "sluid", "submit", "outcome", "incomplete", "raw",
 }  # fmt: skip
-"""The fields that may be named so: all but those that say which attempt it is. DBIndex and SLUID change for the
-same attempt when a cluster is upgraded to 24.11."""
+"""The fields that may be named so: all but those that say which attempt it is, or follow from others. DBIndex and
+SLUID change for the same attempt when a cluster is upgraded to 24.11."""
 
 
 WHOLE_EXIT_CODES = "exit_code>=128"

@@ -17,7 +17,7 @@ FIELDS = (*HEAD, *RECORD, *TAIL)
 _INDENT = "    "
 _COMMON_TRES = ("cpu", "mem_bytes", "node", "billing", "gres/gpu")
 """What a reader without maps shall have a column for, whatever stands in its file."""
-_TEXTS = ("string", "digits", "uuid", "event", "found by")
+_TEXTS = ("string", "digits", "uuid", "event", "found by", "outcome")
 
 
 class Tool(StrEnum):

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from slurmwatchd.config.settings import Texts, WholeDuration
+from slurmwatchd.model.outcomes import Outcome
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.jsonl_files import Line
 from slurmwatchd.sinks.selection import Selection, check_nodes
@@ -24,7 +25,7 @@ BATCH_EVENTS = 2000
 EventName = Literal["job_ended", "job_usage", "job_revised"]
 EVENTS: tuple[EventName, ...] = ("job_ended", "job_usage", "job_revised")
 _SELECTING = (
-    "events", "clusters", "partitions", "accounts", "users", "states", "nodes",
+    "events", "clusters", "partitions", "accounts", "users", "states", "outcomes", "nodes",
     "min_nodes", "min_cpus", "min_elapsed",
 )  # fmt: skip
 """The options that say which events a sink is given, besides `backfill`."""
@@ -55,6 +56,9 @@ class SinkOptions(BaseModel):
     states: Texts = ()
     """Only attempts that ended so, such as `["FAILED", "OUT_OF_MEMORY"]`. Where a later revision makes an attempt
     another one than the sink is given, the sink gets that revision, and nothing of it from then on."""
+    outcomes: tuple[Outcome, ...] = ()
+    """Only attempts with one of these outcomes, such as `["node_failure", "out_of_memory"]`; as `states`. The page
+    on events has the rule of each."""
     nodes: Texts = ()
     """Only attempts that ran on one of these nodes: node lists as Slurm writes them (`gpu[01-16]`), or patterns
     (`gpu*`)."""

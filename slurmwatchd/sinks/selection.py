@@ -12,6 +12,7 @@ from typing import Any
 import anyio.to_thread
 import orjson
 
+from slurmwatchd.model.outcomes import outcome_of
 from slurmwatchd.model.records import Event, EventKind, FoundBy
 
 MAX_HOSTS = 65_536
@@ -37,6 +38,7 @@ class Selection:
         self._wants_backfill = bool(settings.get("backfill", True))
         self._equal = [(field, _matching(settings[name])) for name, field in _EQUAL.items() if settings.get(name)]
         self._states = frozenset(state.upper() for state in settings.get("states", ()))
+        self._outcomes = frozenset(settings.get("outcomes", ()))
         self._least = [(field, settings[name]) for name, field in _LEAST.items() if settings.get(name)]
         self._has_node = _named_nodes(settings["nodes"]) if settings.get("nodes") else None
 
@@ -47,7 +49,7 @@ class Selection:
 
     @property
     def _reads_records(self) -> bool:
-        return bool(self._equal or self._states or self._least or self._has_node)
+        return bool(self._equal or self._states or self._outcomes or self._least or self._has_node)
 
     async def among(self, events: Sequence[Event]) -> list[Event]:
         """Return those of some events that the sink is given, in their order."""
@@ -78,10 +80,13 @@ class Selection:
             return False
         changed: dict[str, list[Any]] = orjson.loads(event.changed)
         before = record | {name: pair[0] for name, pair in changed.items()}
+        before.pop("outcome", None)
         return self._fits(before, None if "node_list" in changed else nodes)
 
     def _fits(self, record: Mapping[str, Any], nodes: Collection[str] | None) -> bool:
         if self._states and record.get("state") not in self._states:
+            return False
+        if self._outcomes and (record.get("outcome") or outcome_of(record)) not in self._outcomes:
             return False
         # A job that was sent to several partitions and never ran has all their names.
         if not all(any(map(match, (record.get(field) or "").split(","))) for field, match in self._equal):

@@ -22,18 +22,18 @@ from slurmwatchd.store.dictionaries import Dictionary, Kind
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.repair import already_delivered
 
-_KEPT = ("job_id_raw", "submit", "job_id", "state", "user", "account", "partition", "start", "end")
+_KEPT = ("job_id_raw", "submit", "job_id", "state", "user", "account", "partition", "start", "end", "outcome")
 """The fields of a record that stand in columns of their own, but for the cluster's name."""
 
-_CHANGING = ("state", "user", "account", "partition", "start", "end", "node_list")
+_CHANGING = ("state", "user", "account", "partition", "start", "outcome", "end", "node_list")
 """Those of them that may change, and what a row of `nodelists` stands for."""
 
 _EXIT_CODES = ("exit_code", "derived_exit_code")
 _TAKEN_FROM_CODES = 128
 
 _UPDATE = (
-    'UPDATE jobs SET state = ?, "user" = ?, account = ?, "partition" = ?, start = ?, "end" = ?, nodelist = ?, '
-    "digest = ?, revision = ?, seq = ? WHERE id = ?"
+    'UPDATE jobs SET state = ?, "user" = ?, account = ?, "partition" = ?, start = ?, outcome = ?, "end" = ?, '
+    "nodelist = ?, digest = ?, revision = ?, seq = ? WHERE id = ?"
 )
 
 _EVENT = ("seq", "id", "job", "revision", "time", "nodelist", "changed", "body")

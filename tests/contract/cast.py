@@ -35,6 +35,7 @@ VALUES = WINDOWS + 50_000
 STEPS = WINDOWS + 60_000
 HOSTILE = WINDOWS + 70_000
 TILES = WINDOWS + 80_000
+OUTCOMES = WINDOWS + 90_000
 
 TERMINAL = {
     "COMPLETED": COMPLETED,
@@ -273,7 +274,26 @@ def _tiles() -> list[Attempt]:
     return [attempt(800 + second, TILES + second) for second in range(20)]
 
 
+def _outcomes() -> list[Attempt]:
+    end = OUTCOMES + 100
+    out_of_memory, failed = 253, 1 << 8
+    return [
+        attempt(900, end),
+        attempt(901, end, state=FAILED, exit_code=failed),
+        attempt(902, end, state=FAILED, exit_code=failed, derived_ec=out_of_memory),
+        attempt(903, end, state=11, exit_code=out_of_memory, derived_ec=out_of_memory),
+        attempt(904, end, state=CANCELLED, kill_requid=0),
+        attempt(905, end, state=CANCELLED, kill_requid=1001),
+        attempt(906, end, state=CANCELLED, kill_requid=NO_VAL),
+        never_started(907, end),
+        attempt(908, end, state=FAILED, exit_code=failed, failed_node="n1", since=(23, 2)),
+        attempt(909, end, state=FAILED, exit_code=failed, failed_node="n1", restart_cnt=1, since=(23, 2)),
+        attempt(910, end, state=COMPLETED, derived_ec=out_of_memory),
+        attempt(911, end, state=NODE_FAIL, exit_code=failed),
+    ]
+
+
 def everybody() -> list[Attempt]:
     """Return the whole cast."""
-    scenes = (_windows, _states, _attempts, _arrays, _reused, _values, _steps, _hostile, _tiles)
+    scenes = (_windows, _states, _attempts, _arrays, _reused, _values, _steps, _hostile, _tiles, _outcomes)
     return [row for scene in scenes for row in scene()]

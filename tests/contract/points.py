@@ -50,6 +50,7 @@ POINTS: dict[str, dict[str, str]] = {
         "time-format": "a format that is none is complained about",
         "time-width": "a longer format is cut to 19 bytes until 22.05, printed whole since",
         "cancelled-by": "`CANCELLED by UID` where it is known by whom",
+        "outcome": "state, owner, canceller, exit codes and failed node say why an attempt ended",
         "exit-codes": "exit 139 is `11:0` before 25.11, `139:0` since; signal 11 is `0:11` always",
         "no-start": "the start of what never started is `None` or `Unknown`, before 22.05 its end",
         "never-eligible-time": "what never was eligible prints `Unknown`",

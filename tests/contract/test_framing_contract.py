@@ -89,7 +89,7 @@ async def test_every_attempt_of_the_cast_is_read_as_it_stands_in_the_database(si
         for row in cast.everybody()
         if row.columns["time_end"] and site.release >= row.since
     }
-    rows = await site.read(cast.WINDOWS, cast.TILES + 9000)
+    rows = await site.read(cast.WINDOWS, cast.OUTCOMES + 9000)
     assert rows.rejected == ()
     read = {(record.job_id_raw, record.submit): record for record, _ in put_together(rows.readings)}
     assert len(read) == len(rows.readings)

@@ -35,12 +35,13 @@ BASE_STATES = (
 FLAG_STATES = {1 << 10: "REQUEUED", 1 << 13: "RESIZING", 1 << 19: "REVOKED"}
 NODES_TRES = "4"
 NO_VALUE = 0xFFFFFFFE
+SIG_OOM = 253
 LOADED_ID = 1_000_000
 """Job ids from here on were loaded, not run."""
 NEVER_STARTED = (None, "", "None assigned")
 COLUMNS = """
     job.id_job, job.time_submit, job.time_start, job.time_end, job.state, job.exit_code, job.derived_ec,
-    job.job_name, job.nodes_alloc, job.nodelist, job.tres_req, job.id_user, job.partition,
+    job.job_name, job.nodes_alloc, job.nodelist, job.tres_req, job.id_user, job.partition, job.kill_requid,
     assoc.user as assoc_user
 """
 
@@ -153,10 +154,11 @@ def _attempt(cluster: RealCluster, row: Mapping[str, str | None]) -> Attempt:
         "user": row["assoc_user"] or cluster.root.user_name(_number(row, "id_user")),
         "uid": _number(row, "id_user"),
         "partition": row["partition"],
+        "outcome": _outcome(row, started=started),
     }
     if row["partition"] == "":
         # slurmdbd never got its start message and fills in what it does not know.
-        for name in ("name", "user", "uid", "partition"):
+        for name in ("name", "user", "uid", "partition", "outcome"):
             del values[name]
     return Attempt(key=(_number(row, "id_job"), _number(row, "time_submit")), values=values)
 
@@ -166,6 +168,23 @@ def _state(stored: int) -> str:
         if stored & flag:
             return name
     return BASE_STATES[stored & 0xFF]
+
+
+def _outcome(row: Mapping[str, str | None], *, started: bool) -> str:
+    """Why it ended, by the numbers in the table."""
+    state, canceller = _state(_number(row, "state")), _number(row, "kill_requid")
+    if state == "CANCELLED" and not started:
+        return "cancelled_before_start"
+    if state == "CANCELLED":
+        if row["kill_requid"] is None or canceller in (NO_VALUE, -1):
+            return "cancelled"
+        return "cancelled_by_user" if canceller == _number(row, "id_user") else "cancelled_by_admin"
+    if state == "FAILED":
+        killed = SIG_OOM in (_number(row, "exit_code"), _number(row, "derived_ec"))
+        return "out_of_memory" if killed else "failed"
+    return {
+        "NODE_FAIL": "node_failure", "TIMEOUT": "time_limit", "BOOT_FAIL": "boot_failure", "RESIZING": "resized",
+    }.get(state, state.lower())  # fmt: skip
 
 
 def _exit(cluster: RealCluster, status: int) -> tuple[int, int]:

@@ -89,6 +89,7 @@ def test_a_failed_job_is_read_whole() -> None:
         "admin_comment": "adm",
         "flags": ["SchedBackfill", "StartRecieved"],
         "priority": 4_294_901_758,
+        "outcome": "failed",
     }
 
 

@@ -52,6 +52,11 @@ def event(
         ({"users": ["ann"]}, {"user": None}, False),
         ({"states": ["failed", "TIMEOUT"]}, {"state": "FAILED"}, True),
         ({"states": ["failed", "TIMEOUT"]}, {}, False),
+        ({"outcomes": ["out_of_memory"]}, {"outcome": "out_of_memory"}, True),
+        ({"outcomes": ["out_of_memory"]}, {"outcome": "failed"}, False),
+        # An older version stored it: what is not there follows from the rest.
+        ({"outcomes": ["out_of_memory"]}, {"state": "FAILED", "derived_exit_signal": 125}, True),
+        ({"outcomes": ["out_of_memory"]}, {"state": "FAILED"}, False),
         ({"min_nodes": 2}, {"node_count": 2}, True),
         ({"min_nodes": 2}, {}, False),
         ({"min_cpus": 2}, {"cpus": None}, False),
@@ -79,6 +84,9 @@ def test_what_is_given(settings: dict[str, Any], fields: dict[str, Any], *, is_t
         ({"states": ["FAILED"]}, {"state": ["FAILED", "COMPLETED"]}, True),
         ({"states": ["FAILED"]}, {"state": ["TIMEOUT", "COMPLETED"]}, False),
         ({"states": ["COMPLETED"]}, {"state": ["FAILED", "COMPLETED"]}, True),
+        ({"outcomes": ["failed"]}, {"state": ["FAILED", "COMPLETED"]}, True),
+        ({"outcomes": ["out_of_memory"]}, {"state": ["FAILED", "COMPLETED"]}, False),
+        ({"outcomes": ["failed"]}, {"comment": [None, "x"]}, False),
         ({"nodes": ["n9"]}, {"node_list": ["n9", "n1"]}, True),
         ({"nodes": ["n9"]}, {"comment": [None, "x"]}, False),
     ],
@@ -86,7 +94,7 @@ def test_what_is_given(settings: dict[str, Any], fields: dict[str, Any], *, is_t
 def test_a_revision_is_given_to_a_sink_that_has_or_gets_the_attempt(
     settings: dict[str, Any], changed: dict[str, Any], *, is_taken: bool
 ) -> None:
-    revision = event(EventKind.JOB_REVISED, changed=changed, nodes=["n1"])
+    revision = event(EventKind.JOB_REVISED, changed=changed, nodes=["n1"], outcome="completed")
     assert Selection(settings).takes(revision) is is_taken
 
 
@@ -109,6 +117,7 @@ def test_only_what_differs_from_the_defaults_is_a_setting() -> None:
     [
         ("events", [], "at least 1 item"),
         ("events", ["job_started"], "Input should be 'job_ended', 'job_usage' or 'job_revised'"),
+        ("outcomes", ["oom"], "Input should be 'completed', 'failed', 'out_of_memory'"),
         ("nodes", ["n[1-"], r"'n\[1-' is no node list"),
         ("nodes", ["n[1-3]*"], "not both"),
         ("nodes", ["n[1-99999]"], "more than 65,536 nodes"),

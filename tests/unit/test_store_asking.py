@@ -28,6 +28,7 @@ ATTEMPTS: dict[int, dict[str, Any]] = {
         "state": "FAILED",
         "qos": "high",
         "name": "x_1",
+        "outcome": "failed",
     },
     3: {"job_id": "30_1", "array_job_id": 30, "array_task_id": 1, "start": NOW - 400, "end": NOW - 300},
     4: {"job_id": "30_2", "array_job_id": 30, "array_task_id": 2, "node_list": "n[1-3]", "node_count": 3},
@@ -37,7 +38,7 @@ ATTEMPTS: dict[int, dict[str, Any]] = {
     8: {"state": "RUNNING", "start": NOW - 550, "end": None},
     9: {"state": "COMPLETED", "start": NOW - 540, "end": None},
     300: {"end": NOW - 10, "start": NOW - 20},
-    305: {"end": NOW - 9, "start": NOW - 20},
+    305: {"end": NOW - 9, "start": NOW - 20, "outcome": "completed"},
 }
 EXPANDED = {"n1": ("n1",), "n[1-3]": ("n1", "n2", "n3")}
 
@@ -80,6 +81,12 @@ def found(store: StoreReader, **asked: Any) -> list[int]:  # noqa: ANN401 - any 
         ({"accounts": ("chemistry", "none")}, [2]),
         ({"partitions": ("gpu",)}, [2]),
         ({"states": ("FAILED", "CANCELLED")}, [2, 7]),
+        ({"outcomes": ("failed",)}, [2]),
+        ({"outcomes": ("cancelled_before_start", "failed")}, [2, 7]),
+        ({"outcomes": ("out_of_memory", "cancelled_by_user")}, []),
+        ({"outcomes": ("completed",), "ended_from": NOW - 10}, [300, 305]),
+        ({"outcomes": ("unknown",)}, [8]),
+        ({"outcomes": ("unknown", "failed")}, [2, 8]),
         ({"qos": ("normal",)}, [1]),
         ({"qos": ("normal", "high")}, [1, 2]),
         ({"clusters": ("sim",), "states": ("FAILED",)}, [2]),

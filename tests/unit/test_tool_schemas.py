@@ -35,6 +35,7 @@ VALUES: dict[str, Any] = {
     "event": "job_usage",
     "schema": 1,
     "found by": "poll",
+    "outcome": "completed",
     "tres": {"cpu": 2, "mem_bytes": 4_398_046_511_104, "gres/gpu": 3, MIG: 3},
     "counts": {"matlab@flex": 2},
     "texts": {"Elapsed": "1e5"},

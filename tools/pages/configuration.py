@@ -8,6 +8,7 @@ import ast
 import inspect
 import json
 from collections.abc import Iterator
+from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin
 
@@ -153,8 +154,10 @@ def _type(annotation: Any, readers: set[Any]) -> str:  # noqa: ANN401 - any anno
         return "Duration"
     if parse_size in readers:
         return 'Size, such as `"100MB"`'
-    if get_origin(annotation) is Literal:
-        return " or ".join(f"`{_toml(word)}`" for word in get_args(annotation))
+    is_enum = isinstance(annotation, type) and issubclass(annotation, StrEnum)
+    if is_enum or get_origin(annotation) is Literal:
+        words = annotation if is_enum else get_args(annotation)
+        return " or ".join(f"`{_toml(word)}`" for word in words)
     if get_origin(annotation) is tuple:
         item = FieldInfo.from_annotation(get_args(annotation)[0])
         return f"List of: {_takes(item).lower()}"

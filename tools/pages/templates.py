@@ -18,7 +18,7 @@ PRODUCTS = {"elasticsearch": "flattened", "opensearch": "flat_object"}
 _WHOLE, _DATE = {"type": "long"}, {"type": "date"}
 _TEXT = {"type": "keyword", "ignore_above": 8191}
 _TYPES: Mapping[str, Mapping[str, Any]] = {
-    **dict.fromkeys(("string", "digits", "uuid", "event", "found by", "[string]"), _TEXT),
+    **dict.fromkeys(("string", "digits", "uuid", "event", "found by", "outcome", "[string]"), _TEXT),
     "int": _WHOLE,
     "schema": _WHOLE,
     "time": _DATE,

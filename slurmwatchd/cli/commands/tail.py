@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from slurmwatchd.cli.tables import colours
 from slurmwatchd.config import paths
 from slurmwatchd.errors import StoreBusyError
 from slurmwatchd.model import formats
+from slurmwatchd.model.outcomes import Outcome
 from slurmwatchd.model.records import Event, EventKind
 from slurmwatchd.sinks.selection import Selection, check_nodes
 from slurmwatchd.sinks.terminal import readable
@@ -34,15 +36,19 @@ _FILTERS = {
     "accounts": ("--account", "Only attempts of these accounts, likewise."),
     "users": ("--user", "Only attempts of these users, likewise."),
     "states": ("--state", "Only attempts that ended so, such as FAILED."),
+    "outcomes": ("--outcome", "Only attempts with this outcome, such as node_failure."),
     "nodes": ("--node", "Only attempts that ran on one of these nodes: gpu[01-16], gpu*."),
 }
 """Setting of a selection to option and help."""
 
+_CHOICES: dict[str, type[StrEnum]] = {"events": EventKind, "outcomes": Outcome}
+
 
 def _filters(function: Callable[..., Any]) -> Callable[..., Any]:
     for name, (option, text) in reversed(_FILTERS.items()):
-        kind = click.Choice([str(kind) for kind in EventKind]) if name == "events" else None
-        function = click.option(option, name, multiple=True, type=kind, help=text)(function)
+        kind = click.Choice([str(kind) for kind in _CHOICES[name]]) if name in _CHOICES else None
+        word = "OUTCOME" if name == "outcomes" else None
+        function = click.option(option, name, multiple=True, type=kind, metavar=word, help=text)(function)
     return function
 
 

@@ -143,6 +143,7 @@ class Source:
         """Read the column at `index` with `reader`, see `grammar`; where it is empty, the field is `absent`."""
         self.index = index
         self.field = field
+        self.fields: Sequence[str] = (field,)
         self.reader = reader
         self._is_kept = field in COLUMNS
         self._head = formats.head(field)
@@ -224,6 +225,7 @@ class Wide(Source):
     def __init__(self, index: int, fields: Sequence[str], reader: Reader) -> None:
         """Read the column at `index` with `reader`, which returns as many values as there are fields."""
         super().__init__(index, fields[0], reader)
+        self.fields = fields
         writers, absent = tuple(map(formats.member, fields)), tuple(EMPTY[SLOT[field]] for field in fields)
 
         def written(parts: Sequence[Any]) -> bytes:

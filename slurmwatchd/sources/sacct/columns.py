@@ -8,10 +8,12 @@ they are read, and what is taken out of a column so is looked at first: nothing 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 from slurmwatchd.model import formats
 from slurmwatchd.model.attempts import COLUMNS, NOTHING, Readings
 from slurmwatchd.model.formats import Piece
+from slurmwatchd.model.outcomes import BY_STATE, DECIDING, Outcome, outcome_of
 from slurmwatchd.model.records import JobRecord, Rejected
 from slurmwatchd.sources import crosschecks
 from slurmwatchd.sources.sacct import grammar
@@ -36,6 +38,8 @@ _CLUSTER, _JOB_ID_RAW, _SUBMIT, _JOB_ID = range(4)
 _NO_NODES = grammar.NO_NODES.encode()
 _WRITE_RAW = formats.member("raw")
 _WRITE_ALLOC_TRES = formats.member("alloc_tres")
+_OUTCOME = formats.head("outcome") + b'"'
+_WRITTEN = {outcome.value: outcome.value.encode() for outcome in Outcome}
 _INCOMPLETE = formats.member("incomplete")(True)
 
 
@@ -99,6 +103,8 @@ class _Sources:
             if moment in self.of and name in self.of
         }
         """The index of a moment to what is counted from it."""
+        self.deciding = [source for source in every if not {*DECIDING}.isdisjoint(source.fields)]
+        """What the outcome rests on besides the state."""
         self.raw_order = [index for index, *_ in (*layout.plan, *layout.wide)]
         """In this order values that cannot be read stand under `raw`."""
 
@@ -127,6 +133,8 @@ class _Batch:
         self._leave_out_starts()
         incomplete = self._leave_out_filled_in()
         pieces = self._pieces()
+        if "state" in self._sources.of:
+            pieces.append(self._outcomes())
         if incomplete:
             pieces.append([[_INCOMPLETE if place in incomplete else b"" for place in range(self._count)]])
         raw = self._raw()
@@ -147,6 +155,29 @@ class _Batch:
             if source.unread or self._unread:
                 self._look_at(source, column)
         return pieces
+
+    def _outcomes(self) -> Sequence[Piece]:
+        """Say why each attempt ended, from columns that have been read."""
+        states = self._values["state"]
+        found = [
+            BY_STATE.get(state) or outcome_of({"state": state, **self._deciding(place)})
+            for place, state in enumerate(states)
+        ]
+        self._values["outcome"] = found
+        return [_OUTCOME, list(map(_WRITTEN.__getitem__, found)), b'"']
+
+    def _deciding(self, place: int) -> dict[str, Any]:
+        """Read what decides the outcome of one row; few rows need more than their state."""
+        values: dict[str, Any] = {}
+        for source in self._sources.deciding:
+            piece = self._texts[source.index]
+            text = piece if isinstance(piece, bytes) else piece[place]
+            read = understood(source.reader, text)[0] if text else None
+            if isinstance(source, Wide):
+                values |= zip(source.fields, read or (None,) * len(source.fields), strict=True)
+            else:
+                values[source.field] = read
+        return values
 
     def _look_at(self, source: Source, texts: Piece) -> None:
         """Keep what cannot be read of a column that has just been read."""

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import chain
 
+from slurmwatchd.model.outcomes import STATES
 from slurmwatchd.store.bodies import RECORD, added
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
@@ -30,6 +32,9 @@ _MARKS = (("_", "`"), ("+", ","))
 """What stands behind a job's number in the id of a task or a component, and the character after it."""
 _JOIN_USAGE = "JOIN events AS used ON used.seq = jobs.usage_seq"
 _JOIN_EVENTS = "JOIN events ON events.seq = jobs.seq"
+_OF_RECORD = f"outcome_of((SELECT {RECORD} FROM events WHERE events.seq = jobs.seq))"  # noqa: S608 - constants
+_OUTCOME = f"coalesce(jobs.outcome, {_OF_RECORD})"
+"""Of what an older version stored it follows from the record, by a function that the reader brings."""
 _NODE = (
     "jobs.nodelist IN (SELECT nodelist_nodes.nodelist FROM nodes "
     "JOIN nodelist_nodes ON nodelist_nodes.node = nodes.id WHERE nodes.name = ?)"
@@ -75,6 +80,7 @@ class Question:
             heterogeneous job; `12_3` and `12+1` are one of them.
         clusters: Any of these; empty: all. The same holds for the other lists.
         states: In full and upper case, as records have them.
+        outcomes: As records have them, see `model/outcomes.py`.
         node: Ran on it.
         name: A glob (`*`, `?`, `[a-z]`) for the whole job name; upper and lower case differ.
         ended_from: Ended then or later.
@@ -96,6 +102,7 @@ class Question:
     accounts: tuple[str, ...] = ()
     partitions: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
     qos: tuple[str, ...] = ()
     node: str | None = None
     name: str | None = None
@@ -118,15 +125,18 @@ class Statement:
     parameters: tuple[object, ...]
 
 
-def finding(question: Question, clusters: Sequence[str], *, keyed: bool = False) -> Statement:
+def finding(
+    question: Question, clusters: Sequence[str], *, keyed: bool = False, has_outcomes: bool = True
+) -> Statement:
     """Return the statement that finds the row ids of the answer, in its order.
 
     Args:
         question: What is wanted.
         clusters: Those the store has; see `_Conditions`.
         keyed: Whether to return besides what each is sorted by.
+        has_outcomes: Whether the store has a column for them: that of an older daemon does not.
     """
-    conditions = _Conditions.of(question, clusters)
+    conditions = _Conditions.of(question, clusters, has_outcomes=has_outcomes)
     direction = "DESC" if question.descending else "ASC"
     order = f"{_KEYS[question.order]} {direction}, jobs.id {direction}"
     key = f", {_KEYS[question.order]}" if keyed else ""
@@ -182,7 +192,7 @@ class _Conditions:
         self.own = False
 
     @classmethod
-    def of(cls, question: Question, clusters: Sequence[str]) -> "_Conditions":
+    def of(cls, question: Question, clusters: Sequence[str], *, has_outcomes: bool = True) -> "_Conditions":
         """Say in SQL what is wanted. The index of ends begins with the cluster, so all are named where none is."""
         made = cls()
         made.own = question.own
@@ -195,6 +205,7 @@ class _Conditions:
         made.any_of("jobs.account", question.accounts)
         made.any_of('jobs."partition"', question.partitions)
         made.any_of("jobs.state", question.states)
+        made.outcomes(question.outcomes, _OUTCOME if has_outcomes else _OF_RECORD)
         made.any_of(_field("qos"), question.qos)
         made.given(f"{_field('name')} GLOB ?", question.name)
         made.given(_NODE_OF_ROW if question.own else _NODE, question.node)
@@ -243,6 +254,14 @@ class _Conditions:
             self.given(f"{column} IS NULL AND jobs.id {sign} ?", row)
         else:
             self.given(f"{column} {sign}= ? AND ({column} {sign} ? OR jobs.id {sign} ?)", key, key, row)
+
+    def outcomes(self, wanted: Sequence[str], column: str) -> None:
+        """Say why they ended; the state leaves out most of those whose record would have to be read for it."""
+        if not wanted:
+            return
+        if all(outcome in STATES for outcome in wanted):
+            self.any_of("jobs.state", list(dict.fromkeys(chain.from_iterable(map(STATES.__getitem__, wanted)))))
+        self.any_of(column, wanted)
 
     def overlap(self, question: Question, clusters: Sequence[str]) -> None:
         """Say what was running in the interval: a set of ids, with a part for each index that has some."""

@@ -20,6 +20,7 @@ from typing import Any, Self
 import orjson
 
 from slurmwatchd.errors import StoreBusyError, StoreError
+from slurmwatchd.model.outcomes import outcome_of
 from slurmwatchd.store.bodies import BASES_SINCE, RECORD, Bodies, added
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.read import query
@@ -176,6 +177,8 @@ class StoreReader:
                     if row[1] in self._nodes:
                         record["nodes"] = list(self._nodes[row[1]])
         for record, row in zip(records, rows, strict=True):
+            if "outcome" not in record:
+                record["outcome"] = outcome_of(record)
             if row[2] is not None:
                 used = orjson.loads(row[2])
                 record.update((name, used[name]) for name in _USAGE_FIELDS if name in used)
@@ -226,7 +229,7 @@ class StoreReader:
 
     def statement(self, question: Question) -> Statement:
         """Return the SQL that finds the row ids; tests ask SQLite how it goes about it."""
-        return query.finding(question, self.clusters())
+        return query.finding(question, self.clusters(), has_outcomes=self._has_outcomes)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query of a neighbour's (`status.py`), which bounds their number.
@@ -250,6 +253,11 @@ class StoreReader:
         """Whether attempts of this store can have a usage."""
         with_usage = "SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'usage_seq'"
         return self._connection.execute(with_usage).fetchone() is not None
+
+    @cached_property
+    def _has_outcomes(self) -> bool:
+        with_outcomes = "SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'outcome'"
+        return self._connection.execute(with_outcomes).fetchone() is not None
 
     def _learn(self, connection: sqlite3.Connection, lists: set[int]) -> None:
         """Read the node names of lists that were not met yet."""
@@ -297,11 +305,17 @@ def _connect(path: Path, bodies: Bodies) -> sqlite3.Connection:
             check_same_thread=False,
         )
         try:
+            connection.create_function("outcome_of", 1, _outcome_of_body, deterministic=True)
             _check(path, connection)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _outcome_of_body(body: bytes | None) -> str | None:
+    """Return why an attempt ended; the function `outcome_of` of our SQL."""
+    return None if body is None else outcome_of(orjson.loads(body))
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
