@@ -6,7 +6,7 @@ from typing import TypeVar
 from slurmwatchd.daemon.archiver import Archiver
 from slurmwatchd.errors import StoreFullError, TransientError
 from slurmwatchd.model.clock import Clock
-from slurmwatchd.store import packing, retention
+from slurmwatchd.store import packing, retention, sums
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.retention import Pruned
 from slurmwatchd.telemetry.health import Health
@@ -90,6 +90,7 @@ class Pruner:
         if self._archiver is not None:
             up_to = min(up_to, await self._archiver.taken_up_to())
         total = Pruned()
+        await self._fill(rest=rest)
         steps: tuple[Callable[[], Awaitable[Pruned]], ...] = (
             lambda: retention.prune_events(database, before=before, up_to=up_to),
             lambda: retention.prune_dictionaries(database),
@@ -120,6 +121,20 @@ class Pruner:
             _log.info("store packed", events=total, seconds=round(self._clock.monotonic() - began))
         if taken := await packing.renew(self._database):
             _log.info("store packed in a new way", dictionaries=taken)
+
+    async def _fill(self, *, rest: bool) -> None:
+        """Add to the sums what was stored before there were sums, before any of it expires."""
+        if not await sums.is_behind(self._database):
+            return
+        count, began = 0, self._clock.monotonic()
+        while added := await sums.fill(self._database):
+            self._tick(0)
+            count += added
+            took = self._clock.monotonic() - began
+            if rest:
+                await self._clock.sleep(max(_REST_SECONDS[0], min(_REST_SECONDS[1], took)))
+            began = self._clock.monotonic()
+        _log.info("sums filled from the attempts in the store", attempts=count)
 
     async def _timed(self, step: Callable[[], Awaitable[Pruned]], *, rest: bool) -> Pruned:
         """Take a step, then rest."""

@@ -14,9 +14,11 @@ import anyio.to_thread
 import orjson
 
 from slurmwatchd.model.attempts import NOTHING, Key, Readings
-from slurmwatchd.model.records import REVISING, WHOLE_EXIT_CODES, EventKind, FoundBy, Rejected, event_id, event_ids
-from slurmwatchd.store import bodies, dictionaries, ledger, nodelists, quarantine, usage_queue
+from slurmwatchd.model.records import REVISING, EventKind, FoundBy, Rejected, event_id, event_ids
+from slurmwatchd.model.sums import Attempt
+from slurmwatchd.store import bodies, dictionaries, ledger, nodelists, quarantine, sums, usage_queue
 from slurmwatchd.store.bulk_insert import Rows
+from slurmwatchd.store.changes import changes
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.dictionaries import Dictionary, Kind
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
@@ -27,9 +29,6 @@ _KEPT = ("job_id_raw", "submit", "job_id", "state", "user", "account", "partitio
 
 _CHANGING = ("state", "user", "account", "partition", "start", "outcome", "end", "node_list")
 """Those of them that may change, and what a row of `nodelists` stands for."""
-
-_EXIT_CODES = ("exit_code", "derived_exit_code")
-_TAKEN_FROM_CODES = 128
 
 _UPDATE = (
     'UPDATE jobs SET state = ?, "user" = ?, account = ?, "partition" = ?, start = ?, outcome = ?, "end" = ?, '
@@ -223,7 +222,8 @@ class Intake:
         ids = await nodelists.keep(connection, set(batch.readings.columns["node_list"]) - {None}, batch.expanded)
         existing = await _existing(connection, batch)
         earlier = await _earlier(connection, batch, existing)
-        plan = await anyio.to_thread.run_sync(self._plan, batch, existing, earlier, ids, layout)
+        booking = await _booking(connection, batch, existing, earlier)
+        plan = await anyio.to_thread.run_sync(self._plan, batch, existing, earlier, ids, layout, booking)
         await plan.jobs.insert(connection, "jobs")
         if self._resumes and plan.jobs:
             await already_delivered.resume_revisions(connection, self._next_job)
@@ -231,6 +231,7 @@ class Intake:
             await dictionaries.keep(connection, self.database.packer, plan.dictionary, since=self._next_seq)
         for rows in plan.packed:
             await rows.insert(connection, "events")
+        await sums.book(connection, booking)
         # Each statement is a way to SQLite's thread and back, so those with nothing to do are left out.
         if plan.updates:
             await connection.executemany(_UPDATE, plan.updates)
@@ -261,10 +262,12 @@ class Intake:
         earlier: Mapping[int, tuple[bytes, str]],
         ids: Mapping[str, int],
         layout: int,
+        booking: sums.Booking,
     ) -> _Plan:
         """Decide what each reading means; runs in a worker thread."""
         fresh, changed = _sorted(batch, existing)
         plan = self._plan_fresh(batch, fresh, ids, layout) if fresh else _Plan()
+        booking.stored(plan.jobs.columns.get("id", ()), map(Attempt._make, fresh.values(*Attempt._fields)))
         if existing:
             keys = set(batch.readings.keys)
             met = [stored for key, stored in existing.items() if key in keys]
@@ -278,10 +281,13 @@ class Intake:
         ):
             *updated, end, node_list = values
             stored = existing[key]
-            differences = _changes(*earlier.get(stored["seq"], (b"{}", "")), orjson.loads(body), batch)
+            text_before, slots_then = earlier.get(stored["seq"], (b"{}", ""))
+            before, after = orjson.loads(text_before), orjson.loads(body)
+            differences = changes(before, slots_then, after, batch.slots, batch.revising)
             if not differences:
                 plan.digests.append((digest, stored["id"]))
                 continue
+            booking.revised(stored["id"], before, after)
             nodelist, revision = ids.get(node_list), stored["revision"] + 1
             identity = event_id(changed.columns["cluster"][0], *key, kind.value, revision)
             events.append((seq, identity, stored["id"], revision, end, nodelist, orjson.dumps(differences), body))
@@ -361,34 +367,11 @@ def _is_held(stored: sqlite3.Row, span: tuple[int, int] | None) -> bool:
     return stored["gone"] is None and span is not None and end is not None and span[0] <= end < span[1]
 
 
-def _changes(body: bytes, slots_then: str, fields: Mapping[str, Any], batch: Batch) -> dict[str, list[Any]]:
-    """Return field to [old, new] for what differs, among the fields that both readings asked for."""
-    before: dict[str, Any] = orjson.loads(body)
-    then = frozenset(slots_then.split())
-    asked = then & batch.slots
-    if before.get("start") is None and fields.get("start") is None:
-        # What never started has the processors it asked for up to 22.05, and none since 23.02: an upgrade is no
-        # change.
-        asked -= {"cpus"}
-    if (WHOLE_EXIT_CODES in then) != (WHOLE_EXIT_CODES in batch.slots):
-        # One of the two sacct took 128 from codes of 128 and more: the code is the same.
-        asked -= {name for name in _EXIT_CODES if _is_128_apart(before.get(name), fields.get(name))}
-    return {
-        name: [before.get(name), fields.get(name)]
-        for name in batch.revising
-        if name in asked and before.get(name) != fields.get(name)
-    }
-
-
-def _is_128_apart(before: int | None, after: int | None) -> bool:
-    return before is not None and after is not None and abs(after - before) == _TAKEN_FROM_CODES
-
-
 async def _existing(connection: aiosqlite.Connection, batch: Batch) -> dict[Key, sqlite3.Row]:
     """Return what the store has of the batch's keys."""
     numbers = json_array(set(batch.readings.columns["job_id_raw"]))
     found = await connection.execute_fetchall(
-        'SELECT job_id_raw, submit, id, digest, revision, seq, "end", gone.job AS gone FROM jobs '  # noqa: S608
+        'SELECT job_id_raw, submit, id, digest, revision, seq, usage_seq, "end", gone.job AS gone FROM jobs '  # noqa: S608
         f"LEFT JOIN gone ON gone.job = jobs.id WHERE cluster = ? AND job_id_raw {IN_ARRAY}",
         (batch.readings.columns["cluster"][0], numbers),
     )
@@ -412,6 +395,18 @@ async def _earlier(
         (json_array(wanted),),
     )
     return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def _booking(
+    connection: aiosqlite.Connection,
+    batch: Batch,
+    existing: Mapping[Key, sqlite3.Row],
+    earlier: Mapping[int, tuple[bytes, str]],
+) -> sums.Booking:
+    """Look up what decides how a batch changes the sums."""
+    columns = batch.readings.columns
+    changed = {row["id"]: row["usage_seq"] for row in existing.values() if row["seq"] in earlier}
+    return await sums.begin(connection, cluster=columns["cluster"][0], ends=columns["end"], jobs=changed)
 
 
 async def _keep_last_seq(connection: aiosqlite.Connection, seq: int) -> None:

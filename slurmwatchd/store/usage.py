@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 
 import aiosqlite
 import anyio.to_thread
+import orjson
 
 from slurmwatchd.model.records import EventKind
-from slurmwatchd.store import dictionaries
+from slurmwatchd.store import dictionaries, sums
+from slurmwatchd.store.bodies import RECORD
 from slurmwatchd.store.bulk_insert import Rows
 from slurmwatchd.store.dictionaries import Dictionary, Kind, Packer
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
 _LATEST = (
-    "SELECT queue.job, queue.found_by, jobs.seq, events.time, events.layout, events.nodelist "  # noqa: S608 - a constant
+    "SELECT queue.job, queue.found_by, jobs.seq, events.time, events.layout, events.nodelist, "  # noqa: S608 - constants
+    f"{RECORD} AS record "
     "FROM usage_queue AS queue "
     "JOIN jobs ON jobs.id = queue.job JOIN events ON events.seq = jobs.seq "
     f"WHERE queue.job {IN_ARRAY} ORDER BY queue.job"
@@ -81,6 +84,7 @@ async def tell(intake: Intake, results: Results) -> int:
         common = {"id": "", "kind": EventKind.JOB_USAGE.value, "revision": 1, "observed": results.observed}
         await Rows.of(_EVENT, events, common).insert(connection, "events")
         told = json_array(row["job"] for row in rows)
+        await _add_up(connection, [(row["job"], row["record"]) for row in rows], bodies)
         await connection.execute(_NOTE, (seq, told))
         await connection.execute(_LEAVE, (told,))
         await connection.executemany(
@@ -99,3 +103,23 @@ def _packed(packer: Packer, bodies: Sequence[bytes]) -> tuple[Sequence[bytes], D
     """Return bodies as the store keeps them, and the dictionary if that is new; runs in a worker thread."""
     new = packer.learnt(Kind.USAGE, bodies)
     return packer.packed(Kind.USAGE, bodies, new), new
+
+
+async def _add_up(
+    connection: aiosqlite.Connection, records: Sequence[tuple[int, bytes]], added: Sequence[bytes]
+) -> None:
+    """Add what some attempts used to the sums.
+
+    Args:
+        connection: The store.
+        records: Row id and record of each.
+        added: What the `job_usage` of each adds to its record, from the comma on.
+    """
+    booking = await sums.begin(connection, jobs=dict.fromkeys(job for job, _ in records))
+
+    def work() -> None:
+        for (job, record), more in zip(records, added, strict=True):
+            booking.used(job, orjson.loads(record), orjson.loads(b"{" + more[1:] + b"}")["usage"])
+
+    await anyio.to_thread.run_sync(work)
+    await sums.book(connection, booking)

@@ -260,13 +260,15 @@ class Naturals(Source):
 
 
 class Seconds(Naturals):
-    """How long something took, for the bodies alone: numbers, if they are not too long for it."""
+    """How long something took: numbers, if they are not too long for it."""
 
     def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
         most = grammar.SECONDS_DIGITS
         if all(map(bytes.isdigit, texts)) and max(map(len, texts)) <= most:
             return super()._read_each(texts, values)
         head, members = self._head, self._members
+        if self._is_kept:
+            values[self.field] = self._values.column(texts)
         return [
             [
                 head + text if text >= b"1" and text.isdigit() and len(text) <= most else members[text]

@@ -275,6 +275,7 @@ class _Batch:
             members = _unfolded(pieces[number][0], self._count)
             others = {tres: amount for tres, amount in read.items() if tres != "energy_joules"}
             members[place] = _WRITE_ALLOC_TRES(others or None)
+            self._values["alloc_tres"] = _replaced(self._values["alloc_tres"], place, others or None)
             pieces[number] = [members]
             raw[place][name] = ",".join(filter(None, [raw[place].get(name), f"energy={energy}"]))
 
@@ -299,6 +300,11 @@ def _keyless(columns: Columns) -> list[int]:
         return []
     rows = enumerate(zip(clusters, numbers, submits, strict=True))
     return [place for place, (one, *two) in rows if not (one and all(map(grammar.is_natural, two)))]
+
+
+def _replaced(values: Sequence[Any], place: int, value: object) -> Sequence[Any]:
+    """Return the values of a column with another one at a place."""
+    return [*values[:place], value, *values[place + 1 :]]
 
 
 def _folded(texts: list[bytes]) -> Piece:

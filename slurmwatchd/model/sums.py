@@ -1,0 +1,296 @@
+"""What attempts add up to, by hour and by whose they were: pure arithmetic, no input or output.
+
+What an attempt had and used is spread over the hours in which it ran, in proportion to the time, as slurmdbd's own
+roll-up does it; that it ended, and how long it had waited, counts in the hour of its end. All amounts are whole
+numbers, so that what is taken out again, when an attempt is revised, is what was put in.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from slurmwatchd.model.clock import epoch
+from slurmwatchd.model.outcomes import outcome_of
+
+HOUR = 3600
+
+SEVERAL = "(several)"
+"""The partition of a job sent to several that never ran: its list is as the user typed it."""
+
+AMOUNTS = (
+    "attempts", "waits", "wait_seconds", "elapsed_seconds", "cpu_seconds", "node_seconds", "memory_mib_seconds",
+    "gpu_seconds", "billing_seconds", "energy_joules", "used_cpu_milliseconds", "known_cpu_seconds",
+    "used_memory_mib_seconds", "known_memory_mib_seconds", "used_gpu_percent_seconds", "known_gpu_seconds",
+)  # fmt: skip
+"""What is added up. The `known` ones are what those attempts had of which it is known what they `used`."""
+
+_COUNTED = AMOUNTS.index("elapsed_seconds")
+_ENERGY = AMOUNTS.index("energy_joules")
+_USED = AMOUNTS.index("used_cpu_milliseconds")
+_MIB = 1 << 20
+_GPU = "gres/gpu"
+_OWN = frozenset({"cpu", "mem_bytes", "node", "billing", "energy_joules", _GPU})
+"""What alloc_tres has that is an amount of its own above; the rest is told apart by name."""
+
+_EXACT_WAIT = 32
+_WAIT_BITS = 5
+
+
+class Group(NamedTuple):
+    """Whose attempts they are, and why they ended; an empty text where Slurm has none."""
+
+    cluster: str
+    partition: str
+    account: str
+    user: str
+    qos: str
+    outcome: str
+
+
+class Attempt(NamedTuple):
+    """The fields of a record that its sums need; times are epoch seconds."""
+
+    cluster: str
+    partition: str | None
+    account: str | None
+    user: str | None
+    qos: str | None
+    outcome: str | None
+    submit: int
+    start: int | None
+    end: int | None
+    elapsed_seconds: int | None
+    wait_seconds: int | None
+    cpus: int | None
+    node_count: int | None
+    alloc_tres: Mapping[str, Any] | None
+
+
+_Kind = tuple[Any, ...]
+"""What attempts have in common that differ in their times only; the last is the id of the list of TRES."""
+
+
+class _Rates(NamedTuple):
+    """What an attempt has of each TRES while it runs."""
+
+    cpus: int
+    nodes: int
+    memory_mib: int
+    gpus: int
+    billing: int
+    energy_joules: int
+    others: tuple[tuple[str, int], ...]
+
+    @property
+    def of_time(self) -> tuple[int, ...]:
+        """What a second adds to `elapsed_seconds` and the amounts after it, energy aside."""
+        return (1, self.cpus, self.nodes, self.memory_mib, self.gpus, self.billing)
+
+
+def attempt_of(record: Mapping[str, Any]) -> Attempt:
+    """Return what the sums need of a record in the fields of the wire format."""
+    values: dict[str, Any] = {name: record.get(name) for name in Attempt._fields}
+    for name in ("submit", "start", "end"):
+        values[name] = None if values[name] is None else epoch(values[name])
+    values["outcome"] = values["outcome"] or outcome_of(record)
+    return Attempt(**values)
+
+
+def wait_bucket(seconds: int) -> int:
+    """Return the number of the bucket that a wait belongs to: exact below 32 s, then 16 to each doubling."""
+    if seconds < _EXACT_WAIT:
+        return max(seconds, 0)
+    shift = seconds.bit_length() - _WAIT_BITS
+    return (shift << (_WAIT_BITS - 1)) + (seconds >> shift) + _EXACT_WAIT // 2 - (1 << (_WAIT_BITS - 1))
+
+
+def bucket_wait(bucket: int) -> float:
+    """Return the middle of a bucket of waits, in seconds: at most 3.2 percent off."""
+    if bucket < _EXACT_WAIT:
+        return float(bucket)
+    shift, rest = divmod(bucket - (1 << (_WAIT_BITS - 1)), 1 << (_WAIT_BITS - 1))
+    return ((rest + (1 << (_WAIT_BITS - 1))) * 2 + 1) * (1 << shift) / 2
+
+
+class Results(NamedTuple):
+    """What attempts add up to; hours are epoch seconds.
+
+    Attributes:
+        amounts: Hour and group to one number for each of `AMOUNTS`.
+        tres: Hour, group and name of any other TRES (`gres/gpu:a100`, `license/matlab`) to its seconds.
+        waits: Hour and group to how many attempts waited as long as each bucket says.
+    """
+
+    amounts: Mapping[tuple[int, Group], Sequence[int]]
+    tres: Mapping[tuple[int, Group, str], int]
+    waits: Mapping[tuple[int, Group], Mapping[int, int]]
+
+
+class Sums:
+    """Sums in the making."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._kinds: dict[_Kind, int] = {}
+        self._lists: list[Mapping[str, Any] | None] = []
+        self._ended: dict[tuple[int, int], int] = defaultdict(int)
+        self._waited: dict[tuple[int, int], int] = defaultdict(int)
+        self._buckets: dict[tuple[int, int, int], int] = defaultdict(int)
+        self._seconds: dict[tuple[int, int], int] = defaultdict(int)
+        self._parts: dict[tuple[int, Group], list[int]] = defaultdict(_zeros)
+
+    def __bool__(self) -> bool:
+        """Tell whether anything was added."""
+        return bool(self._kinds or self._parts)
+
+    def add(self, attempts: Iterable[Attempt], sign: int = 1) -> None:
+        """Add attempts, or with a sign of -1 take them out.
+
+        Most of a batch are alike in all but their times: for each hour it is enough to add up the seconds of those
+        that are, and to multiply once.
+        """
+        kinds, lists, ended, seconds = self._kinds, self._lists, self._ended, self._seconds
+        for attempt in attempts:
+            *whose, submit, start, end, elapsed, wait, cpus, nodes, tres = attempt
+            kind = kinds.setdefault((*whose, cpus, nodes, id(tres)), len(lists))
+            if kind == len(lists):
+                # Kept, so that no other list gets its id.
+                lists.append(tres)
+            moment = end or start or submit
+            moment -= moment % HOUR
+            ended[kind, moment] += sign
+            if start is None:
+                continue
+            if wait is not None:
+                self._waited[kind, moment] += sign * wait
+                self._buckets[kind, moment, wait_bucket(wait)] += sign
+            if end is None:
+                continue
+            hour = start - start % HOUR
+            if elapsed is not None and elapsed != end - start:
+                for hour, part in _spread(attempt, elapsed):
+                    seconds[kind, hour] += sign * part
+            else:
+                after = hour + HOUR
+                while after < end:
+                    seconds[kind, hour] += sign * (after - start)
+                    start = hour = after
+                    after += HOUR
+                seconds[kind, hour] += sign * (end - start)
+            if tres and "energy_joules" in tres:
+                self._add_parts(attempt, _ENERGY, (_rates(cpus, nodes, tres).energy_joules,), sign)
+
+    def add_usage(self, attempt: Attempt, usage: Mapping[str, Any], sign: int = 1) -> None:
+        """Add what an attempt used, or take it out; what nobody measured counts as neither used nor had.
+
+        Args:
+            attempt: Whose.
+            usage: The field of that name of its `job_usage`.
+            sign: 1 or -1.
+        """
+        if not usage.get("complete") or attempt.start is None or attempt.end is None:
+            return
+        rates = _rates(attempt.cpus, attempt.node_count, attempt.alloc_tres)
+        elapsed = attempt.elapsed_seconds
+        if elapsed is None:
+            elapsed = attempt.end - attempt.start
+        memory, percent = usage.get("memory_bytes"), usage.get("gpu_ave_utilization_percent")
+        had = [0] * (len(AMOUNTS) - _USED)
+        if usage.get("cpu_seconds") is not None and usage.get("steps"):
+            had[0:2] = round(usage["cpu_seconds"] * 1000), rates.cpus * elapsed
+        if memory is not None and rates.memory_mib:
+            had[2:4] = memory // _MIB * elapsed, rates.memory_mib * elapsed
+        if percent is not None and rates.gpus:
+            had[4:6] = percent * rates.gpus * elapsed, rates.gpus * elapsed
+        self._add_parts(attempt, _USED, had, sign)
+
+    def results(self) -> "Results":
+        """Return what was added up."""
+        amounts: dict[tuple[int, Group], list[int]] = defaultdict(_zeros)
+        for key, values in self._parts.items():
+            amounts[key] = values.copy()
+        tres: dict[tuple[int, Group, str], int] = defaultdict(int)
+        waits: dict[tuple[int, Group], dict[int, int]] = defaultdict(dict)
+        groups, rates = [], []
+        for (*whose, cpus, nodes, _), alloc_tres in zip(self._kinds, self._lists, strict=True):
+            groups.append(_group(*whose))
+            rates.append(_rates(cpus, nodes, alloc_tres))
+        for (kind, hour), count in self._ended.items():
+            amounts[hour, groups[kind]][0] += count
+        for (kind, hour), waited in self._waited.items():
+            amounts[hour, groups[kind]][2] += waited
+        for (kind, hour, bucket), count in self._buckets.items():
+            amounts[hour, groups[kind]][1] += count
+            found = waits[hour, groups[kind]]
+            found[bucket] = found.get(bucket, 0) + count
+        for (kind, hour), seconds in self._seconds.items():
+            place = amounts[hour, groups[kind]]
+            for index, rate in enumerate(rates[kind].of_time, _COUNTED):
+                place[index] += seconds * rate
+            for name, rate in rates[kind].others:
+                tres[hour, groups[kind], name] += seconds * rate
+        return Results(amounts, tres, waits)
+
+    def _add_parts(self, attempt: Attempt, first: int, totals: Sequence[int], sign: int) -> None:
+        """Spread some amounts over the hours, `first` and those after it."""
+        if not any(totals):
+            return
+        group = _group(*attempt[: len(Group._fields)])
+        for hour, *parts in _spread(attempt, *totals):
+            place = self._parts[hour, group]
+            for index, part in enumerate(parts, first):
+                place[index] += sign * part
+
+
+def _zeros() -> list[int]:
+    return [0] * len(AMOUNTS)
+
+
+@lru_cache(maxsize=20_000)
+def _group(
+    cluster: str,
+    partition: str | None,
+    account: str | None,
+    user: str | None,
+    qos: str | None,
+    outcome: str | None,
+) -> Group:
+    name = partition or ""
+    return Group(cluster, SEVERAL if "," in name else name, account or "", user or "", qos or "", outcome or "")
+
+
+def _rates(cpus: int | None, nodes: int | None, alloc_tres: Mapping[str, Any] | None) -> _Rates:
+    tres = {
+        name: int(amount)
+        for name, amount in (alloc_tres or {}).items()
+        if isinstance(amount, int | float) and amount > 0
+    }
+    typed = sum(amount for name, amount in tres.items() if name.startswith(f"{_GPU}:"))
+    return _Rates(
+        tres.get("cpu", cpus or 0),
+        tres.get("node", nodes or 0),
+        tres.get("mem_bytes", 0) // _MIB,
+        # The untyped count is that of all types, where the site accounts it.
+        max(tres.get(_GPU, 0), typed),
+        tres.get("billing", 0),
+        tres.get("energy_joules", 0),
+        tuple((name, amount) for name, amount in tres.items() if name not in _OWN),
+    )
+
+
+def _spread(attempt: Attempt, *totals: int) -> Iterator[tuple[int, ...]]:
+    """Give the hours in which an attempt ran, each with its part of some totals; the parts add up to them."""
+    start, end = attempt.start, attempt.end
+    if start is None or end is None or not any(totals):
+        return
+    run, hour = end - start, start - start % HOUR
+    if end <= hour + HOUR:
+        yield hour, *totals
+        return
+    given = [0] * len(totals)
+    while hour < end:
+        reached = min(end, hour + HOUR) - start
+        due = [total * reached // run for total in totals]
+        yield hour, *(new - old for new, old in zip(due, given, strict=True))
+        given, hour = due, hour + HOUR

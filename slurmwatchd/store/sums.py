@@ -1,0 +1,261 @@
+"""The hourly sums in the store: written in the transaction that stores what they are of, so neither is ahead.
+
+What a store held before it had sums is added afterwards, some hundred attempts at a time (`fill`). An attempt that
+has expired stays in the sums; if it is read again, by a backfill, its hour says that it is in them.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiosqlite
+import anyio.to_thread
+import orjson
+
+from slurmwatchd.model.outcomes import outcome_of
+from slurmwatchd.model.sums import AMOUNTS, HOUR, Attempt, Group, Sums, attempt_of
+from slurmwatchd.store.bodies import RECORD, added
+from slurmwatchd.store.database import Database
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
+
+FILL_JOBS = 500
+
+_EXACT = 1 << 53
+"""Above it a number of the store is not exact. No cluster has as much in an hour: only a wrong record says so."""
+
+_GROUPS = ", ".join(f'"{name}"' for name in Group._fields)
+_GROUP_IS = " AND ".join(
+    f'sum_groups."{name}" = wanted.value ->> {place}' for place, name in enumerate(Group._fields)
+)
+_KNOWN = f"SELECT wanted.key, sum_groups.id FROM json_each(?) AS wanted CROSS JOIN sum_groups ON {_GROUP_IS}"  # noqa: S608
+_NEW = f"INSERT INTO sum_groups ({_GROUPS}) VALUES (?, ?, ?, ?, ?, ?) RETURNING id"  # noqa: S608 - our own words
+
+
+def _adding(table: str, key: Sequence[str], values: Sequence[str]) -> str:
+    """Return the statement that adds values to a row, or makes it."""
+    columns = ", ".join((*key, *values))
+    marks = ", ".join("?" * (len(key) + len(values)))
+    added = ", ".join(f"{name} = {name} + excluded.{name}" for name in values)
+    return f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"  # noqa: S608
+
+
+_ADD_AMOUNTS = _adding("hourly_sums", ("hour", "grp"), AMOUNTS)
+_ADD_TRES = _adding("hourly_tres", ("hour", "grp", "name"), ("seconds",))
+_WAITS = (
+    "SELECT known.hour, known.grp, known.buckets FROM json_each(?) AS wanted CROSS JOIN hourly_waits AS known "
+    "ON known.hour = wanted.value ->> 0 AND known.grp = wanted.value ->> 1"
+)
+
+_EXPIRED = "SELECT hour FROM json_each(?) AS wanted JOIN summed_hours ON cluster = ? AND hour = wanted.value"
+_BEFORE = f"SELECT job FROM summed_before WHERE job {IN_ARRAY}"  # noqa: S608 - a constant
+_USED = f"SELECT job, {added('events')} FROM events WHERE seq {IN_ARRAY}"  # noqa: S608 - constants
+
+_UNSUMMED = (
+    f"SELECT jobs.id, {RECORD}, {added('used')} FROM jobs "  # noqa: S608 - constants
+    "JOIN events ON events.seq = jobs.seq LEFT JOIN events AS used ON used.seq = jobs.usage_seq "
+    "WHERE jobs.id > ? AND jobs.id <= ? ORDER BY jobs.id LIMIT ?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Attempts of before that are in no sum yet: their row ids are above `summed`, up to `last`."""
+
+    summed: int
+    last: int
+
+    def __contains__(self, job: int) -> bool:
+        """Tell whether an attempt is yet to be added."""
+        return self.summed < job <= self.last
+
+
+_NO_BACKLOG = Backlog(0, 0)
+
+
+async def _backlog(connection: aiosqlite.Connection) -> Backlog:
+    """Return which attempts are in no sum yet; inside a transaction."""
+    rows = list(await connection.execute_fetchall("SELECT summed, last FROM unsummed"))
+    return Backlog(*rows[0]) if rows else _NO_BACKLOG
+
+
+async def is_behind(database: Database) -> bool:
+    """Tell whether attempts of before are in no sum yet."""
+    return bool(await database.read("SELECT 1 FROM unsummed"))
+
+
+class Booking:
+    """What a transaction changes in the sums, in the making."""
+
+    def __init__(
+        self, expired: Collection[int], left_out: Collection[int], used: Mapping[int, Mapping[str, Any]]
+    ) -> None:
+        """Begin with nothing; see `begin`."""
+        self._expired = expired
+        self._left_out = left_out
+        self._used = used
+        self.sums = Sums()
+        self.again: list[tuple[int]] = []
+        """Row ids of new attempts that are in the sums already."""
+
+    def stored(self, jobs: Iterable[int], attempts: Iterable[Attempt]) -> None:
+        """Add new attempts, but for those that ended in an hour whose attempts have expired."""
+        if not self._expired:
+            self.sums.add(attempts)
+            return
+        for job, attempt in zip(jobs, attempts, strict=True):
+            if attempt.end is not None and attempt.end - attempt.end % HOUR in self._expired:
+                self.again.append((job,))
+            else:
+                self.sums.add((attempt,))
+
+    def revised(self, job: int, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Take an attempt out as it was, and add it as it is, with what it used."""
+        if job in self._left_out or not before:
+            return
+        for record, sign in ((before, -1), (after, 1)):
+            attempt = attempt_of(record)
+            self.sums.add((attempt,), sign)
+            if job in self._used:
+                self.sums.add_usage(attempt, self._used[job], sign)
+
+    def used(self, job: int, record: Mapping[str, Any], usage: Mapping[str, Any]) -> None:
+        """Add what an attempt used."""
+        if job not in self._left_out:
+            self.sums.add_usage(attempt_of(record), usage)
+
+
+async def begin(
+    connection: aiosqlite.Connection,
+    *,
+    cluster: str = "",
+    ends: Iterable[int | None] = (),
+    jobs: Mapping[int, int | None],
+) -> Booking:
+    """Look up what decides how a transaction changes the sums; inside it.
+
+    Args:
+        connection: The store.
+        cluster: Of the attempts that may be new.
+        ends: Their ends.
+        jobs: The row ids of attempts in the store that may change, to the event that has their usage.
+    """
+    hours = json_array({end - end % HOUR for end in ends if end is not None})
+    expired = await connection.execute_fetchall(_EXPIRED, (hours, cluster))
+    left_out: set[int] = set()
+    used: dict[int, Mapping[str, Any]] = {}
+    if jobs:
+        left = await _backlog(connection)
+        before = await connection.execute_fetchall(_BEFORE, (json_array(jobs),))
+        left_out = {row[0] for row in before} | {job for job in jobs if job in left}
+        told = await connection.execute_fetchall(_USED, (json_array(filter(None, jobs.values())),))
+        used = {row[0]: orjson.loads(row[1])["usage"] for row in told}
+    return Booking({row[0] for row in expired}, left_out, used)
+
+
+async def book(connection: aiosqlite.Connection, booking: Booking) -> None:
+    """Write what a booking holds; inside the transaction that writes what it is of."""
+    await add(connection, booking.sums)
+    if booking.again:
+        await connection.executemany("INSERT INTO summed_before VALUES (?)", booking.again)
+
+
+async def add(connection: aiosqlite.Connection, sums: Sums) -> None:
+    """Add to the sums in the store; inside the transaction that writes what they are of."""
+    if not sums:
+        return
+    amounts, tres, waits = await anyio.to_thread.run_sync(sums.results)
+    ids = await _group_ids(connection, {group for _, group in amounts})
+    await connection.executemany(
+        _ADD_AMOUNTS,
+        [(hour, ids[group], *map(_number, values)) for (hour, group), values in amounts.items() if any(values)],
+    )
+    await connection.executemany(
+        _ADD_TRES,
+        [(hour, ids[group], name, _number(seconds)) for (hour, group, name), seconds in tres.items() if seconds],
+    )
+    counts = {
+        (hour, ids[group]): dict(counted) for (hour, group), counted in waits.items() if any(counted.values())
+    }
+    await _add_waits(connection, counts)
+
+
+async def _add_waits(connection: aiosqlite.Connection, waits: Mapping[tuple[int, int], dict[int, int]]) -> None:
+    """Add counts to the buckets of waits; those that come to nothing are left out."""
+    known = await connection.execute_fetchall(_WAITS, (orjson.dumps(list(map(list, waits))).decode(),))
+    for hour, group, text in known:
+        counts = waits[hour, group]
+        for bucket, count in orjson.loads(text).items():
+            counts[int(bucket)] = counts.get(int(bucket), 0) + count
+    rows = [
+        (*place, orjson.dumps({str(bucket): count for bucket, count in counts.items() if count}).decode())
+        for place, counts in waits.items()
+    ]
+    await connection.executemany("INSERT OR REPLACE INTO hourly_waits VALUES (?, ?, ?)", rows)
+
+
+def _number(amount: int) -> float:
+    return float(max(-_EXACT, min(_EXACT, amount)))
+
+
+async def _group_ids(connection: aiosqlite.Connection, groups: Collection[Group]) -> dict[Group, int]:
+    """Return the row ids of groups, making those that are not there."""
+    wanted = list(groups)
+    found = await connection.execute_fetchall(_KNOWN, (orjson.dumps(list(map(list, wanted))).decode(),))
+    ids = {wanted[row[0]]: int(row[1]) for row in found}
+    for group in wanted:
+        if group not in ids:
+            made = list(await connection.execute_fetchall(_NEW, group))
+            ids[group] = int(made[0][0])
+    return ids
+
+
+async def expire(connection: aiosqlite.Connection, jobs: str) -> None:
+    """Note in which hours attempts ended that expire; inside the transaction that removes them, before it does.
+
+    Args:
+        connection: The store.
+        jobs: Their row ids, as a JSON array.
+    """
+    await connection.execute(
+        'INSERT OR IGNORE INTO summed_hours SELECT DISTINCT cluster, "end" - "end" % ? FROM jobs '  # noqa: S608
+        f'WHERE id {IN_ARRAY} AND "end" IS NOT NULL',
+        (HOUR, jobs),
+    )
+    await connection.execute(f"DELETE FROM summed_before WHERE job {IN_ARRAY}", (jobs,))  # noqa: S608 - a constant
+
+
+async def fill(database: Database) -> int:
+    """Add some of the attempts that were stored before there were sums, the oldest first.
+
+    Returns:
+        How many; 0 where none is left.
+    """
+
+    async def work(connection: aiosqlite.Connection) -> int:
+        left = await _backlog(connection)
+        if left == _NO_BACKLOG:
+            return 0
+        rows = list(await connection.execute_fetchall(_UNSUMMED, (left.summed, left.last, FILL_JOBS)))
+        if not rows:
+            await connection.execute("DELETE FROM unsummed")
+            return 0
+        sums, outcomes = await anyio.to_thread.run_sync(_filled, [tuple(row) for row in rows])
+        await add(connection, sums)
+        await connection.executemany("UPDATE jobs SET outcome = ? WHERE id = ? AND outcome IS NULL", outcomes)
+        await connection.execute("UPDATE unsummed SET summed = ?", (rows[-1][0],))
+        return len(rows)
+
+    return await database.write(work)
+
+
+def _filled(bodies: Iterable[tuple[int, bytes, bytes | None]]) -> tuple[Sums, list[tuple[str, int]]]:
+    """Add up stored attempts, and say why each ended; runs in a worker thread."""
+    sums, outcomes = Sums(), []
+    for job, body, used in bodies:
+        record: Mapping[str, Any] = orjson.loads(body)
+        attempt = attempt_of(record)
+        sums.add((attempt,))
+        if used is not None:
+            sums.add_usage(attempt, orjson.loads(used)["usage"])
+        outcomes.append((record.get("outcome") or outcome_of(record), job))
+    return sums, outcomes
