@@ -13,6 +13,7 @@
     │   │   ├── ScontrolError           scontrol failed for a whole batch
     │   │   └── process.TimedOutError   killed after its time; the sources make one of the above of it
     │   ├── SilenceError            sacct's answer cannot be all there is
+    │   ├── NoDaemonError           no daemon is there to be asked for something
     │   ├── ClockError              this machine's clock is behind what was read already
     │   ├── ArchiveError            the Parquet archive cannot be written now
     │   ├── StoreBusyError          the database is locked or cannot be written now
@@ -136,6 +137,10 @@ class CommandError(TransientError):
         if tail:
             text += f": {tail}"
         super().__init__(text)
+
+
+class NoDaemonError(TransientError):
+    """No daemon is there to be asked for something."""
 
 
 class TokenError(CommandError):

@@ -92,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: What follows the program's name; None: as the process was started.
     """
     _open_what_is_closed()
+    # Pydantic would read what each installed package says of itself, to look for plug-ins.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         cli.main(arguments, prog_name="slurmwatchd", standalone_mode=False)
         # Here and not at Python's exit, where a reader who has gone would show as a traceback.

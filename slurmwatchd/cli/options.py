@@ -16,7 +16,7 @@ from slurmwatchd.config.paths import STORE_VARIABLE, config_path, read_config
 from slurmwatchd.config.settings import Config
 from slurmwatchd.errors import ConfigError
 from slurmwatchd.model.clock import rfc3339
-from slurmwatchd.sinks.registry import sink_kinds
+from slurmwatchd.sinks.registry import sink_options
 from slurmwatchd.sources.sacct.arguments import EARLIEST_SECONDS
 from slurmwatchd.telemetry.log import configure
 
@@ -164,6 +164,4 @@ def _loaded(path: Path | None, flags: Mapping[str, str | None], environ: Mapping
         if value is not None:
             section, key = _KEYS[name]
             layer.setdefault(section, {})[key] = value
-    kinds = sink_kinds()
-    models = {name: kind.options for name, kind in kinds.items()}
-    return configuration.load(path, sink_options=models, environ=environ, flags=layer)
+    return configuration.load(path, sink_options=sink_options(), environ=environ, flags=layer)

@@ -6,7 +6,8 @@ asks here. `settings.py` reads the same file by the same rules.
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,26 @@ def lock_path(store: Path) -> Path:
     """Return the file beside a store that says who has it; the same for every name of the store."""
     path = real_path(store)
     return path.with_name(f"{path.name}.lock")
+
+
+def nudge_path(store: Path) -> Path:
+    """Return the socket beside a store on which its daemon takes nudges; the same for every name of the store."""
+    path = real_path(store)
+    return path.with_name(f"{path.name}.nudge")
+
+
+@contextmanager
+def socket_address(path: Path) -> Iterator[str]:
+    """Give an address for a Unix socket's path, of which the kernel takes 107 bytes only.
+
+    Raises:
+        OSError: Its folder cannot be opened.
+    """
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def is_there(path: Path) -> bool:

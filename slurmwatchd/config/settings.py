@@ -99,6 +99,8 @@ class PollSection(Section):
     open_set: WholeDuration = 5 * MINUTE
     """How often the daemon lists the open jobs. If a job vanishes from the list without an end, the daemon queries
     it by id. `"0s"`: never."""
+    nudge_every: Duration = Field(2.0, ge=0.1)
+    """How often a nudge (`slurmwatchd nudge`) may bring the next poll forward, however many come."""
     revise: Texts = REVISING
     """The fields whose change after an attempt's end creates a `job_revised`; see [events](events.md). Empty: no
     such events. A re-read first queries these fields only."""

@@ -1,6 +1,6 @@
 """All parts wired to one store, as a configuration asks for them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -10,6 +10,7 @@ from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon.archiver import Archiver
 from slurmwatchd.daemon.daemon import Daemon, Outside, finished_after, rules_of
 from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
+from slurmwatchd.daemon.nudges import Nudges
 from slurmwatchd.daemon.pruner import Pruner
 from slurmwatchd.daemon.quarantine_retrier import Retrier
 from slurmwatchd.daemon.rebuilder import Rebuilder
@@ -195,6 +196,12 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
             metrics=metrics,
             health=health,
         )
+        nudges = Nudges(
+            config.store.path,
+            clock=outside.clock,
+            received=metrics.nudges,
+            nudged=partial(_nudge, watchers),
+        )
         try:
             yield Daemon(
                 config=config,
@@ -205,6 +212,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 errands=errands,
                 archiver=archiver,
                 pruner=pruner,
+                nudges=nudges,
                 metrics=metrics,
                 health=health,
                 news=news,
@@ -230,6 +238,11 @@ def _archiver(
         metrics=metrics,
         disks=disks,
     )
+
+
+def _nudge(watchers: Sequence[Watcher]) -> None:
+    for watcher in watchers:
+        watcher.nudge()
 
 
 def _collector(name: str, parts: PipelineParts, mode: str) -> Collector | None:

@@ -16,6 +16,7 @@ import anyio.to_thread
 from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon.archiver import Archiver
 from slurmwatchd.daemon.delivery import Delivery
+from slurmwatchd.daemon.nudges import Nudges
 from slurmwatchd.daemon.pruner import Pruner
 from slurmwatchd.daemon.requests import Errands
 from slurmwatchd.daemon.sd_notify import Notifier
@@ -78,6 +79,7 @@ class Daemon:
     errands: Errands
     archiver: Archiver | None
     pruner: Pruner
+    nudges: Nudges
     metrics: Metrics
     health: Health
     news: list[Callable[[], None]]
@@ -156,6 +158,7 @@ class Daemon:
                 if self.archiver is not None:
                     workers.start_soon(self.archiver.run)
                 workers.start_soon(self.pruner.run)
+                workers.start_soon(self.nudges.run, lambda: self.config.poll.nudge_every)
                 workers.start_soon(self.errands.run)
                 await stop.wait()
                 workers.cancel_scope.cancel()

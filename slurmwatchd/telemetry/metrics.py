@@ -172,6 +172,7 @@ class Metrics:
             [],
         )
         self.pruned = counter("store_pruned_rows_total", "Expired rows removed from the store.", ["table"])
+        self.nudges = counter("nudges_total", "Nudges received: each says that a job has just ended.", [])
         self.loop_lag = histogram("event_loop_lag_seconds", "Delay of timers in the event loop.", [], _LAG_SECONDS)
         self.reload_success = gauge(
             "config_last_reload_successful", "1 if the last reload of the configuration succeeded.", []

@@ -79,6 +79,7 @@ class Watcher:
         self._collector = collector
         self._policy = policy
         self._reconfigured = anyio.Event()
+        self._is_nudged = False
         self._since_seconds = since_seconds
         self._timeout_seconds = timeout_seconds
         self._patience = 2 * timeout_seconds + 60
@@ -121,6 +122,11 @@ class Watcher:
     def reconfigure(self, policy: Policy) -> None:
         """Read by other rules from now on, also where the next poll was to be waited for."""
         self._policy = policy
+        self.wake()
+
+    def nudge(self) -> None:
+        """Poll at once, whatever the interval; while polls fail, none comes sooner."""
+        self._is_nudged = True
         self.wake()
 
     def wake(self) -> None:
@@ -227,13 +233,15 @@ class Watcher:
                 now = clock.now()
                 ledger = await self._knowing(self._as_of(ledger, int(now)))
                 rules = self._rules(once_polled=polled and not forever)
-                window = due(ledger, now, rules, poll=not polled, polled_last=polled_last)
+                window = due(ledger, now, rules, poll=self._is_nudged or not polled, polled_last=polled_last)
                 if window is None:
                     if not forever:
                         return
                     await self._rest(next_head(ledger, self._policy) - now)
                     continue
                 polled_last = window.head
+                if window.head:
+                    self._is_nudged = False
                 async with anyio.create_task_group() as beside:
                     if window.head:
                         # What is read next must keep them, so nothing is read before they are known.

@@ -14,6 +14,7 @@ SUMMARIES = {
     "demo": "Run the whole daemon on a simulated cluster.",
     "check": "Check configuration, Slurm, rights, limits, clocks, files, disks and the port.",
     "install-service": "Make a systemd service of what pip installed, or remove it.",
+    "nudge": "Have the daemon poll now, because a job has just ended.",
     "status": "Show what the daemon is doing, what waits and what is wrong.",
     "jobs": "Show attempts that ended, by user, state, node, time and more.",
     "show": "Show all that is known of jobs.",

@@ -19,7 +19,7 @@ from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon import startup
 from slurmwatchd.daemon.web.server import bind
 from slurmwatchd.errors import ListenError
-from slurmwatchd.sinks.registry import sink_kinds
+from slurmwatchd.sinks.registry import sink_options
 from slurmwatchd.telemetry.log import configure
 
 _NODES = 64
@@ -67,7 +67,7 @@ def command(seconds: float | None, rate: float, seed: int, listen: str | None, l
 def _config(folder: Path, listen: str, log_level: str) -> Config:
     return configuration.load(
         None,
-        sink_options={name: kind.options for name, kind in sink_kinds().items()},
+        sink_options=sink_options(),
         environ={},
         flags={
             "slurm": {"bin_dir": str(folder / "bin")},
