@@ -104,6 +104,7 @@ class _Torture:
         self._back_at = 0.0
         self._lift_at = 0.0
         self._lull_over_at = 0.0
+        self._is_after_lull = False
         self._finish: list[tuple[float, Callable[[], object]]] = []
         self.done: Counter[str] = Counter()
 
@@ -123,6 +124,7 @@ class _Torture:
         if self._lull_over_at and now >= self._lull_over_at:
             self._lull_over_at = 0.0
             self._limit_for(LULL_LIMITED_SECONDS)
+            self._is_after_lull = True
             self.done["limits after a lull"] += 1
         for due in [due for due in self._finish if due[0] <= now]:
             self._finish.remove(due)
@@ -176,9 +178,11 @@ class _Torture:
     def _lift(self) -> None:
         self._cluster.limit_statements(0)
         self._lift_at = 0.0
+        self._is_after_lull = False
 
     def _outage(self) -> None:
-        if self._back_at or (self._is_long and (self._lift_at or self._lull_over_at)):
+        # It would end the limit, and have the daemon read all of that time again.
+        if self._back_at or self._lull_over_at or self._is_after_lull:
             return
         self._lift()
         if self._dice.random() < 0.5:
@@ -194,7 +198,8 @@ class _Torture:
         # Under such a limit slurmdbd itself does not start.
         if self._lift_at or self._back_at or self._lull_over_at:
             return
-        if self._is_long and self._dice.random() < 0.5:
+        # Not so often that there is no time for outages.
+        if self._is_long and self.done["outages"] > 2 * self.done["limits after a lull"]:
             self._lull_over_at = time.monotonic() + LULL_SECONDS
         else:
             self._limit_for(self._dice.choice(LIMITED_SECONDS))
