@@ -161,7 +161,7 @@ class Dataset:
         with _errors(pa, self.files[place].path):
             for _, fragment in self._groups(self.files[place], condition):
                 # Most of what ended after an interval began after it, too: node names are read only where it pays.
-                if not fragment.count_rows(schema=arrow.schema(pa), filter=condition):
+                if not fragment.scanner(schema=arrow.schema(pa), filter=condition).count_rows():
                     continue
                 table = fragment.to_table(schema=arrow.schema(pa), columns=list(dict.fromkeys(needed)))
                 if question.node is not None:
