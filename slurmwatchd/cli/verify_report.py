@@ -11,6 +11,7 @@ from slurmwatchd.cli import tables
 from slurmwatchd.cli.tables import Column, local_time
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.terminal_text import shown
+from slurmwatchd.operations.verify.against_archive import ArchiveFinding
 from slurmwatchd.operations.verify.against_files import Fault, Finding
 from slurmwatchd.operations.verify.against_sacct import Difference, Tally, What
 from slurmwatchd.operations.verify.scope import Scope, Span
@@ -60,6 +61,13 @@ def finding(found: Finding) -> Report:
     return report
 
 
+def archive_finding(found: ArchiveFinding) -> Report:
+    """Return what is wrong with a file of the archive, or with an attempt in it."""
+    report = asdict(found)
+    report["submit"] = None if found.submit is None else rfc3339(found.submit)
+    return report
+
+
 def write(report: Report) -> None:
     """Write a report for people to standard output."""
     if accounting := report.get("accounting"):
@@ -82,6 +90,18 @@ def write(report: Report) -> None:
             click.echo(f"  {_stretch_missing(row)}")
         others = [row for row in sink["differences"] if row not in stretches]
         _write_listed(sink, map(_placed, others), "what,id,seq,kind,job_id,where")
+    if archive := report.get("archive"):
+        _write_archive(archive)
+
+
+def _write_archive(archive: Report) -> None:
+    click.echo(
+        f"archive {shown(archive['path'])}: {_plural(archive['attempts'], 'attempt')} "
+        f"in {_plural(archive['files'], 'file')}: {_plural(archive['count'], 'difference')}"
+    )
+    if archive["days_waiting"]:
+        click.echo(f"  {_plural(archive['days_waiting'], 'day')} still to be written")
+    _write_listed(archive, archive["differences"], "what,file,cluster,day,job_id,submit,text")
 
 
 def _stretch_missing(row: Report) -> str:

@@ -1,20 +1,22 @@
-"""`slurmwatchd verify`: the store against sacct, and the files against the store."""
+"""`slurmwatchd verify`: the store against sacct, and files and archive against the store."""
 
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import click
 
 from slurmwatchd.cli import EX_TEMPFAIL, is_output_error, tables
 from slurmwatchd.cli.job_filters import MAX_LIMIT
 from slurmwatchd.cli.options import load_quietly, store_options, stretch_of, stretch_options
 from slurmwatchd.cli.progress import Progress
-from slurmwatchd.cli.verify_report import Report, cluster_report, difference, finding, write
+from slurmwatchd.cli.verify_report import Report, archive_finding, cluster_report, difference, finding, write
 from slurmwatchd.config.settings import Config
 from slurmwatchd.errors import FatalError, VerifyError
 from slurmwatchd.model.clock import SystemClock, rfc3339
@@ -22,18 +24,25 @@ from slurmwatchd.model.terminal_text import shown
 from slurmwatchd.model.windows import Ledger, Window
 from slurmwatchd.operations.read_only import Onlooker, onlooker
 from slurmwatchd.operations.verify import deleted
+from slurmwatchd.operations.verify.against_archive import ArchiveCheck
 from slurmwatchd.operations.verify.against_files import Files
 from slurmwatchd.operations.verify.against_sacct import Comparison, Tally
 from slurmwatchd.operations.verify.scope import Span, scope_of
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.sources.sacctmgr import Limits
+from slurmwatchd.store.read.reader import StoreReader
 
 
 @click.command("verify")
 @store_options
 @stretch_options(since="24h")
 @click.option("--sink", "sinks", multiple=True, metavar="NAME", help="Compare this sink's files with the store.")
-@click.option("--no-sacct", is_flag=True, help="Skip sacct; compare only the files, with --sink.")
+@click.option(
+    "--archive",
+    is_flag=True,
+    help="Compare the archive with the store, all of it unless --since is given.",
+)
+@click.option("--no-sacct", is_flag=True, help="Skip sacct; compare only files, with --sink or --archive.")
 @click.option(
     "--accept-deleted",
     is_flag=True,
@@ -63,12 +72,14 @@ def command(
     """Prove that nothing is missing: the store against sacct, files against the store.
 
     The command compares the key, state, start and end of every attempt that ended in the stretch. With --sink,
-    every event first seen in the stretch must be in the sink's files, rotated ones included, exactly once. Only
-    --accept-deleted changes anything. The daemon can keep running.
+    every event first seen in the stretch must be in the sink's files, rotated ones included, exactly once. With
+    --archive, every file of the archive must be whole, no attempt in it twice, and all of a day that the store
+    still has must be in the day's file. Only --accept-deleted changes anything. The daemon can keep running.
 
     \b
     Example: slurmwatchd verify --since 24h
              slurmwatchd verify --since 2026-11-20 --until 2026-11-21 --sink jobs --json
+             slurmwatchd verify --no-sacct --archive
 
     Exit codes: 0 no difference; 1 at least one; 2 the command line is wrong; 74 the store or a file cannot be
     read, or the report not written; 75 sacct failed, or nothing of the stretch has been read yet for some cluster:
@@ -77,10 +88,12 @@ def command(
     start, end = stretch_of(since, until)
     # Where nobody names an end, what was seen in this very second counts: the cursor says what must be there.
     last = sys.maxsize if until is None else end
-    accept_deleted = bool(flags.pop("accept_deleted"))
-    _check_combination(sinks, no_sacct=no_sacct, accept_deleted=accept_deleted)
+    accept_deleted, archive = bool(flags.pop("accept_deleted")), bool(flags.pop("archive"))
+    _check_combination(sinks, no_sacct=no_sacct, accept_deleted=accept_deleted, archive=archive)
     config = load_quietly(path, flags)
     files = {name: _jsonl(config, name) for name in sinks}
+    dataset = _dataset(config) if archive else None
+    days = (start, end) if _is_given("since") or until is not None else None
 
     async def verify() -> Report:
         async with onlooker(config) as view:
@@ -93,6 +106,10 @@ def command(
             report["sinks"] = [
                 await _files(view, name, options, (start, last), limit) for name, options in files.items()
             ]
+            if dataset is not None:
+                report["archive"] = await anyio.to_thread.run_sync(
+                    _archive, dataset, config.store.path, days, limit
+                )
             return report
 
     try:
@@ -112,17 +129,29 @@ def command(
     for name in unproved:
         why = "nothing in that stretch has been read yet: nothing is proved"
         click.echo(f"slurmwatchd: cluster {shown(name)}: {why}", err=True)
-    if accounting["count"] or any(sink["count"] for sink in report["sinks"]):
+    found = [*report["sinks"], report.get("archive", {"count": 0})]
+    if accounting["count"] or any(part["count"] for part in found):
         sys.exit(1)
     if unproved:
         sys.exit(EX_TEMPFAIL)
 
 
-def _check_combination(sinks: Sequence[str], *, no_sacct: bool, accept_deleted: bool) -> None:
-    if no_sacct and not sinks:
-        raise click.UsageError("--no-sacct leaves nothing to verify without --sink")
+def _check_combination(sinks: Sequence[str], *, no_sacct: bool, accept_deleted: bool, archive: bool) -> None:
+    if no_sacct and not sinks and not archive:
+        raise click.UsageError("--no-sacct leaves nothing to verify without --sink or --archive")
     if no_sacct and accept_deleted:
         raise click.UsageError("--accept-deleted needs sacct: remove --no-sacct")
+
+
+def _dataset(config: Config) -> Path:
+    if config.archive.folder is None:
+        raise click.UsageError("--archive: there is no archive; archive.path is not set")
+    return config.archive.folder
+
+
+def _is_given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not click.core.ParameterSource.DEFAULT
 
 
 @contextmanager
@@ -221,3 +250,19 @@ async def _files(view: Onlooker, name: str, options: JsonlOptions, stretch: Span
         "count": await files.count(),
         "differences": [finding(found) async for found in files.findings(limit)],
     }
+
+
+def _archive(dataset: Path, store: Path, stretch: Span | None, limit: int) -> Report:
+    """Compare the archive with the store."""
+    with StoreReader(store) as reader, TemporaryDirectory() as scratch:
+        check = ArchiveCheck(dataset, reader, Path(scratch))
+        count, listed = 0, list[Report]()
+        for found in check.findings(stretch):
+            count += 1
+            if len(listed) < limit:
+                listed.append(archive_finding(found))
+    read = check.read
+    return {
+        "path": str(dataset), "files": read.files, "attempts": read.attempts, "days_waiting": read.waiting,
+        "count": count, "differences": listed,
+    }  # fmt: skip
