@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import anyio
 import duckdb
 import pandas as pd
 import polars as pl
@@ -18,8 +19,10 @@ from slurmwatchd.model.tool_schemas import Tool, schema_for
 from tests.integration.asked import zone
 from tests.reading.example import Example, make
 from tests.reading.page import PAGE, gpu_hours, recipes, rotated, run
+from tests.unit.archives import archived, ended, fill
 
 LIGHT = ("pandas", "polars", "duckdb", "pyarrow", "jq", "SQLite", "sqlite-utils")
+ARCHIVE = tuple(f"The archive in {tool}" for tool in ("duckdb", "polars", "pandas", "pyarrow"))
 HEAVY = ("ClickHouse", "Spark", "R", "Miller", "PostgreSQL", "lnav")
 PROGRAMS = {"jq": "jq", "SQLite": "sqlite3"}
 
@@ -27,6 +30,20 @@ PROGRAMS = {"jq": "jq", "SQLite": "sqlite3"}
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     return make(tmp_path_factory.mktemp("example"))
+
+
+@pytest.fixture(scope="module")
+def archive(example: Example, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the example's archive, and jobs of October and December in it."""
+    folder = tmp_path_factory.mktemp("archived")
+    store = shutil.copy(example.folder / "store.db", folder)
+    anyio.run(archived, Path(store), folder / "archive")
+    others = folder / "others.db"
+    tres = {"gres/gpu": 1}
+    anyio.run(fill, others, [ended(1, 24, alloc_tres=tres), ended(2, -9, alloc_tres=tres)])
+    anyio.run(archived, others, folder / "archive")
+    assert len({file.parent.name[:11] for file in (folder / "archive").rglob("*.parquet")}) == 3
+    return folder
 
 
 @pytest.fixture
@@ -62,7 +79,7 @@ def test_the_example_is_what_it_is_meant_to_be(example: Example) -> None:
 
 
 def test_every_recipe_of_the_page_is_run_by_a_test() -> None:
-    assert sorted(recipes()) == sorted(("Parquet", *LIGHT, *HEAVY))
+    assert sorted(recipes()) == sorted(("Parquet", *ARCHIVE, *LIGHT, *HEAVY))
     headings = re.findall(r"^## (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert headings == list(recipes())
 
@@ -83,6 +100,12 @@ def test_parquet_has_the_same_totals(example: Example, tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert gpu_hours(run("Parquet", tmp_path)) == example.gpu_hours
+
+
+@pytest.mark.parametrize("tool", ARCHIVE)
+def test_the_archive_has_the_same_totals(example: Example, archive: Path, tool: str) -> None:
+    # The recipe is of November, and so are the example's jobs; of two other months there is a day each.
+    assert gpu_hours(run(tool, archive)) == example.gpu_hours
 
 
 @pytest.mark.parametrize("tool", ["polars", "duckdb"])
