@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -93,6 +94,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
         token_seen=lambda token: metrics.token_expiry.set(token.expires or 0),
         tell=complaints,
     )
+    commands = replace(commands, now=outside.clock.now)
     commands.path("sacct")
     if (token := token_in(commands.env)) is not None:
         metrics.token_expiry.set(token.expires or 0)

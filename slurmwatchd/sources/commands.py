@@ -2,13 +2,15 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from anyio import to_thread
 
-from slurmwatchd.errors import CommandError, SlurmNotFoundError
+from slurmwatchd.errors import CommandError, SlurmNotFoundError, TokenError
+from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.sources import tokens
 from slurmwatchd.sources.complaints import VERSION, Complaints, Tell, known_from, said, to_nobody, without
 from slurmwatchd.sources.process import Completed, ProcessRunner, Spool, child_environment
@@ -26,6 +28,7 @@ class Commands:
         env: The children's whole environment, without the token of a file.
         token_file: Holds the token they are given; it is read again for each.
         token_seen: Is told each token that was read.
+        now: Epoch seconds.
         complaints: What the commands complain of without harm.
     """
 
@@ -34,6 +37,7 @@ class Commands:
     env: Mapping[str, str]
     token_file: Path | None = None
     token_seen: Callable[[tokens.Token], None] | None = field(default=None, compare=False)
+    now: Callable[[], float] = field(default=time.time, compare=False)
     complaints: Complaints = field(default_factory=Complaints, compare=False)
 
     @classmethod
@@ -86,6 +90,16 @@ class Commands:
             TokenError: There is no token in its file.
         """
         return tokens.token_in(self.environment())
+
+    def expired_token(self) -> str:
+        """Return that the token expired, and when: Slurm reports it as any other refusal. Empty if it did not."""
+        try:
+            token = self.token()
+        except TokenError:
+            return ""
+        if token is None or token.expires is None or token.expires > self.now():
+            return ""
+        return f"the token{f' of {token.user}' if token.user else ''} expired {rfc3339(int(token.expires))}"
 
     def path(self, name: str) -> str:
         """Return the absolute path of a command.

@@ -118,6 +118,7 @@ def test_a_token_that_expires_or_is_of_another_key_lets_nothing_be_read_and_chec
     expired = site.watch.once()
     found = site.check()
     assert (expired.returncode, site.read_until()) == (75, 0), expired.stderr
+    assert re.search(r"sacct failed: the token of daemon expired \S+Z \(exit status", expired.stderr)
     assert found["token"]["mark"] == "failed"
     assert re.search("^the token of daemon expired .+ ago$", found["token"]["text"])
     assert found["token"]["todo"] == "get another: scontrol token username=daemon lifespan=SECONDS"
@@ -126,6 +127,7 @@ def test_a_token_that_expires_or_is_of_another_key_lets_nothing_be_read_and_chec
     wrong = site.watch.once()
     found = site.check()
     assert (wrong.returncode, site.read_until()) == (75, 0), wrong.stderr
+    assert "expired" not in wrong.stderr
     assert found["slurmdbd"]["mark"] == "failed"
     advice = found["slurmdbd"]["todo"]
     assert "AuthAltTypes=auth/jwt in slurmdbd.conf" in advice

@@ -31,7 +31,11 @@ async def test_nothing_is_taken_as_read_on_a_bad_token_and_nothing_is_lost(
 
             rig.move(2 * HOUR)
             rig.ended(20, job_name="on the expired one")
-            with pytest.raises(SacctError, match=said):
+            # The test's clock begins at 06:00.
+            refused = (
+                rf"^sacct failed: the token of root expired 2026-11-24T07:00:00Z \(exit status \d+\): .*{said}"
+            )
+            with pytest.raises(SacctError, match=refused):
                 await daemon.watchers[0].once()
             file.write_text("\n")
             with pytest.raises(TokenError, match=r"it is empty$"):

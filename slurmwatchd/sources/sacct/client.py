@@ -253,7 +253,9 @@ class Sacct:
         if done.returncode != 0 or done.complained:
             refused = any(words in done.stderr for words in _TOO_WIDE)
             kind = SacctTooWideError if refused else SacctError
-            raise kind("sacct failed", argv=argv, returncode=done.returncode, stderr=done.stderr[-2000:])
+            expired = await anyio.to_thread.run_sync(self._commands.expired_token)
+            reason = f"sacct failed: {expired}" if expired else "sacct failed"
+            raise kind(reason, argv=argv, returncode=done.returncode, stderr=done.stderr[-2000:])
         return done
 
 
