@@ -10,10 +10,11 @@ PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet
 ARGS ?=
 SLURM_VERSIONS ?= all
 VERSION ?= 22.05
+SUITE ?= trixie
 
 .DEFAULT_GOAL = help
 .PHONY: help demo test torture torture-slurm test-reading test-shippers lint docs test-brokers dist deb rpm test-packages test-systemd \
-	test-slurm slurm-up slurm-down bench bench-steps bench-odd bench-brokers clean
+	transcript test-slurm slurm-up slurm-down bench bench-steps bench-odd bench-brokers clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
@@ -94,6 +95,9 @@ test-systemd: deb  ## the packages under Debian 12's and 13's systemd as PID 1, 
 
 test-systemd-%:
 	unshare --mount --propagation private $(BIN)/python -m pytest -m systemd tests/systemd -n 0 -k $* $(ARGS)
+
+transcript: deb  ## what a first installation looks like on a fresh Debian; root (SUITE=bookworm)
+	unshare --mount --propagation private $(BIN)/python -m tests.systemd.transcript $(SUITE)
 
 slurm-up: $(VENV)/.development  ## bring up a real Slurm to play with; root (VERSION=24.11)
 	$(BIN)/python -m tests.real_slurm up $(VERSION)

@@ -9,7 +9,8 @@ import pytest
 from tests.real_slurm.packages import CannotInstallError
 from tests.systemd.images import image
 from tests.systemd.machine import Machine
-from tests.systemd.site import Site
+from tests.systemd.site import DIST, PACKAGES, Site
+from tests.systemd.slurm import Head, free_ports, install_slurm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,5 +36,25 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             site.close()
     except CannotInstallError as error:
         pytest.skip(f"NO SYSTEMD WAS TESTED on Debian {request.param}: {error}")
+    finally:
+        machine.close()
+
+
+@pytest.fixture(scope="session", params=SUITES)
+def head(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
+    """A machine on which a real Slurm runs, without slurmwatchd."""
+    suite = request.param
+    try:
+        machine = Machine(tmp_path_factory.mktemp("head"), image(suite))
+    except CannotInstallError as error:
+        pytest.skip(f"NO SYSTEMD WAS TESTED beside a real Slurm on Debian {suite}: {error}")
+    try:
+        machine.boot()
+        slurmctld = install_slurm(machine, suite)
+        (package,) = DIST.glob(PACKAGES[suite])
+        (port,) = free_ports(1)
+        yield Head(machine, suite, package, port, slurmctld)
+    except CannotInstallError as error:
+        pytest.skip(f"NO SYSTEMD WAS TESTED beside a real Slurm on Debian {suite}: {error}")
     finally:
         machine.close()

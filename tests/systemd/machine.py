@@ -162,13 +162,10 @@ class Machine:
         return int(self.unit("MainPID"))
 
     def kill(self, signal_name: str) -> int:
-        """Send the service's process a signal and return which it was.
-
-        Raises:
-            AssertionError: It has none; 0 would be a whole group of processes.
-        """
+        """Send the service's process a signal, as soon as it has one, and return which it was."""
+        # 0 would be a whole group of processes.
+        wait_until(lambda: self.main_pid() > 1, self.journal)
         pid = self.main_pid()
-        assert pid > 1, self.journal("--lines=20")
         self.run("kill", f"-{signal_name}", str(pid))
         return pid
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _REPOSITORY = Path(__file__).parents[2]
 DIST = _REPOSITORY / "dist"
 CONFIGURATION = "/etc/slurmwatchd/slurmwatchd.toml"
-_PACKAGES = {"bookworm": "*~deb12_*.deb", "trixie": "*_all.deb"}
+PACKAGES = {"bookworm": "*~deb12_*.deb", "trixie": "*_all.deb"}
 _PYTHONS = {"bookworm": "/usr/lib/slurmwatchd/bin/python3", "trixie": "/usr/bin/python3"}
 _COMMANDS = ("sacct", "scontrol", "sacctmgr", "sdiag")
 _DATABASE = "/var/lib/slurmwatchd/slurm/cluster.db"
@@ -44,9 +44,9 @@ class Site:
 
     def __init__(self, machine: Machine, suite: str, scratch: Path) -> None:
         """Boot, and install an older package than the one that was built."""
-        (self.package,) = DIST.glob(_PACKAGES[suite])
+        (self.package,) = DIST.glob(PACKAGES[suite])
         self.machine = machine
-        self.mark = _PACKAGES[suite]
+        self.mark = PACKAGES[suite]
         self._python = _PYTHONS[suite]
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

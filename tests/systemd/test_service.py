@@ -132,7 +132,7 @@ def test_it_comes_back_when_it_is_killed(site: Site) -> None:
 
 
 def test_it_comes_back_when_it_stands_still(site: Site) -> None:
-    drop_in(site, "WatchdogSec=5s")
+    drop_in(site, "WatchdogSec=10s")
     site.machine.run("systemctl", "restart", UNIT)
     wait_until(site.is_ready, site.told)
     pid = site.machine.kill("STOP")
