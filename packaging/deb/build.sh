@@ -101,7 +101,7 @@ Maintainer: $maintainer
 Installed-Size: $(du -sk --apparent-size --exclude=DEBIAN "$root" | cut -f1)
 Depends: $depends, systemd | systemd-standalone-sysusers
 Recommends: logrotate
-Suggests: munge, prometheus, slurm-client
+Suggests: munge, prometheus, python3-bcrypt, python3-yaml, slurm-client
 Section: admin
 Priority: optional
 Homepage: $project

@@ -7,10 +7,16 @@ from typing import Any
 
 import orjson
 
+from slurmwatchd.config.settings import WebSection
 from slurmwatchd.config.units import split_address
 
 _TIMEOUT_SECONDS = 3.0
 _ANSWER_BYTES = 1 << 22
+
+
+def url_of(web: WebSection) -> str | None:
+    """Return where the daemon is asked; None where it is not on the loopback, or asks for a login or TLS."""
+    return None if web.web_config else loopback_url(web.listen)
 
 
 def loopback_url(listen: str) -> str | None:

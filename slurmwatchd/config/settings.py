@@ -30,6 +30,7 @@ from slurmwatchd.config.units import (
     check_file,
     check_folder,
     format_duration,
+    is_loopback,
     parse_duration,
     parse_whole_duration,
     split_address,
@@ -170,12 +171,28 @@ class WebSection(Section):
     timeout: Duration = Field(10.0, ge=0.1)
     """Time limit of one question to the API. A long export is many questions."""
 
+    web_config: str = ""
+    """Exporter-toolkit's `web.yml`: TLS, client certificates and basic auth; needs the extra `[web]`. The daemon
+    reads it again when it, or a certificate, has changed. Empty: none. See
+    [API](api.md#open-it-to-other-machines)."""
+    insecure: bool = False
+    """Whether an address other than the loopback may be without TLS: tokens and names then cross the network
+    unprotected."""
+
     @field_validator("listen")
     @classmethod
     def _address(cls, value: str) -> str:
         if value:
             split_address(value)
         return value
+
+    @model_validator(mode="after")
+    def _secure(self) -> "WebSection":
+        if self.listen and not (self.web_config or self.insecure or is_loopback(self.listen)):
+            raise ValueError(
+                f"listen {self.listen} is not the loopback: it needs TLS (web_config), or insecure = true"
+            )
+        return self
 
 
 class LogSection(Section):

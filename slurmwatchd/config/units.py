@@ -153,6 +153,16 @@ def split_address(value: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def is_loopback(address: str) -> bool:
+    """Tell whether only this machine reaches an address with a port.
+
+    Raises:
+        ValueError: It is none.
+    """
+    host, _ = split_address(address)
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
+
+
 def spoken_duration(seconds: float) -> str:
     """Write seconds for people, in the two largest units: `2d3h`, `1h02m`, `45s`."""
     whole = int(seconds)

@@ -54,7 +54,11 @@ async def _run_until_stopped(
     # A tenth of a second of imports that `once` has no use for.
     from slurmwatchd.daemon.web.api.service import Api  # noqa: PLC0415
     from slurmwatchd.daemon.web.app import make_app  # noqa: PLC0415
+    from slurmwatchd.daemon.web.guard import Guard  # noqa: PLC0415
     from slurmwatchd.daemon.web.server import WebServer, bind, url  # noqa: PLC0415
+    from slurmwatchd.daemon.web.tls import web_config_file  # noqa: PLC0415
+
+    file = web_config_file(config.web)
 
     try:
         listener = bind(config.web.listen) if config.web.listen else None
@@ -63,6 +67,7 @@ async def _run_until_stopped(
             # Most likely it has the address too.
             raise in_use(config.store.path, pid) from None
         raise
+    address = url(listener, tls=file is not None and file.context is not None) if listener else "none"
     try:
         async with assembled(config, outside) as daemon, AsyncExitStack() as closing:
             server = None
@@ -71,14 +76,15 @@ async def _run_until_stopped(
                 daemon.news.append(api.news.ring)
                 closing.callback(api.close)
                 app = make_app(daemon.health, daemon.metrics.registry, [api.mount()])
-                server = WebServer(app, listener, stopping=api.news.stop)
-                listening(url(listener))
+                guarded = app if file is None else Guard(app, file, api.access)
+                server = WebServer(guarded, listener, file=file, stopping=api.news.stop)
+                listening(address)
             _log.info(
                 "started",
                 version=__version__,
                 pid=os.getpid(),
                 store=str(config.store.path),
-                url=url(listener) if listener else "none",
+                url=address,
                 clusters=", ".join(watcher.cluster for watcher in daemon.watchers),
                 sinks=", ".join(delivery.name for delivery in daemon.deliveries),
             )

@@ -169,7 +169,7 @@ async def test_a_wrong_login_waits_and_is_logged_once(
 
     caplog.set_level(logging.WARNING)
     async with serving_api(filled, tmp_path) as client:
-        client.api._access._sleep = sleep
+        client.api.access._sleep = sleep
         client.token("all")
         for number in range(8):
             answer = await client.http.get("/jobs", headers={"Authorization": f"Bearer swd_{number}"})
@@ -194,7 +194,7 @@ async def test_wrong_logins_in_bulk_do_not_hold_up_others(filled: Rig, tmp_path:
         await wake.wait()
 
     async with serving_api(filled, tmp_path) as client:
-        client.api._access._sleep = sleep
+        client.api.access._sleep = sleep
         client.token("all")
         codes: list[int] = []
 

@@ -83,7 +83,7 @@ async def _examine(
     config: Config, file: Path | None, service: Service | None, note: Callable[[Finding], None]
 ) -> None:
     def daemon_at() -> int | None:
-        url = daemon_http.loopback_url(config.web.listen)
+        url = daemon_http.url_of(config.web)
         told = daemon_http.told_by(url) if url else None
         # Another daemon, with another store, keeps the address from this one as any other program does.
         return told["pid"] if told and told["pid"] == holder(config.store.path) else None

@@ -67,7 +67,7 @@ def command(config: Path | None, store: Path | None, *, as_json: bool) -> None:
 
 def _state(store: StoreReader, config: Config, faults: Sequence[str], now: int) -> State:
     pid = holder(config.store.path)
-    url = daemon_http.loopback_url(config.web.listen)
+    url = daemon_http.url_of(config.web)
     told = daemon_http.told_by(url) if url and pid is not None else None
     if told is not None and told["pid"] != pid:
         # Another daemon, with another store, has the address.

@@ -5,12 +5,15 @@ import contextlib
 import math
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import anyio.to_thread
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from slurmwatchd.config.units import split_address
+from slurmwatchd.daemon.web.tls import WebConfigFile, is_named
 from slurmwatchd.errors import ListenError
 
 _GRACE_SECONDS = 2
@@ -24,7 +27,12 @@ READING_SECONDS = 30.0
 MAX_CONNECTIONS = 256
 """More are not kept: the one that has waited longest without a request gives way, so that a scrape gets in."""
 
+HANDSHAKE_SECONDS = 5.0
+"""A client that has not finished its TLS handshake by then is cut off."""
+
 _LOOK_SECONDS = 1.0
+_FILE_SECONDS = 2.0
+_BACKLOG = 128
 
 
 def bind(address: str) -> socket.socket:
@@ -42,7 +50,7 @@ def bind(address: str) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(128)
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise ListenError(f"web.listen: cannot listen on {address}: {error.strerror}") from error
@@ -50,10 +58,11 @@ def bind(address: str) -> socket.socket:
     return listener
 
 
-def url(listener: socket.socket) -> str:
+def url(listener: socket.socket, *, tls: bool = False) -> str:
     """Return the address a person can open, such as `http://127.0.0.1:10025`."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class _Connection(H11Protocol):
@@ -62,6 +71,8 @@ class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request; where there are too many connections, end the one that waits longest."""
         super().connection_made(transport)
+        if not is_named(transport):
+            transport.abort()
         self._waiting_since: float | None = self.loop.time()
         self._unsent, self._stalled_since = 0, 0.0
         self._look_later = self.loop.call_later(_LOOK_SECONDS, self._look)
@@ -113,13 +124,19 @@ class WebServer(uvicorn.Server):
     """Uvicorn without its signal handlers: SIGTERM and SIGINT are the supervisor's."""
 
     def __init__(
-        self, app: Starlette, listener: socket.socket, *, stopping: Callable[[], None] = lambda: None
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        *,
+        file: WebConfigFile | None = None,
+        stopping: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare to serve on a socket that is already bound.
 
         Args:
             app: What answers.
             listener: The socket.
+            file: Exporter-toolkit's `web.yml`, for TLS.
             stopping: Called when no more requests are taken, to end those that wait.
         """
         super().__init__(
@@ -134,7 +151,9 @@ class WebServer(uvicorn.Server):
             )
         )
         self._listener = listener
+        self._file = file
         self._stopping = stopping
+        self._looked = 0.0
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -144,12 +163,49 @@ class WebServer(uvicorn.Server):
     async def run_until_stopped(self) -> None:
         """Serve until `stop`; when this is cancelled instead, the address is free again all the same."""
         try:
-            await self.serve(sockets=[self._listener])
+            # What serves is closed whenever the file changes; the socket itself stays.
+            await self.serve(sockets=[self._listener.dup()])
         finally:
             for server in getattr(self, "servers", ()):
                 server.close()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, with TLS where the file says so."""
+        await super().startup(sockets)
+        if self._file is not None and self._file.context is not None:
+            await self._follow(self._file)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look now and then whether the file has changed; tell whether to end."""
+        now = asyncio.get_running_loop().time()
+        if self._file is not None and now - self._looked >= _FILE_SECONDS:
+            self._looked = now
+            if await anyio.to_thread.run_sync(self._file.refresh):
+                await self._follow(self._file)
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End; whoever comes now is refused, and does not wait."""
+        self._listener.close()
+        await super().shutdown(sockets)
 
     def stop(self) -> None:
         """Stop taking requests, finish those under way."""
         self.should_exit = True
         self._stopping()
+
+    async def _follow(self, file: WebConfigFile) -> None:
+        """Take new connections as the file says now; those that are there go on as they began."""
+
+        def connection() -> _Connection:
+            return _Connection(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+        secured: dict[str, Any] = {}
+        if file.context is not None:
+            secured = {"ssl": file.context, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
+        new = await asyncio.get_running_loop().create_server(
+            connection, sock=self._listener.dup(), backlog=_BACKLOG, **secured
+        )
+        for old in self.servers:
+            old.close()
+        self.servers = [new]

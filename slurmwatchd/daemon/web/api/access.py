@@ -67,7 +67,7 @@ class Access:
             raise ProblemError(401, detail, headers=_CHALLENGE)
         token = find(tokens, presented.strip()[:_MAX_TOKEN])
         if token is None:
-            await self._refuse(request.client.host if request.client else "")
+            await self.refuse(request)
             headers = {"WWW-Authenticate": f'{_CHALLENGE["WWW-Authenticate"]}, error="invalid_token"'}
             raise ProblemError(401, "The token is not known, or was revoked.", headers=headers)
         if token.scope.kind is Kind.METRICS and not metrics:
@@ -85,8 +85,13 @@ class Access:
         self._fault = ""
         return tokens
 
-    async def _refuse(self, address: str) -> None:
-        """Note a wrong login, and make it wait."""
+    async def refuse(self, request: Request) -> None:
+        """Note a wrong login, and make it wait.
+
+        Raises:
+            ProblemError: Too many wait already.
+        """
+        address = request.client.host if request.client else ""
         now = time.monotonic()
         failures = self._failures.get(address)
         if failures is None or now - failures.first > QUIET_SECONDS:

@@ -40,7 +40,7 @@ class Api:
         """
         self.news = News()
         self._questions = Questions(config.store.path, seconds=config.web.timeout)
-        self._access = Access(TokenFile(config.web.tokens_file))
+        self.access = Access(TokenFile(config.web.tokens_file))
         self._behind = Behind(questions=self._questions, sealer=Sealer(key), news=self.news, health=health)
 
     def mount(self) -> Mount:
@@ -55,7 +55,7 @@ class Api:
 
     def _answering(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            token = await self._access.admit(request)
+            token = await self.access.admit(request)
             query = read(endpoint.query, request.query_params.multi_items())
             return await endpoint.answer(Call(request=request, token=token, query=query, behind=self._behind))
 
