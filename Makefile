@@ -14,7 +14,7 @@ SUITE ?= trixie
 
 .DEFAULT_GOAL = help
 .PHONY: help demo test torture torture-slurm test-reading test-shippers lint docs test-brokers dist deb rpm test-packages test-systemd \
-	transcript test-slurm slurm-up slurm-down bench bench-steps bench-odd bench-brokers clean
+	transcript test-slurm slurm-up slurm-down bench bench-steps bench-anchor bench-odd bench-brokers clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
@@ -114,6 +114,9 @@ bench-steps: $(VENV)/.development  ## what the steps of 100,000 jobs cost slurmd
 $(VENV)/.reading: pyproject.toml | $(VENV)/.development
 	$(PIP) -e '.[reading]'
 	@touch $@
+
+bench-anchor: $(VENV)/.development  ## what it costs that each answer proves itself (ARGS="--against COMMIT")
+	$(BIN)/python -m tests.bench.bench_anchor $(ARGS)
 
 bench-odd: $(VENV)/.development  ## what one odd value in 150 rows costs to read; no Slurm needed
 	$(BIN)/python -m tests.bench.bench_odd_rows $(ARGS)

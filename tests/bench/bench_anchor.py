@@ -1,55 +1,172 @@
-"""What it costs that each answer must show an attempt that is known: sacct's calls and rows in a simulated day.
+"""What it costs that each answer must show an attempt that is known, beside what another commit cost.
 
-    python -m tests.bench.bench_anchor [--hours 24]
+    python -m tests.bench.bench_anchor [--against COMMIT] [--slurm-version 22.05]
 
-A busy site (a job ends every ten seconds) and a quiet one (one in 48 minutes) are polled every 30 seconds, with
-the default re-reads. The figures count work, so they are the same on every machine. To compare, run it in a
-checkout of another commit.
+A busy day and a quiet one are polled every 30 seconds with the default re-reads, by a clock that the benchmark
+moves. Without a release the cluster is simulated: a job ends every ten seconds, or every 48 minutes. With one, a
+real slurmdbd gets 100,000 jobs that ended in the busy day, and 30 that ended in a quiet day before it. Checkouts
+take turns. Calls and rows are the same on every machine; seconds depend on it, so ratios are medians over pairs.
 """
 
 from __future__ import annotations
 
-import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
 import tempfile
+import time
+import tomllib
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import anyio
+import click
 
-from tests.integration.rig import Rig
+from tests.real_slurm import bringup, jobs, untidy
+from tests.real_slurm.releases import RELEASES
 
-INTERVAL = 30
-SITES = {"busy": 10, "quiet": 2880}
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.real_slurm.cluster import RealCluster
+
+REPOSITORY = Path(__file__).parents[2]
+DAY_SECONDS = 86400
+MARGIN_SECONDS = 3600
+SIMULATED = {"busy": 10, "quiet": 2880}
 """Seconds between two ends."""
 
+TARGET_RATIO = 1.10
 
-async def _day(folder: Path, seconds_between: int, hours: int) -> tuple[int, int, int]:
-    """Return sacct's calls, the rows it printed, and the attempts that ended."""
-    with Rig(folder) as rig:
-        ended = 0
-        async with rig.daemon() as daemon:
-            watcher = daemon.watchers[0]
-            for second in range(0, hours * 3600, INTERVAL):
-                rig.move(INTERVAL)
-                for age in range(INTERVAL):
-                    if (second + INTERVAL - age) % seconds_between == 0:
-                        rig.ended(age + 1)
-                        ended += 1
-                await watcher.once()
-            value = daemon.metrics.registry.get_sample_value
-            rows = value("slurmwatchd_sacct_rows_total", {"slurm_cluster": "sim"}) or 0
-        calls = sum("-V" not in call.argv and "-e" not in call.argv for call in rig.cluster.calls("sacct"))
-        return calls, int(rows), ended
+Cost = dict[str, float]
 
 
-def main() -> None:
-    """Print a line a site."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hours", type=int, default=24)
-    hours = parser.parse_args().hours
-    for name, seconds_between in SITES.items():
-        with tempfile.TemporaryDirectory() as folder:
-            calls, rows, ended = anyio.run(_day, Path(folder), seconds_between, hours)
-        print(f"{name:5}  {hours} h  {ended} ended  {calls} calls of sacct  {rows} rows")  # noqa: T201 - its output
+@contextmanager
+def checkout(commit: str) -> Iterator[Path]:
+    """Check another commit out, for a while."""
+    git = ("git", "-C", str(REPOSITORY), "worktree")
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        subprocess.run([*git, "add", "--quiet", "--detach", str(tree), commit], check=True)
+        try:
+            _describe(tree)
+            yield tree
+        finally:
+            subprocess.run([*git, "remove", "--force", str(tree)], check=True)
+
+
+def _describe(tree: Path) -> None:
+    """Give a checkout the entry points of its own: those that are installed are of this one."""
+    with (tree / "pyproject.toml").open("rb") as file:
+        groups = tomllib.load(file)["project"]["entry-points"]
+    about = tree / "slurmwatchd-0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: slurmwatchd\nVersion: 0\n", encoding="utf-8")
+    lines = [
+        line
+        for group, points in groups.items()
+        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in points.items()))
+    ]
+    (about / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def simulated_days() -> Iterator[dict[str, list[str]]]:
+    """Give what a checkout must be asked for each day."""
+    yield {name: ["--seconds-between", str(seconds)] for name, seconds in SIMULATED.items()}
+
+
+@contextmanager
+def real_days(version: str, count: int, hours: int) -> Iterator[dict[str, list[str]]]:
+    """Give the same of a real cluster, on which the jobs are loaded for a while."""
+    # A commit from before complaints were warnings reads nothing where every command complains.
+    os.environ[untidy.TIDY_VARIABLE] = "1"
+    was_up = bringup.is_up(version)
+    cluster = bringup.up(version, fresh=True)
+    # One that slurmctld knows: the numbers of the loaded ones it never gave out.
+    began = jobs.new_second(cluster)
+    jobs.batch(cluster, "--job-name=own")
+    jobs.settle(cluster, began)
+    busy = int(time.time()) - MARGIN_SECONDS - DAY_SECONDS
+    # A daemon looks back an hour at its first start, and a little ahead.
+    quiet = busy - 2 * MARGIN_SECONDS - DAY_SECONDS
+    try:
+        with (
+            _loaded(cluster, count, busy),
+            _loaded(cluster, DAY_SECONDS // SIMULATED["quiet"], quiet),
+        ):
+            where = ["--bin-dir", str(cluster.bin_dir), "--conf", str(cluster.conf), "--start"]
+            starts = {"busy": busy, "quiet": quiet}
+            yield {name: [*where, str(start + DAY_SECONDS - hours * 3600)] for name, start in starts.items()}
+    finally:
+        if not was_up:
+            bringup.down(version)
+
+
+@contextmanager
+def _loaded(cluster: RealCluster, count: int, start: int) -> Iterator[None]:
+    """Load jobs that ended in a day, for a while."""
+    first = cluster.load_jobs(count, start, start + DAY_SECONDS)
+    try:
+        yield
+    finally:
+        cluster.remove_jobs(first, count)
+
+
+def polled(tree: Path, arguments: Sequence[str]) -> Cost:
+    """Have the daemon of a checkout poll through a day."""
+    script = Path(__file__).with_name("anchor_day.py")
+    argv = [sys.executable, "-P", str(script), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    done = subprocess.run(argv, check=True, cwd=tree, env=environment, stdout=subprocess.PIPE)
+    told: Cost = json.loads(done.stdout)
+    return told
+
+
+@click.command()
+@click.option("--slurm-version", type=click.Choice(sorted(RELEASES)), help="A real cluster of this release; root.")
+@click.option("--against", help="The commit to compare with.")
+@click.option("--jobs", "count", default=100_000, show_default=True, help="How many jobs ended on its busy day.")
+@click.option(
+    "--hours", type=click.IntRange(1, 24), default=24, show_default=True,
+    help="How much of each day is polled, up to its end.",
+)  # fmt: skip
+@click.option("--pairs", default=1, show_default=True, help="How many pairs of runs for each day.")
+def main(slurm_version: str | None, against: str | None, count: int, hours: int, pairs: int) -> None:
+    """Measure the daemon's questions in a busy and in a quiet day."""
+    with ExitStack() as stack:
+        trees = {"this": REPOSITORY}
+        if against:
+            trees[against] = stack.enter_context(checkout(against))
+        days = real_days(slurm_version, count, hours) if slurm_version else simulated_days()
+        for name, arguments in stack.enter_context(days).items():
+            costs: dict[str, list[Cost]] = {tree: [] for tree in trees}
+            for _ in range(pairs):
+                for tree, path in trees.items():
+                    costs[tree].append(polled(path, ["--hours", str(hours), *arguments]))
+                    click.echo(_line(f"{name}, {tree}", costs[tree][-1]))
+            if against:
+                click.echo(f"{name}, this / {against}: {_ratios(costs['this'], costs[against])}")
+    where = f"Slurm {slurm_version}, {count} jobs in the busy day" if slurm_version else "simulated"
+    click.echo(f"{where}, {hours} h polled; target of each ratio {TARGET_RATIO:g}")
+
+
+def _line(name: str, cost: Cost) -> str:
+    return (
+        f"{name:16} {cost['attempts']:.0f} attempts, {cost['calls']:.0f} calls of sacct, {cost['rows']:.0f} rows, "
+        f"{cost['seconds']:.1f} s of sacct, {cost['cpu_seconds']:.1f} s of CPU of all commands"
+    )
+
+
+def _ratios(ours: Sequence[Cost], theirs: Sequence[Cost]) -> str:
+    # A simulated sacct has no process whose time could be taken.
+    return ", ".join(
+        f"{name} {statistics.median(a[name] / b[name] for a, b in zip(ours, theirs, strict=True)):.3f}"
+        for name in ("calls", "rows", "seconds", "cpu_seconds")
+        if all(cost[name] for cost in theirs)
+    )
 
 
 if __name__ == "__main__":
