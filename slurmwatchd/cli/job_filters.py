@@ -10,6 +10,7 @@ from slurmwatchd.cli import tables
 from slurmwatchd.cli.store_access import MOMENT
 from slurmwatchd.cli.tables import Column, Form
 from slurmwatchd.cli.unread import note_unread, unread
+from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.job_states import state_of
 from slurmwatchd.model.outcomes import Outcome
 from slurmwatchd.model.records import JobRecord
@@ -23,6 +24,7 @@ KNOWN_FIELDS = (*JobRecord._fields, "nodes", "usage", "steps")
 """What a record may have, and so what `--columns` may name."""
 
 DEFAULT_COLUMNS = "job_id,user,account,partition,state,start,end,elapsed_seconds,node_list,name"
+ARRAY_COLUMNS = "job_id,user,account,partition,attempts,outcomes,start,end,name"
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 1_000_000_000
 """More rows than a store has, and less than an integer of SQLite."""
@@ -141,7 +143,9 @@ def question_of(options: Mapping[str, Any]) -> Question:
     )
 
 
-def shape_of(options: Mapping[str, Any], default: str = DEFAULT_COLUMNS) -> Shape:
+def shape_of(
+    options: Mapping[str, Any], default: str = DEFAULT_COLUMNS, known: Sequence[str] = KNOWN_FIELDS
+) -> Shape:
     """Read the options about form and columns.
 
     Raises:
@@ -150,7 +154,7 @@ def shape_of(options: Mapping[str, Any], default: str = DEFAULT_COLUMNS) -> Shap
     if options["as_json"] and options["as_csv"]:
         raise click.UsageError("--json and --csv: choose one", click.get_current_context())
     form = Form.JSON if options["as_json"] else Form.CSV if options["as_csv"] else Form.TABLE
-    columns = tuple(tables.fields(options["columns"] or default, KNOWN_FIELDS))
+    columns = tuple(tables.fields(options["columns"] or default, known))
     return Shape(form, columns, options["columns"] is not None, options["limit"] or None)
 
 
@@ -171,6 +175,34 @@ def answer(store: StoreReader, question: Question, shape: Shape) -> None:
     elif not ids and shape.form is Form.TABLE:
         click.echo("slurmwatchd: no matching jobs", err=True)
     note_unread(stretches, question, empty=not ids)
+
+
+def answer_arrays(store: StoreReader, question: Question, shape: Shape) -> None:
+    """Write the arrays whose attempts answer a question, and say on stderr what was left out or is not known."""
+    found = store.arrays(question)
+    shown = found[: shape.limit]
+    stretches = unread(store, question)
+    rows = [
+        {
+            **{name: record.get(name) for name in ("cluster", "user", "account", "partition", "name")},
+            "job_id": array.job_id,
+            "attempts": sum(array.outcomes.values()),
+            "outcomes": array.outcomes,
+            "start": None if array.start is None else rfc3339(array.start),
+            "end": None if array.end is None else rfc3339(array.end),
+        }
+        for array, record in zip(shown, store.fetched([array.newest for array in shown]), strict=True)
+    ]
+    is_cut = len(found) > len(shown)
+    if shape.form is Form.JSON:
+        tables.write_jobs(rows, shape.columns, besides_jobs(stretches, truncated=is_cut), chosen=shape.chosen)
+    else:
+        tables.write(rows, shape.columns, shape.form, chosen=shape.chosen)
+    if is_cut:
+        click.echo(f"slurmwatchd: first {shape.limit} rows shown; --limit 0 shows all", err=True)
+    elif not found and shape.form is Form.TABLE:
+        click.echo("slurmwatchd: no matching arrays", err=True)
+    note_unread(stretches, question, empty=not found)
 
 
 def besides_jobs(stretches: Sequence[Unread], *, truncated: bool) -> dict[str, object]:

@@ -17,7 +17,10 @@ _CUT = frozenset({
 _CUT_LATER = {"last_reading": 20}
 """What says nothing yet after `CUT_CELLS`: here a time, and the mark."""
 
-_KEPT = frozenset({"job_id", "user", "state", "outcome", "cluster", "sink", "lag_seconds", "holes"})
+_KEPT = frozenset({
+    "job_id", "user", "state", "outcome", "cluster", "sink", "lag_seconds", "holes", "key", "attempts",
+    "cpu_hours",
+})  # fmt: skip
 _LEFT_OUT_FIRST = (
     "start", "last_reading", "observed", "account", "partition", "submit", "kind", "seq", "submitted",
     "elapsed_seconds", "node_list", "end", "name",

@@ -34,6 +34,7 @@ from slurmwatchd.config.units import (
     parse_duration,
     parse_whole_duration,
     split_address,
+    split_pairs,
     split_texts,
 )
 from slurmwatchd.errors import ConfigError
@@ -49,6 +50,10 @@ Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(for
 
 WholeDuration = Annotated[int, BeforeValidator(parse_whole_duration), PlainSerializer(format_duration)]
 """Whole seconds."""
+
+
+Prices = Annotated[dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]], BeforeValidator(split_pairs)]
+"""A table of prices."""
 
 
 class Section(BaseModel):
@@ -204,6 +209,18 @@ class LogSection(Section):
     """The format of the log; both write one line per event."""
 
 
+class ReportSection(Section):
+    """What `slurmwatchd report` needs to know of the site; the daemon does not read it."""
+
+    currency: str = ""
+    """What prices are in, as it is to be shown."""
+    prices: Prices = {}
+    """The price of an hour of each TRES: `cpu`, `node`, `mem` (an hour of a GiB), `billing`, `gres/gpu:a100`,
+    `license/matlab`. `gres/gpu` is for GPUs whose type has no price of its own. Empty: no prices."""
+    grams_per_kwh: float = Field(0.0, ge=0)
+    """How much CO2 a kWh is. `0.0`: not reported."""
+
+
 class Config(Section):
     """All of it."""
 
@@ -215,6 +232,7 @@ class Config(Section):
     sinks: dict[str, SerializeAsAny[BaseModel]] = {}
     web: WebSection = Field(default_factory=WebSection)
     log: LogSection = Field(default_factory=LogSection)
+    report: ReportSection = Field(default_factory=ReportSection)
 
 
 DEFAULT_SINKS: Mapping[str, Mapping[str, Any]] = {

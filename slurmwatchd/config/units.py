@@ -132,6 +132,14 @@ def split_texts(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the fil
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def split_pairs(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
+    """Read `cpu=0.01,gres/gpu=1` from an environment variable as a table; a table stays one."""
+    if not isinstance(value, str):
+        return value
+    pairs = (pair.rpartition("=") for pair in split_texts(value.strip().removeprefix("{").removesuffix("}")))
+    return {name.strip(): text.strip() for name, _, text in pairs}
+
+
 def split_address(value: str) -> tuple[str, int]:
     """Cut `host:port` or `[v6]:port`.
 

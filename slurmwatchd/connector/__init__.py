@@ -11,9 +11,11 @@ from slurmwatchd.connector.from_sacct import UnprovedAnswerWarning
 from slurmwatchd.connector.intervals import jobs_running_between
 from slurmwatchd.connector.nodelists import compact_nodelist, expand_nodelist
 from slurmwatchd.connector.recast import RECAST, SlurmEncoder
+from slurmwatchd.connector.reports import Report
 from slurmwatchd.connector.sacct_text import parse_sacct
 from slurmwatchd.connector.slurm import DEFAULT_KEYS, Slurm
 from slurmwatchd.connector.store import AsyncStore, Store
+from slurmwatchd.model.reports import Line, Rates
 from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import Totals
 
@@ -23,8 +25,11 @@ __all__ = [
     "SACCT",
     "SCONTROL",
     "AsyncStore",
+    "Line",
     "Order",
     "Question",
+    "Rates",
+    "Report",
     "Slurm",
     "SlurmEncoder",
     "Store",

@@ -5,7 +5,7 @@ the fields of docs/events.md, with `nodes` where they are known.
 """
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,8 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
 
+from slurmwatchd.connector.reports import Report
+from slurmwatchd.model.reports import Rates
 from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import Record, StoreReader, Totals
+from slurmwatchd.store.read.report import Wish, report
 
 TIMES = ("submit", "eligible", "start", "end")
 
@@ -96,6 +99,36 @@ class Store:
         """
         return self.reader.totals(_between(start, end), by=by)
 
+    def report(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        by: str = "account",
+        rates: Rates | None = None,
+        top: int | None = None,
+        **only: Iterable[str],
+    ) -> Report:
+        """Return who used what in an interval, and how well, from the hourly sums, as `slurmwatchd report` does.
+
+        Args:
+            start: Its beginning; the full hour counts.
+            end: Its end, likewise.
+            by: `account`, `user`, `partition`, `qos`, `outcome`, `cluster`, `day` or `month` (those in UTC).
+            rates: Prices and CO2.
+            top: At most so many lines, those with the most CPU hours; the rest is one.
+            **only: `accounts`, `users`, `partitions`, `qos`, `clusters`, `outcomes`: only these.
+
+        Raises:
+            ValueError: There is no such grouping, or the end is before the start.
+        """
+        first, last = int(start.timestamp()), int(end.timestamp())
+        if last < first:
+            raise ValueError(f"the end, {end}, is before the start, {start}")
+        names: Any = {name: tuple(values) for name, values in only.items()}
+        wish = Wish(by=by, since=first, until=last, top=top, **names)
+        return Report(report(self.reader, wish, rates or Rates()), by)
+
     def find(self, question: Question) -> Iterator[Record]:
         """Give what answers a question, of any length, some hundred records at a time."""
         return map(_dated, self.reader.records(question, nodes=True))
@@ -141,6 +174,19 @@ class AsyncStore:
     async def totals(self, start: datetime, end: datetime, *, by: str | None = None) -> dict[str | None, Totals]:
         """See `Store.totals`."""
         return await _in_thread(self._store.totals, start, end, by=by)
+
+    async def report(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        by: str = "account",
+        rates: Rates | None = None,
+        top: int | None = None,
+        **only: Iterable[str],
+    ) -> Report:
+        """See `Store.report`."""
+        return await _in_thread(self._store.report, start, end, by=by, rates=rates, top=top, **only)
 
     async def find(self, question: Question) -> AsyncIterator[Record]:
         """See `Store.find`."""

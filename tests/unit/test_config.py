@@ -131,6 +131,16 @@ def test_a_list_in_a_variable_is_written_with_commas(file: Path) -> None:
     assert config.poll.reread == (300, 900)
 
 
+def test_prices_are_a_table_and_in_a_variable_pairs(file: Path) -> None:
+    table = '[report]\nprices = { cpu = 0.5, "gres/gpu:a100" = 2 }\n'
+    assert read(file, table).report.prices == {"cpu": 0.5, "gres/gpu:a100": 2.0}
+    given = {"SLURMWATCHD_REPORT__PRICES": "mem=0.1, gres/gpu:a100=3"}
+    assert read(file, table, environ=given).report.prices == {"mem": 0.1, "gres/gpu:a100": 3.0}
+    for wrong, message in (("cpu = -1", "greater than or equal to 0"), ('cpu = "x"', "valid number")):
+        with pytest.raises(ConfigError, match=f"report.prices.cpu: .*{message}"):
+            read(file, f"[report]\nprices = {{ {wrong} }}\n")
+
+
 def test_an_empty_variable_is_a_value_too(file: Path) -> None:
     environ = {"SLURMWATCHD_WEB__LISTEN": "", "SLURMWATCHD_SLURM__CLUSTERS": "", "SLURMWATCHD_POLL__REREAD": ""}
     config = read(file, '[slurm]\nclusters = ["gamma"]\n', environ=environ)

@@ -112,6 +112,15 @@ def test_filters(store: StoreReader, asked: dict[str, Any], expected: list[int])
     assert found(store, **asked) == expected
 
 
+def test_an_array_counts_the_attempts_of_its_tasks_that_are_asked_for(store: StoreReader) -> None:
+    (array,) = store.arrays(Question())
+    assert (array.cluster, array.job_id, array.outcomes) == ("sim", "30", {"completed": 2})
+    assert (array.start, array.end) == (NOW - 400, NOW - 60)
+    (part,) = store.arrays(Question(node="n2"))
+    assert (part.outcomes, part.start) == ({"completed": 1}, NOW - 70)
+    assert store.arrays(Question(outcomes=("failed",))) == []
+
+
 @pytest.mark.parametrize(
     ("begin", "end", "expected"),
     [

@@ -148,16 +148,16 @@ def _takes(info: FieldInfo) -> str:
 
 
 def _type(annotation: Any, readers: set[Any]) -> str:  # noqa: ANN401 - any annotation
-    if parse_whole_duration in readers:
-        return "Duration in whole seconds"
-    if parse_duration in readers:
-        return "Duration"
+    if parse_whole_duration in readers or parse_duration in readers:
+        return "Duration in whole seconds" if parse_whole_duration in readers else "Duration"
     if parse_size in readers:
         return 'Size, such as `"100MB"`'
     is_enum = isinstance(annotation, type) and issubclass(annotation, StrEnum)
     if is_enum or get_origin(annotation) is Literal:
         words = annotation if is_enum else get_args(annotation)
         return " or ".join(f"`{_toml(word)}`" for word in words)
+    if get_origin(annotation) is dict:
+        return "Table of numbers"
     if get_origin(annotation) is tuple:
         item = FieldInfo.from_annotation(get_args(annotation)[0])
         return f"List of: {_takes(item).lower()}"

@@ -20,6 +20,7 @@ SUMMARIES = {
     "show": "Show all that is known of jobs.",
     "nodes": "Show what ran on a node.",
     "running": "Show what was running in an interval.",
+    "report": "Report who used what, and how well: jobs, hours, efficiency, waits, losses, price.",
     "export": "Write attempts as JSON lines, CSV or Parquet.",
     "token": "Make, list and revoke the tokens of the API.",
     "expand": "Print the nodes that node lists name.",

@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from slurmwatchd.cli.job_filters import (
+    ARRAY_COLUMNS,
     DEFAULT_COLUMNS,
     answer,
+    answer_arrays,
     filter_options,
     question_of,
     shape_of,
@@ -36,6 +38,7 @@ _EFFICIENCY_COLUMNS = (
     is_flag=True,
     help="The same as --order least-efficient: the lowest CPU efficiency first, if known.",
 )
+@click.option("--arrays", is_flag=True, help="One row per array, with its attempts by outcome.")
 @shape_options
 @store_options
 def command(
@@ -45,6 +48,7 @@ def command(
     *,
     longest: bool,
     least_efficient: bool,
+    arrays: bool,
     **options: Any,  # noqa: ANN401 - many kinds
 ) -> None:
     """Show attempts that ended, by user, state, node, time and more.
@@ -57,6 +61,8 @@ def command(
     With --json, the output is one object: "jobs" is the list of records, "truncated" says whether --limit left
     some out, and "unread" lists the stretches of ends that the store lacks (cluster, start, end; null: unlimited).
 
+    With --arrays only tasks of arrays count, and an attempt of each counts in the row of its array.
+
     Example: slurmwatchd jobs --user ada --state FAILED,TIMEOUT --since -7d
 
     Example: slurmwatchd jobs --since -1d --limit 0 --json | jq '.jobs[]'
@@ -65,6 +71,12 @@ def command(
     store is busy, try again; 78 the configuration is wrong.
     """
     question = question_of(options)
+    if arrays:
+        if order != "newest" or longest or least_efficient:
+            raise click.UsageError("--arrays: the array that ended last comes first", click.get_current_context())
+        with open_store(config, store) as reader:
+            answer_arrays(reader, question, shape_of(options, ARRAY_COLUMNS, ARRAY_COLUMNS.split(",")))
+        return
     # Options of their own: click before 8.2 loses the default where several share a name.
     if longest or least_efficient:
         order = _LEAST_EFFICIENT if least_efficient else "longest"

@@ -158,6 +158,26 @@ def without_place(question: Question) -> Question:
     return replace(question, behind=None)
 
 
+def by_array(question: Question, clusters: Sequence[str], *, has_outcomes: bool = True) -> Statement:
+    """Return the statement that tells arrays apart, the one that ended last first, and their outcomes.
+
+    Rows of cluster, array, outcome, how many attempts, the first start, the last end, the newest attempt's row id.
+    """
+    conditions = _Conditions.of(question, clusters, has_outcomes=has_outcomes)
+    conditions.clauses.append(f"{_TASK} AND instr(jobs.job_id, '_')")
+    column = _OUTCOME if has_outcomes else _OF_RECORD
+    tasks = (
+        "SELECT jobs.cluster AS cluster, substr(jobs.job_id, 1, instr(jobs.job_id, '_') - 1) AS array, "  # noqa: S608
+        f'{column} AS outcome, jobs.start AS start, jobs."end" AS "end", jobs.id AS id '
+        f"FROM {conditions.tables} WHERE {conditions.where}"
+    )
+    sql = (
+        'SELECT cluster, array, outcome, count(*), min(start), max("end"), max(id) '  # noqa: S608 - our own words
+        f"FROM ({tasks}) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    )
+    return Statement(sql, tuple(conditions.parameters))
+
+
 def adding_up(question: Question, clusters: Sequence[str], *, by: str | None = None) -> Statement:
     """Return the statement for totals: rows of group, how many ran, how many ended, node seconds.
 

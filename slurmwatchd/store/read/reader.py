@@ -10,10 +10,11 @@ import array
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
@@ -69,6 +70,26 @@ class Totals:
     ran: int
     ended: int
     node_hours: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Array:
+    """An array, as far as its attempts answered a question.
+
+    Attributes:
+        job_id: The array's own number, as text.
+        outcomes: Outcome to how many attempts.
+        start: The first start, epoch seconds; None where nothing started.
+        end: The last end.
+        newest: The row id of the attempt that was stored last.
+    """
+
+    cluster: str
+    job_id: str
+    outcomes: Mapping[str, int]
+    start: int | None
+    end: int | None
+    newest: int
 
 
 class StoreReader:
@@ -196,6 +217,22 @@ class StoreReader:
             sql = f"SELECT count(*) FROM ({asked.sql})"  # noqa: S608 - our own words
             return int(connection.execute(sql, asked.parameters).fetchone()[0])
 
+    def arrays(self, question: Question) -> list[Array]:
+        """Return the arrays that have attempts which answer a question, the one that ended last first.
+
+        Args:
+            question: Which attempts count; its order does not matter.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        asked = query.by_array(question, self.clusters(), has_outcomes=self._has_outcomes)
+        with self._reading() as connection:
+            rows = connection.execute(asked.sql, asked.parameters).fetchall()
+        found = [_array(list(some)) for _, some in groupby(rows, lambda row: row[:2])]
+        return sorted(found, key=lambda array: (-(array.end or 0), array.job_id))
+
     def totals(self, question: Question, *, by: str | None = None) -> dict[str | None, Totals]:
         """Add up what ran in the interval from `running_from` until `running_until`.
 
@@ -311,6 +348,19 @@ def _connect(path: Path, bodies: Bodies) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def _array(rows: Sequence[Any]) -> Array:
+    """Make an array of its rows, see `query.by_array`."""
+    starts, ends = ([row[place] for row in rows if row[place] is not None] for place in (4, 5))
+    return Array(
+        cluster=rows[0][0],
+        job_id=rows[0][1],
+        outcomes={row[2]: row[3] for row in sorted(rows, key=lambda row: (-row[3], row[2]))},
+        start=min(starts, default=None),
+        end=max(ends, default=None),
+        newest=max(row[6] for row in rows),
+    )
 
 
 def _outcome_of_body(body: bytes | None) -> str | None:

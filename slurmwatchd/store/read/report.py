@@ -1,0 +1,128 @@
+"""Reports from the hourly sums of a store: what they cost depends on the hours asked for, not on the attempts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from slurmwatchd.errors import StoreError
+from slurmwatchd.model.reports import Line, Rates, Tally, lines
+from slurmwatchd.model.sums import AMOUNTS, HOUR
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
+from slurmwatchd.store.read.reader import StoreReader
+
+GROUPS = ("account", "user", "partition", "qos", "outcome", "cluster")
+"""What a report can tell apart by, besides the time."""
+
+TIMES = {"day": "%Y-%m-%d", "month": "%Y-%m"}
+"""How days and months are written."""
+
+CHOICES = (*GROUPS, *TIMES)
+
+_FILTERS = {
+    "clusters": "cluster", "accounts": "account", "users": "user", "partitions": "partition", "qos": "qos",
+    "outcomes": "outcome",
+}  # fmt: skip
+
+_WAITS = "hourly_waits CROSS JOIN json_each(hourly_waits.buckets) AS counted"
+_SUMMED = ", ".join(f"sum({name})" for name in AMOUNTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is to be reported.
+
+    Attributes:
+        by: One of `CHOICES`.
+        since: Epoch seconds; from the beginning of this hour on.
+        until: Epoch seconds; up to the end of the hour that has this moment's last second.
+        top: At most so many keys, the ones with the most CPU hours; the rest is one line.
+        zone: Where days and months begin; a zone that is not whole hours from UTC is rounded to them.
+        clusters: Only these; empty: all. The same holds for the others.
+    """
+
+    by: str
+    since: int
+    until: int
+    top: int | None = None
+    zone: tzinfo | None = UTC
+    clusters: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
+    qos: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The hours: from the first one's beginning to the last one's end, epoch seconds."""
+        return self.since - self.since % HOUR, -(-self.until // HOUR) * HOUR
+
+
+def report(store: StoreReader, wish: Wish, rates: Rates) -> list[Line]:
+    """Return the lines of a report, the one of all together last.
+
+    Raises:
+        ValueError: There is no such grouping.
+        StoreError: An older daemon's store, which has no sums.
+        StoreBusyError: The store cannot be read now.
+    """
+    if wish.by not in CHOICES:
+        raise ValueError(f"cannot report by {wish.by!r}: only by {', '.join(CHOICES)}")
+    if not store.has_column("hourly_sums", "grp"):
+        raise StoreError(f"{store.path}: has no sums yet: start this version's daemon on it once")
+    tallies: dict[str, Tally] = {}
+    key_of = _Keys(wish)
+    for key, outcome, *amounts in _rows(store, wish, f"outcome, {_SUMMED}", "hourly_sums", ", outcome"):
+        tallies.setdefault(key_of[key], Tally()).add(outcome, amounts)
+    for key, name, seconds in _rows(store, wish, "name, sum(seconds)", "hourly_tres", ", name"):
+        tallies.setdefault(key_of[key], Tally()).add_tres(name, seconds)
+    for key, bucket, count in _rows(store, wish, "counted.key, sum(counted.value)", _WAITS, ", counted.key"):
+        tallies.setdefault(key_of[key], Tally()).add_waits(int(bucket), count)
+    if wish.by in TIMES:
+        ordered = dict(sorted(tallies.items()))
+    else:
+        ordered = dict(sorted(tallies.items(), key=lambda pair: (-pair[1].amounts["cpu_seconds"], pair[0])))
+    return lines(ordered, rates, top=wish.top)
+
+
+def behind(store: StoreReader) -> int:
+    """Return how many attempts of before are in no sum yet; the daemon adds them within minutes of its start."""
+    rows = store.rows(
+        "SELECT (SELECT count(*) FROM jobs WHERE id > unsummed.summed AND id <= unsummed.last) FROM unsummed"
+    )
+    return int(rows[0][0]) if rows else 0
+
+
+class _Keys(dict[int | str, str]):
+    """What the first column of a row is in the report: hours become days or months."""
+
+    def __init__(self, wish: Wish) -> None:
+        super().__init__()
+        self._form = TIMES.get(wish.by)
+        self._zone = wish.zone
+
+    def __missing__(self, key: int | str) -> str:
+        if self._form is None:
+            text = str(key) or "(none)"
+        else:
+            text = datetime.fromtimestamp(int(key), self._zone).strftime(self._form)
+        self[key] = text
+        return text
+
+
+def _rows(store: StoreReader, wish: Wish, columns: str, table: str, group: str) -> Iterator[tuple[Any, ...]]:
+    """Give rows of what is told apart by, and columns."""
+    key = "hour" if wish.by in TIMES else f'sum_groups."{wish.by}"'
+    start, end = wish.span
+    clauses: list[str] = ["hour >= ?", "hour < ?"]
+    parameters: list[object] = [start, end]
+    for name, column in _FILTERS.items():
+        if wanted := getattr(wish, name):
+            clauses.append(f'sum_groups."{column}" {IN_ARRAY}')
+            parameters.append(json_array(wanted))
+    sql = (
+        f"SELECT {key}, {columns} FROM {table} JOIN sum_groups ON sum_groups.id = grp "  # noqa: S608 - our own words
+        f"WHERE {' AND '.join(clauses)} GROUP BY 1{group}"
+    )
+    yield from map(tuple, store.rows(sql, parameters))
