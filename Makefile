@@ -13,8 +13,9 @@ VERSION ?= 22.05
 SUITE ?= trixie
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test torture torture-slurm test-reading test-shippers lint docs test-brokers dist deb rpm test-packages test-systemd \
-	transcript test-slurm slurm-up slurm-down bench bench-steps bench-anchor bench-odd bench-brokers clean
+.PHONY: help demo test torture torture-slurm torture-brokers test-reading test-shippers lint docs test-brokers dist deb rpm \
+	test-packages test-systemd transcript test-slurm slurm-up slurm-down bench bench-steps bench-anchor bench-odd \
+	bench-brokers clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
@@ -59,6 +60,9 @@ docs: $(VENV)/.development  ## write the pages that are rendered from the progra
 
 test-brokers: $(VENV)/.brokers  ## the sinks on real brokers, on the loopback (ARGS="-k nats")
 	$(BIN)/python -m pytest tests/brokers $(ARGS)
+
+torture-brokers: $(VENV)/.brokers  ## harm brokers and daemon for 10 minutes (ARGS="nats --seconds 60 --seed 7")
+	$(BIN)/python -m tests.brokers.torture $(ARGS)
 
 # The simulated part of the contract runs again, so that the table at the end is whole.
 test-slurm: $(VENV)/.development  ## the tests on real Slurms, and a table; root (SLURM_VERSIONS="22.05")
