@@ -64,10 +64,10 @@ class Torture:
             self._heal(now)
             if now >= next_harm:
                 self._harm(now)
-                next_harm = now + self.dice.expovariate(1 / HARM_EVERY)
+                next_harm = time.monotonic() + self.dice.expovariate(1 / HARM_EVERY)
             if now >= next_kill:
                 self._restart(down_seconds=self.dice.uniform(0, 1))
-                next_kill = now + self.dice.expovariate(1 / KILL_EVERY)
+                next_kill = time.monotonic() + self.dice.expovariate(1 / KILL_EVERY)
             process = self.daemon.process
             assert process is not None
             assert process.poll() is None, f"the daemon ended by itself\n{self.daemon.stderr()[-3000:]}"
