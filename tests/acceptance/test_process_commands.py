@@ -16,6 +16,7 @@ import pytest
 
 from tests.acceptance.process import DaemonProcess
 from tests.integration import asked
+from tests.patience import HANGS_SECONDS
 from tests.sim_truth import differences
 
 SCRIPT = shutil.which("script") or ""
@@ -124,7 +125,7 @@ def test_a_report_of_verify_that_cannot_be_written_is_no_difference(tmp_path: Pa
     with watching(tmp_path) as daemon:
         assert daemon.run("once").returncode == 0
         into_full = ["bash", "-c", '"$@" >/dev/full', "bash", *argv(daemon, "verify")]
-        full = subprocess.run(into_full, check=False, capture_output=True, text=True, timeout=60)
+        full = subprocess.run(into_full, check=False, capture_output=True, text=True, timeout=HANGS_SECONDS)
         assert (full.returncode, full.stderr) == (74, "slurmwatchd: standard output: No space left on device\n")
 
 
@@ -303,8 +304,8 @@ def test_a_person_at_a_terminal_sees_a_bar(tmp_path: Path) -> None:
         daemon.ended(7200)
         command = " ".join([*argv(daemon, "backfill"), "--since", "2d"])
         shown = subprocess.run(
-            [SCRIPT, "-qec", command, "/dev/null"], check=False, capture_output=True, text=True, timeout=60,
-            env=os.environ | {"TERM": "xterm", "COLUMNS": "120"}, stdin=subprocess.DEVNULL,
+            [SCRIPT, "-qec", command, "/dev/null"], check=False, capture_output=True, text=True,
+            timeout=HANGS_SECONDS, env=os.environ | {"TERM": "xterm", "COLUMNS": "120"}, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert shown.returncode == 0, shown.stdout
         assert "\u2501" in shown.stdout
@@ -319,7 +320,7 @@ def run(daemon: DaemonProcess, arguments: list[str]) -> subprocess.CompletedProc
         return daemon.run(command, *rest)
     return subprocess.run(
         [sys.executable, "-m", "slurmwatchd", *arguments, "--config", str(daemon.config)],
-        check=False, capture_output=True, text=True, timeout=60,
+        check=False, capture_output=True, text=True, timeout=HANGS_SECONDS,
     )  # fmt: skip
 
 

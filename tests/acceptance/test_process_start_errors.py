@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.process import DaemonProcess, free_port
+from tests.patience import HANGS_SECONDS
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "packaging" / "systemd" / "slurmwatchd.service"
@@ -58,7 +59,8 @@ class Start:
             kept = {name: text for name, text in os.environ.items() if not name.startswith("SLURMWATCHD_")}
             ran = subprocess.run(
                 [sys.executable, "-m", "slurmwatchd", "run", "--config", str(self.daemon.config), *self.flags],
-                check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr, timeout=90,
+                check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr,
+                timeout=HANGS_SECONDS,
                 env={**kept, "JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}", **dict(self.environ)},
                 preexec_fn=self.prepare,
             )  # fmt: skip

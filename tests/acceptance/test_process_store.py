@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.process import DaemonProcess
+from tests.patience import HANGS_SECONDS
 from tests.sim_truth import differences
 
 STEPPING = """
@@ -145,7 +146,7 @@ def test_second_daemon_on_one_store_is_refused_with_the_pid_of_the_first_which_g
                 capture_output=True,
                 text=True,
                 env={**os.environ, "SLURMWATCHD_WEB__LISTEN": ""},
-                timeout=60,
+                timeout=HANGS_SECONDS,
             )
             assert second.returncode == 1
             refusal = f"{daemon.store}: is in use by another slurmwatchd, pid {daemon.process.pid}"
@@ -169,7 +170,7 @@ def test_second_daemon_on_one_file_with_a_store_of_its_own_waits_and_writes_noth
             capture_output=True,
             text=True,
             env={**os.environ, "SLURMWATCHD_WEB__LISTEN": "", "SLURMWATCHD_STORE__PATH": str(other)},
-            timeout=60,
+            timeout=HANGS_SECONDS,
         )
         # It has read back what is in the file already, so there is nothing left to write.
         assert second.returncode == 0, second.stderr

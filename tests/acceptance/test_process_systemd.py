@@ -16,6 +16,12 @@ def socket_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("n") / "s"
 
 
+def is_stopped(daemon: DaemonProcess) -> bool:
+    assert daemon.process is not None
+    stat = Path(f"/proc/{daemon.process.pid}/stat").read_text(encoding="utf-8")
+    return stat.rpartition(")")[2].split()[0] == "T"
+
+
 def test_service_is_ready_alive_reloading_and_stopping(tmp_path: Path, socket_path: Path) -> None:
     with ServiceManager(socket_path) as manager, DaemonProcess(tmp_path) as daemon:
         daemon.ended(60)
@@ -77,6 +83,7 @@ def test_daemon_whose_loop_is_stuck_is_not_called_alive(tmp_path: Path, socket_p
         daemon.wait_until(lambda: manager.told("WATCHDOG"), "WATCHDOG=1")
         # A stopped process is what systemd sees of a loop that hangs: no message comes any more.
         daemon.signal(signal.SIGSTOP)
+        daemon.wait_until(lambda: is_stopped(daemon), "the process to be stopped")
         fed = len(manager.told("WATCHDOG"))
         time.sleep(1.0)
         assert len(manager.told("WATCHDOG")) == fed

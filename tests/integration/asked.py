@@ -16,6 +16,7 @@ import anyio
 
 from slurmwatchd.cli import main
 from tests.integration.rig import START, Rig
+from tests.patience import HANGS_SECONDS
 
 HOSTILE = "\x1b[31mred\x07\n999|root\u202e\x9b2J\ttab"
 HOSTILE_SHOWN = r"\x1b[31mred\x07\n999|root\u202e\x9b2J\ttab"
@@ -71,7 +72,13 @@ def run_process(*arguments: object, reader: str = "", stdin: str = "", **environ
     if reader:
         argv = ["bash", "-c", f'"$@" | {reader}; exit ${{PIPESTATUS[0]}}', "bash", *argv]
     done = subprocess.run(
-        argv, check=False, capture_output=True, text=True, input=stdin, timeout=60, env=environment(**environ)
+        argv,
+        check=False,
+        capture_output=True,
+        text=True,
+        input=stdin,
+        timeout=HANGS_SECONDS,
+        env=environment(**environ),
     )
     return Ran(done.returncode, done.stdout, done.stderr)
 
@@ -99,7 +106,7 @@ def run_on_terminal(*arguments: object, columns: int = 80, **environ: str) -> Ra
             if not piece:
                 break
             shown += piece
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=HANGS_SECONDS)
     return Ran(process.returncode, shown.decode().replace("\r\n", "\n"), err.decode())
 
 

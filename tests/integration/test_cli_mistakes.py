@@ -9,13 +9,16 @@ import pytest
 
 from tests.integration.asked import Ran, environment, run, run_process
 from tests.integration.rig import Rig
+from tests.patience import HANGS_SECONDS
 
 
 def in_shell(arguments: Sequence[object], redirections: str, stdin: bytes | None = None) -> Ran:
     """Run a command whose streams bash redirects."""
     argv = ["bash", "-c", f'"$@" {redirections}', "bash"]
     argv += [sys.executable, "-m", "slurmwatchd", *map(str, arguments)]
-    done = subprocess.run(argv, check=False, capture_output=True, input=stdin, timeout=60, env=environment())
+    done = subprocess.run(
+        argv, check=False, capture_output=True, input=stdin, timeout=HANGS_SECONDS, env=environment()
+    )
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 

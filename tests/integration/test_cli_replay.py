@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.asked import Ran, environment, run
 from tests.integration.rig import START, Rig
+from tests.patience import HANGS_SECONDS
 from tests.unit.http_server import says, serving
 
 STRETCH = ("--since", f"@{START - 1}", "--until", f"@{START + 86400}")
@@ -177,7 +178,7 @@ def test_what_comes_is_shown_until_it_is_interrupted(tmp_path: Path) -> None:
             anyio.run(rig.once)
             assert orjson.loads(process.stdout.readline())["name"] == "while it waits"
             os.kill(process.pid, signal.SIGINT)
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=HANGS_SECONDS)
         finally:
             process.kill()
             process.wait()

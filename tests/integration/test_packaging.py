@@ -15,6 +15,7 @@ import pytest
 
 from slurmwatchd.config import settings
 from slurmwatchd.sinks.registry import sink_kinds
+from tests.patience import HANGS_SECONDS, Patience
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGING = REPOSITORY / "packaging"
@@ -33,7 +34,13 @@ def tool(name: str) -> str:
 def run(*argv: str | Path) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "LC_ALL": "C"}
     return subprocess.run(
-        argv, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=environ
+        argv,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=HANGS_SECONDS,
+        env=environ,
     )
 
 
@@ -214,12 +221,12 @@ def test_rsyslog_as_it_is_shipped_reads_every_line_over_a_rotation_and_a_kill(tm
                 stream.write(written[-1])
 
     def read_all() -> None:
-        deadline = time.monotonic() + 30
+        patience = Patience(lambda: out.stat().st_size if out.exists() else 0)
         # Some come again after a rotation and a kill, as the file says.
         while (found := dict.fromkeys(out.read_text().splitlines(True) if out.exists() else ())) != dict.fromkeys(
             written
         ):
-            assert time.monotonic() < deadline, f"{len(found)} lines of {len(written)}"
+            assert not patience.is_over(), f"{len(found)} lines of {len(written)}"
             time.sleep(0.05)
 
     def start() -> subprocess.Popen[bytes]:

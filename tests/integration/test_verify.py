@@ -54,7 +54,7 @@ async def accounting(rig: Rig, *, slice_seconds: int = 3600, overlap: int = 0) -
             scope.compared,
             ledger=ledger or Ledger(rig.now - DAY),
             policy=Policy(interval=30, overlap=overlap, slice_seconds=slice_seconds),
-            timeout_seconds=1,
+            timeout_seconds=60,
             seen=lambda _window, _tally: None,
         )
         found = [told(difference) async for difference in comparison.differences(100)]
@@ -363,7 +363,7 @@ async def test_what_was_deleted_is_accepted_once_somebody_says_so_and_the_daemon
                 [(START - 300, START)],
                 ledger=ledger,
                 policy=Policy(interval=30, overlap=0, slice_seconds=3600),
-                timeout_seconds=1,
+                timeout_seconds=60,
                 seen=lambda _window, _tally: None,
                 held=False,
             )

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import HANGS_SECONDS
+
 _LIBRARIES = ("nats", "httpx", "confluent_kafka")
 
 
 def script(text: str, *arguments: object) -> str:
     """What a Python of its own prints."""
     argv = [sys.executable, "-c", text, *map(str, arguments)]
-    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=HANGS_SECONDS)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -51,6 +53,6 @@ except SystemExit as end:
     print(end.code)
 """
     argv = [sys.executable, "-c", text, str(file)]
-    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=HANGS_SECONDS)
     told = f"{kind!r} needs {package}, which is not installed: install slurmwatchd[{kind}]"
     assert (done.stdout, done.stderr) == ("78\n", f"slurmwatchd: {file}: sinks.far.type: {told}\n")

@@ -9,6 +9,7 @@ import pytest
 
 from slurmwatchd.model.formats import body, flat, flat_lines, moments, wire
 from slurmwatchd.model.records import Event, EventKind, FoundBy, JobRecord
+from tests.patience import HANGS_SECONDS
 
 FINISHED = JobRecord(
     cluster="tux",
@@ -140,7 +141,7 @@ def test_the_same_event_is_the_same_bytes_in_another_process() -> None:
             env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
             capture_output=True,
             check=True,
-            timeout=60,
+            timeout=HANGS_SECONDS,
         )
         assert done.stdout == expected
 

@@ -4,6 +4,7 @@ import time
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+import anyio
 import pytest
 
 from slurmwatchd.errors import SinkError
@@ -11,6 +12,7 @@ from slurmwatchd.sinks.conformance import make_events
 from slurmwatchd.sinks.webhook.options import HttpOptions
 from slurmwatchd.sinks.webhook.sink import HttpSink
 from slurmwatchd.telemetry.metrics import Metrics
+from tests.patience import HANGS_SECONDS
 from tests.unit.http_server import says, serving
 
 
@@ -46,21 +48,18 @@ async def test_a_server_that_does_not_answer_or_dribbles_is_given_up_in_time() -
         handler.send_response(200)
         handler.send_header("Content-Length", "100")
         handler.end_headers()
-        for _ in range(20):
+        while True:
             try:
                 handler.wfile.write(b"x")
                 handler.wfile.flush()
             except OSError:
                 return
             time.sleep(0.1)
-        handler.close_connection = True
 
     with serving(dribble) as (url, _):
         hook = sink(url, timeout="500ms")
-        began = time.monotonic()
-        with pytest.raises(SinkError, match=r"no answer within 0\.5 s"):
+        with anyio.fail_after(HANGS_SECONDS), pytest.raises(SinkError, match=r"no answer within 0\.5 s"):
             await hook.write(make_events(1, 1))
-        assert time.monotonic() - began < 1.8
         await hook.close()
 
 

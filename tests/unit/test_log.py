@@ -15,6 +15,7 @@ import pytest
 import structlog
 
 from slurmwatchd.telemetry import log
+from tests.patience import HANGS_SECONDS
 
 ONE_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\n")
 
@@ -298,7 +299,7 @@ def test_a_reader_that_went_away_costs_neither_the_daemon_nor_its_exit_status() 
         stdout=subprocess.PIPE,
         stderr=writer,
         check=False,
-        timeout=60,
+        timeout=HANGS_SECONDS,
         cwd=Path(__file__).parents[2],
     )
     os.close(writer)

@@ -4,7 +4,6 @@ import errno
 import gc
 import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from slurmwatchd.sources.process import (
     TimedOutError,
     child_environment,
 )
-from tests.patience import HANGS_SECONDS
+from tests.patience import HANGS_SECONDS, Patience
 
 ENV = {"PATH": os.defpath}
 SLEEP = "sleep 600"
@@ -44,10 +43,10 @@ def is_running(pid: int) -> bool:
 
 
 async def gone(pid: int) -> bool:
-    """Wait, not for long, until a process that was killed is no more."""
-    deadline = time.monotonic() + 10
+    """Wait until a process that was killed is no more."""
+    patience = Patience()
     while is_running(pid):
-        if time.monotonic() > deadline:
+        if patience.is_over():
             return False
         await anyio.sleep(0.01)
     return True
@@ -69,6 +68,19 @@ class Pids:
     @property
     def numbers(self) -> list[int]:
         return [int(word) for word in self._text.split()]
+
+
+async def timed_out(script: str, count: int) -> tuple[TimedOutError, float, list[int]]:
+    """Run a script that never ends, for so long that it has printed `count` process numbers."""
+    for seconds in (1, 4, 16, HANGS_SECONDS):
+        pids = Pids(count)
+        with pytest.raises(TimedOutError) as caught:
+            await SystemProcessRunner().run(
+                ["/bin/sh", "-c", script], env=ENV, timeout_seconds=seconds, spool=pids
+            )
+        if len(pids.numbers) == count:
+            break
+    return caught.value, seconds, pids.numbers
 
 
 async def test_what_a_child_prints_says_and_returns_comes_back() -> None:
@@ -159,29 +171,17 @@ async def test_with_a_spool_stdout_is_not_kept() -> None:
 
 
 async def test_a_timeout_kills_the_child_and_its_grandchildren() -> None:
-    pids = Pids(2)
-    with pytest.raises(
-        TimedOutError, match=r"sh gave no complete answer in 1 s and was killed: still here"
-    ) as caught:
-        await SystemProcessRunner().run(
-            ["/bin/sh", "-c", f"echo still here >&2; {SLEEP} & echo $!; echo $$; wait"],
-            env=ENV,
-            timeout_seconds=1,
-            spool=pids,
-        )
-    assert caught.value.stderr == "still here\n"
-    assert len(pids.numbers) == 2
-    for pid in pids.numbers:
+    error, seconds, pids = await timed_out(f"echo still here >&2; {SLEEP} & echo $!; echo $$; wait", 2)
+    assert str(error).startswith(f"sh gave no complete answer in {seconds:g} s and was killed: still here")
+    assert error.stderr == "still here\n"
+    assert len(pids) == 2
+    for pid in pids:
         assert await gone(pid)
 
 
 async def test_a_child_that_ends_but_leaves_its_output_open_has_given_no_complete_answer() -> None:
-    pids = Pids(1)
-    with pytest.raises(TimedOutError):
-        await SystemProcessRunner().run(
-            ["/bin/sh", "-c", f"{SLEEP} & echo $!"], env=ENV, timeout_seconds=1, spool=pids
-        )
-    assert await gone(*pids.numbers)
+    _, _, pids = await timed_out(f"{SLEEP} & echo $!", 1)
+    assert await gone(*pids)
 
 
 async def test_what_a_child_leaves_behind_is_killed_though_it_ended_well() -> None:
@@ -191,15 +191,8 @@ async def test_what_a_child_leaves_behind_is_killed_though_it_ended_well() -> No
 
 
 async def test_a_child_that_ignores_polite_signals_is_killed_too() -> None:
-    pids = Pids(1)
-    with pytest.raises(TimedOutError):
-        await SystemProcessRunner().run(
-            ["/bin/sh", "-c", "trap '' TERM INT HUP; echo $$; while :; do sleep 600; done"],
-            env=ENV,
-            timeout_seconds=1,
-            spool=pids,
-        )
-    assert await gone(*pids.numbers)
+    _, _, pids = await timed_out("trap '' TERM INT HUP; echo $$; while :; do sleep 600; done", 1)
+    assert await gone(*pids)
 
 
 async def test_cancelling_kills_the_whole_group_and_leaves_no_zombie() -> None:
