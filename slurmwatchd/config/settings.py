@@ -234,6 +234,11 @@ class Config(Section):
     log: LogSection = Field(default_factory=LogSection)
     report: ReportSection = Field(default_factory=ReportSection)
 
+    @property
+    def finished_seconds(self) -> int:
+        """How long after its end a day is finished: its last second was read for the last time by then."""
+        return max(self.poll.reread, default=0) + self.poll.slice
+
 
 DEFAULT_SINKS: Mapping[str, Mapping[str, Any]] = {
     "jobs": {"type": "jsonl", "path": "/var/log/slurmwatchd/jobs.jsonl"}

@@ -9,7 +9,7 @@ import anyio
 
 from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon.archiver import Archiver
-from slurmwatchd.daemon.daemon import Daemon, Outside, finished_after, rules_of
+from slurmwatchd.daemon.daemon import Daemon, Outside, rules_of
 from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
 from slurmwatchd.daemon.nudges import Nudges
 from slurmwatchd.daemon.pruner import Pruner
@@ -235,7 +235,7 @@ def _archiver(
     return Archiver(
         database,
         config.archive.folder,
-        finished_after=finished_after(config),
+        finished_after=config.finished_seconds,
         clock=outside.clock,
         metrics=metrics,
         disks=disks,

@@ -225,7 +225,7 @@ class Daemon:
         for watcher in self.watchers:
             watcher.reconfigure(rules_of(self.config))
         if self.archiver is not None:
-            self.archiver.finished_after = finished_after(self.config)
+            self.archiver.finished_after = self.config.finished_seconds
         self.metrics.reload_success.set(1)
         self.health.reload_refused = ""
         self.metrics.reload_time.set(self.outside.clock.now())
@@ -285,11 +285,6 @@ async def _drain_one(delivery: Delivery) -> None:
         await delivery.drain()
     except TransientError as error:
         _log.warning("drain failed", sink=delivery.name, error=str(error))
-
-
-def finished_after(config: Config) -> int:
-    """Return how long after its end a day is finished: its last second has been read for the last time by then."""
-    return max(config.poll.reread, default=0) + config.poll.slice
 
 
 def rules_of(config: Config) -> Policy:

@@ -1,5 +1,6 @@
 """The archive beside the daemon: it takes finished days before they are pruned, and commands read on in it."""
 
+import json
 import os
 import signal
 import sys
@@ -171,6 +172,33 @@ async def test_health_and_metrics_say_what_waits_and_why(tmp_path: Path) -> None
             assert registry.get_sample_value("slurmwatchd_archive_size_bytes") == sum(
                 file.stat().st_size for file in (tmp_path / "archive").rglob("*.parquet")
             )
+
+
+async def test_status_shows_the_archive_and_what_is_wrong_with_it(tmp_path: Path) -> None:
+    with _rig(tmp_path) as rig:
+        rig.ended(5)
+        await rig.once()
+        rig.move(2 * DAY)
+        rig.ended(5)
+        await rig.once()
+        file = tmp_path / "slurmwatchd.toml"
+        file.write_text(
+            f'[poll]\nslice = "1d"\nreread = ["5m", "2h"]\n[store]\npath = "{rig.store}"\n'
+            f'[archive]\npath = "{tmp_path}/archive"\n'
+        )
+        told = json.loads(run("status", "--config", file, "--json").out)["archive"]
+        size = sum(path.stat().st_size for path in (tmp_path / "archive").rglob("*.parquet"))
+        # By the machine's clock, which is ahead or behind: both days may count as finished.
+        assert {name: told[name] for name in ("path", "files", "attempts", "bytes", "newest_day", "error")} == {
+            "path": f"{tmp_path}/archive",
+            "files": 1,
+            "attempts": 1,
+            "bytes": size,
+            "newest_day": "2026-11-24",
+            "error": "",
+        }
+        assert f"archive     {tmp_path}/archive: 1 attempts, " in run("status", "--config", file).out
+        assert json.loads(run("status", "--store", rig.store, "--json").out)["archive"] is None
 
 
 async def test_commands_go_on_in_the_archive_where_the_store_ends(tmp_path: Path) -> None:

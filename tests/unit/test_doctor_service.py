@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.config.settings import Config, SlurmSection, StoreSection
+from slurmwatchd.config.settings import ArchiveSection, Config, SlurmSection, StoreSection
 from slurmwatchd.operations.doctor.findings import Mark
 from slurmwatchd.operations.doctor.sandbox import Access, Sandbox
 from slurmwatchd.operations.doctor.service import Shell, examine
@@ -40,6 +40,7 @@ class Site:
         self.environ: dict[str, str] = {"PATH": f"{self.bin}:/usr/bin"}
         self.slurm = SlurmSection()
         self.sink = folder / "log" / "jobs.jsonl"
+        self.archive = ""
 
     @staticmethod
     def program(path: Path) -> None:
@@ -59,6 +60,7 @@ class Site:
         config = Config(
             slurm=self.slurm,
             store=StoreSection(path=self.folder / "state" / "store.db"),
+            archive=ArchiveSection(path=self.archive),
             sinks={"jobs": JsonlOptions(type="jsonl", path=self.sink)},
         )
         commands = Commands.of(
@@ -127,6 +129,20 @@ def test_a_token_is_not_shown(site: Site) -> None:
     assert [mark for mark, _, _ in found] == [Mark.WARNING] * 2
     assert "secret" not in str(found)
     assert found[1][1] == ("this shell's SLURMWATCHD_POLL__INTERVAL is not the service's: the check ignores it")
+
+
+def test_an_archive_needs_the_folder_above_it(site: Site) -> None:
+    above = site.folder / "events"
+    site.archive = str(above / "archive")
+    forbidden = f"the archive: ProtectSystem=strict of slurmwatchd.service forbids the service to write {above}"
+    todo = f"{EDIT}ReadWritePaths={above}"
+    assert site.found() == [(Mark.FAILED, f"{forbidden}/archive", todo)]
+    # The dataset alone would be a mount of its own: nothing could be moved to it from beside.
+    (above / "archive").mkdir()
+    site.allow("archive.conf", f"ReadWritePaths={above}/archive")
+    assert site.found() == [(Mark.FAILED, f"{forbidden}/archive.tmp", todo)]
+    site.allow("archive.conf", f"ReadWritePaths={above}")
+    assert [mark for mark, _, _ in site.found()] == [Mark.OK]
 
 
 def test_a_sink_where_the_unit_forbids_writing(site: Site) -> None:

@@ -17,6 +17,8 @@ from slurmwatchd.config.units import spoken_duration
 from slurmwatchd.errors import ConfigError
 from slurmwatchd.model.clock import epoch, rfc3339
 from slurmwatchd.model.terminal_text import shown
+from slurmwatchd.store.archive import layout
+from slurmwatchd.store.archive.stock import stock_in
 from slurmwatchd.store.lockfile import holder
 from slurmwatchd.store.read import status
 from slurmwatchd.store.read.reader import StoreReader
@@ -30,6 +32,9 @@ SILENT_INTERVALS = 5
 
 WAITING_SECONDS = 300
 """An event that a sink has not got after so long waits for something."""
+
+ARCHIVE_SECONDS = 6 * 3600
+"""A finished day that the archive lacks after so long waits for something."""
 
 State = dict[str, Any]
 
@@ -95,6 +100,7 @@ def _state(store: StoreReader, config: Config, faults: Sequence[str], now: int) 
         },
         "clusters": clusters,
         "sinks": [_sink(position, config, told, now) for position in status.positions(store)],
+        "archive": _archive(store, config, told, now),
         "quarantine": _quarantine(store),
         "backfills": [_backfill(row) for row in status.backfills(store)],
     }
@@ -112,9 +118,33 @@ def _judge(state: State, config: Config, now: int) -> None:
         silent = 0 if last is None else now - (epoch(last["read_at"]) or now)
         if not row["error"] and silent > patience:
             row["error"] = f"no complete answer from sacct for {spoken_duration(silent)}"
+    archive = state["archive"]
+    if archive and not archive["error"] and archive["waiting_since"]:
+        waits = now - (epoch(archive["waiting_since"]) or now)
+        if waits > ARCHIVE_SECONDS:
+            archive["error"] = f"a finished day waits for {spoken_duration(waits)}"
     for row in state["sinks"]:
         if row["configured"] and not row["error"] and row["lag_seconds"] > WAITING_SECONDS:
             row["error"] = f"an event waits for {spoken_duration(row['lag_seconds'])}"
+
+
+def _archive(store: StoreReader, config: Config, told: State | None, now: int) -> State | None:
+    """Return how the archive stands; None where there is none."""
+    if config.archive.folder is None:
+        return None
+    found = stock_in(store, now=now, finished_after=config.finished_seconds)
+    if found is None:
+        return None
+    return {
+        "path": config.archive.path,
+        "files": found.files,
+        "attempts": found.attempts,
+        "bytes": found.bytes,
+        "newest_day": None if found.newest is None else layout.day_text(found.newest),
+        "waiting": found.waiting,
+        "waiting_since": None if found.waiting_since is None else rfc3339(found.waiting_since),
+        "error": told.get("archive", "") if told else "",
+    }
 
 
 def _wrong(state: State, *, silent_at: str | None) -> Iterator[str]:
@@ -132,9 +162,10 @@ def _wrong(state: State, *, silent_at: str | None) -> Iterator[str]:
     for row in state["clusters"]:
         if row["error"] and f"{row['cluster']}: {row['error']}" not in state["not_ready"]:
             yield f"cluster {row['cluster']}: {row['error']}"
-    for row in state["sinks"]:
-        if row["error"]:
-            yield f"sink {row['sink']}: {row['error']}"
+    parts = {f"sink {row['sink']}": row["error"] for row in state["sinks"]}
+    if state["archive"]:
+        parts["archive"] = state["archive"]["error"]
+    yield from (f"{part}: {error}" for part, error in parts.items() if error)
 
 
 def _size(path: Path) -> int:
@@ -208,6 +239,14 @@ def _write(state: State) -> None:
     click.echo(
         f"store       {shown(store['path'])}: {store['attempts']:,} attempts, {size}, schema {store['schema']}"
     )
+    if archive := state["archive"]:
+        size = Column("size_bytes").text({"size_bytes": archive["bytes"]})
+        newest = f", the newest of {archive['newest_day']}" if archive["newest_day"] else ""
+        waiting = f", {archive['waiting']} to be written" if archive["waiting"] else ""
+        click.echo(
+            f"archive     {shown(archive['path'])}: {archive['attempts']:,} attempts, {size}, "
+            f"{archive['files']:,} days{newest}{waiting}"
+        )
     quarantine = state["quarantine"]
     newest = f", the newest of {tables.local_time(quarantine['newest'])}" if quarantine["newest"] else ""
     rows = "1 row" if quarantine["rows"] == 1 else f"{quarantine['rows']:,} rows"

@@ -28,6 +28,7 @@ def status(health: Health) -> bytes:
         "not_ready": health.not_ready(),
         "stalled": health.stalled(),
         "reload_refused": health.reload_refused,
+        "archive": health.archive,
         "clusters": {name: _cluster(entry) for name, entry in health.clusters.items()},
         "sinks": {name: asdict(entry) for name, entry in health.sinks.items()},
     }

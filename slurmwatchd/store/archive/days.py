@@ -6,7 +6,6 @@ finished and nothing more comes for a while, or for too long. What waits is not 
 
 import os
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiosqlite
@@ -15,6 +14,7 @@ import orjson
 from slurmwatchd.model.clock import epoch
 from slurmwatchd.store import meta
 from slurmwatchd.store.archive.layout import DAY_SECONDS, DayFile, day_of
+from slurmwatchd.store.archive.stock import SQL, Stock, parameters, stock_of
 from slurmwatchd.store.archive.writer import Written
 from slurmwatchd.store.database import Database
 
@@ -54,24 +54,6 @@ _DUE = (
     "ORDER BY EXISTS (SELECT 1 FROM archive_moves WHERE archive_moves.cluster = archive_days.cluster "
     "AND archive_moves.day = archive_days.day) DESC, day, cluster LIMIT ?5"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stock:
-    """How the archive stands.
-
-    Attributes:
-        waiting: How many finished days are to be written.
-        waiting_since: When what waits longest of those came, epoch seconds; None where none waits.
-        newest: The newest day that has a file.
-    """
-
-    days: int
-    attempts: int
-    bytes: int
-    waiting: int
-    waiting_since: int | None
-    newest: int | None
 
 
 async def adopt(database: Database, dataset: Path, files: Collection[DayFile]) -> None:
@@ -223,18 +205,7 @@ async def taken_up_to(database: Database) -> int:
 
 async def stock(database: Database, *, now: int, finished_after: int) -> Stock:
     """Return how the archive stands."""
-    rows = await database.read(
-        "SELECT total(attempts > 0), total(attempts), total(bytes), "
-        "total(first_seq IS NOT NULL AND (day + 1) * ?1 <= ?2), "
-        "min(max(since, (day + 1) * ?1 + ?3)) FILTER (WHERE first_seq IS NOT NULL AND (day + 1) * ?1 <= ?2), "
-        "max(day) FILTER (WHERE attempts > 0) FROM archive_days",
-        (DAY_SECONDS, now - finished_after, finished_after),
-    )
-    row = rows[0]
-    return Stock(
-        days=int(row[0]), attempts=int(row[1]), bytes=int(row[2]), waiting=int(row[3]), waiting_since=row[4],
-        newest=row[5],
-    )  # fmt: skip
+    return stock_of((await database.read(SQL, parameters(now=now, finished_after=finished_after)))[0])
 
 
 async def _put(connection: aiosqlite.Connection, key: str, value: str) -> None:
