@@ -5,6 +5,7 @@ Delivery gives a sink events in the order of `seq`, one batch at a time, and mov
 (a file can, a broker that dedupes on the id can) makes exactly-once of it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,11 +104,11 @@ class SinkOptions(BaseModel):
         return ()
 
 
-class Sink(Protocol):
-    """A receiver of events."""
+class Sink(ABC):
+    """A receiver of events. A sink must have `write`; what it does not need of the rest is here."""
 
-    async def open(self, state: Mapping[str, bytes]) -> None:
-        """Get ready.
+    async def open(self, state: Mapping[str, bytes]) -> None:  # noqa: B027 - few sinks need it
+        """Get ready; without it, there is nothing to prepare.
 
         Args:
             state: What earlier `write` calls gave to be kept, as it stood when the cursor last moved.
@@ -115,8 +116,8 @@ class Sink(Protocol):
         Raises:
             SinkError: Not possible now; tried again later.
         """
-        ...
 
+    @abstractmethod
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
         """Take events; they are safe with the receiver when this returns.
 
@@ -133,19 +134,16 @@ class Sink(Protocol):
             SinkError: Not all of them are safe; tried again later. With `written` on it, that many from the first
                 are, and do not come again.
         """
-        ...
 
-    def committed(self) -> None:
-        """Learn that the cursor has moved past the events of the last `write`."""
-        ...
+    def committed(self) -> None:  # noqa: B027 - few sinks need it
+        """Learn that the cursor has moved past the events of the last `write`; without it, nothing follows."""
 
     async def reopen(self) -> None:
-        """Let go of files and connections, and take them anew at the next `write` (SIGHUP)."""
-        ...
+        """Let go of files and connections until the next `write` (SIGHUP); without it, `close` is called."""
+        await self.close()
 
-    async def close(self) -> None:
-        """Let go of everything."""
-        ...
+    async def close(self) -> None:  # noqa: B027 - few sinks need it
+        """Let go of everything; without it, there is nothing open."""
 
 
 @runtime_checkable

@@ -21,7 +21,7 @@ from slurmwatchd.config.settings import WholeDuration
 from slurmwatchd.config.units import check_file, format_size, parse_size
 from slurmwatchd.errors import SinkError, SinkFullError, is_full_error
 from slurmwatchd.model.records import Event
-from slurmwatchd.sinks.base import SinkKind
+from slurmwatchd.sinks.base import Sink, SinkKind
 from slurmwatchd.sinks.forms.form import Form
 from slurmwatchd.sinks.forms.options import FormOptions
 from slurmwatchd.sinks.forms.reading import identity_of
@@ -64,7 +64,7 @@ class JsonlOptions(FormOptions):
         return Rotation(self.rotate_size, self.rotate_every, self.rotate_keep, self.rotate_compress)
 
 
-class JsonlSink:
+class JsonlSink(Sink):
     """One file."""
 
     def __init__(self, name: str, options: JsonlOptions, metrics: Metrics) -> None:
@@ -111,12 +111,8 @@ class JsonlSink:
             self._said.add(event)
             _log.warning(event, sink=self._name, **fields)
 
-    async def reopen(self) -> None:
-        """Close the file; the next write opens it by its name."""
-        self._close()
-
     async def close(self) -> None:
-        """Close the file."""
+        """Close the file; the next write opens it by its name."""
         self._close()
 
     def _append(self, events: Sequence[Event]) -> Mark:

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from slurmwatchd.model.clock import EARLIEST
 from slurmwatchd.model.records import Event, EventKind, FoundBy
-from slurmwatchd.sinks.base import SinkKind, SinkOptions
+from slurmwatchd.sinks.base import Sink, SinkKind, SinkOptions
 from slurmwatchd.telemetry.metrics import Metrics
 
 OTHER = "other"
@@ -139,7 +139,7 @@ def _by_partition(key: Key) -> Key:
     return (*key[:place], _partition(key[place]), *key[place + 1 :])
 
 
-class PrometheusSink(Collector):
+class PrometheusSink(Sink, Collector):
     """The totals."""
 
     def __init__(self, name: str, options: PrometheusOptions, metrics: Metrics) -> None:
@@ -175,12 +175,6 @@ class PrometheusSink(Collector):
         # A new dict and one assignment: a scrape in another thread sees all of a batch or nothing.
         self._shown = {**self._shown, **self._next}
         self._next, self._gathered = {}, {}
-
-    async def reopen(self) -> None:
-        """Do nothing: there is nothing open."""
-
-    async def close(self) -> None:
-        """Do nothing: the totals are in the store."""
 
     def describe(self) -> list[Metric]:
         """Return the families without their samples."""

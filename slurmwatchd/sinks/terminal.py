@@ -16,7 +16,7 @@ from slurmwatchd.config.units import spoken_duration
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import Event, EventKind
 from slurmwatchd.model.terminal_text import shown
-from slurmwatchd.sinks.base import SinkKind, SinkOptions
+from slurmwatchd.sinks.base import Sink, SinkKind, SinkOptions
 from slurmwatchd.telemetry.metrics import Metrics
 
 _GOOD = frozenset({"COMPLETED"})
@@ -30,7 +30,7 @@ class TerminalOptions(SinkOptions):
     type: Literal["terminal"]
 
 
-class TerminalSink:
+class TerminalSink(Sink):
     """Standard output. What was shown before a crash may be shown again."""
 
     def __init__(
@@ -41,9 +41,6 @@ class TerminalSink:
         self._stream = stream or sys.stdout
         self._colour = self._stream.isatty() and "NO_COLOR" not in os.environ
 
-    async def open(self, state: Mapping[str, bytes]) -> None:
-        """Do nothing: there is nothing to remember."""
-
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
         """Show events."""
         lines = "".join(line + "\n" for event in events if (line := readable(event, colour=self._colour)))
@@ -52,15 +49,6 @@ class TerminalSink:
         except OSError as error:
             raise SinkError(f"standard output: {error.strerror}") from error
         return {}
-
-    def committed(self) -> None:
-        """Do nothing: what is shown is shown."""
-
-    async def reopen(self) -> None:
-        """Do nothing: standard output stays."""
-
-    async def close(self) -> None:
-        """Do nothing: standard output is not ours to close."""
 
     def _print(self, lines: str) -> None:
         self._stream.write(lines)

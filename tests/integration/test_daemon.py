@@ -16,6 +16,7 @@ from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
 from slurmwatchd.daemon.sd_notify import Notifier
 from slurmwatchd.errors import ConfigError
 from slurmwatchd.model.records import Event
+from slurmwatchd.sinks.base import Sink
 from tests.integration.rig import Rig
 from tests.integration.window_runner import WindowRunner
 from tests.patience import HANGS_SECONDS
@@ -46,15 +47,13 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceManager
         yield manager
 
 
-class Receiver:
+class Receiver(Sink):
     """A sink that takes everything, or gets stuck with the first event, and counts how often it is reopened."""
 
     def __init__(self, *, stuck: bool = False) -> None:
         self._stuck = stuck
         self.writing = anyio.Event()
         self.reopened = 0
-
-    async def open(self, state: Mapping[str, bytes]) -> None: ...
 
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
         assert events
@@ -63,12 +62,8 @@ class Receiver:
             await anyio.sleep_forever()
         return {}
 
-    def committed(self) -> None: ...
-
     async def reopen(self) -> None:
         self.reopened += 1
-
-    async def close(self) -> None: ...
 
 
 async def attach(daemon: Daemon, sink: Receiver) -> None:

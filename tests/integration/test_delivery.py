@@ -10,6 +10,7 @@ import pytest
 from slurmwatchd.daemon.delivery import READ_AHEAD_EVENTS, Delivery, DeliveryParts
 from slurmwatchd.errors import SinkError, SinkFullError
 from slurmwatchd.model.records import Event
+from slurmwatchd.sinks.base import Sink
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.telemetry.health import Health
@@ -19,7 +20,7 @@ from tests.patience import HANGS_SECONDS
 from tests.unit.attempts import NOW, batch, reading
 
 
-class Receiver:
+class Receiver(Sink):
     """A sink that keeps what it was sent, and is dead as long as the test says so."""
 
     def __init__(self) -> None:
@@ -31,8 +32,6 @@ class Receiver:
         self.batches: list[int] = []
         self.reopened = anyio.Event()
         self.meanwhile: Callable[[], None] = lambda: None
-
-    async def open(self, state: Mapping[str, bytes]) -> None: ...
 
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
         self.tried += 1
@@ -47,12 +46,8 @@ class Receiver:
             raise error
         return {}
 
-    def committed(self) -> None: ...
-
     async def reopen(self) -> None:
         self.reopened.set()
-
-    async def close(self) -> None: ...
 
 
 class Bench:

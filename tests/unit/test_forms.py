@@ -16,6 +16,7 @@ from slurmwatchd.cli import cli
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import EventKind
 from slurmwatchd.sinks.credentials import credential_path
+from slurmwatchd.sinks.forms.form import Form
 from slurmwatchd.sinks.forms.options import FormOptions
 from slurmwatchd.sinks.forms.reading import head_of, identity_of
 from tests.event_schema import closed
@@ -130,6 +131,13 @@ def test_values_are_hidden_wherever_they_stand(tmp_path: Path) -> None:
         assert b"ann" not in text
         assert b"Bob" not in text
         assert b"1000" not in text.replace(b"10000000000", b"")
+
+
+def test_names_are_hidden_for_a_sink_that_did_not_prepare_too(tmp_path: Path) -> None:
+    given = {"type": "any", "pseudonymise": ["user"], "pseudonym_key_file": key_file(tmp_path)}
+    lines = Form("sink", FormOptions.model_validate(given)).lines(EVENTS)
+    assert lines == form_of(pseudonymise=["user"], pseudonym_key_file=key_file(tmp_path)).lines(EVENTS)
+    assert not [line for line in lines if b'"user":"ann"' in line]
 
 
 def test_another_key_makes_other_pseudonyms(tmp_path: Path) -> None:

@@ -31,24 +31,16 @@ async def test_prometheus_conforms(check: Check) -> None:
     await check(Prometheus())
 
 
-class Perfect:
+class Perfect(Sink):
     """A receiver that knows every event by its id."""
 
     def __init__(self, inbox: dict[str, int]) -> None:
         self.inbox = inbox
 
-    async def open(self, state: Mapping[str, bytes]) -> None: ...
-
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
         for event in events:
             self.inbox.setdefault(event.id, event.seq)
         return {}
-
-    def committed(self) -> None: ...
-
-    async def reopen(self) -> None: ...
-
-    async def close(self) -> None: ...
 
 
 class Forgetful(Perfect):

@@ -76,7 +76,7 @@ class Form:
     """How the events of one sink look."""
 
     def __init__(self, sink: str, options: FormOptions) -> None:
-        """Take the options; `prepare` reads the key where there is one."""
+        """Take the options; nothing is read yet."""
         self._sink = sink
         self._options = options
         self._render = _RENDER[options.format]
@@ -95,7 +95,7 @@ class Form:
         return self._options.format == "flat" and is_whole and not self._is_list
 
     def prepare(self) -> None:
-        """Read the key of the pseudonyms; runs in a worker thread, before anything is written.
+        """Read the key of the pseudonyms; runs in a worker thread, at the first write if not before.
 
         Raises:
             SinkError: It cannot be read, or is too short.
@@ -129,6 +129,9 @@ class Form:
         if self._is_plain:
             lines = formats.flat_lines(events, max_line_bytes=limit)
             return [Written(event.id, line) for event, line in zip(events, lines, strict=True)]
+        if self._options.pseudonymise and not self._hidden:
+            # A sink need not have prepared: what is to be hidden is never written as it is.
+            self.prepare()
         lines = formats.flat_lines(events, max_line_bytes=_UNLIMITED)
         return [self._written(event.id, line, limit) for event, line in zip(events, lines, strict=True)]
 

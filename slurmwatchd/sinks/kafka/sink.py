@@ -16,6 +16,7 @@ import orjson
 
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import Event
+from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.forms.form import Form
 from slurmwatchd.sinks.kafka.messages import Messages
 from slurmwatchd.sinks.kafka.options import KafkaOptions
@@ -44,7 +45,7 @@ def _connect(options: KafkaOptions, transactional_id: str) -> Topic:
     return connect(options, transactional_id)
 
 
-class KafkaSink:
+class KafkaSink(Sink):
     """One topic."""
 
     def __init__(self, name: str, options: KafkaOptions, metrics: Metrics, *, connect: Connect = _connect) -> None:

@@ -18,6 +18,7 @@ import orjson
 
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import Event
+from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.forms.form import Form, Written
 from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.stream import Stream, too_large
@@ -46,7 +47,7 @@ async def _connect(options: NatsOptions) -> Stream:
     return await connect(options)
 
 
-class NatsSink:
+class NatsSink(Sink):
     """One stream."""
 
     def __init__(self, name: str, options: NatsOptions, metrics: Metrics, *, connect: Connect = _connect) -> None:

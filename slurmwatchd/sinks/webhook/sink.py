@@ -17,6 +17,7 @@ import orjson
 
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import Event
+from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.credentials import read_credential
 from slurmwatchd.sinks.forms.form import Form, Written
 from slurmwatchd.sinks.forms.pseudonyms import KEY_BYTES
@@ -56,7 +57,7 @@ def _httpx(options: HttpOptions) -> Client:
     return HttpxClient(options)
 
 
-class HttpSink:
+class HttpSink(Sink):
     """One URL."""
 
     def __init__(
