@@ -22,6 +22,7 @@ import orjson
 
 from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.model.outcomes import outcome_of
+from slurmwatchd.model.records import JobRecord
 from slurmwatchd.store.bodies import BASES_SINCE, RECORD, Bodies, added
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.read import query
@@ -31,6 +32,8 @@ from slurmwatchd.store.schema import APPLICATION_ID, migrations
 
 Record = dict[str, Any]
 """An attempt as its newest event tells it: the fields of the wire format, times as RFC 3339 text."""
+
+_BEHIND_OUTCOME = JobRecord._fields[JobRecord._fields.index("outcome") + 1 :]
 
 BUSY_TIMEOUT_SECONDS = 10.0
 
@@ -176,7 +179,7 @@ class StoreReader:
             StoreBusyError: The file cannot be read now.
             StoreError: It cannot be read at all.
         """
-        asked = query.finding(question, self.clusters(), keyed=True)
+        asked = query.finding(question, self.clusters(), keyed=True, has_outcomes=self._has_outcomes)
         with self._reading() as connection:
             return connection.execute(asked.sql, asked.parameters).fetchall()
 
@@ -193,13 +196,14 @@ class StoreReader:
             if nodes:
                 self._learn(connection, {row[1] for row in rows} - {None})
             records: list[Record] = [orjson.loads(row[0]) for row in rows]
+            for record in records:
+                if "outcome" not in record:
+                    _derive_outcome(record)
             if nodes:
                 for record, row in zip(records, rows, strict=True):
                     if row[1] in self._nodes:
                         record["nodes"] = list(self._nodes[row[1]])
         for record, row in zip(records, rows, strict=True):
-            if "outcome" not in record:
-                record["outcome"] = outcome_of(record)
             if row[2] is not None:
                 used = orjson.loads(row[2])
                 record.update((name, used[name]) for name in _USAGE_FIELDS if name in used)
@@ -361,6 +365,13 @@ def _array(rows: Sequence[Any]) -> Array:
         end=max(ends, default=None),
         newest=max(row[6] for row in rows),
     )
+
+
+def _derive_outcome(record: Record) -> None:
+    """Say why an attempt ended that a version without outcomes stored, at the place where others say it."""
+    behind = {name: record.pop(name) for name in _BEHIND_OUTCOME if name in record}
+    record["outcome"] = outcome_of(record)
+    record |= behind
 
 
 def _outcome_of_body(body: bytes | None) -> str | None:
