@@ -3,12 +3,7 @@
 Lines of any format count; where one was cut off, or is somebody else's, it is passed over.
 """
 
-import bz2
-import gzip
-import lzma
-import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,17 +13,11 @@ import orjson
 
 from slurmwatchd.model.clock import epoch
 from slurmwatchd.sinks.forms.reading import head_of
+from slurmwatchd.sinks.rotated_files import DAMAGES, UnknownPackingError, is_damage, opened, rotated_names
 from slurmwatchd.telemetry.log import get_logger
 
-_KINDS: dict[str, Callable[[Path], AbstractContextManager[Iterable[bytes]]]] = {
-    ".gz": gzip.GzipFile,
-    ".xz": lzma.LZMAFile,
-    ".bz2": bz2.BZ2File,
-}
 _MAX_INTEGER = (1 << 63) - 1
 """SQLite's."""
-
-_UNREADABLE = {".zst", ".lz4", ".lzo", ".Z", ".zip"}
 
 _log = get_logger(__name__)
 
@@ -52,58 +41,31 @@ class Line:
     revision: int
 
 
-def files(path: Path, others: Collection[Path]) -> list[Path]:
-    """Return a file and what it was renamed to (`jobs.jsonl.1`, `jobs.jsonl-20261123.gz`), oldest first.
-
-    Args:
-        path: The file's name while it is written.
-        others: Files of other sinks, which may be called alike.
-    """
-    name = "".join(f"[{c}]" if c in "*?[" else c for c in path.name)
-    found = [
-        (candidate.stat().st_mtime_ns, candidate)
-        for candidate in path.parent.glob(f"{name}[.-][0-9]*")
-        if candidate.is_file() and candidate not in others
-    ]
-    return [candidate for _, candidate in sorted(found)] + ([path] if path.is_file() else [])
-
-
 def lines(path: Path, others: Collection[Path] = ()) -> Iterator[Line]:
     """Read every event that a file and its renamed predecessors hold; a line's length at a time is in memory.
 
     Raises:
         OSError: A file cannot be read.
     """
-    for file in files(path, others):
-        if file.suffix in _UNREADABLE:
-            _log.warning("compression not supported, events in the file may be delivered again", path=str(file))
-            continue
+    rotated = [file for _, file in rotated_names(path, others)]
+    for file in [*rotated, *([path] if path.is_file() else [])]:
         try:
-            with _KINDS.get(file.suffix, _plain)(file) as text:
+            with opened(file) as text:
                 for line in text:
                     event = line_of(line)
                     if event is not None:
                         yield event
-        except (EOFError, lzma.LZMAError, zlib.error) as error:
-            _warn_of_damage(file, error)
-        except OSError as error:
-            # Of gzip and bz2 that is also the error for what they cannot unpack; it has no number then.
-            if error.errno is not None:
-                error.filename = str(file)
+        except UnknownPackingError:
+            _log.warning("compression not supported, events in the file may be delivered again", path=str(file))
+        except DAMAGES as error:
+            if not is_damage(error):
+                error.filename = str(file)  # type: ignore[union-attr]
                 raise
-            _warn_of_damage(file, error)
-
-
-def _warn_of_damage(file: Path, error: Exception) -> None:
-    _log.warning(
-        "file damaged or truncated, events after that point may be delivered again",
-        path=str(file),
-        error=str(error),
-    )
-
-
-def _plain(path: Path) -> AbstractContextManager[Iterable[bytes]]:
-    return path.open("rb")
+            _log.warning(
+                "file damaged or truncated, events after that point may be delivered again",
+                path=str(file),
+                error=str(error),
+            )
 
 
 def line_of(line: bytes) -> Line | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 
 from slurmwatchd.sinks.forms.reading import identity_of
+from slurmwatchd.sinks.rotated_files import escaped, rotated_names
 
 _FINGERPRINT_BYTES = 512
 _READ_BYTES = 1 << 20
@@ -68,7 +69,7 @@ class Mark:
 
 def find_by_mark(path: Path, mark: Mark) -> Path | None:
     """Return under which name, beside a path, the file of a mark is now (`jobs.jsonl.1`), or None."""
-    for candidate in path.parent.glob(_escaped(path.name) + "*"):
+    for candidate in path.parent.glob(escaped(path.name) + "*"):
         if candidate != path and mark.is_at(candidate):
             descriptor = os.open(candidate, os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -100,12 +101,6 @@ def newest_copy(path: Path, mark: Mark) -> Path | None:
         finally:
             os.close(descriptor)
     return None
-
-
-def rotated_names(path: Path) -> list[tuple[float, Path]]:
-    """Return (last written, name) of what was rotated away from a path, the oldest first."""
-    found = path.parent.glob(_escaped(path.name) + "[.-][0-9]*")
-    return sorted((name.stat().st_mtime, name) for name in found if name.is_file())
 
 
 def find_line(descriptor: int, line: bytes) -> int | None:
@@ -204,7 +199,3 @@ class Residue:
 def _fingerprint(descriptor: int, offset: int) -> str:
     start = max(0, offset - _FINGERPRINT_BYTES)
     return hashlib.blake2b(os.pread(descriptor, offset - start, start), digest_size=8).hexdigest()
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

@@ -1,27 +1,21 @@
 """A sink's JSON-lines files: the current one and those rotated away, read line by line."""
 
-import bz2
-import gzip
-import lzma
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 import orjson
 
 from slurmwatchd.errors import VerifyError
 from slurmwatchd.sinks.forms.reading import head_of, identity_of
-from slurmwatchd.sinks.jsonl_tail import rotated_names
+from slurmwatchd.sinks.rotated_files import DAMAGES, UnknownPackingError, opened, rotated_names
 
 MAX_LINE_BYTES = 64 << 20
 """A longer line is none of ours; it is not read into memory whole."""
 
 MAX_SEQ = 2**63 - 1
-
-_PACKED = {".gz", ".bz2", ".xz"}
-_FOREIGN = {".zst", ".lz4", ".Z", ".lzma", ".br"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +44,6 @@ def files_of(path: Path, *, since: int) -> tuple[list[Path], list[Path]]:
         The files to read, and those left out.
     """
     rotated = rotated_names(path)
-    names = {name for _, name in rotated}
-    # While logrotate packs a file it is there twice.
-    rotated = [
-        (when, name) for when, name in rotated if name.suffix not in _PACKED or name.with_suffix("") not in names
-    ]
     found = [name for when, name in rotated if when >= since]
     left_out = [name for when, name in rotated if when < since]
     return [*found, *([path] if path.exists() else [])], left_out
@@ -100,7 +89,7 @@ def lines(path: Path, file: IO[bytes]) -> Iterator[Line]:
                 while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
                     pass
                 yield Line(number, None, None)
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except DAMAGES as error:
         raise VerifyError(f"{path}: cannot be read: {error}") from error
 
 
@@ -117,17 +106,9 @@ def _line(number: int, text: bytes) -> Line:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    if path.suffix in _FOREIGN:
-        raise VerifyError(f"{path}: unsupported compression; decompress the file first")
     try:
-        match path.suffix:
-            case ".gz":
-                return cast("IO[bytes]", gzip.open(path, "rb"))
-            case ".bz2":
-                return cast("IO[bytes]", bz2.open(path, "rb"))
-            case ".xz":
-                return cast("IO[bytes]", lzma.open(path, "rb"))
-            case _:
-                return path.open("rb")
+        return opened(path)
+    except UnknownPackingError as error:
+        raise VerifyError(str(error)) from error
     except OSError as error:
         raise VerifyError(f"{path}: cannot be opened: {error.strerror}") from error
