@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from tests.brokers.nats_server import NatsServer, free_port
 
 OPENSSL = shutil.which("openssl") or "openssl"
 Record = dict[str, Any]
+TOPIC = "slurm-jobs"
 
 
 def certify(folder: Path) -> tuple[Path, Path]:
@@ -260,7 +262,10 @@ class HttpVictim(Victim):
 
 
 class KafkaVictim(Victim):
-    """A mock cluster: its data lives in its process, and so does its port."""
+    """A mock cluster: its data lives in its process, and so does its port.
+
+    It keeps the last five megabytes of a partition, so the consumer reads all the time.
+    """
 
     name = "bus"
 
@@ -273,6 +278,11 @@ class KafkaVictim(Victim):
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         self.bootstrap = self._process.stdout.readline().decode().split()[1]
+        self._found: list[Record] = []
+        self._reached: dict[int, int] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._consume, daemon=True)
+        self._thread.start()
 
     def section(self) -> str:
         return f'[sinks.bus]\ntype = "kafka"\nbootstrap = "{self.bootstrap}"\ntimeout = "4s"\n'
@@ -283,31 +293,64 @@ class KafkaVictim(Victim):
     def heal(self) -> None:
         os.kill(self._process.pid, signal.SIGCONT)
 
-    def read(self) -> list[Record]:
-        from confluent_kafka import Consumer, TopicPartition  # noqa: PLC0415 - may not be there
+    def _consume(self) -> None:
+        from confluent_kafka import TopicPartition  # noqa: PLC0415 - may not be there
 
-        consumer = Consumer(
-            {"bootstrap.servers": self.bootstrap, "group.id": "torture", "enable.partition.eof": True}
-        )
-        found: list[Record] = []
+        consumer = self._consumer()
+        assigned: set[int] = set()
+        while not self._ended.is_set():
+            if not assigned and (assigned := self._partitions(consumer)):
+                consumer.assign([TopicPartition(TOPIC, number, 0) for number in assigned])
+            for message in consumer.consume(500, timeout=0.2):
+                if message.error() is None:
+                    self._found.append(orjson.loads(message.value()))
+                    self._reached[message.partition()] = message.offset() + 1
+        consumer.close()
+
+    def _consumer(self) -> Any:  # noqa: ANN401 - the library's
+        from confluent_kafka import Consumer  # noqa: PLC0415 - may not be there
+
+        return Consumer(
+            {
+                "bootstrap.servers": self.bootstrap, "group.id": "torture", "auto.offset.reset": "error",
+                "log_level": 0,
+            }
+        )  # fmt: skip
+
+    def _partitions(self, consumer: Any, timeout: float = 2) -> set[int]:  # noqa: ANN401 - the library's
+        from confluent_kafka import KafkaException  # noqa: PLC0415 - may not be there
+
         try:
-            topic = consumer.list_topics("slurm-jobs", timeout=10).topics["slurm-jobs"]
-            consumer.assign([TopicPartition("slurm-jobs", number, 0) for number in topic.partitions])
-            ends, deadline = 0, time.monotonic() + 60
-            while ends < len(topic.partitions) and time.monotonic() < deadline:
-                for message in consumer.consume(500, timeout=0.5):
-                    if message.error() is None:
-                        found.append(orjson.loads(message.value()))
-                    else:
-                        ends += 1
+            topics = consumer.list_topics(timeout=timeout).topics
+        except KafkaException:
+            # It is paused.
+            return set()
+        return set(topics[TOPIC].partitions) if TOPIC in topics else set()
+
+    def read(self) -> list[Record]:
+        from confluent_kafka import TopicPartition  # noqa: PLC0415 - may not be there
+
+        consumer = self._consumer()
+        try:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:
+                ends = {
+                    number: consumer.get_watermark_offsets(TopicPartition(TOPIC, number), timeout=10)[1]
+                    for number in self._partitions(consumer, timeout=30)
+                }
+                if all(self._reached.get(number, 0) >= end for number, end in ends.items()):
+                    break
+                time.sleep(0.2)
         finally:
             consumer.close()
-        return found
+        return list(self._found)
 
     def wipe(self) -> None:
         self.close()
         self._start()
 
     def close(self) -> None:
+        self._ended.set()
+        self._thread.join()
         self._process.kill()
         self._process.wait()
