@@ -29,7 +29,7 @@ RUN_BY: dict[str, str | NotRun] = {
     "apt-get install ./dist/slurmwatchd_*~deb12_*.deb": "test_an_upgrade_starts_it_again_with_events_on_their_way",
     "runuser -u slurmwatchd -- slurmwatchd check": "test_it_becomes_ready_once_enabled",
     "dnf install ./dist/slurmwatchd-*.rpm": NotRun(
-        "needs an Enterprise Linux; tests/packages installs the file with rpm and runs its modules"
+        "needs an Enterprise Linux; test_rpm installs the file with rpm on a Debian and runs its service"
     ),
     "python3 -m venv /opt/slurmwatchd": "test_a_clone_installed_step_by_step_delivers",
     "python3.11 -m pip wheel --wheel-dir wheelhouse .                                  # there": (
