@@ -59,8 +59,11 @@ def test_verify_finds_nothing_after_a_mix_and_names_what_is_taken_away_by_hand(
     store = watch.config.parent / "slurmwatchd.db"
     with closing(sqlite3.connect(store)) as opened, opened:
         job = opened.execute("SELECT job_id FROM jobs WHERE state = 'FAILED' ORDER BY id LIMIT 1").fetchone()[0]
+        opened.execute("DELETE FROM events WHERE job IN (SELECT id FROM jobs WHERE job_id = ?)", (job,))
         opened.execute("DELETE FROM jobs WHERE job_id = ?", (job,))
-    lines = watch.file.read_bytes().splitlines(keepends=True)
+    lines = [
+        line for line in watch.file.read_bytes().splitlines(keepends=True) if json.loads(line)["job_id"] != job
+    ]
     gone = json.loads(lines.pop(len(lines) // 2))
     watch.file.write_bytes(b"".join(lines))
     status, report = verify(watch)

@@ -117,10 +117,10 @@ SABOTAGES = {
     "cursor": Sabotage(
         "the cursor moves before the lines are written",
         "daemon/delivery.py",
-        "            try:\n                state = await self._sink.write(wanted) if wanted else {}\n",
-        "            newest, now = events[-1].seq, int(parts.clock.now())\n"
+        "            try:\n                state, ahead = await self._write(batch)\n",
+        "            newest, now = batch.events[-1].seq, int(parts.clock.now())\n"
         "            await outbox.advance(parts.database, self.name, newest, {}, now=now)\n"
-        "            try:\n                state = await self._sink.write(wanted) if wanted else {}\n",
+        "            try:\n                state, ahead = await self._write(batch)\n",
         favours="kill as file grows",
     ),
     "rotation": Sabotage(
