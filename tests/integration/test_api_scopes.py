@@ -32,6 +32,9 @@ CANDIDATES: Mapping[str, tuple[str, ...]] = {
     "account": ("physics", "root", "none"),
     "partition": ("gpu", "main"),
     "state": ("FAILED", "COMPLETED,TIMEOUT"),
+    "outcome": ("failed", "completed,time_limit"),
+    "by": ("account", "user", "month"),
+    "top": ("1",),
     "qos": ("high", "normal"),
     "cluster": ("sim", "other"),
     "node": ("n1", "n2", "n3", "n4", "n9"),
@@ -180,6 +183,25 @@ async def test_an_accounts_token_shows_that_account(filled: Rig, tmp_path: Path)
         assert len((await client.ask("/export", scope=scope)).text.splitlines()) == 2
         status = await client.json("/status", scope=scope)
         assert set(status) == {"version", "ready", "clusters"}
+
+
+async def test_a_report_is_for_all_or_of_the_account(filled: Rig, tmp_path: Path) -> None:
+    async with serving_api(filled, tmp_path) as client:
+        query = "since=2026-11-20&until=2026-11-25&by=user"
+        whole = await client.json("/report", query)
+        assert {line["user"]: line["attempts"] for line in whole["lines"]} == {
+            "ann": 3,
+            "bob": 2,
+            "eve": 4,
+            "mal": 1,
+        }
+        assert whole["total"]["attempts"] == 10
+        assert (whole["since"], whole["until"]) == ("2026-11-20T00:00:00Z", "2026-11-25T00:00:00Z")
+        part = await client.json("/report", query, scope="account:physics")
+        assert {line["user"]: line["attempts"] for line in part["lines"]} == {"bob": 2}
+        other = await client.json("/report", f"{query}&account=root", scope="account:physics")
+        assert (other["lines"], other["total"]["attempts"]) == ([], 0)
+        assert (await client.problem("/report", query, scope="user:eve"))["status"] == 403
 
 
 async def test_a_token_for_metrics_shows_no_jobs(filled: Rig, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from slurmwatchd.config.api_tokens import Token
+from slurmwatchd.config.settings import ReportSection
 from slurmwatchd.daemon.web.api import answers
 from slurmwatchd.daemon.web.api.answers import Prepared
 from slurmwatchd.daemon.web.api.cursors import Sealer
@@ -36,6 +37,7 @@ class Behind:
     sealer: Sealer
     news: News
     health: Health
+    report: ReportSection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from slurmwatchd.daemon.web.api import events, lists, state
+from slurmwatchd.daemon.web.api import events, lists, reporting, state
 from slurmwatchd.daemon.web.api.calls import Call
 from slurmwatchd.daemon.web.api.parameters import (
     ArraysQuery,
@@ -17,6 +17,7 @@ from slurmwatchd.daemon.web.api.parameters import (
     NodeQuery,
     NoParameters,
     Parameters,
+    ReportQuery,
     RunningQuery,
 )
 
@@ -99,6 +100,14 @@ ENDPOINTS = (
         text="The filters are about tasks, and the numbers are of the tasks that meet them. Without a time: "
         "of the last 7 days.",
         schema="ArrayPage",
+    ),
+    Endpoint(
+        path="/report",
+        answer=reporting.report,
+        query=ReportQuery,
+        summary="Who used what, and how well: jobs, hours, efficiency, waits, losses, price.",
+        text="As `slurmwatchd report --json`, see [Reports](reports.md); for a token for all or an account.",
+        schema="Report",
     ),
     Endpoint(
         path="/export",

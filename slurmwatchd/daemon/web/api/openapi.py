@@ -215,6 +215,17 @@ def _schemas() -> Object:
             "required": [name for name in event_fields.REQUIRED if name != "seq"],
             "properties": event_properties,
         },
+        "Report": _object(
+            {
+                "by": _TEXT,
+                "since": _TIME,
+                "until": _TIME,
+                "currency": _TEXT,
+                "unread": unread,
+                "lines": _list({"type": "object", "required": ["attempts", "cpu_hours"]}),
+                "total": {"type": "object", "required": ["attempts", "cpu_hours"]},
+            }
+        ),
         "EventPage": _object(
             {
                 "events": _list({"$ref": "#/components/schemas/Event"}),

@@ -21,6 +21,7 @@ from slurmwatchd.config.units import format_duration, parse_duration
 from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.model import event_fields
 from slurmwatchd.model.job_states import STATES, state_of
+from slurmwatchd.model.outcomes import Outcome
 from slurmwatchd.store.read.query import Order, Question
 
 MAX_LIMIT = 1000
@@ -32,6 +33,7 @@ MAX_WAIT_SECONDS = 60.0
 
 _MAX_STARS = 8
 _MAX_MOMENT = 64
+_OUTCOMES = tuple(outcome.value for outcome in Outcome)
 _JOB_ID = r"^[0-9]{1,18}([_+][0-9]{1,18})?$"
 
 RECORD_FIELDS = (*(field.name for field in event_fields.RECORD), "nodes", "usage", "steps")
@@ -61,6 +63,13 @@ def _word(value: Any) -> Any:  # noqa: ANN401 - what stands in the address
 
 def _states(value: Any) -> Any:  # noqa: ANN401 - what stands in the address
     return tuple(dict.fromkeys(state_of(word) for word in _words(value)))
+
+
+def _outcomes(value: Any) -> Any:  # noqa: ANN401 - what stands in the address
+    words = _words(value)
+    if unknown := [word for word in words if word not in _OUTCOMES]:
+        raise ValueError(f"{unknown[0]!r} is not one of {', '.join(_OUTCOMES)}")
+    return words
 
 
 def _known(names: Iterable[str]) -> BeforeValidator:
@@ -104,6 +113,7 @@ def _list_of(items: Mapping[str, Any]) -> WithJsonSchema:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_words), _list_of({**_TEXT, "pattern": "^[^, ]+$"})]
 States = Annotated[tuple[str, ...], BeforeValidator(_states), _list_of({"enum": list(STATES)})]
+Outcomes = Annotated[tuple[str, ...], BeforeValidator(_outcomes), _list_of({"enum": list(_OUTCOMES)})]
 Word = Annotated[str, BeforeValidator(_word), WithJsonSchema(_TEXT)]
 Glob = Annotated[str, BeforeValidator(_glob), WithJsonSchema(_TEXT)]
 Moment = Annotated[int, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "moment"})]
@@ -144,6 +154,7 @@ class Filters(Parameters):
     account: Words = Field((), description="Only these accounts.")
     partition: Words = Field((), description="Only these partitions.")
     state: States = Field((), description="Only these states; `F` and `failed` are taken for FAILED.")
+    outcome: Outcomes = Field((), description="Only these outcomes.")
     qos: Words = Field((), description="Only these QOS.")
     cluster: Words = Field((), description="Only these clusters.")
     node: Word | None = Field(None, description="Only on this node.")
@@ -167,6 +178,7 @@ class Filters(Parameters):
             accounts=self.account,
             partitions=self.partition,
             states=self.state,
+            outcomes=self.outcome,
             qos=self.qos,
             clusters=self.cluster,
             node=self.node,
@@ -231,6 +243,24 @@ class ArraysQuery(Filters):
 
     limit: Annotated[int, *_limit(MAX_ARRAYS)] = Field(50, description="At most so many arrays.")
     cursor: Cursor | None = Field(None, description="`next` of the page before.")
+
+
+class ReportQuery(Parameters):
+    """`report`."""
+
+    by: Literal["account", "user", "partition", "qos", "outcome", "cluster", "day", "month"] = Field(
+        "account", description="What the lines are told apart by; days and months are of UTC."
+    )
+    since: Moment | None = Field(None, description="From the full hour of this time on; 30 days ago if left out.")
+    until: Moment | None = Field(None, description="Up to this time, to the full hour; now if left out.")
+    top: Annotated[int, *_limit(MAX_LIMIT)] | None = Field(
+        None, description="Only so many lines with the most CPU hours, the rest in one."
+    )
+    user: Words = Field((), description="Only these users.")
+    account: Words = Field((), description="Only these accounts.")
+    partition: Words = Field((), description="Only these partitions.")
+    qos: Words = Field((), description="Only these QOS.")
+    cluster: Words = Field((), description="Only these clusters.")
 
 
 class JobQuery(Parameters):

@@ -41,7 +41,9 @@ class Api:
         self.news = News()
         self._questions = Questions(config.store.path, seconds=config.web.timeout)
         self.access = Access(TokenFile(config.web.tokens_file))
-        self._behind = Behind(questions=self._questions, sealer=Sealer(key), news=self.news, health=health)
+        self._behind = Behind(
+            questions=self._questions, sealer=Sealer(key), news=self.news, health=health, report=config.report
+        )
 
     def mount(self) -> Mount:
         """Return the routes, which answer with problem documents whatever goes wrong."""

@@ -7,11 +7,13 @@ from typing import Any
 from slurmwatchd.config.api_tokens import Kind, Scope
 from slurmwatchd.model import formats
 from slurmwatchd.model.records import Event
-from slurmwatchd.store.read import arrays, events, pages, status
+from slurmwatchd.model.reports import Line, Rates, lines
+from slurmwatchd.store.read import arrays, events, pages, report, status
 from slurmwatchd.store.read.arrays import JobArray
 from slurmwatchd.store.read.pages import Place
 from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.reader import Record, StoreReader
+from slurmwatchd.store.read.report import Wish
 
 _MAX_LINE_BYTES = 1 << 20
 _SEQ = b',"seq":'
@@ -71,6 +73,20 @@ class Sight:
         """Return the next events, each with its position, as JSON; and up to where all were looked at."""
         found, until = events.positions(self._store, after, limit, account=self._account, user=self._user)
         return [(event.seq, self._line(event)) for event in events.events(self._store, found)], until
+
+    def report(self, wish: Wish, rates: Rates) -> list[Line]:
+        """Return the lines of a report; see `report.report`.
+
+        Raises:
+            PermissionError: The token is for a user: what a report takes depends on how many others there are.
+        """
+        if self._user is not None:
+            raise PermissionError(str(self._scope))
+        if self._account is not None:
+            if wish.accounts and self._account not in wish.accounts:
+                return lines({}, rates, top=None)
+            wish = replace(wish, accounts=(self._account,))
+        return report.report(self._store, wish, rates)
 
     def newest_event(self) -> int:
         """Return the newest position."""
