@@ -32,7 +32,8 @@ class Kind(StrEnum):
 
 
 _KINDS = {
-    "string": Kind.TEXT, "digits": Kind.TEXT, "int": Kind.INTEGER, "number": Kind.NUMBER, "bool": Kind.TRUTH,
+    "string": Kind.TEXT, "digits": Kind.TEXT, "outcome": Kind.TEXT,
+    "int": Kind.INTEGER, "number": Kind.NUMBER, "bool": Kind.TRUTH,
     "time": Kind.TIME, "time or null": Kind.TIME, "[string]": Kind.TEXTS,
 }  # fmt: skip
 """What a field is on the wire to what its column holds; the others are objects."""

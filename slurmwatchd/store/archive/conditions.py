@@ -60,6 +60,7 @@ def _lists(question: Question) -> tuple[tuple[str, Sequence[str]], ...]:
         ("account", question.accounts),
         ("partition", question.partitions),
         ("state", question.states),
+        ("outcome", question.outcomes),
         ("qos", question.qos),
     )
 

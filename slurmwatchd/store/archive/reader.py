@@ -64,7 +64,7 @@ class ArchivedReader(StoreReader):
         before = self._bounds()
         if not self._reaches(question, before):
             return super().ids(question)
-        keyed = query.finding(question, self.clusters(), keyed=True)
+        keyed = query.finding(question, self.clusters(), keyed=True, has_outcomes=self._has_outcomes)
         with self._reading() as connection:
             rows = connection.execute(keyed.sql, keyed.parameters).fetchall()
         ids = array.array("q", (row[0] for row in rows))
