@@ -33,7 +33,7 @@ _MARKS = (("_", "`"), ("+", ","))
 _JOIN_USAGE = "JOIN events AS used ON used.seq = jobs.usage_seq"
 _JOIN_EVENTS = "JOIN events ON events.seq = jobs.seq"
 _OF_RECORD = f"outcome_of((SELECT {RECORD} FROM events WHERE events.seq = jobs.seq))"  # noqa: S608 - constants
-_OUTCOME = f"coalesce(jobs.outcome, {_OF_RECORD})"
+OUTCOME = f"coalesce(jobs.outcome, {_OF_RECORD})"
 """Of what an older version stored it follows from the record, by a function that the reader brings."""
 _NODE = (
     "jobs.nodelist IN (SELECT nodelist_nodes.nodelist FROM nodes "
@@ -165,7 +165,7 @@ def by_array(question: Question, clusters: Sequence[str], *, has_outcomes: bool 
     """
     conditions = _Conditions.of(question, clusters, has_outcomes=has_outcomes)
     conditions.clauses.append(f"{_TASK} AND instr(jobs.job_id, '_')")
-    column = _OUTCOME if has_outcomes else _OF_RECORD
+    column = OUTCOME if has_outcomes else _OF_RECORD
     tasks = (
         "SELECT jobs.cluster AS cluster, substr(jobs.job_id, 1, instr(jobs.job_id, '_') - 1) AS array, "  # noqa: S608
         f'{column} AS outcome, jobs.start AS start, jobs."end" AS "end", jobs.id AS id '
@@ -225,7 +225,7 @@ class _Conditions:
         made.any_of("jobs.account", question.accounts)
         made.any_of('jobs."partition"', question.partitions)
         made.any_of("jobs.state", question.states)
-        made.outcomes(question.outcomes, _OUTCOME if has_outcomes else _OF_RECORD)
+        made.outcomes(question.outcomes, OUTCOME if has_outcomes else _OF_RECORD)
         made.any_of(_field("qos"), question.qos)
         made.given(f"{_field('name')} GLOB ?", question.name)
         made.given(_NODE_OF_ROW if question.own else _NODE, question.node)

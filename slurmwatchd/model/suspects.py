@@ -1,0 +1,254 @@
+"""Nodes whose failures cannot be chance. Pure arithmetic: no input or output.
+
+What is to be expected on a node follows from whose attempts ran there: each has the failure rate that its array,
+its user and its partition have on all other nodes, so one user's broken array on 200 nodes accuses none of them.
+Against that stands a node that eats some share of whatever runs there: the ratio of the two likelihoods, over
+several such shares, is the evidence. Attempts that fail anyway add nearly nothing to it. What a single user's
+attempts can add is limited: a node is accused when several users see it fail. Attempts on many nodes are shared
+out among them.
+
+The same is asked of failures within a minute of the start (a black hole), and of the times that Slurm itself calls
+the node failed. A good node has a ratio of r by chance at most once in r times; what is reported is corrected for
+the number of nodes.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+QUICK_SECONDS = 60
+"""A failure within a minute of the start is one of a black hole."""
+
+CHANCE = 0.01
+"""Of so many whole answers in which all nodes are good, one accuses a node."""
+
+_SHRINK = 5.0
+"""So many attempts weigh as much as what is known of the larger group: a user's, or a partition's."""
+
+_MOST_OF_A_USER = math.log(100)
+"""The most that one user's attempts on a node can add to the evidence, as a logarithm."""
+
+_EATEN = (0.1, 0.25, 0.5, 0.9)
+"""The shares that a bad node may eat of what would have gone well."""
+
+_QUESTIONS = 2
+"""The likelihoods, and Slurm's own word."""
+
+_LEAST_LOG = -690.0
+"""The logarithm of the least chance that is told apart from none."""
+
+
+class Counted(NamedTuple):
+    """Attempts alike in where they ran and whose they are.
+
+    Attributes:
+        nodes: Their nodes.
+        array: The array's number; an empty text for plain jobs.
+        quick: How many of the failures came within `QUICK_SECONDS`.
+        node_failures: How many attempts Slurm ended because a node failed; those are no `failures`.
+        failed_node: The node that failed; None where Slurm does not say.
+    """
+
+    nodes: Sequence[str]
+    partition: str
+    user: str
+    array: str
+    attempts: int
+    failures: int
+    quick: int
+    node_failures: int = 0
+    failed_node: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A node, and what speaks against it.
+
+    Attributes:
+        chance: How likely it is that any good node looks as bad by chance; `score` is -log10 of it.
+        attempts: That ran there, each shared out among its nodes.
+        failures: Likewise; `expected` would be by what else ran.
+        quick_failures: Those within a minute.
+        node_failures: Times Slurm ended an attempt since this node failed.
+        users: How many had a failure there.
+    """
+
+    node: str
+    score: float
+    chance: float
+    attempts: float
+    failures: float
+    expected: float
+    quick_failures: float
+    node_failures: float
+    users: int
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether chance does not explain it."""
+        return self.chance < CHANCE
+
+
+class _Count:
+    """Attempts and two kinds of failures, added up."""
+
+    __slots__ = ("attempts", "failures", "quick")
+
+    def __init__(self) -> None:
+        self.attempts = self.failures = self.quick = 0.0
+
+    def add(self, weight: float, row: Counted) -> None:
+        self.attempts += weight * row.attempts
+        self.failures += weight * row.failures
+        self.quick += weight * row.quick
+
+
+_Group = tuple[str, ...]
+
+
+def ranked(rows: Iterable[Counted]) -> list[Suspect]:
+    """Return the nodes on which anything failed, those that chance explains least first."""
+    groups: dict[_Group, _Count] = defaultdict(_Count)
+    on_node: dict[str, dict[_Group, _Count]] = defaultdict(lambda: defaultdict(_Count))
+    node_failures: dict[str, float] = defaultdict(float)
+    for row in rows:
+        if row.node_failures:
+            accused = [row.failed_node] if row.failed_node else row.nodes
+            for node in accused:
+                node_failures[node] += row.node_failures / len(accused)
+        if not row.attempts or not row.nodes:
+            continue
+        family = (row.partition, row.user, row.array)
+        for depth in range(1, len(family) + 1):
+            groups[family[:depth]].add(1.0, row)
+        for node in row.nodes:
+            on_node[node][family].add(1 / len(row.nodes), row)
+    tests = _QUESTIONS * max(1, len(on_node))
+    total_failed = sum(node_failures.values())
+    everywhere = sum(count.attempts for group, count in groups.items() if len(group) == 1)
+    found = []
+    for node in on_node.keys() | node_failures.keys():
+        counted = on_node.get(node, {})
+        share = sum(count.attempts for count in counted.values()) / everywhere if everywhere else 0.0
+        others = (total_failed - node_failures.get(node, 0.0)) * share
+        suspect = _judged(node, counted, groups, node_failures.get(node, 0.0), others + share, tests)
+        if suspect.failures or suspect.node_failures:
+            found.append(suspect)
+    return sorted(found, key=lambda suspect: (suspect.chance, -suspect.failures, suspect.node))
+
+
+def _judged(
+    node: str,
+    counted: Mapping[_Group, _Count],
+    groups: Mapping[_Group, _Count],
+    failed: float,
+    due: float,
+    tests: int,
+) -> Suspect:
+    """Put the questions to one node.
+
+    Args:
+        node: Its name.
+        counted: What ran there, by partition, user and array.
+        groups: The same of all nodes, and of the groups that these are part of.
+        failed: How often Slurm says that it failed.
+        due: How often it would have by its share of the attempts, were there one more everywhere.
+        tests: How many questions are put to all nodes together.
+    """
+    here: dict[_Group, _Count] = defaultdict(_Count)
+    for family, count in counted.items():
+        for depth in range(1, len(family) + 1):
+            sums = here[family[:depth]]
+            sums.attempts += count.attempts
+            sums.failures += count.failures
+            sums.quick += count.quick
+    expected = 0.0
+    users: dict[str, list[tuple[_Count, float, float]]] = defaultdict(list)
+    for family, count in counted.items():
+        rates = _rates(family, here, groups)
+        expected += count.attempts * rates[0]
+        users[family[1]].append((count, *rates))
+    evidence = _evidence(list(users.values()))
+    unlikely = min(-evidence, math.log(poisson_tail(failed, due))) + math.log(tests)
+    chance = math.exp(max(_LEAST_LOG, min(0.0, unlikely)))
+    return Suspect(
+        node=node,
+        score=-math.log10(chance) + 0.0,
+        chance=chance,
+        attempts=sum(count.attempts for count in counted.values()),
+        failures=sum(count.failures for count in counted.values()),
+        expected=expected,
+        quick_failures=sum(count.quick for count in counted.values()),
+        node_failures=failed,
+        users=sum(any(count.failures for count, *_ in seen) for seen in users.values()),
+    )
+
+
+def _evidence(users: Sequence[Sequence[tuple[_Count, float, float]]]) -> float:
+    """Return the logarithm of how much likelier it is that a node eats attempts than that it is good.
+
+    Args:
+        users: What each user's attempts came to: their counts by array, with the rates of failures to be expected,
+            at all and within a minute.
+    """
+    logs = []
+    for eaten in _EATEN:
+        for_all = soon = 0.0
+        for seen in users:
+            for_all += min(
+                _MOST_OF_A_USER, sum(_ratio(c.attempts, c.failures, rate, eaten) for c, rate, _ in seen)
+            )
+            soon += min(_MOST_OF_A_USER, sum(_ratio(c.attempts, c.quick, rate, eaten) for c, _, rate in seen))
+        logs += [for_all, soon]
+    most = max(logs)
+    return most + math.log(sum(math.exp(log - most) for log in logs) / len(logs))
+
+
+def _ratio(attempts: float, failures: float, rate: float, eaten: float) -> float:
+    """Return the logarithm of the ratio of the likelihoods: a share eaten besides the rate, to the rate alone."""
+    return failures * math.log((rate + (1 - rate) * eaten) / rate) + (attempts - failures) * math.log1p(-eaten)
+
+
+def _rates(family: _Group, here: Mapping[_Group, _Count], groups: Mapping[_Group, _Count]) -> tuple[float, float]:
+    """Return how often attempts of a family fail on all other nodes, and fail within a minute.
+
+    From the partition to the user to the array: where few are known, the larger group says more.
+    """
+    rate = quick = 0.0
+    for depth in range(1, len(family) + 1):
+        group = family[:depth]
+        if depth == len(family) and not family[-1]:
+            # Plain jobs have nothing in common but their user.
+            break
+        everywhere, mine = groups[group], here[group]
+        attempts = max(0.0, everywhere.attempts - mine.attempts)
+        failures = max(0.0, everywhere.failures - mine.failures)
+        failures_soon = max(0.0, everywhere.quick - mine.quick)
+        if depth == 1:
+            # Half a failure, so that no rate is zero.
+            rate, quick = (failures + 0.5) / (attempts + 1), (failures_soon + 0.5) / (attempts + 1)
+        else:
+            rate = (failures + _SHRINK * rate) / (attempts + _SHRINK)
+            quick = (failures_soon + _SHRINK * quick) / (attempts + _SHRINK)
+    return min(1.0, rate), min(1.0, quick)
+
+
+def poisson_tail(seen: float, expected: float) -> float:
+    """Return how likely it is to see so many or more where so many are expected; neither need be whole.
+
+    That is the regularised lower incomplete gamma function of (seen, expected), by its series or, where that would
+    converge slowly, by the continued fraction of the upper one.
+    """
+    if seen <= expected or expected <= 0:
+        # Nothing to explain; or nothing is known to expect, which is no ground to accuse.
+        return 1.0
+    # The series converges for what is above its expectation, which is all that is of interest.
+    term = total = 1 / seen
+    place = seen
+    while term > total * 1e-12:
+        place += 1
+        term *= expected / place
+        total += term
+    return min(1.0, total * math.exp(seen * math.log(expected) - expected - math.lgamma(seen)))

@@ -1,0 +1,52 @@
+"""Which nodes of a store have failures that chance does not explain; `model/suspects.py` says how it is judged."""
+
+from collections.abc import Iterator
+
+import orjson
+
+from slurmwatchd.model.outcomes import Outcome
+from slurmwatchd.model.reports import FAILURES
+from slurmwatchd.model.suspects import QUICK_SECONDS, Counted, Suspect, ranked
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
+from slurmwatchd.store.read.query import OUTCOME, Question
+from slurmwatchd.store.read.reader import StoreReader
+
+_NODE_FAILURE = Outcome.NODE_FAILURE.value
+
+_COUNTED = (
+    "SELECT nodelists.nodes, coalesce(jobs.\"partition\", ''), coalesce(jobs.\"user\", ''), "  # noqa: S608 - constants
+    "CASE WHEN instr(jobs.job_id, '_') THEN substr(jobs.job_id, 1, instr(jobs.job_id, '_') - 1) ELSE '' END, "
+    f"count(*), total({OUTCOME} {IN_ARRAY}), "
+    f'total({OUTCOME} {IN_ARRAY} AND jobs."end" - jobs.start < {QUICK_SECONDS}) '
+    "FROM jobs JOIN nodelists ON nodelists.id = jobs.nodelist "
+    f'WHERE jobs.cluster = ? AND jobs."end" >= ? AND jobs."end" <= ? AND jobs.start IS NOT NULL '
+    f"AND {OUTCOME} != '{_NODE_FAILURE}' AND nodelists.nodes IS NOT NULL GROUP BY jobs.nodelist, 2, 3, 4"
+)
+
+
+def suspects(store: StoreReader, cluster: str, since: int, until: int) -> list[Suspect]:
+    """Return the nodes of a cluster on which anything failed, those that chance explains least first.
+
+    Args:
+        store: The store.
+        cluster: Its name.
+        since: Attempts count that ended then or later, epoch seconds.
+        until: And then or earlier.
+
+    Raises:
+        StoreBusyError: The store cannot be read now.
+    """
+    return ranked(_counted(store, cluster, since, until))
+
+
+def _counted(store: StoreReader, cluster: str, since: int, until: int) -> Iterator[Counted]:
+    failures = json_array(FAILURES - {_NODE_FAILURE})
+    for row in store.rows(_COUNTED, (failures, failures, cluster, since, until)):
+        nodes, partition, user, array, attempts, failed, quick = row
+        yield Counted(orjson.loads(nodes), partition, user, array, attempts, int(failed), int(quick))
+    question = Question(clusters=(cluster,), outcomes=(_NODE_FAILURE,), ended_from=since, ended_until=until)
+    for record in store.records(question, nodes=True):
+        nodes = record.get("nodes") or ()
+        if nodes:
+            partition, user = record.get("partition") or "", record.get("user") or ""
+            yield Counted(nodes, partition, user, "", 0, 0, 0, 1, record.get("failed_node"))
