@@ -23,7 +23,7 @@ from slurmwatchd.daemon.sd_notify import Notifier
 from slurmwatchd.daemon.sighup import hangups
 from slurmwatchd.errors import ConfigError, SlurmNotFoundError, TransientError
 from slurmwatchd.model.clock import Clock, SystemClock
-from slurmwatchd.model.windows import Policy
+from slurmwatchd.model.policy import Policy
 from slurmwatchd.sources.process import ProcessRunner, SystemProcessRunner
 from slurmwatchd.store.database import Database
 from slurmwatchd.telemetry.health import Health

@@ -15,7 +15,8 @@ from slurmwatchd.daemon.assembly import assembled
 from slurmwatchd.daemon.daemon import Outside
 from slurmwatchd.errors import TransientError
 from slurmwatchd.model.clock import SystemClock
-from slurmwatchd.model.windows import Ledger, Window
+from slurmwatchd.model.ledger import Ledger
+from slurmwatchd.model.windows import Window
 from slurmwatchd.operations.read_only import Onlooker
 from slurmwatchd.operations.slice_walk import walk
 from slurmwatchd.sources.sacct.client import Answer

@@ -8,7 +8,8 @@ from tempfile import gettempdir
 
 from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon.assembly import UNNAMED_CLUSTER
-from slurmwatchd.model.windows import MIN_SLICE_SECONDS, Ledger, Policy
+from slurmwatchd.model.ledger import Ledger
+from slurmwatchd.model.policy import MIN_SLICE_SECONDS, Policy
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.process import ProcessRunner, SystemProcessRunner
 from slurmwatchd.sources.sacct.client import Sacct

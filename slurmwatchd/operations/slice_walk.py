@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from slurmwatchd.errors import SacctTimeoutError, SacctTooWideError, SilenceError
 from slurmwatchd.model.clock import Clock
-from slurmwatchd.model.windows import MIN_SLICE_SECONDS, Ledger, Policy, Window
+from slurmwatchd.model.ledger import Ledger
+from slurmwatchd.model.policy import MIN_SLICE_SECONDS, Policy
+from slurmwatchd.model.windows import Window
 from slurmwatchd.sources.sacct.client import Answer, Sacct
 from slurmwatchd.sources.sacct.fields import Layout
 from slurmwatchd.watcher.anchors import MORE, Anchors

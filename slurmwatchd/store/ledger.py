@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 import aiosqlite
 
+from slurmwatchd.model.ledger import Ledger, Stretch, overlapping
 from slurmwatchd.model.records import FoundBy
-from slurmwatchd.model.windows import Ledger, Stretch, Window, overlapping
+from slurmwatchd.model.windows import Window
 from slurmwatchd.store.database import Database
 
 

@@ -11,7 +11,9 @@ from contextlib import asynccontextmanager
 
 from slurmwatchd.errors import SilenceError
 from slurmwatchd.model.attempts import Key, Readings
-from slurmwatchd.model.windows import Ledger, Policy, Window, reaching
+from slurmwatchd.model.ledger import Ledger
+from slurmwatchd.model.policy import Policy
+from slurmwatchd.model.windows import Window, reaching
 from slurmwatchd.sources.sacct.client import Answer, Rows, Sacct
 from slurmwatchd.sources.sacct.fields import Layout
 from slurmwatchd.store import known_attempts

@@ -5,8 +5,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from slurmwatchd.model.attempts import NOTHING, Key, Readings
+from slurmwatchd.model.ledger import Ledger
+from slurmwatchd.model.policy import Policy
 from slurmwatchd.model.records import FoundBy
-from slurmwatchd.model.windows import Ledger, Policy, Window
+from slurmwatchd.model.windows import Window
 from slurmwatchd.sources.sacct.arguments import job_argument
 from slurmwatchd.sources.sacct.client import Answer, Rows
 from slurmwatchd.sources.sacct.fields import Layout

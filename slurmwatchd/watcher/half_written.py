@@ -8,7 +8,7 @@ as it is once it had its time.
 """
 
 from slurmwatchd.model.attempts import Readings
-from slurmwatchd.model.windows import Ledger
+from slurmwatchd.model.ledger import Ledger
 
 SETTLE_SECONDS = 60
 """How long after it was first seen a half-written row is waited for."""

@@ -9,7 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from slurmwatchd.model.windows import Ledger, Policy
+from slurmwatchd.model.ledger import Ledger
+from slurmwatchd.model.policy import Policy
 from slurmwatchd.sources.sacct.client import Answer
 from slurmwatchd.store import open_jobs
 from slurmwatchd.store.database import Database

@@ -10,7 +10,7 @@ A daemon that dies in the middle of that must not forget it: in the ledger that 
 doubt was not read (`withhold`), so that the next start begins there.
 """
 
-from slurmwatchd.model.windows import Ledger
+from slurmwatchd.model.ledger import Ledger
 
 PATIENT_POLLS = 3
 """So many polls in a row must see a queue before it is more than messages in flight."""

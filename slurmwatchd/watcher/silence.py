@@ -27,7 +27,9 @@ from dataclasses import dataclass
 from slurmwatchd.errors import SilenceError
 from slurmwatchd.model.attempts import Key
 from slurmwatchd.model.clock import Clock
-from slurmwatchd.model.windows import Ledger, Policy, Window
+from slurmwatchd.model.ledger import Ledger
+from slurmwatchd.model.policy import Policy
+from slurmwatchd.model.windows import Window
 from slurmwatchd.sources.sacct.arguments import job_argument
 from slurmwatchd.sources.sacct.client import Sacct
 from slurmwatchd.sources.sacctmgr import NO_PRIVILEGES, UNKNOWN_CLUSTER, Sacctmgr, Standing

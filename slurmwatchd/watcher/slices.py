@@ -4,7 +4,8 @@ import math
 from dataclasses import replace
 
 from slurmwatchd.model.clock import Clock
-from slurmwatchd.model.windows import MIN_SLICE_SECONDS, Ledger, Policy
+from slurmwatchd.model.ledger import Ledger
+from slurmwatchd.model.policy import MIN_SLICE_SECONDS, Policy
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics

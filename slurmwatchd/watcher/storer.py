@@ -8,8 +8,10 @@ import anyio
 
 from slurmwatchd.model.attempts import NOTHING, Readings
 from slurmwatchd.model.clock import Clock
+from slurmwatchd.model.ledger import Ledger
+from slurmwatchd.model.policy import Policy
 from slurmwatchd.model.records import FoundBy
-from slurmwatchd.model.windows import Ledger, Policy, Window
+from slurmwatchd.model.windows import Window
 from slurmwatchd.sources.nodelists import Expanded, Expander
 from slurmwatchd.sources.sacct.client import Answer, Rows, Sacct
 from slurmwatchd.sources.sacct.layouts import Layouts

@@ -24,8 +24,10 @@ from slurmwatchd.errors import (
     first_cause,
 )
 from slurmwatchd.model.clock import Backoff, rfc3339
+from slurmwatchd.model.ledger import Ledger, Wanted
+from slurmwatchd.model.policy import Policy
 from slurmwatchd.model.records import FoundBy
-from slurmwatchd.model.windows import Ledger, Policy, Wanted, due, next_head
+from slurmwatchd.model.windows import due, next_head
 from slurmwatchd.store import backfills
 from slurmwatchd.store import ledger as ledger_store
 from slurmwatchd.telemetry.disks import Disks

@@ -9,7 +9,7 @@ import pytest
 
 from slurmwatchd.daemon.daemon import Daemon
 from slurmwatchd.errors import SacctError, SilenceError
-from slurmwatchd.model.windows import Ledger
+from slurmwatchd.model.ledger import Ledger
 from slurmwatchd.operations.backfill import Wish, count
 from slurmwatchd.operations.read_only import onlooker
 from slurmwatchd.operations.verify.against_sacct import Comparison

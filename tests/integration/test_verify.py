@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from slurmwatchd.errors import SacctError, SilenceError, VerifyError
-from slurmwatchd.model.windows import Ledger, Policy
+from slurmwatchd.model.ledger import Ledger
+from slurmwatchd.model.policy import Policy
 from slurmwatchd.operations.read_only import Onlooker, onlooker
 from slurmwatchd.operations.verify import deleted
 from slurmwatchd.operations.verify.against_files import Files, Finding, Read

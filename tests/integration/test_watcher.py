@@ -52,7 +52,7 @@ async def test_what_will_never_be_read_again_is_kept_as_one_stretch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Six hours of polls would take minutes.
-    monkeypatch.setattr("slurmwatchd.model.windows.EXACT_SECONDS", 0)
+    monkeypatch.setattr("slurmwatchd.model.ledger.EXACT_SECONDS", 0)
     poll = {"since": "5m", "slice": "2m", "overlap": "1m", "reread": ["5m"], "open_set": "0s"}
     with Rig(tmp_path, poll=poll) as rig:
         async with rig.daemon() as daemon:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slurmwatchd.model.ledger import Ledger, Wanted, overlapping
+from slurmwatchd.model.policy import Policy
 from slurmwatchd.model.records import FoundBy
-from slurmwatchd.model.windows import Ledger, Policy, Wanted, Window, due, next_head, overlapping
+from slurmwatchd.model.windows import Window, due, next_head
 
 HORIZON, LAST = 1000, 1120
 """The model's seconds; small, so that the edges meet often."""

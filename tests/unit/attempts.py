@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from slurmwatchd.model.ledger import Ledger
 from slurmwatchd.model.records import FoundBy, JobRecord
-from slurmwatchd.model.windows import Ledger, Window
+from slurmwatchd.model.windows import Window
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.intake import Batch
 from slurmwatchd.store.ledger import Completed

@@ -1,6 +1,6 @@
 """What of a wish is a backfill's to read: what nobody read, and nothing that is the daemon's own."""
 
-from slurmwatchd.model.windows import Ledger
+from slurmwatchd.model.ledger import Ledger
 from slurmwatchd.operations.backfill import Wish
 
 READ = Ledger(1000).read(1000, 1500, 2000).read(1700, 2000, 2000)

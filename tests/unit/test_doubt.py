@@ -1,6 +1,6 @@
 """What is read again after slurmdbd failed, or while slurmctld held records back."""
 
-from slurmwatchd.model.windows import Ledger, Stretch
+from slurmwatchd.model.ledger import Ledger, Stretch
 from slurmwatchd.watcher.outage import BLIND_SECONDS, Doubt
 
 READ = Ledger(0, (Stretch(0, 10_000, 10_000),))

@@ -2,8 +2,10 @@
 
 import pytest
 
+from slurmwatchd.model.ledger import Ledger, Stretch
+from slurmwatchd.model.policy import Policy
 from slurmwatchd.model.usage import Asked
-from slurmwatchd.model.windows import Ledger, Policy, Stretch, Window, due
+from slurmwatchd.model.windows import Window, due
 from slurmwatchd.sources.sacct.arguments import job_argument, named_arguments, window_arguments
 from slurmwatchd.sources.sacct.steps import list_arguments
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from slurmwatchd.model.ledger import Ledger, Stretch
 from slurmwatchd.model.records import JobRecord
-from slurmwatchd.model.windows import Ledger, Stretch
 from slurmwatchd.watcher.half_written import Settling
 from tests.row_by_row import Reading, put_together, taken_apart
 

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from slurmwatchd.model.windows import Ledger, Policy
+from slurmwatchd.model.ledger import Ledger
+from slurmwatchd.model.policy import Policy
 from slurmwatchd.store import open_jobs
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake

@@ -1,6 +1,6 @@
 """Which end times a store can be held to."""
 
-from slurmwatchd.model.windows import Ledger
+from slurmwatchd.model.ledger import Ledger
 from slurmwatchd.operations.verify.scope import Scope, scope_of
 
 READ = Ledger(1000).read(1000, 2000, 2000)

@@ -6,18 +6,10 @@ from typing import Any
 
 import pytest
 
+from slurmwatchd.model.ledger import Ledger, Stretch, Wanted, overlapping
+from slurmwatchd.model.policy import Policy
 from slurmwatchd.model.records import FoundBy
-from slurmwatchd.model.windows import (
-    Ledger,
-    Policy,
-    Stretch,
-    Wanted,
-    Window,
-    due,
-    next_head,
-    overlapping,
-    reaching,
-)
+from slurmwatchd.model.windows import Window, due, next_head, reaching
 
 POLICY = Policy(interval=30, overlap=120, slice_seconds=3600, reread=(300, 900, 7200))
 NOW = 1_000_000

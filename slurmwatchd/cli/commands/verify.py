@@ -20,8 +20,9 @@ from slurmwatchd.cli.verify_report import Report, archive_finding, cluster_repor
 from slurmwatchd.config.settings import Config
 from slurmwatchd.errors import FatalError, VerifyError
 from slurmwatchd.model.clock import SystemClock, rfc3339
+from slurmwatchd.model.ledger import Ledger
 from slurmwatchd.model.terminal_text import shown
-from slurmwatchd.model.windows import Ledger, Window
+from slurmwatchd.model.windows import Window
 from slurmwatchd.operations.read_only import Onlooker, onlooker
 from slurmwatchd.operations.verify import deleted
 from slurmwatchd.operations.verify.against_archive import ArchiveCheck

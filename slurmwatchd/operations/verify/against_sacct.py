@@ -6,8 +6,10 @@ from enum import StrEnum
 
 from slurmwatchd.model.attempts import Readings
 from slurmwatchd.model.clock import Clock
+from slurmwatchd.model.ledger import Ledger
+from slurmwatchd.model.policy import Policy
 from slurmwatchd.model.records import Rejected
-from slurmwatchd.model.windows import Ledger, Policy, Window
+from slurmwatchd.model.windows import Window
 from slurmwatchd.operations.slice_walk import walk
 from slurmwatchd.operations.verify.scope import Span
 from slurmwatchd.sources.sacct.client import Answer, Sacct

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from slurmwatchd.model.windows import Ledger
+from slurmwatchd.model.ledger import Ledger
 
 Span = tuple[int, int]
 """Half-open, epoch seconds."""

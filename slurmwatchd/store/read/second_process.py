@@ -18,7 +18,7 @@ import anyio
 
 from slurmwatchd.config.paths import lock_path
 from slurmwatchd.errors import StoreBusyError, StoreError
-from slurmwatchd.model.windows import Ledger, Stretch
+from slurmwatchd.model.ledger import Ledger, Stretch
 from slurmwatchd.store.bodies import Bodies
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.read.uris import no_store, uri_for_reading, uri_for_requests

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from slurmwatchd.model.clock import rfc3339
-from slurmwatchd.model.windows import Ledger, Stretch
+from slurmwatchd.model.ledger import Ledger, Stretch
 from slurmwatchd.store import bodies
 from slurmwatchd.store.read.reader import StoreReader
 
