@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from slurmwatchd.model.attempts import COLUMNS, Readings
+from slurmwatchd.model.attempts import COLUMNS, AttemptBatch
 from slurmwatchd.model.clock import epoch
 from slurmwatchd.model.formats import TIME_FIELDS, body, wire
 from slurmwatchd.model.outcomes import outcome_of
@@ -18,7 +18,7 @@ from slurmwatchd.sources.crosschecks import is_too_much
 from slurmwatchd.sources.sacct import grammar
 from slurmwatchd.sources.sacct.columns import ColumnReader
 from slurmwatchd.sources.sacct.fields import Layout, digests_of
-from slurmwatchd.sources.sacct.framing import Columns, Row
+from slurmwatchd.sources.sacct.framing import RawColumns, RawRow
 
 _FIELDS = JobRecord._fields
 _FROM_JOB_ID = _FIELDS[_FIELDS.index("array_job_id") : _FIELDS.index("array_job_id") + 6]
@@ -32,7 +32,7 @@ class Reading(NamedTuple):
     digest: int
 
 
-def read(layout: Layout, row: Row) -> Reading | Rejected:
+def read(layout: Layout, row: RawRow) -> Reading | Rejected:
     """Turn a row into a record."""
     text = dict(zip(layout.fields, row, strict=True))
     raw: dict[str, str] = {}
@@ -60,7 +60,7 @@ def read(layout: Layout, row: Row) -> Reading | Rejected:
     return Reading(JobRecord(**values), digest(layout, row))
 
 
-def _read_values(layout: Layout, row: Row, values: dict[str, Any], raw: dict[str, str]) -> None:
+def _read_values(layout: Layout, row: RawRow, values: dict[str, Any], raw: dict[str, str]) -> None:
     for index, slot, reader in layout.plan:
         if row[index]:
             try:
@@ -78,7 +78,7 @@ def _read_values(layout: Layout, row: Row, values: dict[str, Any], raw: dict[str
                 raw[layout.fields[index]] = row[index].decode(errors="backslashreplace")
 
 
-def digest(layout: Layout, row: Row) -> int:
+def digest(layout: Layout, row: RawRow) -> int:
     """The digest of a row by itself."""
     return digests_of([[row[index] for index in layout.digested]])[0]
 
@@ -125,17 +125,17 @@ def _leave_out_impossible_energy(values: dict[str, Any], raw: dict[str, str]) ->
         values["alloc_tres"] = others or None
 
 
-def taken_apart(readings: Iterable[tuple[JobRecord, int]]) -> Readings:
+def taken_apart(readings: Iterable[tuple[JobRecord, int]]) -> AttemptBatch:
     """Records, with their digests, as the reader of columns gives them."""
     pairs = list(readings)
-    return Readings(
+    return AttemptBatch(
         {name: [getattr(record, name) for record, _ in pairs] for name in COLUMNS},
         [digest for _, digest in pairs],
         [body(wire(record)) for record, _ in pairs],
     )
 
 
-def put_together(readings: Readings) -> list[Reading]:
+def put_together(readings: AttemptBatch) -> list[Reading]:
     """What the reader of columns gives, as records."""
     return list(map(Reading, map(_record, readings.bodies), readings.digests))
 
@@ -148,12 +148,12 @@ def _record(text: bytes) -> JobRecord:
     return JobRecord(**fields)
 
 
-def turned(rows: Iterable[Row]) -> Columns:
+def turned(rows: Iterable[RawRow]) -> RawColumns:
     """Rows turned on their side."""
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def read_alone(layout: Layout, row: Row) -> Reading | Rejected:
+def read_alone(layout: Layout, row: RawRow) -> Reading | Rejected:
     """What the program makes of one row by itself."""
     readings, rejected = ColumnReader(layout).read(turned([row]))
     return rejected[0] if rejected else put_together(readings)[0]

@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from slurmwatchd.model.records import StepRecord
-from slurmwatchd.model.usage import Amounts, Measured
+from slurmwatchd.model.usage import MeasuredUsage, UsageAmounts
 from slurmwatchd.sources.sacct import grammar
-from slurmwatchd.sources.sacct.framing import Row
+from slurmwatchd.sources.sacct.framing import RawRow
 
 Key = tuple[int, int]
 
 _UNSET = (b"18446744073709551614", b"18446744073709551615")
 
 
-def attempts_in(rows: Iterable[Row]) -> Iterator[tuple[Row, list[Row]]]:
+def attempts_in(rows: Iterable[RawRow]) -> Iterator[tuple[RawRow, list[RawRow]]]:
     """Each attempt's row with those of its steps; a step that does not follow its own attempt is no one's."""
-    attempt: Row | None = None
-    steps: list[Row] = []
+    attempt: RawRow | None = None
+    steps: list[RawRow] = []
     for row in rows:
         base, point, _ = row[0].partition(b".")
         if not point:
@@ -33,14 +33,14 @@ def attempts_in(rows: Iterable[Row]) -> Iterator[tuple[Row, list[Row]]]:
         yield attempt, steps
 
 
-def key_of(row: Row) -> Key | None:
+def key_of(row: RawRow) -> Key | None:
     """Which attempt a row is of."""
     if all(part.isdigit() and len(part) <= 11 for part in row[:2]):
         return int(row[0]), int(row[1])
     return None
 
 
-def measure(fields: Sequence[str], row: Row, steps: Sequence[Row]) -> Measured:
+def measure(fields: Sequence[str], row: RawRow, steps: Sequence[RawRow]) -> MeasuredUsage:
     """What an attempt's row and those of its steps say."""
     job = _Values(fields, row)
     raw: dict[str, str] = {}
@@ -52,7 +52,7 @@ def measure(fields: Sequence[str], row: Row, steps: Sequence[Row]) -> Measured:
     if not read and job.text("TRESUsageInTot"):
         # Before 22.05 a job's only step may be merged into its row.
         read = [_step(job, job)]
-    return Measured(
+    return MeasuredUsage(
         cpu_seconds=job.read("TotalCPU", _cpu_seconds),
         user_cpu_seconds=job.read("UserCPU", _cpu_seconds),
         system_cpu_seconds=job.read("SystemCPU", _cpu_seconds),
@@ -66,21 +66,21 @@ def measure(fields: Sequence[str], row: Row, steps: Sequence[Row]) -> Measured:
     )
 
 
-def _summed_up(steps: Sequence[StepRecord]) -> Amounts[int | None]:
+def _summed_up(steps: Sequence[StepRecord]) -> UsageAmounts[int | None]:
     amounts: dict[str, int | None] = {}
-    for name in Amounts._fields:
+    for name in UsageAmounts._fields:
         known = [value for value in (getattr(step, name) for step in steps) if value is not None]
         amounts[name] = (sum(known) if name.startswith("disk") else max(known)) if known else None
     if steps:
         heaviest = max(steps, key=lambda step: step.memory_bytes or 0)
         amounts |= {"memory_bytes": heaviest.memory_bytes, "ave_rss_bytes": heaviest.ave_rss_bytes}
-    return Amounts(**amounts)
+    return UsageAmounts(**amounts)
 
 
 class _Values:
     """One row by field name; what cannot be read is kept as text."""
 
-    def __init__(self, fields: Sequence[str], row: Row) -> None:
+    def __init__(self, fields: Sequence[str], row: RawRow) -> None:
         self._row = dict(zip(fields, row, strict=True))
         self.step_id = grammar.text(row[0].partition(b".")[2])
         self.raw: dict[str, str] = {}

@@ -15,7 +15,7 @@ from typing import IO, Any, Protocol
 import orjson
 
 from slurmwatchd.errors import FatalError
-from slurmwatchd.model.columns import Kind, columns, row
+from slurmwatchd.model.columns import ColumnKind, columns, row
 from slurmwatchd.store.archive import arrow
 
 Record = Mapping[str, Any]
@@ -24,7 +24,7 @@ ROW_GROUP = 20_000
 """Records in one row group of a Parquet file: what is held in memory at most."""
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     """What files can be written."""
 
     JSONL = "jsonl"
@@ -36,7 +36,7 @@ class MissingExtraError(FatalError):
     """A library that is not part of the plain installation is needed."""
 
 
-class Writer(Protocol):
+class ExportWriter(Protocol):
     """Writes records into one stream; the stream is its caller's."""
 
     def write(self, records: Sequence[Record]) -> None:
@@ -48,16 +48,16 @@ class Writer(Protocol):
         ...
 
 
-def writer_of(form: Format, stream: IO[bytes]) -> Writer:
+def writer_of(form: ExportFormat, stream: IO[bytes]) -> ExportWriter:
     """Return a writer into a binary stream.
 
     Raises:
         MissingExtraError: It is for Parquet, and pyarrow is not installed.
     """
-    kinds: dict[Format, Callable[[IO[bytes]], Writer]] = {
-        Format.JSONL: JsonlWriter,
-        Format.CSV: CsvWriter,
-        Format.PARQUET: ParquetWriter,
+    kinds: dict[ExportFormat, Callable[[IO[bytes]], ExportWriter]] = {
+        ExportFormat.JSONL: JsonlWriter,
+        ExportFormat.CSV: CsvWriter,
+        ExportFormat.PARQUET: ParquetWriter,
     }
     return kinds[form](stream)
 
@@ -157,4 +157,4 @@ def _csv_row(record: Record) -> list[Any]:
 @cache
 def _json_columns() -> tuple[int, ...]:
     """Return the places of the columns that CSV has as JSON besides those that are so already."""
-    return tuple(at for at, kind in enumerate(columns().values()) if kind in {Kind.TEXTS, Kind.TRUTH})
+    return tuple(at for at, kind in enumerate(columns().values()) if kind in {ColumnKind.TEXTS, ColumnKind.TRUTH})

@@ -8,7 +8,7 @@ import click
 
 from slurmwatchd.cli import tables
 from slurmwatchd.cli.store_access import MOMENT
-from slurmwatchd.cli.tables import Column, Form
+from slurmwatchd.cli.tables import TableColumn, TableFormat
 from slurmwatchd.cli.unread import note_unread, unread
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.job_states import state_of
@@ -46,7 +46,7 @@ WORDS = Words()
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class AnswerShape:
     """How an answer is to look.
 
     Attributes:
@@ -55,8 +55,8 @@ class Shape:
         limit: The most rows; None: all.
     """
 
-    form: Form
-    columns: tuple[Column, ...]
+    form: TableFormat
+    columns: tuple[TableColumn, ...]
     chosen: bool
     limit: int | None
 
@@ -64,7 +64,7 @@ class Shape:
     def with_nodes(self) -> bool:
         """Whether node names are wanted: a record has thousands, a table of them nobody reads."""
         return any(column.name == "nodes" for column in self.columns) or (
-            self.form is Form.JSON and not self.chosen
+            self.form is TableFormat.JSON and not self.chosen
         )
 
 
@@ -145,7 +145,7 @@ def question_of(options: Mapping[str, Any]) -> Question:
 
 def shape_of(
     options: Mapping[str, Any], default: str = DEFAULT_COLUMNS, known: Sequence[str] = KNOWN_FIELDS
-) -> Shape:
+) -> AnswerShape:
     """Read the options about form and columns.
 
     Raises:
@@ -153,12 +153,12 @@ def shape_of(
     """
     if options["as_json"] and options["as_csv"]:
         raise click.UsageError("--json and --csv: choose one", click.get_current_context())
-    form = Form.JSON if options["as_json"] else Form.CSV if options["as_csv"] else Form.TABLE
+    form = TableFormat.JSON if options["as_json"] else TableFormat.CSV if options["as_csv"] else TableFormat.TABLE
     columns = tuple(tables.fields(options["columns"] or default, known))
-    return Shape(form, columns, options["columns"] is not None, options["limit"] or None)
+    return AnswerShape(form, columns, options["columns"] is not None, options["limit"] or None)
 
 
-def answer(store: StoreReader, question: Question, shape: Shape) -> None:
+def answer(store: StoreReader, question: Question, shape: AnswerShape) -> None:
     """Write what answers a question, and say on stderr what was left out or is not known."""
     limit = shape.limit
     ids = store.ids(question if limit is None else replace(question, limit=limit + 1))
@@ -166,18 +166,18 @@ def answer(store: StoreReader, question: Question, shape: Shape) -> None:
     is_cut = len(ids) > len(shown)
     stretches = unread(store, question)
     rows = store.fetched(shown, nodes=shape.with_nodes, usage=True)
-    if shape.form is Form.JSON:
+    if shape.form is TableFormat.JSON:
         tables.write_jobs(rows, shape.columns, besides_jobs(stretches, truncated=is_cut), chosen=shape.chosen)
     else:
         tables.write(rows, shape.columns, shape.form, chosen=shape.chosen)
     if is_cut:
         click.echo(f"slurmwatchd: first {limit} rows shown; --limit 0 shows all", err=True)
-    elif not ids and shape.form is Form.TABLE:
+    elif not ids and shape.form is TableFormat.TABLE:
         click.echo("slurmwatchd: no matching jobs", err=True)
     note_unread(stretches, question, empty=not ids)
 
 
-def answer_arrays(store: StoreReader, question: Question, shape: Shape) -> None:
+def answer_arrays(store: StoreReader, question: Question, shape: AnswerShape) -> None:
     """Write the arrays whose attempts answer a question, and say on stderr what was left out or is not known."""
     found = store.arrays(question)
     shown = found[: shape.limit]
@@ -194,13 +194,13 @@ def answer_arrays(store: StoreReader, question: Question, shape: Shape) -> None:
         for array, record in zip(shown, store.fetched([array.newest for array in shown]), strict=True)
     ]
     is_cut = len(found) > len(shown)
-    if shape.form is Form.JSON:
+    if shape.form is TableFormat.JSON:
         tables.write_jobs(rows, shape.columns, besides_jobs(stretches, truncated=is_cut), chosen=shape.chosen)
     else:
         tables.write(rows, shape.columns, shape.form, chosen=shape.chosen)
     if is_cut:
         click.echo(f"slurmwatchd: first {shape.limit} rows shown; --limit 0 shows all", err=True)
-    elif not found and shape.form is Form.TABLE:
+    elif not found and shape.form is TableFormat.TABLE:
         click.echo("slurmwatchd: no matching arrays", err=True)
     note_unread(stretches, question, empty=not found)
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from slurmwatchd.cli import tables
-from slurmwatchd.cli.tables import Column, Form, Row
+from slurmwatchd.cli.tables import TableColumn, TableFormat, TableRow
 from slurmwatchd.model.outcomes import Outcome
 from slurmwatchd.model.reports import FAILURES, OTHERS, TOTAL, Line
 
@@ -25,7 +25,7 @@ _NAMED = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Amount(Column):
+class _Amount(TableColumn):
     """A number with a title of its own."""
 
     heading: str = ""
@@ -35,21 +35,21 @@ class _Amount(Column):
         """What stands above it."""
         return self.heading or _NAMED.get(self.name, self.name.upper())
 
-    def of(self, row: Row) -> Any:  # noqa: ANN401 - any JSON value
+    def of(self, row: TableRow) -> Any:  # noqa: ANN401 - any JSON value
         """Return its value; names of TRES have points in them."""
         kind, _, name = self.name.partition("/")
         return row[kind].get(name) if name else row.get(self.name)
 
-    def text(self, row: Row) -> str:
+    def text(self, row: TableRow) -> str:
         """Return it as a person reads it."""
         value = self.of(row)
         if isinstance(value, float) and not self.name.endswith(("_seconds", "_efficiency")):
             return f"{value:,.2f}" if self.name == "price" or 0 < value < 10 else f"{value:,.0f}"  # noqa: PLR2004
         # Not super(): a class with slots is made twice.
-        return f"{value:,}" if isinstance(value, int) else Column.text(self, row)
+        return f"{value:,}" if isinstance(value, int) else TableColumn.text(self, row)
 
 
-def write(lines: Sequence[Line], *, by: str, currency: str, form: Form) -> None:
+def write(lines: Sequence[Line], *, by: str, currency: str, form: TableFormat) -> None:
     """Write a report to standard output as a table or as CSV.
 
     Args:
@@ -58,9 +58,9 @@ def write(lines: Sequence[Line], *, by: str, currency: str, form: Form) -> None:
         currency: Of the prices.
         form: How.
     """
-    if form is Form.CSV:
+    if form is TableFormat.CSV:
         flat = [{by: line.key, **_flat(line)} for line in lines]
-        tables.write(flat, [Column(name) for name in flat[0]], form)
+        tables.write(flat, [TableColumn(name) for name in flat[0]], form)
     else:
         tables.write_table(list(_with_bars(lines)), list(_columns(lines, by, currency)))
 
@@ -108,7 +108,7 @@ def bar(amount: float, most: float) -> str:
     return "█" * whole + (_EIGHTHS[rest] if rest else "")
 
 
-def _columns(lines: Sequence[Line], by: str, currency: str) -> Iterator[Column]:
+def _columns(lines: Sequence[Line], by: str, currency: str) -> Iterator[TableColumn]:
     """Give the columns in which anything stands."""
     total = lines[-1]
     yield _Amount("key", by.upper())

@@ -17,7 +17,7 @@ from slurmwatchd.store.read.uris import no_store
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Moment(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
+class MomentType(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
     """A moment as a person writes it: `-2h`, `yesterday`, `2026-11-20`, ISO 8601."""
 
     name = "time"
@@ -32,7 +32,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # no generic before cl
             self.fail(str(error), param, ctx)
 
 
-MOMENT = Moment()
+MOMENT = MomentType()
 
 _ARCHIVE = "slurmwatchd archive"
 

@@ -22,7 +22,7 @@ from slurmwatchd.config.units import spoken_duration
 from slurmwatchd.model import event_fields
 from slurmwatchd.model.terminal_text import json_shown, shown
 
-Row = Mapping[str, Any]
+TableRow = Mapping[str, Any]
 """A record or a part of one, in the fields of the wire format."""
 
 _STYLES = {
@@ -35,7 +35,7 @@ _SCALE = 1024
 _USAGE = frozenset(field.name for field in event_fields.USAGE)
 
 
-class Form(StrEnum):
+class TableFormat(StrEnum):
     """How rows are written."""
 
     TABLE = "table"
@@ -44,7 +44,7 @@ class Form(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """One column: a field by its name, or one inside a field (`usage.cpu_efficiency`)."""
 
     name: str
@@ -56,14 +56,14 @@ class Column:
             _TITLES.get(self.name, self.name.rpartition(".")[2].removesuffix("_seconds")).upper().replace("_", " ")
         )
 
-    def of(self, row: Row) -> Any:  # noqa: ANN401 - any JSON value
+    def of(self, row: TableRow) -> Any:  # noqa: ANN401 - any JSON value
         """Return its value in a row; None where there is none."""
         value: Any = row
         for part in (self.name,) if self.name in row else self.name.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         return value
 
-    def text(self, row: Row) -> str:
+    def text(self, row: TableRow) -> str:
         """Return its value as a person reads it; not escaped."""
         value = self.of(row)
         leaf = self.name.rpartition(".")[2]
@@ -80,7 +80,9 @@ class Column:
         return str(value)
 
 
-def write(rows: Iterable[Row], columns: Sequence[Column], form: Form, *, chosen: bool = True) -> None:
+def write(
+    rows: Iterable[TableRow], columns: Sequence[TableColumn], form: TableFormat, *, chosen: bool = True
+) -> None:
     """Write rows to standard output as a table or as CSV.
 
     Args:
@@ -89,13 +91,13 @@ def write(rows: Iterable[Row], columns: Sequence[Column], form: Form, *, chosen:
         form: How.
         chosen: Whether somebody chose the columns: a table has all of them then.
     """
-    if form is Form.CSV:
+    if form is TableFormat.CSV:
         _write_csv(rows, columns)
     else:
         write_table(rows, columns, chosen=chosen)
 
 
-def write_table(rows: Iterable[Row], columns: Sequence[Column], *, chosen: bool = False) -> None:
+def write_table(rows: Iterable[TableRow], columns: Sequence[TableColumn], *, chosen: bool = False) -> None:
     """Write a table: fitted to the terminal, or, into a pipe or a file, as lines with tabs between the values."""
     if sys.stdout.isatty():
         _write_fitted(list(rows), columns, chosen=chosen)
@@ -112,7 +114,7 @@ def write_json(value: object) -> None:
 
 
 def write_jobs(
-    rows: Iterable[Row], columns: Sequence[Column], besides: Mapping[str, object], *, chosen: bool
+    rows: Iterable[TableRow], columns: Sequence[TableColumn], besides: Mapping[str, object], *, chosen: bool
 ) -> None:
     """Write one JSON object, a line a row: `{"jobs": [...]}`.
 
@@ -140,7 +142,7 @@ def colours() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _write_csv(rows: Iterable[Row], columns: Sequence[Column]) -> None:
+def _write_csv(rows: Iterable[TableRow], columns: Sequence[TableColumn]) -> None:
     on_terminal = sys.stdout.isatty()
     # With colours, or click would take out of a name what it holds for one.
     click.echo(_csv_line([column.name for column in columns]), nl=False, color=True)
@@ -162,7 +164,7 @@ def _plain(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _write_fitted(rows: Sequence[Row], columns: Sequence[Column], *, chosen: bool) -> None:
+def _write_fitted(rows: Sequence[TableRow], columns: Sequence[TableColumn], *, chosen: bool) -> None:
     # Not quick to import, and not needed in a pipe.
     from rich.cells import cell_len  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
@@ -195,7 +197,7 @@ def _write_fitted(rows: Sequence[Row], columns: Sequence[Column], *, chosen: boo
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()), color=True)
 
 
-def _style(column: Column, text: str) -> str:
+def _style(column: TableColumn, text: str) -> str:
     if column.name not in {"state", "mark"} or not text:
         return ""
     return _STYLES.get(text, "red")
@@ -219,7 +221,7 @@ def _size(value: float) -> str:
     return f"{value:.1f}PiB"
 
 
-def fields(text: str, known: Iterable[str]) -> Iterator[Column]:
+def fields(text: str, known: Iterable[str]) -> Iterator[TableColumn]:
     """Read `a,b,usage.c` as columns.
 
     Raises:
@@ -232,4 +234,4 @@ def fields(text: str, known: Iterable[str]) -> Iterator[Column]:
             full = f"usage.{inner or part}" if (inner or part) in _USAGE else ""
             meant = f"it is {full}" if full else "see docs/events.md"
             raise click.BadParameter(f"{name!r} is not a field: {meant}", param_hint="'--columns'")
-        yield Column(name)
+        yield TableColumn(name)

@@ -8,24 +8,26 @@ from typing import Any
 import click
 
 from slurmwatchd.cli import tables
-from slurmwatchd.cli.tables import Column, local_time
+from slurmwatchd.cli.tables import TableColumn, local_time
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.terminal_text import shown
 from slurmwatchd.operations.verify.against_archive import ArchiveFinding
-from slurmwatchd.operations.verify.against_files import Fault, Finding
-from slurmwatchd.operations.verify.against_sacct import Difference, Tally, What
+from slurmwatchd.operations.verify.against_files import FileDifference, LineFault
+from slurmwatchd.operations.verify.against_sacct import AccountingDifference, ComparedRows, DifferenceKind
 from slurmwatchd.operations.verify.scope import Scope, Span
 
-Report = dict[str, Any]
+VerifyReport = dict[str, Any]
 """A part of what `--json` writes."""
 
-_MOMENTS = frozenset({What.NOT_IN_STORE, What.NOT_IN_SACCT, What.START, What.END})
+_MOMENTS = frozenset(
+    {DifferenceKind.NOT_IN_STORE, DifferenceKind.NOT_IN_SACCT, DifferenceKind.START, DifferenceKind.END}
+)
 """What differs in these is a time."""
 
 
-def cluster_report(name: str, scope: Scope, tally: Tally, stretch: Span) -> Report:
+def cluster_report(name: str, scope: Scope, tally: ComparedRows, stretch: Span) -> VerifyReport:
     """Return what was compared of one cluster, and what was not."""
-    report: Report = {
+    report: VerifyReport = {
         "cluster": name,
         "rows": tally.rows,
         "quarantined": tally.quarantined,
@@ -39,11 +41,11 @@ def cluster_report(name: str, scope: Scope, tally: Tally, stretch: Span) -> Repo
     return report
 
 
-def _spans(spans: Sequence[Span]) -> list[Report]:
+def _spans(spans: Sequence[Span]) -> list[VerifyReport]:
     return [{"start": rfc3339(start), "end": rfc3339(end)} for start, end in spans]
 
 
-def difference(found: Difference) -> Report:
+def difference(found: AccountingDifference) -> VerifyReport:
     """Return a difference, its moments as text."""
     report = asdict(found)
     for name in ("store", "sacct") if found.what in _MOMENTS else ():
@@ -52,7 +54,7 @@ def difference(found: Difference) -> Report:
     return report
 
 
-def finding(found: Finding) -> Report:
+def finding(found: FileDifference) -> VerifyReport:
     """Return what is wrong with a line or an event."""
     report = asdict(found)
     report["file"] = None if found.file is None else str(found.file)
@@ -61,14 +63,14 @@ def finding(found: Finding) -> Report:
     return report
 
 
-def archive_finding(found: ArchiveFinding) -> Report:
+def archive_finding(found: ArchiveFinding) -> VerifyReport:
     """Return what is wrong with a file of the archive, or with an attempt in it."""
     report = asdict(found)
     report["submit"] = None if found.submit is None else rfc3339(found.submit)
     return report
 
 
-def write(report: Report) -> None:
+def write(report: VerifyReport) -> None:
     """Write a report for people to standard output."""
     if accounting := report.get("accounting"):
         for cluster in accounting["clusters"]:
@@ -85,7 +87,7 @@ def write(report: Report) -> None:
         )
         if sink["left_out"]:
             click.echo(f"  {_plural(len(sink['left_out']), 'older file')} left out")
-        stretches = [row for row in sink["differences"] if row["what"] == Fault.STRETCH]
+        stretches = [row for row in sink["differences"] if row["what"] == LineFault.STRETCH]
         for row in stretches:
             click.echo(f"  {_stretch_missing(row)}")
         others = [row for row in sink["differences"] if row not in stretches]
@@ -94,7 +96,7 @@ def write(report: Report) -> None:
         _write_archive(archive)
 
 
-def _write_archive(archive: Report) -> None:
+def _write_archive(archive: VerifyReport) -> None:
     click.echo(
         f"archive {shown(archive['path'])}: {_plural(archive['attempts'], 'attempt')} "
         f"in {_plural(archive['files'], 'file')}: {_plural(archive['count'], 'difference')}"
@@ -104,7 +106,7 @@ def _write_archive(archive: Report) -> None:
     _write_listed(archive, archive["differences"], "what,file,cluster,day,job_id,submit,text")
 
 
-def _stretch_missing(row: Report) -> str:
+def _stretch_missing(row: VerifyReport) -> str:
     when = f"{local_time(row['since'])} to {local_time(row['until'])}"
     return (
         f"{row['events']} events in a row are in none of its files, seq {row['seq']} to {row['last_seq']}, "
@@ -112,7 +114,7 @@ def _stretch_missing(row: Report) -> str:
     )
 
 
-def _write_cluster(cluster: Report) -> None:
+def _write_cluster(cluster: VerifyReport) -> None:
     click.echo(f"cluster {shown(cluster['cluster'])}: {_plural(cluster['rows'], 'row')} of sacct compared")
     for span in cluster["compared"]:
         click.echo(f"  ended {_between(span)}")
@@ -126,26 +128,26 @@ def _write_cluster(cluster: Report) -> None:
         click.echo(f"  {_plural(cluster['quarantined'], 'row')} in quarantine (`slurmwatchd quarantine list`)")
 
 
-def _between(span: Report) -> str:
+def _between(span: VerifyReport) -> str:
     return f"{local_time(span['start'])} to {local_time(span['end'])}"
 
 
-def _local(row: Report) -> Report:
+def _local(row: VerifyReport) -> VerifyReport:
     """Return a difference with what differs in it as a person reads it."""
     if row["what"] not in _MOMENTS:
         return row
     return {**row, **{name: row[name] and local_time(row[name]) for name in ("store", "sacct")}}
 
 
-def _placed(row: Report) -> Report:
+def _placed(row: VerifyReport) -> VerifyReport:
     """Return a finding with the line it concerns."""
     return {**row, "where": None if row["file"] is None else f"{Path(row['file']).name}:{row['line']}"}
 
 
-def _write_listed(report: Report, rows: Iterable[Report], columns: str) -> None:
+def _write_listed(report: VerifyReport, rows: Iterable[VerifyReport], columns: str) -> None:
     rows = list(rows)
     if rows:
-        tables.write_table(rows, [Column(name) for name in columns.split(",")])
+        tables.write_table(rows, [TableColumn(name) for name in columns.split(",")])
     if more := report["count"] - len(report["differences"]):
         click.echo(f"and {more} more (--limit)")
 

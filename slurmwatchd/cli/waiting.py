@@ -20,7 +20,7 @@ _ASKED = {"sacct": "slurmdbd", "sacctmgr": "slurmdbd", "scontrol": "slurmctld", 
 
 
 @dataclass(frozen=True, slots=True)
-class TellingRunner:
+class AnnouncingRunner:
     """Runs commands by another runner, and says on stderr which one it waits for.
 
     Attributes:

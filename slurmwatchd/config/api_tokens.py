@@ -35,7 +35,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _MAX_BYTES = 1 << 20
 
 
-class Kind(StrEnum):
+class ScopeKind(StrEnum):
     """What a scope is about."""
 
     ALL = "all"
@@ -45,30 +45,30 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class TokenScope:
     """What a token may see.
 
     Attributes:
         name: The account's or the user's; empty for the others.
     """
 
-    kind: Kind
+    kind: ScopeKind
     name: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> "Scope":
+    def parse(cls, text: str) -> "TokenScope":
         """Read `all`, `metrics`, `account:NAME` or `user:NAME`.
 
         Raises:
             ValueError: It is none of these.
         """
         word, colon, name = text.partition(":")
-        named = word in {Kind.ACCOUNT, Kind.USER}
-        if word not in set(Kind) or named != bool(colon) or named != bool(name):
+        named = word in {ScopeKind.ACCOUNT, ScopeKind.USER}
+        if word not in set(ScopeKind) or named != bool(colon) or named != bool(name):
             raise ValueError(f"{text!r} is not a scope: all, metrics, account:NAME or user:NAME")
         if not name.isprintable() or " " in name:
             raise ValueError(f"{text!r}: the name has a blank or a control character")
-        return cls(Kind(word), name)
+        return cls(ScopeKind(word), name)
 
     def __str__(self) -> str:
         """Return it as `parse` takes it."""
@@ -76,7 +76,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class ApiToken:
     """A line of the file.
 
     Attributes:
@@ -85,12 +85,12 @@ class Token:
     """
 
     name: str
-    scope: Scope
+    scope: TokenScope
     digest: bytes
     added: str
 
 
-def read_tokens(path: Path) -> tuple[Token, ...]:
+def read_tokens(path: Path) -> tuple[ApiToken, ...]:
     """Read the file; where there is none, there is no token.
 
     Raises:
@@ -114,7 +114,7 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
         raise ConfigError([f"{path}: {error}"]) from None
 
 
-def find(tokens: Sequence[Token], presented: str) -> Token | None:
+def find(tokens: Sequence[ApiToken], presented: str) -> ApiToken | None:
     """Return the token that was presented, or None; takes as long whichever it is."""
     digest = _digest(presented)
     found = None
@@ -124,7 +124,7 @@ def find(tokens: Sequence[Token], presented: str) -> Token | None:
     return found
 
 
-def add_token(path: Path, name: str, scope: Scope, *, added: str, state_folder: Path) -> str:
+def add_token(path: Path, name: str, scope: TokenScope, *, added: str, state_folder: Path) -> str:
     """Make a token, write its hash into the file, and return it: it is nowhere else.
 
     Args:
@@ -142,10 +142,10 @@ def add_token(path: Path, name: str, scope: Scope, *, added: str, state_folder: 
         raise ValueError(f"{name!r} is not a token's name: up to 64 letters, digits and . _ @ -")
     presented = _MARK + secrets.token_urlsafe(32)
 
-    def change(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    def change(tokens: tuple[ApiToken, ...]) -> tuple[ApiToken, ...]:
         if any(token.name == name for token in tokens):
             raise ValueError(f"{path}: there is a token {name!r} already; `slurmwatchd token revoke` removes it")
-        return (*tokens, Token(name, scope, _digest(presented), added))
+        return (*tokens, ApiToken(name, scope, _digest(presented), added))
 
     _rewrite(path, change, state_folder)
     return presented
@@ -159,7 +159,7 @@ def revoke_token(path: Path, name: str, *, state_folder: Path) -> None:
         ConfigError: The file cannot be read or written.
     """
 
-    def change(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    def change(tokens: tuple[ApiToken, ...]) -> tuple[ApiToken, ...]:
         if all(token.name != name for token in tokens):
             raise ValueError(f"{path}: has no token {name!r}")
         return tuple(token for token in tokens if token.name != name)
@@ -174,10 +174,10 @@ class TokenFile:
         """Read nothing yet."""
         self.path = path
         self._seen: object = ()
-        self._tokens: tuple[Token, ...] = ()
+        self._tokens: tuple[ApiToken, ...] = ()
         self._fault: ConfigError | None = None
 
-    def tokens(self) -> tuple[Token, ...]:
+    def tokens(self) -> tuple[ApiToken, ...]:
         """Return the tokens that are valid now.
 
         Raises:
@@ -219,8 +219,8 @@ def _check_rights(path: Path, found: os.stat_result) -> None:
         raise ConfigError([f"{path}: mode {mode:04o} lets other users read or change it: chmod 0640 {path}"])
 
 
-def _parsed(text: str) -> tuple[Token, ...]:
-    tokens: list[Token] = []
+def _parsed(text: str) -> tuple[ApiToken, ...]:
+    tokens: list[ApiToken] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -234,17 +234,19 @@ def _parsed(text: str) -> tuple[Token, ...]:
     return tuple(tokens)
 
 
-def _token(words: list[str]) -> Token:
+def _token(words: list[str]) -> ApiToken:
     if len(words) != 4:  # noqa: PLR2004 - those named here
         raise ValueError("is not: name, scope, hash, moment")
     name, scope, digest, added = words
     found = _HASH.fullmatch(digest)
     if not _NAME.fullmatch(name) or found is None or not _MOMENT.fullmatch(added):
         raise ValueError("is not: name, scope, hash, moment")
-    return Token(name, Scope.parse(scope), bytes.fromhex(found[1]), added)
+    return ApiToken(name, TokenScope.parse(scope), bytes.fromhex(found[1]), added)
 
 
-def _rewrite(path: Path, change: Callable[[tuple[Token, ...]], tuple[Token, ...]], state_folder: Path) -> None:
+def _rewrite(
+    path: Path, change: Callable[[tuple[ApiToken, ...]], tuple[ApiToken, ...]], state_folder: Path
+) -> None:
     """Change the file as a whole: who reads it meanwhile has the old one."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

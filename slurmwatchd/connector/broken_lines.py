@@ -25,7 +25,7 @@ def is_task(text: str) -> bool:
     return _TASK.fullmatch(text) is not None
 
 
-class Lines:
+class BrokenLines:
     """Reads the rows of one text."""
 
     def __init__(

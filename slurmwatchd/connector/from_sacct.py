@@ -12,8 +12,8 @@ from datetime import datetime, tzinfo
 from slurmwatchd.connector import programs
 from slurmwatchd.connector.blocking_runner import run_blocking
 from slurmwatchd.connector.nodelists import NO_NODES
-from slurmwatchd.connector.recast import TIME_FIELDS, TIME_FORMAT, Fields
-from slurmwatchd.connector.tasks import ID_COLUMNS, Row, arranged, id_column
+from slurmwatchd.connector.recast import TIME_FIELDS, TIME_FORMAT, SacctFields
+from slurmwatchd.connector.tasks import ID_COLUMNS, TaskRow, arranged, id_column
 from slurmwatchd.errors import SacctNotFoundError, SlurmNotFoundError
 from slurmwatchd.sources.sacct.tables import SacctTables
 
@@ -33,7 +33,7 @@ _CALLER = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FoundTasks:
     """What was found, in sacct's order.
 
     Attributes:
@@ -44,14 +44,14 @@ class Answer:
 
     wanted: tuple[str, ...]
     names: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TaskRow, ...]
 
-    def where(self, holds: Callable[[Row], bool]) -> "Answer":
+    def where(self, holds: Callable[[TaskRow], bool]) -> "FoundTasks":
         """Return the answer with only some of its rows."""
-        return Answer(self.wanted, self.names, tuple(row for row in self.rows if holds(row)))
+        return FoundTasks(self.wanted, self.names, tuple(row for row in self.rows if holds(row)))
 
 
-def of_jobs(jobids: str, keys: Sequence[str]) -> Answer:
+def of_jobs(jobids: str, keys: Sequence[str]) -> FoundTasks:
     """Ask for all attempts of some jobs, and their steps.
 
     `-D`: without it sacct shows the newest attempt of a requeued job only.
@@ -66,7 +66,7 @@ def of_jobs(jobids: str, keys: Sequence[str]) -> Answer:
     return _asked(["-D", f"--jobs={jobids}"], keys, _ATTEMPT)
 
 
-def running_between(first: int, last: int, keys: Sequence[str]) -> Answer:
+def running_between(first: int, last: int, keys: Sequence[str]) -> FoundTasks:
     """Ask for the jobs and steps of all users that ran at some moment between two, epoch seconds, both included.
 
     Without `-s` sacct gives what was eligible before `-E` and had not ended before `-S`; `-s R` would leave out
@@ -82,7 +82,7 @@ def running_between(first: int, last: int, keys: Sequence[str]) -> Answer:
     """
     answer = _asked(["-a", "-D", "-S", f"uts{first}", "-E", f"uts{last + 1}"], keys, _RUN)
 
-    def ran(row: Row) -> bool:
+    def ran(row: TaskRow) -> bool:
         start, end = row["start"], row["end"]
         return (
             row["nodelist"] != NO_NODES
@@ -95,8 +95,8 @@ def running_between(first: int, last: int, keys: Sequence[str]) -> Answer:
 
 
 def tasks(
-    answer: Answer, *, by: str | None = None, zone: tzinfo | None
-) -> tuple[dict[str, Fields], dict[str, list[dict[str, Fields]]]]:
+    answer: FoundTasks, *, by: str | None = None, zone: tzinfo | None
+) -> tuple[dict[str, SacctFields], dict[str, list[dict[str, SacctFields]]]]:
     """Arrange an answer by tasks, with the fields that were wanted and the task id; see `attempts.arranged`.
 
     Args:
@@ -111,14 +111,14 @@ def tasks(
     # The column of the task id first, which is where it is looked for.
     names = (column, *answer.names)
 
-    def fields(attempt: dict[str, Row]) -> dict[str, Fields]:
+    def fields(attempt: dict[str, TaskRow]) -> dict[str, SacctFields]:
         return {task: {name: _written(name, row[name], zone) for name in kept} for task, row in attempt.items()}
 
     current, earlier = arranged(names, answer.rows)
     return fields(current), {jobid: [fields(attempt) for attempt in found] for jobid, found in earlier.items()}
 
 
-def _asked(arguments: Sequence[str], keys: Iterable[str], hidden: Sequence[str]) -> Answer:
+def _asked(arguments: Sequence[str], keys: Iterable[str], hidden: Sequence[str]) -> FoundTasks:
     sacct = SacctTables(programs.commands())
     try:
         table = run_blocking(sacct.table(arguments, [*keys, *hidden]))
@@ -133,7 +133,7 @@ def _asked(arguments: Sequence[str], keys: Iterable[str], hidden: Sequence[str])
         )
     names = tuple(name.lower() for name in table.fields)
     rows = tuple(dict(zip(names, row, strict=True)) for row in table.rows)
-    return Answer(names[: -len(hidden)], names, rows)
+    return FoundTasks(names[: -len(hidden)], names, rows)
 
 
 def _written(name: str, value: str, zone: tzinfo | None) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from slurmwatchd.connector.from_sacct import Answer
+from slurmwatchd.connector.from_sacct import FoundTasks
 from slurmwatchd.connector.nodelists import NO_NODES
 from slurmwatchd.connector.store import Store
 from slurmwatchd.model.fields import Reading, fields_of
@@ -19,7 +19,7 @@ PathLike = str | os.PathLike[str]
 _DAY, _HOUR, _MINUTE = 86400, 3600, 60
 
 
-def of_jobs(store: Store | PathLike, jobids: str, keys: Sequence[str]) -> Answer:
+def of_jobs(store: Store | PathLike, jobids: str, keys: Sequence[str]) -> FoundTasks:
     """Look up all attempts of some jobs.
 
     Args:
@@ -35,19 +35,19 @@ def of_jobs(store: Store | PathLike, jobids: str, keys: Sequence[str]) -> Answer
     return _asked(store, Question(job_ids=wanted, order=Order.SUBMIT), keys)
 
 
-def running_between(store: Store | PathLike, first: int, last: int, keys: Sequence[str]) -> Answer:
+def running_between(store: Store | PathLike, first: int, last: int, keys: Sequence[str]) -> FoundTasks:
     """Look up what ran at some moment between two, epoch seconds, both included; see `of_jobs`."""
     return _asked(store, Question(running_from=first, running_until=last, order=Order.SUBMIT), keys)
 
 
-def _asked(store: Store | PathLike, question: Question, keys: Sequence[str]) -> Answer:
+def _asked(store: Store | PathLike, question: Question, keys: Sequence[str]) -> FoundTasks:
     if isinstance(store, Store):
         return answer(store.reader.records(question), keys)
     with StoreReader(Path(store)) as reader:
         return answer(reader.records(question), keys)
 
 
-def answer(records: Iterable[Record], keys: Sequence[str]) -> Answer:
+def answer(records: Iterable[Record], keys: Sequence[str]) -> FoundTasks:
     """Return records as the rows sacct would print for them, without steps.
 
     Raises:
@@ -58,7 +58,7 @@ def answer(records: Iterable[Record], keys: Sequence[str]) -> Answer:
     if unknown:
         raise ValueError(f"the store does not have {', '.join(unknown)}: only {', '.join(sorted(FIELDS))}")
     names = tuple(dict.fromkeys((*wanted, "jobidraw", "submit")))
-    return Answer(wanted, names, tuple({name: FIELDS[name](record) for name in names} for record in records))
+    return FoundTasks(wanted, names, tuple({name: FIELDS[name](record) for name in names} for record in records))
 
 
 def _text(name: str) -> Callable[[Record], str]:

@@ -13,7 +13,7 @@ from slurmwatchd.connector import nodelists
 from slurmwatchd.connector.nodelists import NO_NODES
 from slurmwatchd.errors import NodelistError
 
-Fields = dict[str, Any]
+SacctFields = dict[str, Any]
 """One of sacct's rows: the fields in lower case."""
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
@@ -82,7 +82,7 @@ class SlurmEncoder(json.JSONEncoder):
         return super().default(o)
 
 
-def recast(rows: Iterable[Fields], keys: Iterable[str] = (), *, zone: tzinfo | None = None) -> None:
+def recast(rows: Iterable[SacctFields], keys: Iterable[str] = (), *, zone: tzinfo | None = None) -> None:
     """Turn the texts of some rows into values, in place; what is no text, or cannot be read, stays as it is.
 
     Args:
@@ -105,7 +105,7 @@ def recast(rows: Iterable[Fields], keys: Iterable[str] = (), *, zone: tzinfo | N
                 row[key] = row[key].astimezone(zone)
 
 
-def uncast(rows: Sequence[Fields], key: str) -> list[str]:
+def uncast(rows: Sequence[SacctFields], key: str) -> list[str]:
     """Return a field of some rows as text; one that a row does not have is empty."""
     values = [row.get(key, "") for row in rows]
     write = RECAST[key][1] if key in RECAST else _write

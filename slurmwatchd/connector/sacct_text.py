@@ -18,8 +18,8 @@ import re
 import warnings
 from collections.abc import Iterable, Sequence
 
-from slurmwatchd.connector.broken_lines import Lines, is_task
-from slurmwatchd.connector.tasks import ID_COLUMNS, Row, arranged, id_column
+from slurmwatchd.connector.broken_lines import BrokenLines, is_task
+from slurmwatchd.connector.tasks import ID_COLUMNS, TaskRow, arranged, id_column
 from slurmwatchd.errors import SacctOutputError
 from slurmwatchd.sources.sacct.framing import RowReader
 
@@ -30,7 +30,7 @@ _FOR_PEOPLE = re.compile(r"[- ]*-{2}[- ]*")
 _COMPLAINT = re.compile(r"^(?:sacct|slurm\w*): (?:error|fatal):", re.MULTILINE)
 
 
-def parse_sacct(sacct_str: str) -> dict[str, Row]:
+def parse_sacct(sacct_str: str) -> dict[str, TaskRow]:
     """Turn the output of `sacct -p` or `sacct -P` into a dictionary of texts.
 
     Args:
@@ -51,7 +51,7 @@ def parse_sacct(sacct_str: str) -> dict[str, Row]:
     return current
 
 
-def read_rows(text: str) -> tuple[list[str], list[Row]]:
+def read_rows(text: str) -> tuple[list[str], list[TaskRow]]:
     """Return the column names in lower case, and the rows, of a text in either of sacct's forms.
 
     Raises:
@@ -79,7 +79,7 @@ def read_rows(text: str) -> tuple[list[str], list[Row]]:
             raise SacctOutputError(
                 f"line {line} of sacct's text is an error message, not a row: {complaint[:80]!r}"
             )
-        rows = Lines(keys, delimiter, closed=closed, head=head, repair=is_ours).read(body)
+        rows = BrokenLines(keys, delimiter, closed=closed, head=head, repair=is_ours).read(body)
     # Of two outputs in one file the second header is no job.
     rows = [row for row in rows if row != names]
     place = keys.index(id_column(keys))

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from slurmwatchd.connector import cache_files, dataframe, from_sacct, from_store, sacct_text
-from slurmwatchd.connector.from_sacct import Answer
-from slurmwatchd.connector.recast import RECAST, Fields, SlurmEncoder, recast, uncast
+from slurmwatchd.connector.from_sacct import FoundTasks
+from slurmwatchd.connector.recast import RECAST, SacctFields, SlurmEncoder, recast, uncast
 from slurmwatchd.connector.tasks import ID_COLUMNS, arranged
 from slurmwatchd.errors import CommandError
 
@@ -25,7 +25,7 @@ DEFAULT_KEYS = ("jobidraw", "start", "end")
 PathLike = str | os.PathLike[str]
 
 
-class Slurm(dict[str, Fields]):
+class Slurm(dict[str, SacctFields]):
     """Task ids (`jobid`, `jobid.<step>`, `jobid.batch`) to what sacct says of them.
 
     It fills itself from the first of these that is given: a text, a cache file, the store, sacct. The keys of a
@@ -77,7 +77,7 @@ class Slurm(dict[str, Fields]):
         self.from_string = from_string
         self.silent_errors = silent_errors
         self.tz = tz
-        self.earlier: dict[str, list[dict[str, Fields]]] = {}
+        self.earlier: dict[str, list[dict[str, SacctFields]]] = {}
         self._store = store
         self.load()
 
@@ -260,7 +260,7 @@ class Slurm(dict[str, Fields]):
         rows += [row for attempts in self.earlier.values() for attempt in attempts for row in attempt.values()]
         recast(rows, target_keys, zone=self.tz)
 
-    def _add(self, answer: Answer) -> None:
+    def _add(self, answer: FoundTasks) -> None:
         """Take an answer in: fields that are here already are replaced, others stay."""
         # Tasks that are here already are met again under the same ids.
         by = next((ID_COLUMNS[0] for row in self.values() if ID_COLUMNS[0] in row), None)
@@ -273,20 +273,20 @@ class Slurm(dict[str, Fields]):
                 _merge(have, attempt)
         self._recast_keys()
 
-    def _by_job(self) -> dict[str, dict[str, Fields]]:
-        jobs: dict[str, dict[str, Fields]] = {}
+    def _by_job(self) -> dict[str, dict[str, SacctFields]]:
+        jobs: dict[str, dict[str, SacctFields]] = {}
         for task, row in self.items():
             jobs.setdefault(task.partition(".")[0], {})[task] = row
         return jobs
 
-    def _columns(self, rows: Sequence[Fields]) -> dict[str, list[str]]:
+    def _columns(self, rows: Sequence[SacctFields]) -> dict[str, list[str]]:
         """Return each field's values as text, the task id first."""
         keys = dict.fromkeys(key for row in rows for key in row)
         first = [key for key in ID_COLUMNS if key in keys][:1]
         return {key: uncast(rows, key) for key in dict.fromkeys([*first, *keys])}
 
 
-def _merge(into: dict[str, Fields], rows: Mapping[str, Fields]) -> None:
+def _merge(into: dict[str, SacctFields], rows: Mapping[str, SacctFields]) -> None:
     for task, row in rows.items():
         into.setdefault(task, {}).update(row)
 

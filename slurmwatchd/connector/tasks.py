@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-Row = dict[str, str]
+TaskRow = dict[str, str]
 
-Fields = TypeVar("Fields", bound=Mapping[str, Any])
+TaskFields = TypeVar("TaskFields", bound=Mapping[str, Any])
 
 ID_COLUMNS = ("jobidraw", "jobid")
 
@@ -23,8 +23,8 @@ def job_of(task: str) -> str:
 
 
 def arranged(
-    names: Sequence[str], rows: Iterable[Fields]
-) -> tuple[dict[str, Fields], dict[str, list[dict[str, Fields]]]]:
+    names: Sequence[str], rows: Iterable[TaskFields]
+) -> tuple[dict[str, TaskFields], dict[str, list[dict[str, TaskFields]]]]:
     """Arrange rows.
 
     A row of a job begins an attempt, and the rows of its steps follow it. Attempts are told apart by their order
@@ -42,15 +42,15 @@ def arranged(
     if not names:
         return {}, {}
     column = id_column(names)
-    attempts: dict[str, list[dict[str, Fields]]] = {}
+    attempts: dict[str, list[dict[str, TaskFields]]] = {}
     for row in rows:
         task = str(row[column])
         found = attempts.setdefault(job_of(task), [])
         if not found or (task == job_of(task) and task in found[-1] and found[-1][task] != row):
             found.append({})
         found[-1][task] = row
-    current: dict[str, Fields] = {}
-    earlier: dict[str, list[dict[str, Fields]]] = {}
+    current: dict[str, TaskFields] = {}
+    earlier: dict[str, list[dict[str, TaskFields]]] = {}
     for jobid, found in attempts.items():
         if "submit" in names and len(found) > 1:
             found.sort(key=lambda attempt: str(attempt[jobid]["submit"]) if jobid in attempt else "")

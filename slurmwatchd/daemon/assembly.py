@@ -13,9 +13,9 @@ from slurmwatchd.daemon.daemon import Daemon, Outside, rules_of
 from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
 from slurmwatchd.daemon.nudges import Nudges
 from slurmwatchd.daemon.pruner import Pruner
-from slurmwatchd.daemon.quarantine_retrier import Retrier
+from slurmwatchd.daemon.quarantine_retrier import QuarantineRetrier
 from slurmwatchd.daemon.rebuilder import Rebuilder
-from slurmwatchd.daemon.requests import Errands
+from slurmwatchd.daemon.requests import Requests
 from slurmwatchd.sinks.base import SinkOptions
 from slurmwatchd.sinks.registry import sink_kinds
 from slurmwatchd.sources.commands import Commands
@@ -34,15 +34,15 @@ from slurmwatchd.telemetry.disks import Disks
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.metrics import Metrics
 from slurmwatchd.watcher.reporter import complaints
-from slurmwatchd.watcher.storer import PipelineParts
-from slurmwatchd.watcher.usage_collector import Collector, CollectorParts
+from slurmwatchd.watcher.storer import WatcherParts
+from slurmwatchd.watcher.usage_collector import UsageCollector, UsageCollectorParts
 from slurmwatchd.watcher.watcher import Watcher
 
 UNNAMED_CLUSTER = "local"
 """The label of the local cluster until scontrol has answered with its name."""
 
 
-class _Memory:
+class _MetaStore:
     """The store's `meta` table, as the sources see it."""
 
     def __init__(self, database: Database) -> None:
@@ -151,9 +151,9 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 cluster=argument,
                 spent=metrics.sacct_seconds.labels(name).inc,
             )
-            watcher_parts = PipelineParts(
+            watcher_parts = WatcherParts(
                 sacct=sacct,
-                layouts=Layouts(sacct, _Memory(database)),
+                layouts=Layouts(sacct, _MetaStore(database)),
                 sdiag=Sdiag(commands, cluster=argument),
                 sacctmgr=Sacctmgr(commands, cluster="" if name == UNNAMED_CLUSTER else name),
                 job_numbers=partial(scontrol.job_numbers, argument),
@@ -175,7 +175,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                     collector=_collector(name, watcher_parts, config.steps.mode),
                 )
             )
-        retrier = Retrier(
+        retrier = QuarantineRetrier(
             database=database,
             intake=intake,
             expander=Expander(scontrol),
@@ -187,7 +187,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
             for watcher in watchers:
                 watcher.wake()
 
-        errands = Errands(database, outside.clock, retrier, asked=asked, committed=committed)
+        errands = Requests(database, outside.clock, retrier, asked=asked, committed=committed)
         archiver = _archiver(config, database, outside, metrics, disks)
         pruner = Pruner(
             database,
@@ -247,13 +247,13 @@ def _nudge(watchers: Sequence[Watcher]) -> None:
         watcher.nudge()
 
 
-def _collector(name: str, parts: PipelineParts, mode: str) -> Collector | None:
+def _collector(name: str, parts: WatcherParts, mode: str) -> UsageCollector | None:
     """Return what asks for the steps of a cluster's jobs, where they are wanted."""
     if mode == "off":
         return None
-    return Collector(
+    return UsageCollector(
         name,
-        CollectorParts(
+        UsageCollectorParts(
             source=StepSource(parts.sacct, full=mode == "full"),
             database=parts.database,
             intake=parts.intake,

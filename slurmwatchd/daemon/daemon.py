@@ -18,12 +18,12 @@ from slurmwatchd.daemon.archiver import Archiver
 from slurmwatchd.daemon.delivery import Delivery
 from slurmwatchd.daemon.nudges import Nudges
 from slurmwatchd.daemon.pruner import Pruner
-from slurmwatchd.daemon.requests import Errands
+from slurmwatchd.daemon.requests import Requests
 from slurmwatchd.daemon.sd_notify import Notifier
 from slurmwatchd.daemon.sighup import hangups
 from slurmwatchd.errors import ConfigError, SlurmNotFoundError, TransientError
 from slurmwatchd.model.clock import Clock, SystemClock
-from slurmwatchd.model.policy import Policy
+from slurmwatchd.model.policy import ReadPolicy
 from slurmwatchd.sources.process import ProcessRunner, SystemProcessRunner
 from slurmwatchd.store.database import Database
 from slurmwatchd.telemetry.health import Health
@@ -76,7 +76,7 @@ class Daemon:
     database: Database
     watchers: list[Watcher]
     deliveries: list[Delivery]
-    errands: Errands
+    errands: Requests
     archiver: Archiver | None
     pruner: Pruner
     nudges: Nudges
@@ -287,10 +287,10 @@ async def _drain_one(delivery: Delivery) -> None:
         _log.warning("drain failed", sink=delivery.name, error=str(error))
 
 
-def rules_of(config: Config) -> Policy:
+def rules_of(config: Config) -> ReadPolicy:
     """Return the rules of reading that a configuration asks for."""
     poll = config.poll
-    return Policy(
+    return ReadPolicy(
         interval=poll.interval,
         overlap=poll.overlap,
         slice_seconds=poll.slice,

@@ -17,7 +17,7 @@ from slurmwatchd.sinks.base import BATCH_EVENTS, LooksAhead, Sink
 from slurmwatchd.sinks.selection import EVERYTHING, Selection
 from slurmwatchd.store import outbox, selections
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.repair.already_delivered import Told
+from slurmwatchd.store.repair.already_delivered import AlreadyDelivered
 from slurmwatchd.telemetry.disks import Disks
 from slurmwatchd.telemetry.health import Health, SinkHealth
 from slurmwatchd.telemetry.log import Repeats, get_logger
@@ -85,7 +85,7 @@ class Delivery:
         self._reopen = False
         self._opened = False
         self._seq = 0
-        self._told: Told | None = None
+        self._told: AlreadyDelivered | None = None
         self._told_failure = False
         self._disks = Disks(parts.health, parts.metrics)
         self._health = parts.health.sinks.setdefault(name, SinkHealth())
@@ -106,7 +106,7 @@ class Delivery:
         position = await outbox.position(parts.database, self.name, now=int(parts.clock.now()))
         self._seq = position.seq
         await selections.note(parts.database, self.name, position.seq, self._selection.settings)
-        self._told = await Told.load(parts.database, self.name)
+        self._told = await AlreadyDelivered.load(parts.database, self.name)
 
     async def run(self) -> None:
         """Deliver for ever."""

@@ -8,7 +8,7 @@ from slurmwatchd.errors import StoreFullError, TransientError
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.store import packing, retention, sums
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.retention import Pruned
+from slurmwatchd.store.retention import PrunedRows
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
@@ -89,9 +89,9 @@ class Pruner:
         up_to = await retention.undelivered_from(database, self._sinks)
         if self._archiver is not None:
             up_to = min(up_to, await self._archiver.taken_up_to())
-        total = Pruned()
+        total = PrunedRows()
         await self._fill(rest=rest)
-        steps: tuple[Callable[[], Awaitable[Pruned]], ...] = (
+        steps: tuple[Callable[[], Awaitable[PrunedRows]], ...] = (
             lambda: retention.prune_events(database, before=before, up_to=up_to),
             lambda: retention.prune_dictionaries(database),
             lambda: retention.prune_nodelists(database),
@@ -136,10 +136,10 @@ class Pruner:
             began = self._clock.monotonic()
         _log.info("sums filled from the attempts in the store", attempts=count)
 
-    async def _timed(self, step: Callable[[], Awaitable[Pruned]], *, rest: bool) -> Pruned:
+    async def _timed(self, step: Callable[[], Awaitable[PrunedRows]], *, rest: bool) -> PrunedRows:
         """Take a step, then rest."""
 
-        async def counted() -> Pruned:
+        async def counted() -> PrunedRows:
             pruned = await step()
             for table, count in pruned.rows.items():
                 self._metrics.pruned.labels(table).inc(count)

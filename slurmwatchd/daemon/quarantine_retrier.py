@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from slurmwatchd.model.attempts import Readings
+from slurmwatchd.model.attempts import AttemptBatch
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.model.records import FoundBy
 from slurmwatchd.sources.nodelists import Expanded, Expander
@@ -22,7 +22,7 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RetryResult:
     """What came of rows read again.
 
     Attributes:
@@ -35,15 +35,15 @@ class Outcome:
     new: int = 0
     refused: int = 0
 
-    def __add__(self, other: "Outcome") -> "Outcome":
+    def __add__(self, other: "RetryResult") -> "RetryResult":
         """Sum two."""
-        return Outcome(
+        return RetryResult(
             released=self.released + other.released, new=self.new + other.new, refused=self.refused + other.refused
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retrier:
+class QuarantineRetrier:
     """Reads the rows again that somebody asked for; only who holds the store's lock may have one."""
 
     database: Database
@@ -52,21 +52,21 @@ class Retrier:
     clock: Clock
     metrics: Metrics
 
-    async def retry(self) -> Outcome:
+    async def retry(self) -> RetryResult:
         """Read all rows asked for.
 
         Raises:
             StoreBusyError: The store cannot be written now; what is not done is still asked for.
         """
-        total = Outcome()
+        total = RetryResult()
         while rows := await quarantine.asked(self.database):
             total += await self._retry(rows)
         if total.released or total.refused:
             _log.info("quarantined rows retried", released=total.released, new=total.new, refused=total.refused)
         return total
 
-    async def _retry(self, rows: Sequence[Quarantined]) -> Outcome:
-        keyed: dict[tuple[str, frozenset[str]], list[tuple[int, Readings]]] = defaultdict(list)
+    async def _retry(self, rows: Sequence[Quarantined]) -> RetryResult:
+        keyed: dict[tuple[str, frozenset[str]], list[tuple[int, AttemptBatch]]] = defaultdict(list)
         refused: list[tuple[int, str]] = []
         for row in rows:
             found = read(row)
@@ -75,17 +75,17 @@ class Retrier:
             else:
                 slots, reading = found
                 keyed[reading.columns["cluster"][0], slots].append((row.id, reading))
-        outcome = Outcome(refused=len(refused))
+        outcome = RetryResult(refused=len(refused))
         for (cluster, slots), readings in keyed.items():
             outcome += await self._commit(cluster, slots, readings)
         await quarantine.refuse(self.database, refused)
         return outcome
 
     async def _commit(
-        self, cluster: str, slots: frozenset[str], released: Sequence[tuple[int, Readings]]
-    ) -> Outcome:
+        self, cluster: str, slots: frozenset[str], released: Sequence[tuple[int, AttemptBatch]]
+    ) -> RetryResult:
         """Move rows into attempts and events, in one transaction."""
-        readings = Readings.joined([reading for _, reading in released])
+        readings = AttemptBatch.joined([reading for _, reading in released])
         met = set(readings.columns["node_list"]) - {None}
         # A list that is known must not be pruned before the attempt has it.
         async with self.database.using_lists.shared():
@@ -103,10 +103,10 @@ class Retrier:
             committed = await self.intake.commit(batch)
         self.metrics.records.labels(cluster, FoundBy.REREAD).inc(committed.new)
         self.metrics.store_seq.set(self.intake.last_seq)
-        return Outcome(released=len(readings), new=committed.new)
+        return RetryResult(released=len(readings), new=committed.new)
 
 
-def read(row: Quarantined) -> tuple[frozenset[str], Readings] | str:
+def read(row: Quarantined) -> tuple[frozenset[str], AttemptBatch] | str:
     """Read a row by today's layout of the fields it was asked with; a text says why that is not possible.
 
     Returns:

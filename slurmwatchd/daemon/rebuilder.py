@@ -16,7 +16,7 @@ from slurmwatchd.daemon.sd_notify import Notifier
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.clock import Clock, rfc3339
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
-from slurmwatchd.sinks.jsonl_files import Line
+from slurmwatchd.sinks.jsonl_files import EventLine
 from slurmwatchd.store import meta
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.repair import already_delivered, salvage
@@ -150,13 +150,13 @@ class Rebuilder:
         """
         return min(self._now() - self.since_seconds, max(known.oldest, known.newest - self.late_seconds))
 
-    def _lines(self, name: str) -> Iterator[Line]:
+    def _lines(self, name: str) -> Iterator[EventLine]:
         options = self.sinks[name]
         others = [Path(file) for other, its in self.sinks.items() if other != name for file in its.files()]
         read_back = self._kind(name).read_back
         return iter(()) if read_back is None else read_back(options, others)
 
-    async def _some(self, name: str, lines: Iterator[Line], *, is_new: bool) -> list[Line]:
+    async def _some(self, name: str, lines: Iterator[EventLine], *, is_new: bool) -> list[EventLine]:
         try:
             return await anyio.to_thread.run_sync(lambda: list(islice(lines, BATCH_LINES)))
         except ConnectionError as error:

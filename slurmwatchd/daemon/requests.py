@@ -6,7 +6,7 @@ becomes of it. So nothing is asked that a restart would forget, and only the dae
 
 from collections.abc import Callable
 
-from slurmwatchd.daemon.quarantine_retrier import Retrier
+from slurmwatchd.daemon.quarantine_retrier import QuarantineRetrier
 from slurmwatchd.errors import TransientError
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.store.database import Database
@@ -23,14 +23,14 @@ _LOOK = (
 _log = get_logger(__name__)
 
 
-class Errands:
+class Requests:
     """Looks for requests."""
 
     def __init__(
         self,
         database: Database,
         clock: Clock,
-        retrier: Retrier,
+        retrier: QuarantineRetrier,
         *,
         asked: Callable[[], None],
         committed: Callable[[], None],

@@ -16,12 +16,12 @@ COLUMNS = (
 )  # fmt: skip
 """The fields of `JobRecord` that are there by column."""
 
-Key = tuple[int, int]
+AttemptKey = tuple[int, int]
 """job_id_raw and submit, within one cluster."""
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class AttemptBatch:
     """Some attempts, in sacct's order.
 
     Attributes:
@@ -35,7 +35,7 @@ class Readings:
     bodies: Sequence[bytes]
 
     @classmethod
-    def joined(cls, parts: Sequence["Readings"]) -> "Readings":
+    def joined(cls, parts: Sequence["AttemptBatch"]) -> "AttemptBatch":
         """Put some after one another."""
         if len(parts) == 1:
             return parts[0]
@@ -50,7 +50,7 @@ class Readings:
         return len(self.bodies)
 
     @property
-    def keys(self) -> list[Key]:
+    def keys(self) -> list[AttemptKey]:
         """The key of each."""
         return list(self.values("job_id_raw", "submit"))
 
@@ -58,13 +58,13 @@ class Readings:
         """Give some fields of one after the other; only those in `COLUMNS`."""
         return zip(*map(self.columns.__getitem__, names), strict=True)
 
-    def take(self, places: Sequence[int]) -> "Readings":
+    def take(self, places: Sequence[int]) -> "AttemptBatch":
         """Return those at some places, in that order."""
-        return Readings(
+        return AttemptBatch(
             {name: [column[place] for place in places] for name, column in self.columns.items()},
             [self.digests[place] for place in places],
             [self.bodies[place] for place in places],
         )
 
 
-NOTHING = Readings(dict.fromkeys(COLUMNS, ()), (), ())
+NOTHING = AttemptBatch(dict.fromkeys(COLUMNS, ()), (), ())

@@ -19,7 +19,7 @@ USAGE = "usage_"
 """Stands before the names of the usage's fields."""
 
 
-class Kind(StrEnum):
+class ColumnKind(StrEnum):
     """What the values of a column are."""
 
     TEXT = "text"
@@ -32,19 +32,19 @@ class Kind(StrEnum):
 
 
 _KINDS = {
-    "string": Kind.TEXT, "digits": Kind.TEXT, "outcome": Kind.TEXT,
-    "int": Kind.INTEGER, "number": Kind.NUMBER, "bool": Kind.TRUTH,
-    "time": Kind.TIME, "time or null": Kind.TIME, "[string]": Kind.TEXTS,
+    "string": ColumnKind.TEXT, "digits": ColumnKind.TEXT, "outcome": ColumnKind.TEXT,
+    "int": ColumnKind.INTEGER, "number": ColumnKind.NUMBER, "bool": ColumnKind.TRUTH,
+    "time": ColumnKind.TIME, "time or null": ColumnKind.TIME, "[string]": ColumnKind.TEXTS,
 }  # fmt: skip
 """What a field is on the wire to what its column holds; the others are objects."""
 
 
 @cache
-def columns() -> Mapping[str, Kind]:
+def columns() -> Mapping[str, ColumnKind]:
     """Return the columns, in order, and what they hold."""
-    record = {field.name: _KINDS.get(field.kind, Kind.JSON) for field in fields_of(JobRecord)}
-    usage = {f"{USAGE}{field.name}": _KINDS.get(field.kind, Kind.JSON) for field in fields_of(JobUsage)}
-    return {**record, "nodes": Kind.TEXTS, **usage}
+    record = {field.name: _KINDS.get(field.kind, ColumnKind.JSON) for field in fields_of(JobRecord)}
+    usage = {f"{USAGE}{field.name}": _KINDS.get(field.kind, ColumnKind.JSON) for field in fields_of(JobUsage)}
+    return {**record, "nodes": ColumnKind.TEXTS, **usage}
 
 
 def row(record: Mapping[str, Any]) -> list[Any]:
@@ -76,5 +76,8 @@ def _plan() -> _Plan:
     return _Plan(
         tuple(name for name in names if not name.startswith(USAGE)),
         tuple(name.removeprefix(USAGE) for name in names if name.startswith(USAGE)),
-        *(tuple(at for at, kind in enumerate(kinds) if kind is wanted) for wanted in (Kind.JSON, Kind.TEXTS)),
+        *(
+            tuple(at for at, kind in enumerate(kinds) if kind is wanted)
+            for wanted in (ColumnKind.JSON, ColumnKind.TEXTS)
+        ),
     )

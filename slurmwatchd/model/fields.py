@@ -17,7 +17,7 @@ Reading = Literal[
 """How sacct spells a value; `sources/sacct/fields.py` has what reads each."""
 
 
-class Sacct(NamedTuple):
+class SacctField(NamedTuple):
     """Which of sacct's fields a field comes from.
 
     Fields that stand beside one another and name the same field of sacct are filled by one reading of it.
@@ -58,7 +58,7 @@ class Field(NamedTuple):
     name: str
     kind: str
     text: str = ""
-    sacct: Sacct | None = None
+    sacct: SacctField | None = None
 
 
 @cache
@@ -84,7 +84,7 @@ def _field(name: str, hint: Any) -> Field:  # noqa: ANN401 - any annotation
         name,
         kind,
         next((note for note in notes if isinstance(note, str)), ""),
-        next((note for note in notes if isinstance(note, Sacct)), None),
+        next((note for note in notes if isinstance(note, SacctField)), None),
     )
 
 

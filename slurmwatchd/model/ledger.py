@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from slurmwatchd.model.policy import Policy
+from slurmwatchd.model.policy import ReadPolicy
 
 EXACT_SECONDS = 6 * 3600
 """For so long the ledger keeps when each stretch was read, though it will not be read again."""
@@ -25,7 +25,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BackfillRemainder:
     """What is left of a stretch that somebody asked to have read, whatever was read before: a backfill.
 
     Attributes:
@@ -37,7 +37,7 @@ class Wanted:
     start: int
     end: int
 
-    def after(self, start: int, end: int) -> "Wanted":
+    def after(self, start: int, end: int) -> "BackfillRemainder":
         """Return what is left once `[start, end)` was read; a backfill goes from its end back to its beginning."""
         return replace(self, end=max(start, self.start)) if start < self.end <= end else self
 
@@ -61,7 +61,7 @@ class Ledger:
     stretches: tuple[Stretch, ...] = ()
     listed_at: float = -math.inf
     ask_at: float = math.inf
-    wanted: tuple[Wanted, ...] = ()
+    wanted: tuple[BackfillRemainder, ...] = ()
     oldest: int | None = None
 
     @property
@@ -108,7 +108,7 @@ class Ledger:
             start = max(start, stretch.end)
         return [*found, (start, end)] if start < end else found
 
-    def wanting(self, requests: Iterable[Wanted]) -> "Ledger":
+    def wanting(self, requests: Iterable[BackfillRemainder]) -> "Ledger":
         """Return the ledger with the requests as the store has them, but as far as this ledger has read them.
 
         The store lags behind by what is read and not yet stored.
@@ -141,7 +141,7 @@ class Ledger:
         kept = [replace(stretch, start=max(stretch.start, start)) for stretch in self.stretches]
         return replace(self, horizon=start, stretches=_joined(kept))
 
-    def settled(self, policy: Policy) -> "Ledger":
+    def settled(self, policy: ReadPolicy) -> "Ledger":
         """Return the ledger with neighbours joined that will never be read again by the schedule.
 
         The joined have the later of their times, which is more than one of them was read at. Those of the last

@@ -9,7 +9,7 @@ MIN_SLICE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class ReadPolicy:
     """When to read what; durations in seconds.
 
     Attributes:

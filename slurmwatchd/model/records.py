@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Annotated, NamedTuple
 from uuid import UUID
 
-from slurmwatchd.model.fields import Moment, Sacct, Wire
+from slurmwatchd.model.fields import Moment, SacctField, Wire
 
 NAMESPACE = UUID("6f2b1c0e-5d0a-5b8e-9a43-1f7c5e2d9b60")
 """The UUIDv5 namespace of event ids. Part of the wire format: never changed."""
@@ -65,123 +65,141 @@ class JobRecord(NamedTuple):
     sacct's answers, the schemas, the documentation, the columns of exported files and the connector's texts.
     """
 
-    cluster: Annotated[str, Sacct("Cluster")]
-    job_id: Annotated[str, Sacct("JobID", "job id"), "as sacct prints it: `12`, `12_3`, `12+1`, `12_[0-9%2]`"]
-    job_id_raw: Annotated[int, Sacct("JobIDRaw", "natural"), "slurmdbd's `id_job`"]
-    array_job_id: Annotated[int | None, Sacct("JobID", "job id"), "for an array, or a task of one"] = None
-    array_task_id: Annotated[int | None, Sacct("JobID", "job id"), "for a task of an array"] = None
+    cluster: Annotated[str, SacctField("Cluster")]
+    job_id: Annotated[str, SacctField("JobID", "job id"), "as sacct prints it: `12`, `12_3`, `12+1`, `12_[0-9%2]`"]
+    job_id_raw: Annotated[int, SacctField("JobIDRaw", "natural"), "slurmdbd's `id_job`"]
+    array_job_id: Annotated[int | None, SacctField("JobID", "job id"), "for an array, or a task of one"] = None
+    array_task_id: Annotated[int | None, SacctField("JobID", "job id"), "for a task of an array"] = None
     array_tasks: Annotated[
         str | None,
-        Sacct("JobID", "job id"),
+        SacctField("JobID", "job id"),
         "for an array cancelled while pending: the tasks that this row represents",
     ] = None
     array_task_count: Annotated[
         int | None,
-        Sacct("JobID", "job id"),
+        SacctField("JobID", "job id"),
         "the number of those tasks; absent if Slurm truncated the expression (`...`)",
     ] = None
-    het_job_id: Annotated[int | None, Sacct("JobID", "job id"), "for a component of a heterogeneous job"] = None
-    het_job_offset: Annotated[int | None, Sacct("JobID", "job id"), "for a component of a heterogeneous job"] = (
+    het_job_id: Annotated[int | None, SacctField("JobID", "job id"), "for a component of a heterogeneous job"] = (
         None
     )
+    het_job_offset: Annotated[
+        int | None, SacctField("JobID", "job id"), "for a component of a heterogeneous job"
+    ] = None
     db_index: Annotated[
         str | None,
         Wire("digits"),
-        Sacct("DBIndex", "digits"),
+        SacctField("DBIndex", "digits"),
         "a string, because from 24.11 on it can exceed 2^63",
     ] = None
-    sluid: Annotated[str | None, Sacct("SLUID", "sluid")] = None
+    sluid: Annotated[str | None, SacctField("SLUID", "sluid")] = None
     restarts: Annotated[
-        int | None, Sacct("Restarts", "count"), "how many times the job was requeued before this attempt"
+        int | None, SacctField("Restarts", "count"), "how many times the job was requeued before this attempt"
     ] = None
-    name: Annotated[str | None, Sacct("JobName")] = None
-    user: Annotated[str | None, Sacct("User")] = None
-    uid: Annotated[int | None, Sacct("UID", "integer")] = None
-    gid: Annotated[int | None, Sacct("GID", "integer")] = None
-    account: Annotated[str | None, Sacct("Account")] = None
-    partition: Annotated[str | None, Sacct("Partition")] = None
-    qos: Annotated[str | None, Sacct("QOS"), "the one it ran under"] = None
-    reservation: Annotated[str | None, Sacct("Reservation"), "the one it ran in"] = None
-    wckey: Annotated[str | None, Sacct("WCKey")] = None
-    state: Annotated[str, Sacct("State", "state"), "one word: `CANCELLED`, never `CANCELLED by 0`"] = "UNKNOWN"
+    name: Annotated[str | None, SacctField("JobName")] = None
+    user: Annotated[str | None, SacctField("User")] = None
+    uid: Annotated[int | None, SacctField("UID", "integer")] = None
+    gid: Annotated[int | None, SacctField("GID", "integer")] = None
+    account: Annotated[str | None, SacctField("Account")] = None
+    partition: Annotated[str | None, SacctField("Partition")] = None
+    qos: Annotated[str | None, SacctField("QOS"), "the one it ran under"] = None
+    reservation: Annotated[str | None, SacctField("Reservation"), "the one it ran in"] = None
+    wckey: Annotated[str | None, SacctField("WCKey")] = None
+    state: Annotated[str, SacctField("State", "state"), "one word: `CANCELLED`, never `CANCELLED by 0`"] = (
+        "UNKNOWN"
+    )
     cancelled_by_uid: Annotated[
-        int | None, Sacct("State", "state"), "the user who cancelled it, if Slurm knows"
+        int | None, SacctField("State", "state"), "the user who cancelled it, if Slurm knows"
     ] = None
-    exit_code: Annotated[int | None, Sacct("ExitCode", "exit code"), "see below"] = None
+    exit_code: Annotated[int | None, SacctField("ExitCode", "exit code"), "see below"] = None
     exit_signal: Annotated[
-        int | None, Sacct("ExitCode", "exit code"), "the signal that ended the batch script; 0 for none"
+        int | None, SacctField("ExitCode", "exit code"), "the signal that ended the batch script; 0 for none"
     ] = None
     derived_exit_code: Annotated[
         int | None,
-        Sacct("DerivedExitCode", "exit code"),
+        SacctField("DerivedExitCode", "exit code"),
         "the highest of the steps' exit codes, or the one a user set",
     ] = None
-    derived_exit_signal: Annotated[int | None, Sacct("DerivedExitCode", "exit code")] = None
-    submit: Annotated[Moment, Sacct("Submit", "natural")] = 0
-    eligible: Annotated[Moment | None, Sacct("Eligible", "moment"), "absent if it was held until it ended"] = None
-    start: Annotated[int | None, Wire("time or null"), Sacct("Start", "moment"), "null if it never started"] = None
-    end: Annotated[Moment | None, Sacct("End", "epoch")] = None
+    derived_exit_signal: Annotated[int | None, SacctField("DerivedExitCode", "exit code")] = None
+    submit: Annotated[Moment, SacctField("Submit", "natural")] = 0
+    eligible: Annotated[
+        Moment | None, SacctField("Eligible", "moment"), "absent if it was held until it ended"
+    ] = None
+    start: Annotated[
+        int | None, Wire("time or null"), SacctField("Start", "moment"), "null if it never started"
+    ] = None
+    end: Annotated[Moment | None, SacctField("End", "epoch")] = None
     wait_seconds: Annotated[
         int | None,
-        Sacct("Planned|Reserved", "duration"),
+        SacctField("Planned|Reserved", "duration"),
         "from eligible to start, or to the end of an attempt that never started",
     ] = None
     elapsed_seconds: Annotated[
-        int | None, Sacct("ElapsedRaw", "seconds"), "from start to end, without suspended time"
+        int | None, SacctField("ElapsedRaw", "seconds"), "from start to end, without suspended time"
     ] = None
-    suspended_seconds: Annotated[int | None, Sacct("Suspended", "duration")] = None
+    suspended_seconds: Annotated[int | None, SacctField("Suspended", "duration")] = None
     timelimit_seconds: Annotated[
         int | None,
-        Sacct("TimelimitRaw", "minutes"),
+        SacctField("TimelimitRaw", "minutes"),
         "absent if it had no limit of its own (`UNLIMITED`, `Partition_Limit`)",
     ] = None
     node_count: Annotated[
-        int | None, Sacct("NNodes", "count"), "allocated nodes; requested nodes if the attempt never started"
+        int | None, SacctField("NNodes", "count"), "allocated nodes; requested nodes if the attempt never started"
     ] = None
     cpus: Annotated[
         int | None,
-        Sacct("NCPUS", "count"),
+        SacctField("NCPUS", "count"),
         "allocated CPUs; before 23.02 requested CPUs if the attempt never started",
     ] = None
     node_list: Annotated[
-        str | None, Sacct("NodeList", "node list"), "compact, as Slurm wrote it; absent if no node was assigned"
+        str | None,
+        SacctField("NodeList", "node list"),
+        "compact, as Slurm wrote it; absent if no node was assigned",
     ] = None
-    req_tres: Annotated[Tres | None, Sacct("ReqTRES", "tres"), "requested; see below"] = None
-    alloc_tres: Annotated[Tres | None, Sacct("AllocTRES", "tres"), "allocated; absent if it never started"] = None
-    work_dir: Annotated[str | None, Sacct("WorkDir")] = None
-    submit_line: Annotated[str | None, Sacct("SubmitLine"), "the command with its arguments"] = None
-    comment: Annotated[str | None, Sacct("Comment")] = None
-    admin_comment: Annotated[str | None, Sacct("AdminComment")] = None
-    system_comment: Annotated[str | None, Sacct("SystemComment")] = None
+    req_tres: Annotated[Tres | None, SacctField("ReqTRES", "tres"), "requested; see below"] = None
+    alloc_tres: Annotated[
+        Tres | None, SacctField("AllocTRES", "tres"), "allocated; absent if it never started"
+    ] = None
+    work_dir: Annotated[str | None, SacctField("WorkDir")] = None
+    submit_line: Annotated[str | None, SacctField("SubmitLine"), "the command with its arguments"] = None
+    comment: Annotated[str | None, SacctField("Comment")] = None
+    admin_comment: Annotated[str | None, SacctField("AdminComment")] = None
+    system_comment: Annotated[str | None, SacctField("SystemComment")] = None
     constraints: Annotated[
         Sequence[str] | None,
-        Sacct("Constraints", "constraints"),
+        SacctField("Constraints", "constraints"),
         "requested node features, all of them required; one with alternatives stays whole",
     ] = None
-    reason: Annotated[str | None, Sacct("Reason", "reason"), "why it last waited"] = None
-    extra: Annotated[str | None, Sacct("Extra")] = None
-    failed_node: Annotated[str | None, Sacct("FailedNode"), "the node whose failure ended it"] = None
+    reason: Annotated[str | None, SacctField("Reason", "reason"), "why it last waited"] = None
+    extra: Annotated[str | None, SacctField("Extra")] = None
+    failed_node: Annotated[str | None, SacctField("FailedNode"), "the node whose failure ended it"] = None
     licenses: Annotated[
-        Mapping[str, int] | None, Sacct("Licenses", "licenses"), 'license to count: `{"matlab@flex": 2}`'
+        Mapping[str, int] | None, SacctField("Licenses", "licenses"), 'license to count: `{"matlab@flex": 2}`'
     ] = None
     flags: Annotated[
-        Sequence[str] | None, Sacct("Flags", "flags"), "how it was scheduled: `SchedBackfill`, `StartReceived` ..."
+        Sequence[str] | None,
+        SacctField("Flags", "flags"),
+        "how it was scheduled: `SchedBackfill`, `StartReceived` ...",
     ] = None
-    priority: Annotated[int | None, Sacct("Priority", "integer"), "its last priority"] = None
-    container: Annotated[str | None, Sacct("Container")] = None
-    mcs_label: Annotated[str | None, Sacct("McsLabel")] = None
+    priority: Annotated[int | None, SacctField("Priority", "integer"), "its last priority"] = None
+    container: Annotated[str | None, SacctField("Container")] = None
+    mcs_label: Annotated[str | None, SacctField("McsLabel")] = None
     reservation_id: Annotated[
-        int | None, Sacct("ReservationId", "integer"), "reservation names are reused, ids are not"
+        int | None, SacctField("ReservationId", "integer"), "reservation names are reused, ids are not"
     ] = None
-    std_in: Annotated[str | None, Sacct("StdIn"), "as the user gave it, patterns such as `%j` unexpanded"] = None
-    std_out: Annotated[str | None, Sacct("StdOut")] = None
-    std_err: Annotated[str | None, Sacct("StdErr"), "absent if it is the same as std_out"] = None
-    qos_req: Annotated[str | None, Sacct("QOSREQ"), "every requested QOS"] = None
-    req_reservation: Annotated[str | None, Sacct("ReqReservation"), "every requested reservation"] = None
-    segment_size: Annotated[int | None, Sacct("SegmentSize", "integer"), "for a job placed in blocks"] = None
-    original_sluid: Annotated[str | None, Sacct("OriginalSLUID", "sluid"), "stays the same across resizes"] = None
-    exclusive: Annotated[str | None, Sacct("Exclusive"), "`NO`, `NODE`, `USER` ..."] = None
-    oversubscribe: Annotated[str | None, Sacct("OverSubscribe"), "`NO`, `YES` ..."] = None
+    std_in: Annotated[str | None, SacctField("StdIn"), "as the user gave it, patterns such as `%j` unexpanded"] = (
+        None
+    )
+    std_out: Annotated[str | None, SacctField("StdOut")] = None
+    std_err: Annotated[str | None, SacctField("StdErr"), "absent if it is the same as std_out"] = None
+    qos_req: Annotated[str | None, SacctField("QOSREQ"), "every requested QOS"] = None
+    req_reservation: Annotated[str | None, SacctField("ReqReservation"), "every requested reservation"] = None
+    segment_size: Annotated[int | None, SacctField("SegmentSize", "integer"), "for a job placed in blocks"] = None
+    original_sluid: Annotated[
+        str | None, SacctField("OriginalSLUID", "sluid"), "stays the same across resizes"
+    ] = None
+    exclusive: Annotated[str | None, SacctField("Exclusive"), "`NO`, `NODE`, `USER` ..."] = None
+    oversubscribe: Annotated[str | None, SacctField("OverSubscribe"), "`NO`, `YES` ..."] = None
     outcome: Annotated[str | None, Wire("outcome"), "why it ended, in one word; see [below](#outcomes)"] = None
     incomplete: Annotated[bool | None, "true if slurmdbd filled in values it never received; see below"] = None
     raw: Annotated[

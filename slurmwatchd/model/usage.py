@@ -20,7 +20,7 @@ _FRACTION_DIGITS = 6
 _INTERACTIVE_ALLOCATION = "salloc"
 
 
-class Asked(NamedTuple):
+class UsageRequest(NamedTuple):
     """An attempt whose steps are wanted, with what its record says of it.
 
     A named tuple for the reason `JobRecord` is one.
@@ -56,7 +56,7 @@ T = TypeVar("T")
 Column = Sequence[int | None]
 
 
-class Amounts(NamedTuple, Generic[T]):
+class UsageAmounts(NamedTuple, Generic[T]):
     """Something of each amount that steps use, such as its column: the value of each of many steps, None for none.
 
     They are read and summed up as columns, which costs far less than making a record of each step.
@@ -73,7 +73,7 @@ class Amounts(NamedTuple, Generic[T]):
     gpu_max_memory_bytes: T
 
 
-class Measured(NamedTuple):
+class MeasuredUsage(NamedTuple):
     """What sacct printed of an attempt and its steps.
 
     Attributes:
@@ -90,7 +90,7 @@ class Measured(NamedTuple):
     user_cpu_seconds: float | None
     system_cpu_seconds: float | None
     energy_joules: int | None
-    amounts: Amounts[int | None]
+    amounts: UsageAmounts[int | None]
     step_count: int
     has_batch: bool
     complete: bool
@@ -98,7 +98,7 @@ class Measured(NamedTuple):
     raw: Mapping[str, str] | None = None
 
 
-class Told(NamedTuple):
+class UsageAnswer(NamedTuple):
     """What is reported of an attempt: the sums, and the steps where they are wanted."""
 
     usage: JobUsage
@@ -115,7 +115,7 @@ def node_seconds(seconds: int, nodes: int) -> int:
     return (max(seconds, 0) + 1) * max(nodes, 1)
 
 
-def asked(job: int, record: Mapping[str, Any], submit: int) -> Asked:
+def asked(job: int, record: Mapping[str, Any], submit: int) -> UsageRequest:
     """Return what must be known of an attempt to ask for its steps.
 
     Args:
@@ -126,7 +126,7 @@ def asked(job: int, record: Mapping[str, Any], submit: int) -> Asked:
     memory = (record.get("alloc_tres") or {}).get("mem_bytes") or (record.get("req_tres") or {}).get("mem_bytes")
     words = record.get("submit_line", "").split(maxsplit=1)
     start, end = (epoch(record[name]) if record.get(name) else None for name in ("start", "end"))
-    return Asked(
+    return UsageRequest(
         job=job,
         job_id_raw=record["job_id_raw"],
         submit=submit,
@@ -142,7 +142,7 @@ def asked(job: int, record: Mapping[str, Any], submit: int) -> Asked:
     )
 
 
-def summed(attempt: Asked, measured: Measured | None) -> JobUsage:
+def summed(attempt: UsageRequest, measured: MeasuredUsage | None) -> JobUsage:
     """Sum up an attempt.
 
     Args:
@@ -180,7 +180,7 @@ def summed(attempt: Asked, measured: Measured | None) -> JobUsage:
     )
 
 
-def _is_complete(attempt: Asked, measured: Measured) -> bool:
+def _is_complete(attempt: UsageRequest, measured: MeasuredUsage) -> bool:
     """Tell whether every step that is there has its usage, and every step is there that must be.
 
     A step's row is there from its start on, and messages reach slurmdbd in order; so what may be missing as a
@@ -208,7 +208,7 @@ def _selector(record: Mapping[str, Any]) -> str:
     return str(raw)
 
 
-def sums(columns: Amounts[Column], spans: Sequence[slice]) -> list[Amounts[int | None]]:
+def sums(columns: UsageAmounts[Column], spans: Sequence[slice]) -> list[UsageAmounts[int | None]]:
     """Sum up what the steps of attempts used.
 
     Args:
@@ -221,7 +221,7 @@ def sums(columns: Amounts[Column], spans: Sequence[slice]) -> list[Amounts[int |
     """
     memory, average = columns.memory_bytes, columns.ave_rss_bytes
     heaviest = _heaviest(memory, spans)
-    summed_up = Amounts(
+    summed_up = UsageAmounts(
         max_rss_bytes=_of_each(max, columns.max_rss_bytes, spans),
         ave_rss_bytes=[None if place is None else average[place] for place in heaviest],
         memory_bytes=[None if place is None else memory[place] for place in heaviest],
@@ -232,7 +232,7 @@ def sums(columns: Amounts[Column], spans: Sequence[slice]) -> list[Amounts[int |
         gpu_ave_utilization_percent=_of_each(max, columns.gpu_ave_utilization_percent, spans),
         gpu_max_memory_bytes=_of_each(max, columns.gpu_max_memory_bytes, spans),
     )
-    return list(map(Amounts._make, zip(*summed_up, strict=True)))
+    return list(map(UsageAmounts._make, zip(*summed_up, strict=True)))
 
 
 def _heaviest(memory: Column, spans: Sequence[slice]) -> list[int | None]:

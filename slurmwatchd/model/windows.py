@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from slurmwatchd.model.ledger import Ledger, Stretch
-from slurmwatchd.model.policy import Policy
+from slurmwatchd.model.policy import ReadPolicy
 from slurmwatchd.model.records import FoundBy
 
 
@@ -68,7 +68,7 @@ class Window:
 
 
 def due(
-    ledger: Ledger, now: float, policy: Policy, *, poll: bool = False, polled_last: bool = False
+    ledger: Ledger, now: float, policy: ReadPolicy, *, poll: bool = False, polled_last: bool = False
 ) -> Window | None:
     """Name the most urgent window, or None where all is read as the policy wants it.
 
@@ -96,13 +96,13 @@ def due(
     )
 
 
-def next_head(ledger: Ledger, policy: Policy) -> float:
+def next_head(ledger: Ledger, policy: ReadPolicy) -> float:
     """Return the moment at which the next head poll is due."""
     return ledger.newest + policy.interval if ledger.stretches else 0.0
 
 
 def reaching(
-    window: Window, ledger: Ledger, policy: Policy, *, before: int | None, behind: int | None
+    window: Window, ledger: Ledger, policy: ReadPolicy, *, before: int | None, behind: int | None
 ) -> Window | None:
     """Return the window with its stretch asked for as far as an anchor; None where none is within reach.
 
@@ -135,7 +135,7 @@ def _seconds(stretches: Iterable[tuple[int, int]]) -> int:
     return sum(end - start for start, end in stretches)
 
 
-def _head(ledger: Ledger, now: float, policy: Policy, *, poll: bool) -> Window | None:
+def _head(ledger: Ledger, now: float, policy: ReadPolicy, *, poll: bool) -> Window | None:
     end = int(now)
     if (now < next_head(ledger, policy) and not poll) or end <= ledger.horizon:
         return None
@@ -148,7 +148,7 @@ def _head(ledger: Ledger, now: float, policy: Policy, *, poll: bool) -> Window |
     return Window(max(start, ledger.horizon), end, FoundBy.POLL, head=True)
 
 
-def _open_set(ledger: Ledger, now: float, policy: Policy) -> Window | None:
+def _open_set(ledger: Ledger, now: float, policy: ReadPolicy) -> Window | None:
     # Only after a first poll, which says that sacct answers at all; a listing dated ahead of now is none.
     if not policy.open_set or not ledger.stretches:
         return None
@@ -159,7 +159,7 @@ def _open_set(ledger: Ledger, now: float, policy: Policy) -> Window | None:
     return None
 
 
-def _hole(ledger: Ledger, policy: Policy) -> Window | None:
+def _hole(ledger: Ledger, policy: ReadPolicy) -> Window | None:
     holes = ledger.holes()
     if not holes:
         return None
@@ -175,7 +175,7 @@ def _hole(ledger: Ledger, policy: Policy) -> Window | None:
     return Window(begin, min(end, begin + policy.slice_seconds), FoundBy.POLL)
 
 
-def _reread(ledger: Ledger, now: float, policy: Policy) -> Window | None:
+def _reread(ledger: Ledger, now: float, policy: ReadPolicy) -> Window | None:
     best: tuple[float, Window] | None = None
     for age in policy.reread:
         patience = max(1, min(age // 2, policy.slice_seconds))
@@ -187,7 +187,7 @@ def _reread(ledger: Ledger, now: float, policy: Policy) -> Window | None:
     return best[1] if best else None
 
 
-def _wanted(ledger: Ledger, policy: Policy) -> Window | None:
+def _wanted(ledger: Ledger, policy: ReadPolicy) -> Window | None:
     left = [request for request in ledger.wanted if request.start < request.end]
     if not left:
         return None

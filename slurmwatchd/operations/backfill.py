@@ -17,12 +17,12 @@ from slurmwatchd.errors import TransientError
 from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.model.ledger import Ledger
 from slurmwatchd.model.windows import Window
-from slurmwatchd.operations.read_only import Onlooker
+from slurmwatchd.operations.read_only import ReadOnlyStore
 from slurmwatchd.operations.slice_walk import walk
-from slurmwatchd.sources.sacct.client import Answer
+from slurmwatchd.sources.sacct.client import SacctAnswer
 from slurmwatchd.store import backfills
 from slurmwatchd.store.backfills import Backfill
-from slurmwatchd.store.read.second_process import Asked, ledger_of, open_beside, owner
+from slurmwatchd.store.read.second_process import AnyStore, ledger_of, open_beside, owner
 from slurmwatchd.watcher.anchors import Anchors
 
 Span = tuple[int, int]
@@ -44,7 +44,7 @@ _NEW = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class BackfillScope:
     """What somebody wants to have read.
 
     Attributes:
@@ -72,7 +72,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class BackfillProgress:
     """How far the requests are, since this command began to look.
 
     Attributes:
@@ -88,7 +88,7 @@ class State:
 
 
 @dataclass(slots=True, kw_only=True)
-class Count:
+class BackfillCount:
     """What a backfill of one cluster would read: stretches, rows in them, and how many the store does not have."""
 
     cluster: str
@@ -97,10 +97,12 @@ class Count:
     new: int = 0
 
 
-Seen = Callable[[State], None]
+OnProgress = Callable[[BackfillProgress], None]
 
 
-async def alone(config: Config, wish: Wish, begun: Callable[[Sequence[Backfill]], None], seen: Seen) -> State:
+async def alone(
+    config: Config, wish: BackfillScope, begun: Callable[[Sequence[Backfill]], None], seen: OnProgress
+) -> BackfillProgress:
     """Take the store, write the requests, work them off, and deliver what came of them.
 
     Args:
@@ -118,7 +120,7 @@ async def alone(config: Config, wish: Wish, begun: Callable[[Sequence[Backfill]]
         requests = await _ask(daemon.database, _chosen(wish, names), wish, since_seconds=config.poll.since)
         begun(requests)
         if not requests and not await _usage_waiting(daemon.database):
-            return State(left_seconds=0, done_seconds=0, rows=0, new=0)
+            return BackfillProgress(left_seconds=0, done_seconds=0, rows=0, new=0)
         async with anyio.create_task_group() as group:
             group.start_soon(_look, daemon.database, requests, seen)
             await daemon.backfill()
@@ -128,7 +130,9 @@ async def alone(config: Config, wish: Wish, begun: Callable[[Sequence[Backfill]]
         return state
 
 
-async def beside(config: Config, wish: Wish, begun: Callable[[Sequence[Backfill]], None], seen: Seen) -> State:
+async def beside(
+    config: Config, wish: BackfillScope, begun: Callable[[Sequence[Backfill]], None], seen: OnProgress
+) -> BackfillProgress:
     """Write the requests for the daemon that has the store, and watch it work them off.
 
     Raises:
@@ -152,7 +156,9 @@ async def beside(config: Config, wish: Wish, begun: Callable[[Sequence[Backfill]
             await clock.sleep(LOOK_SECONDS)
 
 
-async def count(view: Onlooker, wish: Wish, seen: Callable[[int, int, int], None], *, now: int) -> list[Count]:
+async def count(
+    view: ReadOnlyStore, wish: BackfillScope, seen: Callable[[int, int, int], None], *, now: int
+) -> list[BackfillCount]:
     """Count what a backfill would read: few fields of every row, nothing is stored.
 
     Args:
@@ -170,12 +176,12 @@ async def count(view: Onlooker, wish: Wish, seen: Callable[[int, int, int], None
     for name in _chosen(wish, list(view.sacct)):
         read = await view.ledger(name) or Ledger(now - view.config.poll.since)
         ledgers[name] = read
-        plans.append(Count(cluster=name, spans=wish.spans(read)))
+        plans.append(BackfillCount(cluster=name, spans=wish.spans(read)))
     total = sum(end - start for plan in plans for start, end in plan.spans)
     done = rows = 0
     for plan in plans:
 
-        async def visit(window: Window, answer: Answer, plan: Count = plan) -> None:
+        async def visit(window: Window, answer: SacctAnswer, plan: BackfillCount = plan) -> None:
             nonlocal done, rows
             await view.reader.note("DELETE FROM shown")
             count = 0
@@ -213,14 +219,16 @@ class UnknownClusterError(ValueError):
     """A cluster was named that is not watched."""
 
 
-def _chosen(wish: Wish, names: Sequence[str]) -> list[str]:
+def _chosen(wish: BackfillScope, names: Sequence[str]) -> list[str]:
     for name in wish.clusters:
         if name not in names:
             raise UnknownClusterError(f"{name!r} is not watched; watched: {', '.join(names) or 'none yet'}")
     return list(wish.clusters or names)
 
 
-async def _ask(database: Asked, names: Iterable[str], wish: Wish, *, since_seconds: int) -> list[Backfill]:
+async def _ask(
+    database: AnyStore, names: Iterable[str], wish: BackfillScope, *, since_seconds: int
+) -> list[Backfill]:
     """Write the requests of all clusters; returns those that have something left."""
     now = int(SystemClock().now())
     requests: list[Backfill] = []
@@ -231,17 +239,17 @@ async def _ask(database: Asked, names: Iterable[str], wish: Wish, *, since_secon
     return requests
 
 
-async def _look(database: Asked, requests: Sequence[Backfill], seen: Seen) -> None:
+async def _look(database: AnyStore, requests: Sequence[Backfill], seen: OnProgress) -> None:
     while True:
         seen(await _state(database, requests))
         await anyio.sleep(LOOK_SECONDS)
 
 
-async def _state(database: Asked, requests: Sequence[Backfill]) -> State:
+async def _state(database: AnyStore, requests: Sequence[Backfill]) -> BackfillProgress:
     """Return how far the requests are, by what the store says of them."""
     found = {request.id: request for request in await backfills.some(database, [r.id for r in requests])}
     pairs = [(before, found[before.id]) for before in requests if before.id in found]
-    return State(
+    return BackfillProgress(
         left_seconds=sum(now.reached - now.start for _, now in pairs),
         done_seconds=sum(before.reached - now.reached for before, now in pairs),
         rows=sum(now.rows - before.rows for before, now in pairs),
@@ -251,7 +259,7 @@ async def _state(database: Asked, requests: Sequence[Backfill]) -> State:
     )
 
 
-async def _usage_waiting(database: Asked) -> int:
+async def _usage_waiting(database: AnyStore) -> int:
     return int((await database.read("SELECT count(*) FROM usage_queue"))[0][0])
 
 

@@ -9,16 +9,16 @@ from tempfile import gettempdir
 from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon.assembly import UNNAMED_CLUSTER
 from slurmwatchd.model.ledger import Ledger
-from slurmwatchd.model.policy import MIN_SLICE_SECONDS, Policy
+from slurmwatchd.model.policy import MIN_SLICE_SECONDS, ReadPolicy
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.process import ProcessRunner, SystemProcessRunner
 from slurmwatchd.sources.sacct.client import Sacct
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr
-from slurmwatchd.store.read.second_process import Reader, ledger_of, open_for_reading
+from slurmwatchd.store.read.second_process import ComparisonReader, ledger_of, open_for_reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Onlooker:
+class ReadOnlyStore:
     """The store, open for reading, and each cluster's sacct.
 
     Attributes:
@@ -26,7 +26,7 @@ class Onlooker:
     """
 
     config: Config
-    reader: Reader
+    reader: ComparisonReader
     sacct: Mapping[str, Sacct]
     sacctmgr: Sacctmgr
 
@@ -38,10 +38,10 @@ class Onlooker:
         """Return slurmdbd's limits; none where sacctmgr does not tell."""
         return await self.sacctmgr.limits() or Limits()
 
-    def policy(self, limits: Limits) -> Policy:
+    def policy(self, limits: Limits) -> ReadPolicy:
         """Return how much one call may ask for."""
         wanted, longest = self.config.poll.slice, limits.query_seconds
-        return Policy(
+        return ReadPolicy(
             interval=self.config.poll.interval,
             overlap=self.config.poll.overlap,
             slice_seconds=wanted if longest is None else max(MIN_SLICE_SECONDS, min(wanted, longest)),
@@ -50,7 +50,7 @@ class Onlooker:
 
 
 @asynccontextmanager
-async def onlooker(config: Config, *, runner: ProcessRunner | None = None) -> AsyncIterator[Onlooker]:
+async def onlooker(config: Config, *, runner: ProcessRunner | None = None) -> AsyncIterator[ReadOnlyStore]:
     """Open the store for reading, and find the clusters it is about.
 
     Raises:
@@ -73,10 +73,10 @@ async def onlooker(config: Config, *, runner: ProcessRunner | None = None) -> As
             )
             for name, argument in (await cluster_arguments(config, reader)).items()
         }
-        yield Onlooker(config=config, reader=reader, sacct=sacct, sacctmgr=Sacctmgr(commands))
+        yield ReadOnlyStore(config=config, reader=reader, sacct=sacct, sacctmgr=Sacctmgr(commands))
 
 
-async def cluster_arguments(config: Config, reader: Reader) -> dict[str, str]:
+async def cluster_arguments(config: Config, reader: ComparisonReader) -> dict[str, str]:
     """Return the `-M` argument for each cluster's name, as the daemon knows them."""
     if config.slurm.clusters:
         return {name: name for name in config.slurm.clusters}

@@ -8,16 +8,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from slurmwatchd.errors import SacctTimeoutError, SacctTooWideError, SilenceError
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.model.ledger import Ledger
-from slurmwatchd.model.policy import MIN_SLICE_SECONDS, Policy
+from slurmwatchd.model.policy import MIN_SLICE_SECONDS, ReadPolicy
 from slurmwatchd.model.windows import Window
-from slurmwatchd.sources.sacct.client import Answer, Sacct
+from slurmwatchd.sources.sacct.client import Sacct, SacctAnswer
 from slurmwatchd.sources.sacct.fields import Layout
 from slurmwatchd.watcher.anchors import MORE, Anchors
 
 LIGHT = Layout(("Cluster", "JobIDRaw", "Submit", "JobID", "State", "Start", "NodeList", "End"))
 """The key, the state and the times, which every release prints; the node list says whether `Start` is one."""
 
-Visit = Callable[[Window, Answer], Awaitable[None]]
+Visit = Callable[[Window, SacctAnswer], Awaitable[None]]
 
 
 async def walk(
@@ -27,7 +27,7 @@ async def walk(
     *,
     anchors: Anchors | None,
     ledger: Ledger,
-    policy: Policy,
+    policy: ReadPolicy,
     timeout_seconds: float,
     clock: Clock,
 ) -> None:
@@ -74,7 +74,7 @@ async def _visited(
     visit: Visit,
     anchors: Anchors | None,
     ledger: Ledger,
-    policy: Policy,
+    policy: ReadPolicy,
     *,
     now: int,
 ) -> None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from slurmwatchd.config.settings import Texts, WholeDuration
 from slurmwatchd.model.outcomes import Outcome
 from slurmwatchd.model.records import Event
-from slurmwatchd.sinks.jsonl_files import Line
+from slurmwatchd.sinks.jsonl_files import EventLine
 from slurmwatchd.sinks.selection import Selection, check_nodes
 from slurmwatchd.telemetry.metrics import Metrics
 
@@ -174,5 +174,5 @@ class SinkKind:
 
     options: type[SinkOptions]
     make: Callable[[str, Any, Metrics], Sink]
-    read_back: Callable[[Any, Collection[Path]], Iterator[Line]] | None = None
+    read_back: Callable[[Any, Collection[Path]], Iterator[EventLine]] | None = None
     replays: bool = False

@@ -22,11 +22,11 @@ from slurmwatchd.config.units import check_file, format_size, parse_size
 from slurmwatchd.errors import SinkError, SinkFullError, is_full_error
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink, SinkKind
-from slurmwatchd.sinks.forms.form import Form
+from slurmwatchd.sinks.forms.form import EventForm
 from slurmwatchd.sinks.forms.options import FormOptions
 from slurmwatchd.sinks.forms.reading import identity_of
-from slurmwatchd.sinks.jsonl_files import Line, lines
-from slurmwatchd.sinks.jsonl_tail import Mark, Residue, find_by_mark, find_line, newest_copy, rotated_after
+from slurmwatchd.sinks.jsonl_files import EventLine, lines
+from slurmwatchd.sinks.jsonl_tail import FilePosition, Residue, find_by_mark, find_line, newest_copy, rotated_after
 from slurmwatchd.sinks.rotating import Rotation, sync_folder
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
@@ -71,20 +71,20 @@ class JsonlSink(Sink):
         """Prepare; nothing is opened."""
         self._name = name
         self._path = options.path
-        self._form = Form(name, options)
+        self._form = EventForm(name, options)
         self._rotation = options.rotation()
         self._is_tidy = not self._rotation.is_wanted
         self._torn = metrics.jsonl_torn.labels(name)
         self._descriptor = -1
-        self._mark: Mark | None = None
-        self._written: Mark | None = None
+        self._mark: FilePosition | None = None
+        self._written: FilePosition | None = None
         self._said: set[str] = set()
         self._rotated = 0
 
     async def open(self, state: Mapping[str, bytes]) -> None:
         """Remember where the file ended when the cursor last moved; read the key of the pseudonyms."""
         await anyio.to_thread.run_sync(self._form.prepare)
-        self._mark = Mark.decode(state[_STATE_KEY]) if _STATE_KEY in state else None
+        self._mark = FilePosition.decode(state[_STATE_KEY]) if _STATE_KEY in state else None
 
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
         """Append what is not there yet, and wait for the disk."""
@@ -115,7 +115,7 @@ class JsonlSink(Sink):
         """Close the file; the next write opens it by its name."""
         self._close()
 
-    def _append(self, events: Sequence[Event]) -> Mark:
+    def _append(self, events: Sequence[Event]) -> FilePosition:
         """Bring the file up to the last of some events; runs in a worker thread.
 
         Whatever fails half-way is found again at the next call, by comparing with the file.
@@ -133,7 +133,7 @@ class JsonlSink(Sink):
             _write_all(self._descriptor, b"".join(due))
             offset = os.fstat(self._descriptor).st_size
         os.fdatasync(self._descriptor)
-        return Mark.at(self._descriptor, offset)
+        return FilePosition.at(self._descriptor, offset)
 
     def _rotate(self, now: int) -> None:
         """Rename the file where it is time to, and all that is in it is behind the cursor.
@@ -155,7 +155,7 @@ class JsonlSink(Sink):
         except OSError as error:
             self._warn("the file cannot be rotated", path=str(self._path), error=str(error))
 
-    def _finish_rotated(self, mark: Mark, due: list[bytes]) -> tuple[list[bytes], Mark | None]:
+    def _finish_rotated(self, mark: FilePosition, due: list[bytes]) -> tuple[list[bytes], FilePosition | None]:
         """Look into the file written last, renamed since, for lines that the cursor does not know of."""
         self._close()
         rotated = find_by_mark(self._path, mark)
@@ -177,7 +177,9 @@ class JsonlSink(Sink):
                     break
         return due, reached
 
-    def _settle_file(self, path: Path, due: list[bytes], mark: Mark | None) -> tuple[list[bytes], Mark | None]:
+    def _settle_file(
+        self, path: Path, due: list[bytes], mark: FilePosition | None
+    ) -> tuple[list[bytes], FilePosition | None]:
         """Settle a rotated file from a mark on; without one, from where the first line due stands in it."""
         descriptor, may_write = _open_rotated(path)
         try:
@@ -186,7 +188,7 @@ class JsonlSink(Sink):
                 return due, None
             due, offset = self._settle(descriptor, offset, due, may_write=may_write)
             os.fdatasync(descriptor)
-            return due, Mark.at(descriptor, offset)
+            return due, FilePosition.at(descriptor, offset)
         finally:
             os.close(descriptor)
 
@@ -211,7 +213,7 @@ class JsonlSink(Sink):
             return 0
         return self._mark.offset
 
-    def _tell_truncated(self, mark: Mark) -> None:
+    def _tell_truncated(self, mark: FilePosition) -> None:
         """Say that the file was emptied by another program, and whether a copy of it has all that was written."""
         copy = newest_copy(self._path, mark)
         if copy is None:
@@ -340,7 +342,7 @@ def _same_file(descriptor: int, path: Path) -> bool:
     return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
 
 
-def _lines(options: JsonlOptions, others: Collection[Path]) -> Iterator[Line]:
+def _lines(options: JsonlOptions, others: Collection[Path]) -> Iterator[EventLine]:
     return lines(options.path, others)
 
 

@@ -23,7 +23,7 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class EventLine:
     """One event in a file.
 
     Attributes:
@@ -41,7 +41,7 @@ class Line:
     revision: int
 
 
-def lines(path: Path, others: Collection[Path] = ()) -> Iterator[Line]:
+def lines(path: Path, others: Collection[Path] = ()) -> Iterator[EventLine]:
     """Read every event that a file and its renamed predecessors hold; a line's length at a time is in memory.
 
     Raises:
@@ -68,7 +68,7 @@ def lines(path: Path, others: Collection[Path] = ()) -> Iterator[Line]:
             )
 
 
-def line_of(line: bytes) -> Line | None:
+def line_of(line: bytes) -> EventLine | None:
     """Read what tells which event a line, or the body of a message, is about; None where it is none of ours."""
     try:
         fields = head_of(orjson.loads(line))
@@ -76,7 +76,7 @@ def line_of(line: bytes) -> Line | None:
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
     observed = fields.get("observed")
-    return Line(
+    return EventLine(
         identity,
         _number(fields.get("seq")) or 0,
         epoch(observed) if isinstance(observed, str) else None,

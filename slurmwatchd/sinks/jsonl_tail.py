@@ -19,7 +19,7 @@ _NO_LINE = b"\0"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class FilePosition:
     """A place in a file.
 
     Attributes:
@@ -34,13 +34,13 @@ class Mark:
     fingerprint: str
 
     @classmethod
-    def at(cls, descriptor: int, offset: int) -> "Mark":
+    def at(cls, descriptor: int, offset: int) -> "FilePosition":
         """Return a place in an open file."""
         found = os.fstat(descriptor)
         return cls(found.st_dev, found.st_ino, offset, _fingerprint(descriptor, offset))
 
     @classmethod
-    def decode(cls, text: bytes) -> "Mark":
+    def decode(cls, text: bytes) -> "FilePosition":
         """Read what `encode` wrote."""
         return cls(**orjson.loads(text))
 
@@ -67,7 +67,7 @@ class Mark:
         return found.st_size < self.offset or _fingerprint(descriptor, self.offset) == self.fingerprint
 
 
-def find_by_mark(path: Path, mark: Mark) -> Path | None:
+def find_by_mark(path: Path, mark: FilePosition) -> Path | None:
     """Return under which name, beside a path, the file of a mark is now (`jobs.jsonl.1`), or None."""
     for candidate in path.parent.glob(escaped(path.name) + "*"):
         if candidate != path and mark.is_at(candidate):
@@ -90,7 +90,7 @@ def rotated_after(path: Path, rotated: Path) -> list[Path]:
     return [name for modified, name in rotated_names(path) if modified >= since and name != rotated]
 
 
-def newest_copy(path: Path, mark: Mark) -> Path | None:
+def newest_copy(path: Path, mark: FilePosition) -> Path | None:
     """Return the file beside a path that holds all that was written up to a mark, as `copytruncate` makes it."""
     for _, candidate in reversed(rotated_names(path)):
         descriptor = os.open(candidate, os.O_RDONLY | os.O_CLOEXEC)

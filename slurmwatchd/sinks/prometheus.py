@@ -59,7 +59,7 @@ class _Family:
 
     @property
     def width(self) -> int:
-        """How many numbers its values have, see `Value`."""
+        """How many numbers its values have, see `SeriesValue`."""
         return len(self.buckets) + 2 if self.buckets else 1
 
 
@@ -118,19 +118,19 @@ _FAMILIES = {
     )
 }  # fmt: skip
 
-Key = tuple[str, ...]
+SeriesKey = tuple[str, ...]
 """A family's name and its label values."""
 
-Value = tuple[float, ...]
+SeriesValue = tuple[float, ...]
 """A counter's total; for a histogram the sum, then the count in each bucket, +Inf last, not cumulated."""
 
 
-def _fits(key: Key, value: Value) -> bool:
+def _fits(key: SeriesKey, value: SeriesValue) -> bool:
     family = _FAMILIES.get(key[0])
     return family is not None and len(key) == len(family.labels) + 1 and len(value) == family.width
 
 
-def _by_partition(key: Key) -> Key:
+def _by_partition(key: SeriesKey) -> SeriesKey:
     """Return a key as it is counted now: one of an older release may hold the list that a user typed."""
     labels = _FAMILIES[key[0]].labels
     if "partition" not in labels:
@@ -146,10 +146,10 @@ class PrometheusSink(Sink, Collector):
         """Register with the daemon's metrics; nothing is counted yet."""
         self._name = name
         self._limit = options.max_label_sets
-        self._shown: dict[Key, Value] = {}
+        self._shown: dict[SeriesKey, SeriesValue] = {}
         self._sizes: dict[str, int] = {}
-        self._next: dict[Key, Value] = {}
-        self._gathered: dict[Key, Value] = {}
+        self._next: dict[SeriesKey, SeriesValue] = {}
+        self._gathered: dict[SeriesKey, SeriesValue] = {}
         metrics.registry.register(self)
 
     async def open(self, state: Mapping[str, bytes]) -> None:
@@ -194,7 +194,7 @@ class PrometheusSink(Sink, Collector):
         What was added up is kept with the next events, and what it came from is emptied in the same transaction:
         until then a restart finds all as it was.
         """
-        shown: dict[Key, Value] = {}
+        shown: dict[SeriesKey, SeriesValue] = {}
         self._gathered = {}
         for key, value in self._shown.items():
             place = _by_partition(key)
@@ -206,7 +206,7 @@ class PrometheusSink(Sink, Collector):
             self._gathered[key] = shown[key]
         self._shown = shown
 
-    def _count(self, events: Sequence[Event]) -> dict[Key, Value]:
+    def _count(self, events: Sequence[Event]) -> dict[SeriesKey, SeriesValue]:
         tally = _Tally(self._shown, dict(self._sizes), self._limit)
         for event in events:
             if event.kind is EventKind.JOB_ENDED:
@@ -252,27 +252,27 @@ def _count_usage(tally: "_Tally", record: dict[str, Any]) -> None:
 class _Tally:
     """New totals over old ones that stay as they are."""
 
-    def __init__(self, shown: Mapping[Key, Value], sizes: dict[str, int], limit: int) -> None:
+    def __init__(self, shown: Mapping[SeriesKey, SeriesValue], sizes: dict[str, int], limit: int) -> None:
         self._shown = shown
         self._sizes = sizes
         self._limit = limit
-        self.changed: dict[Key, Value] = {}
+        self.changed: dict[SeriesKey, SeriesValue] = {}
 
-    def add(self, family: _Family, labels: Key, amount: float = 1) -> None:
+    def add(self, family: _Family, labels: SeriesKey, amount: float = 1) -> None:
         key = self._place(family, labels)
         self.changed[key] = (self._value(key, 1)[0] + amount,)
 
-    def observe(self, family: _Family, labels: Key, observed: float) -> None:
+    def observe(self, family: _Family, labels: SeriesKey, observed: float) -> None:
         key = self._place(family, labels)
         value = list(self._value(key, family.width))
         value[0] += observed
         value[1 + bisect_left(family.buckets, observed)] += 1
         self.changed[key] = tuple(value)
 
-    def _value(self, key: Key, width: int) -> Value:
+    def _value(self, key: SeriesKey, width: int) -> SeriesValue:
         return self.changed.get(key) or self._shown.get(key) or (0,) * width
 
-    def _place(self, family: _Family, labels: Key) -> Key:
+    def _place(self, family: _Family, labels: SeriesKey) -> SeriesKey:
         """Return where to count, `other` once the family is full; the cluster is never folded."""
         key = (family.name, *labels)
         if key in self.changed or key in self._shown:
@@ -284,7 +284,7 @@ class _Tally:
         return key
 
 
-def _metric(family: _Family, samples: Mapping[Key, Value]) -> Metric:
+def _metric(family: _Family, samples: Mapping[SeriesKey, SeriesValue]) -> Metric:
     if not family.buckets:
         counter = CounterMetricFamily(f"slurmwatchd_{family.name}", family.text, labels=family.labels)
         for labels, value in samples.items():

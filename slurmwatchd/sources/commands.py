@@ -12,7 +12,7 @@ from anyio import to_thread
 from slurmwatchd.errors import CommandError, SlurmNotFoundError, TokenError
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.sources import tokens
-from slurmwatchd.sources.complaints import VERSION, Complaints, Tell, known_from, said, to_nobody, without
+from slurmwatchd.sources.complaints import VERSION, Complaints, OnComplaint, known_from, said, to_nobody, without
 from slurmwatchd.sources.process import Completed, ProcessRunner, Spool, child_environment
 
 _VERSION_TIMEOUT_SECONDS = 15.0
@@ -36,7 +36,7 @@ class Commands:
     bin_dir: str
     env: Mapping[str, str]
     token_file: Path | None = None
-    token_seen: Callable[[tokens.Token], None] | None = field(default=None, compare=False)
+    token_seen: Callable[[tokens.SlurmToken], None] | None = field(default=None, compare=False)
     now: Callable[[], float] = field(default=time.time, compare=False)
     complaints: Complaints = field(default_factory=Complaints, compare=False)
 
@@ -49,9 +49,9 @@ class Commands:
         conf: str = "",
         conf_server: str = "",
         jwt_file: str = "",
-        token_seen: Callable[[tokens.Token], None] | None = None,
+        token_seen: Callable[[tokens.SlurmToken], None] | None = None,
         environ: Mapping[str, str] = os.environ,
-        tell: Tell = to_nobody,
+        tell: OnComplaint = to_nobody,
     ) -> "Commands":
         """Make one from configuration values; see `process.child_environment` and `complaints.Tell`."""
         env = child_environment(environ, conf=conf, conf_server=conf_server)
@@ -83,7 +83,7 @@ class Commands:
             self.token_seen(tokens.read_token(text))
         return {**self.env, tokens.VARIABLE: text}
 
-    def token(self) -> tokens.Token | None:
+    def token(self) -> tokens.SlurmToken | None:
         """Return what the token says that the commands get; None where they get none.
 
         Raises:

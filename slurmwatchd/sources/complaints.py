@@ -19,7 +19,7 @@ VERSION = ("-V",)
 
 REMEDY = "fix slurm.conf; the daemon accepts the answers anyway"
 
-Tell = Callable[[str, Sequence[str]], None]
+OnComplaint = Callable[[str, Sequence[str]], None]
 """Told a command and all it complains of when there is something new, and nothing when it complains no more."""
 
 
@@ -30,7 +30,7 @@ def to_nobody(command: str, complaints: Sequence[str]) -> None:
 class Complaints:
     """What each command complained of last, and was told."""
 
-    def __init__(self, tell: Tell = to_nobody) -> None:
+    def __init__(self, tell: OnComplaint = to_nobody) -> None:
         """Begin with no complaints."""
         self._tell = tell
         self._of: dict[str, tuple[str, ...]] = {}

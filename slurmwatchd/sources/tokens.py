@@ -20,7 +20,7 @@ _PARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class SlurmToken:
     """What a token says.
 
     Attributes:
@@ -50,24 +50,24 @@ def text_in(file: Path) -> str:
     return token
 
 
-def token_in(env: Mapping[str, str]) -> Token | None:
+def token_in(env: Mapping[str, str]) -> SlurmToken | None:
     """Return the token in an environment; None where there is none."""
     text = env.get(VARIABLE, "")
     return read_token(text) if text else None
 
 
-def read_token(text: str) -> Token:
+def read_token(text: str) -> SlurmToken:
     """Read a token, `HEADER.CLAIMS.SIGNATURE`, each in base64url; one that is none says nothing."""
     parts = text.strip().split(".")
     if len(parts) != _PARTS:
-        return Token()
+        return SlurmToken()
     try:
         claims = json.loads(base64.b64decode(parts[1] + "=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
-        return Token()
+        return SlurmToken()
     if not isinstance(claims, dict):
-        return Token()
-    return Token(_text(claims.get("sun")), _moment(claims.get("exp")))
+        return SlurmToken()
+    return SlurmToken(_text(claims.get("sun")), _moment(claims.get("exp")))
 
 
 def _text(value: object) -> str:

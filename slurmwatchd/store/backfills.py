@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import aiosqlite
 
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
-from slurmwatchd.store.read.second_process import Asked
+from slurmwatchd.store.read.second_process import AnyStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +40,12 @@ UNFINISHED = (
 )
 
 
-async def unfinished(database: Asked, cluster: str) -> list[Backfill]:
+async def unfinished(database: AnyStore, cluster: str) -> list[Backfill]:
     """Return the requests of a cluster that have something left, the oldest first."""
     return [Backfill(**dict(row)) for row in await database.read(UNFINISHED, (cluster,))]
 
 
-async def some(database: Asked, ids: Sequence[int]) -> list[Backfill]:
+async def some(database: AnyStore, ids: Sequence[int]) -> list[Backfill]:
     """Return requests by their ids, finished ones too."""
     rows = await database.read(
         'SELECT id, cluster, start, "end", reached, "rows", new FROM backfills '  # noqa: S608 - a constant
@@ -55,7 +55,9 @@ async def some(database: Asked, ids: Sequence[int]) -> list[Backfill]:
     return [Backfill(**dict(row)) for row in rows]
 
 
-async def ask(database: Asked, cluster: str, stretches: Iterable[tuple[int, int]], *, now: int) -> list[Backfill]:
+async def ask(
+    database: AnyStore, cluster: str, stretches: Iterable[tuple[int, int]], *, now: int
+) -> list[Backfill]:
     """Write requests for what of some stretches is not asked for already, in one transaction.
 
     Returns:
@@ -81,7 +83,7 @@ async def ask(database: Asked, cluster: str, stretches: Iterable[tuple[int, int]
     return await database.write(work)
 
 
-async def cancel(database: Asked, cluster: str) -> int:
+async def cancel(database: AnyStore, cluster: str) -> int:
     """Forget what is left of a cluster's requests; what was read stays. Returns how many there were."""
 
     async def work(connection: aiosqlite.Connection) -> int:

@@ -14,7 +14,7 @@ runs, once for every row. A few sizes and no others, since each is a statement t
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class BulkRows:
     """Some rows.
 
     Attributes:
@@ -26,7 +26,7 @@ class Rows:
     common: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, names: Sequence[str], rows: Sequence[tuple[Any, ...]], common: Mapping[str, Any]) -> "Rows":
+    def of(cls, names: Sequence[str], rows: Sequence[tuple[Any, ...]], common: Mapping[str, Any]) -> "BulkRows":
         """Take rows apart."""
         return cls(dict(zip(names, zip(*rows, strict=True), strict=True)), common) if rows else cls()
 
@@ -34,9 +34,9 @@ class Rows:
         """Return how many there are."""
         return len(next(iter(self.columns.values()), ()))
 
-    def part(self, begin: int, end: int) -> "Rows":
+    def part(self, begin: int, end: int) -> "BulkRows":
         """Return those from one place up to another."""
-        return Rows({name: values[begin:end] for name, values in self.columns.items()}, self.common)
+        return BulkRows({name: values[begin:end] for name, values in self.columns.items()}, self.common)
 
     async def insert(self, connection: aiosqlite.Connection, table: str) -> None:
         """Write them, many to a statement; inside a transaction."""

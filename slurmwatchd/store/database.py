@@ -19,8 +19,8 @@ from slurmwatchd.config.paths import real_path
 from slurmwatchd.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError
 from slurmwatchd.store.bodies import Bodies
 from slurmwatchd.store.dictionaries import Packer
-from slurmwatchd.store.lockfile import LockFile, State
-from slurmwatchd.store.recent_events import Recent
+from slurmwatchd.store.lockfile import LockFile, ShutdownState
+from slurmwatchd.store.recent_events import RecentEvents
 from slurmwatchd.store.repair import damage
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
 from slurmwatchd.store.shared_lock import SharedLock
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 _Connection = tuple[aiosqlite.Connection, Bodies]
 
-Noted = Callable[[StoreFullError | None], None]
+OnDiskFull = Callable[[StoreFullError | None], None]
 """Told that the store's disk is full, and with None that disk has space again."""
 
 
@@ -55,10 +55,10 @@ class Database:
     def __init__(self, path: Path, writer: _Connection, reader: _Connection, lock_file: LockFile) -> None:
         """Wrap two connections: one that writes, one that reads beside it (WAL lets both go on)."""
         self.path = path
-        self.noted: Noted = _ignore
+        self.noted: OnDiskFull = _ignore
         self.using_lists = SharedLock()
         """Shared from looking up which node lists are known until it is written who uses them."""
-        self.recent = Recent()
+        self.recent = RecentEvents()
         """What was committed last, for whoever waits for it."""
         self.packer = Packer()
         """Packs the bodies that are written."""
@@ -75,7 +75,7 @@ class Database:
 
     def rebuilt(self) -> None:
         """Note that all that could be had of a damaged store is in this one now."""
-        self._lock_file.mark(State.OPEN)
+        self._lock_file.mark(ShutdownState.OPEN)
 
     async def has_room(self) -> None:
         """Check, after a write that found the disk full, whether disk has space again.
@@ -168,7 +168,7 @@ class Database:
         in_body = self._bodies_of_reader.take_damage() or self._bodies_of_writer.take_damage()
         if in_body or damage.is_damage(error):
             with suppress(StoreError):
-                self._lock_file.mark(State.CORRUPT)
+                self._lock_file.mark(ShutdownState.CORRUPT)
             return StoreCorruptError(f"{self.path}: {in_body or error}")
         if damage.is_full(error):
             self._full = True
@@ -208,12 +208,12 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
     if path.is_dir():
         raise StoreError(f"{path}: is not a file")
     with LockFile(path) as lock_file:
-        if lock_file.left is State.CORRUPT:
+        if lock_file.left is ShutdownState.CORRUPT:
             _set_aside(path, lock_file, "damage found while in use")
         try:
-            writer = await _ready(path, suspect=lock_file.left is State.OPEN)
+            writer = await _ready(path, suspect=lock_file.left is ShutdownState.OPEN)
         except StoreCorruptError as error:
-            if lock_file.left is State.UNKNOWN and not damage.was_ours(path, APPLICATION_ID):
+            if lock_file.left is ShutdownState.UNKNOWN and not damage.was_ours(path, APPLICATION_ID):
                 raise StoreError(str(error)) from error
             _set_aside(path, lock_file, str(error))
             writer = await _ready(path, suspect=False)
@@ -222,7 +222,7 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
             try:
                 await reader[0].execute("PRAGMA query_only = 1")
                 if not lock_file.aside:
-                    lock_file.mark(State.OPEN)
+                    lock_file.mark(ShutdownState.OPEN)
                 database = Database(path, writer, reader, lock_file)
                 await database.packer.load(database)
                 yield database
@@ -236,7 +236,7 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
 
 def _set_aside(path: Path, lock_file: LockFile, reason: str) -> None:
     """Give a damaged store another name; noted before and after, so that a crash in between costs nothing."""
-    lock_file.mark(State.CORRUPT)
+    lock_file.mark(ShutdownState.CORRUPT)
     try:
         aside = damage.set_aside(path)
     except OSError as error:
@@ -245,7 +245,7 @@ def _set_aside(path: Path, lock_file: LockFile, reason: str) -> None:
         ) from error
     if aside is not None:
         _log.error("store damaged, moved aside", reason=reason, aside=str(aside))
-        lock_file.mark(State.REBUILDING, aside.name)
+        lock_file.mark(ShutdownState.REBUILDING, aside.name)
 
 
 async def _ready(path: Path, *, suspect: bool) -> _Connection:

@@ -33,7 +33,7 @@ _LEVEL = 3
 _INSERT = "INSERT INTO dictionaries (id, kind, since, data) VALUES (?, ?, ?, ?)"
 
 
-class Kind(StrEnum):
+class DictionaryKind(StrEnum):
     """What a dictionary is for."""
 
     RECORD = "record"
@@ -50,7 +50,7 @@ class Dictionary:
     """
 
     number: int
-    kind: Kind
+    kind: DictionaryKind
     data: bytes
     since: int = 0
 
@@ -65,11 +65,11 @@ class Packer:
 
     def __init__(self) -> None:
         """Begin without dictionaries."""
-        self.newest: dict[Kind, Dictionary] = {}
-        self.tried: dict[Kind, int] = {}
+        self.newest: dict[DictionaryKind, Dictionary] = {}
+        self.tried: dict[DictionaryKind, int] = {}
         self._kept: list[Dictionary] = []
-        self._met: dict[Kind, list[bytes]] = {}
-        self._writers: dict[Kind, zstandard.ZstdCompressor] = {}
+        self._met: dict[DictionaryKind, list[bytes]] = {}
+        self._writers: dict[DictionaryKind, zstandard.ZstdCompressor] = {}
         self._last = 0
 
     async def load(self, database: "Database") -> None:
@@ -79,7 +79,7 @@ class Packer:
             "WHERE id IN (SELECT max(id) FROM dictionaries GROUP BY kind)"
         )
         for row in rows:
-            self._adopt(Dictionary(row["id"], Kind(row["kind"]), row["data"], row["since"]))
+            self._adopt(Dictionary(row["id"], DictionaryKind(row["kind"]), row["data"], row["since"]))
 
     def settle(self, *, committed: bool) -> None:
         """Use the dictionaries that a transaction wrote from now on, or forget them with it."""
@@ -97,7 +97,7 @@ class Packer:
         self._met.pop(dictionary.kind, None)
         self._last = max(self._last, dictionary.number)
 
-    def learnt(self, kind: Kind, bodies: Sequence[bytes]) -> Dictionary | None:
+    def learnt(self, kind: DictionaryKind, bodies: Sequence[bytes]) -> Dictionary | None:
         """Return the first dictionary of a kind, once so many bodies have come by; None before, and behind it.
 
         Args:
@@ -113,7 +113,7 @@ class Packer:
         self._met[kind] = []
         return self.trained(kind, met)
 
-    def trained(self, kind: Kind, samples: Sequence[bytes]) -> Dictionary | None:
+    def trained(self, kind: DictionaryKind, samples: Sequence[bytes]) -> Dictionary | None:
         """Make a dictionary of bodies, without using it; None where they are too few, or have too little alike.
 
         Args:
@@ -133,7 +133,9 @@ class Packer:
             return None
         return Dictionary(number, kind, made.as_bytes())
 
-    def packed(self, kind: Kind, bodies: Sequence[bytes], dictionary: Dictionary | None = None) -> Sequence[bytes]:
+    def packed(
+        self, kind: DictionaryKind, bodies: Sequence[bytes], dictionary: Dictionary | None = None
+    ) -> Sequence[bytes]:
         """Return bodies as the store keeps them: as they are where there is no dictionary yet.
 
         Args:
@@ -153,7 +155,7 @@ class Packer:
             return [frames[place].tobytes() for place in range(len(frames))]
         return [writer.compress(body) for body in bodies]
 
-    def renewed(self, kind: Kind, newest: Sequence[bytes]) -> Dictionary | None:
+    def renewed(self, kind: DictionaryKind, newest: Sequence[bytes]) -> Dictionary | None:
         """Return a better dictionary for the newest bodies; None where there is none by enough.
 
         Args:

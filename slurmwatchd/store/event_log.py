@@ -5,7 +5,7 @@ from sqlite3 import Row
 
 from slurmwatchd.model.records import Event, EventKind, FoundBy
 from slurmwatchd.store import bodies
-from slurmwatchd.store.read.second_process import Reader
+from slurmwatchd.store.read.second_process import ComparisonReader
 
 PAGE_EVENTS = 500
 
@@ -22,13 +22,13 @@ _ENDS = "SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM events"
 _MAX_INTEGER = (1 << 63) - 1
 
 
-async def ends(reader: Reader) -> tuple[int, int]:
+async def ends(reader: ComparisonReader) -> tuple[int, int]:
     """Return the oldest and the newest position; 0 where there is no event."""
     row = (await reader.read(_ENDS))[0]
     return int(row[0]), int(row[1])
 
 
-async def first_since(reader: Reader, since: int) -> int:
+async def first_since(reader: ComparisonReader, since: int) -> int:
     """Return a position before which all events were seen earlier: found by halving, not by reading them all.
 
     `observed` grows with the position, unless the clock went back: then events of the hours it went back over may
@@ -47,7 +47,7 @@ async def first_since(reader: Reader, since: int) -> int:
 
 
 async def after(
-    reader: Reader, seq: int, *, since: int = 0, until: int = _MAX_INTEGER
+    reader: ComparisonReader, seq: int, *, since: int = 0, until: int = _MAX_INTEGER
 ) -> AsyncIterator[list[Event]]:
     """Give the events behind a position, in order, some at a time.
 
@@ -65,7 +65,7 @@ async def after(
         seq = rows[-1]["seq"]
 
 
-async def before(reader: Reader, seq: int) -> AsyncIterator[list[Event]]:
+async def before(reader: ComparisonReader, seq: int) -> AsyncIterator[list[Event]]:
     """Give the events before a position, the newest first, some at a time."""
     while rows := await reader.read(_BEFORE, (seq, PAGE_EVENTS)):
         yield [_event(row) for row in rows]

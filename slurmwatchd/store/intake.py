@@ -13,14 +13,14 @@ import aiosqlite
 import anyio.to_thread
 import orjson
 
-from slurmwatchd.model.attempts import NOTHING, Key, Readings
+from slurmwatchd.model.attempts import NOTHING, AttemptBatch, AttemptKey
 from slurmwatchd.model.records import REVISING, EventKind, FoundBy, Rejected, event_id, event_ids
 from slurmwatchd.model.sums import Attempt
 from slurmwatchd.store import bodies, dictionaries, ledger, nodelists, quarantine, sums, usage_queue
-from slurmwatchd.store.bulk_insert import Rows
+from slurmwatchd.store.bulk_insert import BulkRows
 from slurmwatchd.store.changes import changes
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.dictionaries import Dictionary, Kind
+from slurmwatchd.store.dictionaries import Dictionary, DictionaryKind
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.repair import already_delivered
 
@@ -54,7 +54,7 @@ class Batch:
     """
 
     cluster: str
-    readings: Readings
+    readings: AttemptBatch
     rejected: Sequence[Rejected] = ()
     slots: frozenset[str]
     observed: int
@@ -108,11 +108,11 @@ class _Plan:
         dictionary: What they were packed with, where it is new.
     """
 
-    jobs: Rows = field(default_factory=Rows)
-    events: list[Rows] = field(default_factory=list)
+    jobs: BulkRows = field(default_factory=BulkRows)
+    events: list[BulkRows] = field(default_factory=list)
     updates: list[tuple[Any, ...]] = field(default_factory=list)
     digests: list[tuple[int, int]] = field(default_factory=list)
-    packed: list[Rows] = field(default_factory=list)
+    packed: list[BulkRows] = field(default_factory=list)
     dictionary: Dictionary | None = None
     shown: int = 0
     back: list[tuple[int]] = field(default_factory=list)
@@ -160,7 +160,7 @@ class Intake:
         """The position of the newest event committed; 0 before the first."""
         return self._next_seq - 1
 
-    async def commit(self, batch: Batch, completed: ledger.Completed | None = None) -> Committed:
+    async def commit(self, batch: Batch, completed: ledger.LedgerUpdate | None = None) -> Committed:
         """Write a batch, and with the last one of a reading its place in the ledger, in one transaction.
 
         Raises:
@@ -258,7 +258,7 @@ class Intake:
     def _plan(
         self,
         batch: Batch,
-        existing: Mapping[Key, sqlite3.Row],
+        existing: Mapping[AttemptKey, sqlite3.Row],
         earlier: Mapping[int, tuple[bytes, str]],
         ids: Mapping[str, int],
         layout: int,
@@ -293,7 +293,7 @@ class Intake:
             events.append((seq, identity, stored["id"], revision, end, nodelist, orjson.dumps(differences), body))
             plan.updates.append((*updated, end, nodelist, digest, revision, seq, stored["id"]))
             seq += 1
-        plan.events.append(Rows.of(_EVENT, events, _origin(batch, kind, layout)))
+        plan.events.append(BulkRows.of(_EVENT, events, _origin(batch, kind, layout)))
         self._pack(plan)
         return plan
 
@@ -301,13 +301,13 @@ class Intake:
         """Make the rows that the store keeps."""
         packer = self.database.packer
         # Before there is a dictionary bodies stay as they are, see `packing.py`.
-        plan.dictionary = packer.learnt(Kind.RECORD, plan.events[0].columns.get("body", ()))
+        plan.dictionary = packer.learnt(DictionaryKind.RECORD, plan.events[0].columns.get("body", ()))
         for rows in filter(None, plan.events):
-            packed = packer.packed(Kind.RECORD, rows.columns["body"], plan.dictionary)
+            packed = packer.packed(DictionaryKind.RECORD, rows.columns["body"], plan.dictionary)
             columns = {name: values for name, values in rows.columns.items() if name != "id"}
-            plan.packed.append(Rows({**columns, "body": packed}, {**rows.common, "id": ""}))
+            plan.packed.append(BulkRows({**columns, "body": packed}, {**rows.common, "id": ""}))
 
-    def _plan_fresh(self, batch: Batch, fresh: Readings, ids: Mapping[str, int], layout: int) -> _Plan:
+    def _plan_fresh(self, batch: Batch, fresh: AttemptBatch, ids: Mapping[str, int], layout: int) -> _Plan:
         """Make the rows of new attempts, a column at a time."""
         count = len(fresh)
         jobs = range(self._next_job, self._next_job + count)
@@ -319,11 +319,11 @@ class Intake:
         names = event_ids(cluster, fresh.keys, EventKind.JOB_ENDED.value, 1)
         events = (seqs, names, jobs, [1] * count, columns["end"], lists, [None] * count, fresh.bodies)
         return _Plan(
-            jobs=Rows(
+            jobs=BulkRows(
                 {"id": jobs, **kept, "nodelist": lists, "digest": fresh.digests, "seq": seqs},
                 {"cluster": cluster, "revision": 1},
             ),
-            events=[Rows(dict(zip(_EVENT, events, strict=True)), _origin(batch, EventKind.JOB_ENDED, layout))],
+            events=[BulkRows(dict(zip(_EVENT, events, strict=True)), _origin(batch, EventKind.JOB_ENDED, layout))],
         )
 
 
@@ -338,7 +338,7 @@ def _origin(batch: Batch, kind: EventKind, layout: int) -> dict[str, Any]:
     }
 
 
-def _sorted(batch: Batch, existing: Mapping[Key, sqlite3.Row]) -> tuple[Readings, Readings]:
+def _sorted(batch: Batch, existing: Mapping[AttemptKey, sqlite3.Row]) -> tuple[AttemptBatch, AttemptBatch]:
     """Return the readings that are new, and those that may have changed, each key once.
 
     Sacct repeats a row when its reservation has several revisions (Bug 7745).
@@ -348,7 +348,7 @@ def _sorted(batch: Batch, existing: Mapping[Key, sqlite3.Row]) -> tuple[Readings
         return readings, NOTHING
     fresh: list[int] = []
     changed: list[int] = []
-    met: set[Key] = set()
+    met: set[AttemptKey] = set()
     for place, (key, digest) in enumerate(zip(keys, readings.digests, strict=True)):
         if key in met:
             continue
@@ -367,7 +367,7 @@ def _is_held(stored: sqlite3.Row, span: tuple[int, int] | None) -> bool:
     return stored["gone"] is None and span is not None and end is not None and span[0] <= end < span[1]
 
 
-async def _existing(connection: aiosqlite.Connection, batch: Batch) -> dict[Key, sqlite3.Row]:
+async def _existing(connection: aiosqlite.Connection, batch: Batch) -> dict[AttemptKey, sqlite3.Row]:
     """Return what the store has of the batch's keys."""
     numbers = json_array(set(batch.readings.columns["job_id_raw"]))
     found = await connection.execute_fetchall(
@@ -379,7 +379,7 @@ async def _existing(connection: aiosqlite.Connection, batch: Batch) -> dict[Key,
 
 
 async def _earlier(
-    connection: aiosqlite.Connection, batch: Batch, existing: Mapping[Key, sqlite3.Row]
+    connection: aiosqlite.Connection, batch: Batch, existing: Mapping[AttemptKey, sqlite3.Row]
 ) -> dict[int, tuple[bytes, str]]:
     """Return seq to (body, slots) of the stored attempts whose digest is another now."""
     if not existing:
@@ -400,7 +400,7 @@ async def _earlier(
 async def _booking(
     connection: aiosqlite.Connection,
     batch: Batch,
-    existing: Mapping[Key, sqlite3.Row],
+    existing: Mapping[AttemptKey, sqlite3.Row],
     earlier: Mapping[int, tuple[bytes, str]],
 ) -> sums.Booking:
     """Look up what decides how a batch changes the sums."""

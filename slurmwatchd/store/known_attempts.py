@@ -10,7 +10,7 @@ from typing import Protocol
 
 import aiosqlite
 
-from slurmwatchd.model.attempts import Key, Readings
+from slurmwatchd.model.attempts import AttemptBatch, AttemptKey
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
@@ -56,7 +56,7 @@ class Writable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownAttempt:
     """One attempt of the store, as far as asking for it goes.
 
     Attributes:
@@ -71,12 +71,12 @@ class Known:
     job: int = 0
 
     @property
-    def key(self) -> Key:
+    def key(self) -> AttemptKey:
         """The attempt's key within its cluster."""
         return self.job_id_raw, self.submit
 
 
-async def differing(database: Database, cluster: str, readings: Readings) -> tuple[Readings, int]:
+async def differing(database: Database, cluster: str, readings: AttemptBatch) -> tuple[AttemptBatch, int]:
     """Return the attempts that are not as the store has them, and how many are."""
     numbers = json_array(set(readings.columns["job_id_raw"]))
     rows = await database.read(
@@ -91,7 +91,7 @@ async def differing(database: Database, cluster: str, readings: Readings) -> tup
     return readings.take([place for place, (then, now) in enumerate(known) if then != now]), len(unchanged)
 
 
-async def stored_keys(database: Readable, cluster: str, keys: Collection[Key]) -> set[Key]:
+async def stored_keys(database: Readable, cluster: str, keys: Collection[AttemptKey]) -> set[AttemptKey]:
     """Return those of some attempts that the store has."""
     rows = await database.read(
         f"SELECT job_id_raw, submit FROM jobs WHERE cluster = ? AND job_id_raw {IN_ARRAY}",  # noqa: S608 - a constant
@@ -110,7 +110,7 @@ async def ended_count(database: Readable, cluster: str, start: int, end: int, *,
 
 
 async def shown_count(
-    database: Readable, cluster: str, keys: Collection[Key], start: int, end: int, *, submitted_since: int
+    database: Readable, cluster: str, keys: Collection[AttemptKey], start: int, end: int, *, submitted_since: int
 ) -> int:
     """Return how many of some attempts `ended_count` counts."""
     rows = await database.read(
@@ -121,10 +121,10 @@ async def shown_count(
 
 async def ended_within(
     database: Readable, cluster: str, start: int, end: int, *, submitted_since: int
-) -> list[Known]:
+) -> list[KnownAttempt]:
     """Return the attempts that `ended_count` counts."""
     rows = await database.read(_WITHIN, (cluster, start, end, submitted_since))
-    return [Known(*row) for row in rows]
+    return [KnownAttempt(*row) for row in rows]
 
 
 async def note_gone(database: Writable, jobs: Iterable[int], *, now: int) -> None:
@@ -152,7 +152,9 @@ async def end_behind(
     return None if rows[0][0] is None else int(rows[0][0])
 
 
-async def newest_started(database: Readable, cluster: str, before: int, *, submitted_since: int) -> Known | None:
+async def newest_started(
+    database: Readable, cluster: str, before: int, *, submitted_since: int
+) -> KnownAttempt | None:
     """Return the attempt that ended last before a moment, of those that ran."""
     rows = await database.read(_NEWEST, (cluster, before, submitted_since))
-    return Known(*rows[0]) if rows else None
+    return KnownAttempt(*rows[0]) if rows else None

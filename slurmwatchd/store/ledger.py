@@ -11,7 +11,7 @@ from slurmwatchd.store.database import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
+class LedgerUpdate:
     """One complete reading, and the ledger as it stands after it.
 
     Attributes:
@@ -33,7 +33,7 @@ class Completed:
     rejected: int
     seconds: float
 
-    def plus(self, new: int, revised: int, rejected: int) -> "Completed":
+    def plus(self, new: int, revised: int, rejected: int) -> "LedgerUpdate":
         """Add what the last batch held."""
         return replace(self, new=self.new + new, revised=self.revised + revised, rejected=self.rejected + rejected)
 
@@ -50,7 +50,7 @@ async def load(database: Database, cluster: str, *, horizon: int) -> Ledger:
     return Ledger(ledger.horizon) if overlapping(ledger.stretches) else ledger
 
 
-async def save(connection: aiosqlite.Connection, completed: Completed) -> None:
+async def save(connection: aiosqlite.Connection, completed: LedgerUpdate) -> None:
     """Write one complete reading; called inside the transaction of its last rows."""
     cluster, window, ledger = completed.cluster, completed.window, completed.ledger
     start, end = window.covered(ledger.horizon)

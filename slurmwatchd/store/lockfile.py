@@ -16,7 +16,7 @@ from slurmwatchd.config.paths import lock_path
 from slurmwatchd.errors import StoreError, StoreInUseError
 
 
-class State(StrEnum):
+class ShutdownState(StrEnum):
     """How a store was left."""
 
     UNKNOWN = ""
@@ -63,7 +63,7 @@ class LockFile:
         self._store = store
         self._path = lock_path(store)
         self._descriptor = -1
-        self.left = State.UNKNOWN
+        self.left = ShutdownState.UNKNOWN
         """How the store was left by whoever had it before; then, how it is now."""
         self.aside: str = ""
         """With `REBUILDING`: the name of the store that was set aside."""
@@ -89,11 +89,11 @@ class LockFile:
             owner = pid.strip() or "unknown"
             raise in_use(self._store, owner) from None
         state, _, self.aside = rest.strip().partition(" ")
-        self.left = State(state) if state in set(State) else State.UNKNOWN
+        self.left = ShutdownState(state) if state in set(ShutdownState) else ShutdownState.UNKNOWN
         self.mark(self.left, self.aside)
         return self
 
-    def mark(self, state: State, aside: str = "") -> None:
+    def mark(self, state: ShutdownState, aside: str = "") -> None:
         """Write down, durably, how the store is now.
 
         Raises:
@@ -110,6 +110,6 @@ class LockFile:
 
     def __exit__(self, *_: object) -> None:
         """Let go; the file stays, with its state."""
-        if self.left is State.OPEN:
-            self.mark(State.CLOSED)
+        if self.left is ShutdownState.OPEN:
+            self.mark(ShutdownState.CLOSED)
         os.close(self._descriptor)

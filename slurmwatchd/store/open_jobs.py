@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import aiosqlite
 
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.known_attempts import Known
+from slurmwatchd.store.known_attempts import KnownAttempt
 
 FORGET_SECONDS = 8 * 86400
 """How long a job that slurmdbd neither lists nor says to have ended is looked for."""
@@ -32,7 +32,7 @@ _ENDED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedJob:
     """One row of a listing.
 
     Attributes:
@@ -46,7 +46,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Roll:
+class OpenJobsState:
     """How things stand: jobs open, jobs missing, and when the first of these is to be asked for (None: never)."""
 
     open: int = 0
@@ -54,7 +54,7 @@ class Roll:
     ask_at: int | None = None
 
 
-async def gather(database: Database, cluster: str, listed: Iterable[Listed], *, first: bool) -> None:
+async def gather(database: Database, cluster: str, listed: Iterable[ListedJob], *, first: bool) -> None:
     """Add rows to the listing of a cluster that is under way; `first` begins a new one."""
 
     async def work(connection: aiosqlite.Connection) -> None:
@@ -122,7 +122,7 @@ async def mark_asked(database: Database, cluster: str, keys: Sequence[tuple[int,
 
 async def missing(
     database: Database, cluster: str, now: int, *, grace: int, again: int, limit: int
-) -> list[Known]:
+) -> list[KnownAttempt]:
     """Return jobs to ask for now, those never asked for first.
 
     Args:
@@ -139,10 +139,10 @@ async def missing(
         "ORDER BY asked, submit LIMIT ?",
         (cluster, _TOLD, grace, again, now, limit),
     )
-    return [Known(*row) for row in rows]
+    return [KnownAttempt(*row) for row in rows]
 
 
-async def stand(database: Database, cluster: str, *, grace: int, again: int) -> Roll:
+async def stand(database: Database, cluster: str, *, grace: int, again: int) -> OpenJobsState:
     """Return how things stand; see `missing` for the durations."""
     rows = await database.read(
         "SELECT count(*), count(*) FILTER (WHERE absent != 0), "
@@ -151,7 +151,7 @@ async def stand(database: Database, cluster: str, *, grace: int, again: int) -> 
         (grace, again, cluster, _TOLD),
     )
     total, absent, ask_at = rows[0]
-    return Roll(total - absent, absent, ask_at)
+    return OpenJobsState(total - absent, absent, ask_at)
 
 
 async def _strike_off(connection: aiosqlite.Connection, cluster: str, now: int) -> None:

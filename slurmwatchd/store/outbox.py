@@ -11,7 +11,7 @@ import aiosqlite
 
 from slurmwatchd.model.records import Event, EventKind, FoundBy
 from slurmwatchd.store import bodies
-from slurmwatchd.store.bulk_insert import Rows
+from slurmwatchd.store.bulk_insert import BulkRows
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.repair import already_delivered
@@ -36,7 +36,7 @@ MAX_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class SinkCursor:
     """How far a sink has got.
 
     Attributes:
@@ -48,7 +48,7 @@ class Position:
     state: Mapping[str, bytes] = field(default_factory=dict)
 
 
-async def position(database: Database, sink: str, *, now: int) -> Position:
+async def position(database: Database, sink: str, *, now: int) -> SinkCursor:
     """Return a sink's position, making one for a sink never seen before.
 
     A new sink begins with what comes after it: it does not get the whole past of an old store.
@@ -64,7 +64,7 @@ async def position(database: Database, sink: str, *, now: int) -> Position:
     await database.write(enter)
     rows = await database.read("SELECT seq FROM cursors WHERE sink = ?", (sink,))
     state = await database.read("SELECT key, value FROM sink_state WHERE sink = ?", (sink,))
-    return Position(rows[0]["seq"], {row["key"]: row["value"] for row in state})
+    return SinkCursor(rows[0]["seq"], {row["key"]: row["value"] for row in state})
 
 
 async def after(database: Database, seq: int, limit: int) -> list[Event]:
@@ -104,7 +104,7 @@ async def _recent(database: Database, seq: int, limit: int) -> list[Event] | Non
     return None if weight > MAX_BYTES else events
 
 
-def _told(pack: Rows, nodes: Mapping[int | None, bytes | None]) -> Iterator[Event]:
+def _told(pack: BulkRows, nodes: Mapping[int | None, bytes | None]) -> Iterator[Event]:
     """Make events of rows as they were written."""
     columns, common = pack.columns, pack.common
     values = zip(

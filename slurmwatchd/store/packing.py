@@ -16,7 +16,7 @@ import anyio.to_thread
 from slurmwatchd.model.records import EventKind, event_id
 from slurmwatchd.store import bodies, dictionaries
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.dictionaries import SAMPLES, Kind, Packer
+from slurmwatchd.store.dictionaries import SAMPLES, DictionaryKind, Packer
 
 STEP_ROWS = 500
 
@@ -44,12 +44,12 @@ _NEXT = (
 )
 _NEXT_ANY = _NEXT.format(kind="")
 _NEXT_OF = {
-    Kind.RECORD: _NEXT.format(kind=f"AND events.kind <> '{_USAGE}'"),
-    Kind.USAGE: _NEXT.format(kind=f"AND events.kind = '{_USAGE}'"),
+    DictionaryKind.RECORD: _NEXT.format(kind=f"AND events.kind <> '{_USAGE}'"),
+    DictionaryKind.USAGE: _NEXT.format(kind=f"AND events.kind = '{_USAGE}'"),
 }
 _NEWEST = {
-    Kind.RECORD: f"SELECT {bodies.RECORD} FROM events WHERE kind <> '{_USAGE}'",  # noqa: S608 - constants
-    Kind.USAGE: f"SELECT {bodies.added('events')} FROM events WHERE kind = '{_USAGE}' AND base NOTNULL",  # noqa: S608
+    DictionaryKind.RECORD: f"SELECT {bodies.RECORD} FROM events WHERE kind <> '{_USAGE}'",  # noqa: S608 - constants
+    DictionaryKind.USAGE: f"SELECT {bodies.added('events')} FROM events WHERE kind = '{_USAGE}' AND base NOTNULL",  # noqa: S608
 }
 _UPDATE = "UPDATE events SET id = ?, body = ?, base = ? WHERE seq = ?"
 _REACH = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
@@ -60,7 +60,7 @@ class _Part(NamedTuple):
 
     seq: int
     identity: str
-    kind: Kind
+    kind: DictionaryKind
     body: bytes
     base: int | None
 
@@ -115,13 +115,15 @@ async def renew(database: Database) -> int:
         database.packer.tried[kind] = newest
         sql = f"{_NEWEST[kind]} AND seq > ? ORDER BY seq DESC LIMIT ?"
         found = [row[0] for row in await database.read(sql, (newest - RENEWAL_EVENTS, 2 * SAMPLES))]
-        if kind is Kind.USAGE:
+        if kind is DictionaryKind.USAGE:
             found = [b"," + text[1:-1] for text in found]
         taken += await _train(database, kind, found, only_better=True)
     return taken
 
 
-async def _train(database: Database, kind: Kind, samples: list[bytes], *, only_better: bool = False) -> bool:
+async def _train(
+    database: Database, kind: DictionaryKind, samples: list[bytes], *, only_better: bool = False
+) -> bool:
     """Make a dictionary; tell whether there is a new one."""
     packer = database.packer
     make = packer.renewed if only_better else packer.trained
@@ -146,12 +148,12 @@ def _parts(rows: Iterable[sqlite3.Row]) -> list[_Part]:
         if identity and row["cluster"] is not None:
             key = (row["cluster"], row["job_id_raw"], row["submit"])
             identity = "" if identity == event_id(*key, row["kind"], row["revision"]) else identity
-        kind, body, base = Kind.RECORD, row["body"], row["base"]
+        kind, body, base = DictionaryKind.RECORD, row["body"], row["base"]
         if base is not None:
-            kind = Kind.USAGE
+            kind = DictionaryKind.USAGE
         elif row["told"] is not None and row["whole"].startswith(row["told_body"][:-1] + b","):
             # Only what reads back as the very same bytes is kept by what it adds.
-            kind, body, base = Kind.USAGE, row["whole"][len(row["told_body"]) - 1 : -1], row["told"]
+            kind, body, base = DictionaryKind.USAGE, row["whole"][len(row["told_body"]) - 1 : -1], row["told"]
         parts.append(_Part(row["seq"], identity, kind, body, base))
     return parts
 
@@ -159,7 +161,7 @@ def _parts(rows: Iterable[sqlite3.Row]) -> list[_Part]:
 def _packed(packer: Packer, parts: Sequence[_Part]) -> list[tuple[str, bytes, int | None, int]]:
     """Return the columns that change; runs in a worker thread."""
     found: list[tuple[str, bytes, int | None, int]] = []
-    for kind in Kind:
+    for kind in DictionaryKind:
         some = [part for part in parts if part.kind is kind]
         frames = packer.packed(kind, [part.body for part in some])
         found += [(part.identity, frame, part.base, part.seq) for part, frame in zip(some, frames, strict=True)]

@@ -9,7 +9,7 @@ import aiosqlite
 from slurmwatchd.model.records import Rejected
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
-from slurmwatchd.store.read.second_process import Asked
+from slurmwatchd.store.read.second_process import AnyStore
 
 SEPARATOR = b"\x00"
 """Between a row's values: sacct prints C strings, which hold none."""
@@ -66,7 +66,7 @@ async def release(connection: aiosqlite.Connection, ids: Iterable[int]) -> None:
     await connection.executemany("DELETE FROM quarantine WHERE id = ?", [(number,) for number in ids])
 
 
-async def ask(database: Asked, ids: Sequence[int] | None, *, now: int) -> list[int]:
+async def ask(database: AnyStore, ids: Sequence[int] | None, *, now: int) -> list[int]:
     """Ask to have rows read again; returns the ids of those that are there.
 
     Args:
@@ -98,7 +98,7 @@ async def asked(database: Database) -> list[Quarantined]:
     return [Quarantined.of(row) for row in rows]
 
 
-async def waiting(database: Asked, ids: Sequence[int]) -> int:
+async def waiting(database: AnyStore, ids: Sequence[int]) -> int:
     """Return how many of some rows are still to be read again."""
     rows = await database.read(
         f"SELECT count(*) FROM quarantine WHERE asked IS NOT NULL AND id {IN_ARRAY}",  # noqa: S608 - a constant
@@ -107,7 +107,7 @@ async def waiting(database: Asked, ids: Sequence[int]) -> int:
     return int(rows[0][0])
 
 
-async def left(database: Asked, ids: Sequence[int]) -> int:
+async def left(database: AnyStore, ids: Sequence[int]) -> int:
     """Return how many of some rows are there."""
     rows = await database.read(
         f"SELECT count(*) FROM quarantine WHERE id {IN_ARRAY}",  # noqa: S608 - a constant

@@ -5,23 +5,23 @@ Only what keeps up is served from here; whoever is behind reads the store, which
 
 from collections import deque
 
-from slurmwatchd.store.bulk_insert import Rows
+from slurmwatchd.store.bulk_insert import BulkRows
 
 MAX_EVENTS = 5000
 MAX_BYTES = 8 << 20
 """Of bodies; a record's texts may be long."""
 
 
-class Recent:
+class RecentEvents:
     """Events in the order of their positions, without gaps."""
 
     def __init__(self) -> None:
         """Begin with nothing known."""
-        self._packs: deque[Rows] = deque()
+        self._packs: deque[BulkRows] = deque()
         self._bytes: deque[int] = deque()
         self._next = 0
 
-    def put(self, rows: Rows) -> None:
+    def put(self, rows: BulkRows) -> None:
         """Take rows of `events` that were just committed, in order, none left out since the last time."""
         if not rows:
             return
@@ -40,13 +40,13 @@ class Recent:
         self._bytes.clear()
         self._next = 0
 
-    def after(self, seq: int, limit: int) -> list[Rows] | None:
+    def after(self, seq: int, limit: int) -> list[BulkRows] | None:
         """Return the events behind a position, at most so many; None where that has to be read from the store."""
         if seq + 1 == self._next:
             return []
         if not self._packs or not self._packs[0].columns["seq"][0] <= seq + 1 < self._next:
             return None
-        found: list[Rows] = []
+        found: list[BulkRows] = []
         for pack in self._packs:
             passed = max(0, seq + 1 - pack.columns["seq"][0])
             if passed < len(pack) and limit > 0:

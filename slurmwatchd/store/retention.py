@@ -14,7 +14,7 @@ import aiosqlite
 
 from slurmwatchd.store import bodies, sums
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.dictionaries import Kind, Packer
+from slurmwatchd.store.dictionaries import DictionaryKind, Packer
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
 STEP_ROWS = 500
@@ -24,7 +24,7 @@ MARGIN_SECONDS = 3600
 
 
 @dataclass(slots=True)
-class Pruned:
+class PrunedRows:
     """How many rows went, by table; empty where there was nothing to do."""
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -48,7 +48,7 @@ async def undelivered_from(database: Database, sinks: Collection[str]) -> int:
     return int(rows[0][0])
 
 
-async def prune_events(database: Database, *, before: int, up_to: int) -> Pruned:
+async def prune_events(database: Database, *, before: int, up_to: int) -> PrunedRows:
     """Remove some of the oldest events, and the attempts whose last ones they were.
 
     Args:
@@ -56,7 +56,7 @@ async def prune_events(database: Database, *, before: int, up_to: int) -> Pruned
         before: Epoch seconds; what was observed then or later stays.
         up_to: The last position that may go.
     """
-    pruned = Pruned()
+    pruned = PrunedRows()
 
     async def work(connection: aiosqlite.Connection) -> None:
         oldest = await _all(
@@ -118,16 +118,16 @@ async def _make_whole(connection: aiosqlite.Connection, packer: Packer, jobs: st
         last,
         last,
     )
-    packed = packer.packed(Kind.RECORD, [row[2] for row in kept])
+    packed = packer.packed(DictionaryKind.RECORD, [row[2] for row in kept])
     await connection.executemany(
         "UPDATE events SET id = ?, body = ?, base = NULL WHERE seq = ?",
         [(row[1], body, row[0]) for row, body in zip(kept, packed, strict=True)],
     )
 
 
-async def prune_dictionaries(database: Database) -> Pruned:
+async def prune_dictionaries(database: Database) -> PrunedRows:
     """Remove the dictionaries that no event was packed with: a newer one is older than the oldest event."""
-    pruned = Pruned()
+    pruned = PrunedRows()
     old = (
         "FROM dictionaries WHERE EXISTS (SELECT 1 FROM dictionaries AS newer WHERE newer.kind = dictionaries.kind "
         "AND newer.id > dictionaries.id AND newer.since <= coalesce((SELECT min(seq) FROM events), 0))"
@@ -141,13 +141,13 @@ async def prune_dictionaries(database: Database) -> Pruned:
     return pruned
 
 
-async def prune_nodelists(database: Database) -> Pruned:
+async def prune_nodelists(database: Database) -> PrunedRows:
     """Remove some node lists that nobody has any more, with their places in the index of nodes.
 
     A list that no attempt has is idle; an event may still have it. Once all events are gone that there were when
     it became idle, the list goes, unless it was met again (`nodelists.keep` then takes it off).
     """
-    pruned = Pruned()
+    pruned = PrunedRows()
 
     async def work(connection: aiosqlite.Connection) -> None:
         idle = await _all(
@@ -172,14 +172,14 @@ async def prune_nodelists(database: Database) -> Pruned:
     return pruned
 
 
-async def prune_records(database: Database, *, before: int) -> Pruned:
+async def prune_records(database: Database, *, before: int) -> PrunedRows:
     """Remove some of the oldest rows of ledger and quarantine.
 
     Args:
         database: The store.
         before: Epoch seconds; what is of then or later stays.
     """
-    pruned = Pruned()
+    pruned = PrunedRows()
 
     async def work(connection: aiosqlite.Connection) -> None:
         for table, moment in (("ledger", "read_at"), ("quarantine", "observed")):
@@ -194,9 +194,9 @@ async def prune_records(database: Database, *, before: int) -> Pruned:
     return pruned
 
 
-async def prune_told(database: Database, *, before: int) -> Pruned:
+async def prune_told(database: Database, *, before: int) -> PrunedRows:
     """Remove some of what sinks were told by an earlier store, once it was read back long enough ago."""
-    pruned = Pruned()
+    pruned = PrunedRows()
 
     async def work(connection: aiosqlite.Connection) -> None:
         sinks = "SELECT sink FROM readbacks WHERE read_at < ?"
@@ -211,9 +211,9 @@ async def prune_told(database: Database, *, before: int) -> Pruned:
     return pruned
 
 
-async def prune_sinks(database: Database, sinks: Collection[str], *, before: int) -> Pruned:
+async def prune_sinks(database: Database, sinks: Collection[str], *, before: int) -> PrunedRows:
     """Forget sinks that are no longer configured and whose cursors have not moved for long."""
-    pruned = Pruned()
+    pruned = PrunedRows()
 
     async def work(connection: aiosqlite.Connection) -> None:
         old = f"SELECT sink FROM cursors WHERE moved < ? AND sink NOT {IN_ARRAY}"  # noqa: S608 - a constant

@@ -9,7 +9,7 @@ import orjson
 
 from slurmwatchd.store import meta
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.read.second_process import Reader
+from slurmwatchd.store.read.second_process import ComparisonReader
 
 
 class Since(NamedTuple):
@@ -45,7 +45,7 @@ async def note(database: Database, sink: str, seq: int, settings: dict[str, Any]
     await meta.put(database, _key(sink), orjson.dumps(entries).decode())
 
 
-async def load(reader: Reader, sink: str) -> list[Since]:
+async def load(reader: ComparisonReader, sink: str) -> list[Since]:
     """Return what a sink was to be given, the oldest first; nothing where it was never told apart."""
     rows = await reader.read("SELECT value FROM meta WHERE key = ?", (_key(sink),))
     return _decoded(rows[0][0] if rows else None)

@@ -14,8 +14,8 @@ import orjson
 from slurmwatchd.model.records import EventKind
 from slurmwatchd.store import dictionaries, sums
 from slurmwatchd.store.bodies import RECORD
-from slurmwatchd.store.bulk_insert import Rows
-from slurmwatchd.store.dictionaries import Dictionary, Kind, Packer
+from slurmwatchd.store.bulk_insert import BulkRows
+from slurmwatchd.store.dictionaries import Dictionary, DictionaryKind, Packer
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
@@ -36,7 +36,7 @@ _LEAVE = f"DELETE FROM usage_queue WHERE job {IN_ARRAY}"  # noqa: S608 - a const
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Results:
+class UsageResults:
     """What became of some of those that waited.
 
     Attributes:
@@ -52,7 +52,7 @@ class Results:
     put_off: Mapping[int, int] = field(default_factory=dict)
 
 
-async def tell(intake: Intake, results: Results) -> int:
+async def tell(intake: Intake, results: UsageResults) -> int:
     """Write results in one transaction: events for those told, another date for the others.
 
     An attempt that was revised since its record was read keeps waiting, so that its `job_usage` repeats the newest
@@ -82,7 +82,7 @@ async def tell(intake: Intake, results: Results) -> int:
             for place, (row, body) in enumerate(zip(rows, packed, strict=True), seq)
         ]
         common = {"id": "", "kind": EventKind.JOB_USAGE.value, "revision": 1, "observed": results.observed}
-        await Rows.of(_EVENT, events, common).insert(connection, "events")
+        await BulkRows.of(_EVENT, events, common).insert(connection, "events")
         told = json_array(row["job"] for row in rows)
         await _add_up(connection, [(row["job"], row["record"]) for row in rows], bodies)
         await connection.execute(_NOTE, (seq, told))
@@ -101,8 +101,8 @@ async def tell(intake: Intake, results: Results) -> int:
 
 def _packed(packer: Packer, bodies: Sequence[bytes]) -> tuple[Sequence[bytes], Dictionary | None]:
     """Return bodies as the store keeps them, and the dictionary if that is new; runs in a worker thread."""
-    new = packer.learnt(Kind.USAGE, bodies)
-    return packer.packed(Kind.USAGE, bodies, new), new
+    new = packer.learnt(DictionaryKind.USAGE, bodies)
+    return packer.packed(DictionaryKind.USAGE, bodies, new), new
 
 
 async def _add_up(

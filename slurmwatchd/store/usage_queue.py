@@ -29,7 +29,7 @@ _NEWEST = (
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingAttempt:
     """An attempt that waits.
 
     Attributes:
@@ -60,21 +60,21 @@ async def enqueue(
     )
 
 
-async def due(database: Database, cluster: str, *, now: int, limit: int) -> list[Waiting]:
+async def due(database: Database, cluster: str, *, now: int, limit: int) -> list[WaitingAttempt]:
     """Return attempts of a cluster whose steps are to be asked for now, the most urgent first."""
-    found: list[Waiting] = []
+    found: list[WaitingAttempt] = []
     for urgency in (NOW, PAST):
         if len(found) < limit:
             rows = await database.read(_WAITING, (cluster, urgency, now, limit - len(found)))
-            found += [Waiting(*row) for row in rows]
+            found += [WaitingAttempt(*row) for row in rows]
     return found
 
 
-async def newest_ended(database: Database, cluster: str, *, without: Iterable[int]) -> Waiting | None:
+async def newest_ended(database: Database, cluster: str, *, without: Iterable[int]) -> WaitingAttempt | None:
     """Return the attempt that ended last and ran, other than some, as if it waited; None where there is none."""
     rows = await database.read(_NEWEST, (cluster, json_array(without)))
     for row in rows:
-        return Waiting(row[0], 0, NOW, row[1], row[2], row[3])
+        return WaitingAttempt(row[0], 0, NOW, row[1], row[2], row[3])
     return None
 
 

@@ -35,8 +35,8 @@ finally:
     else:
         sys.modules["rich"] = _rich
 
-Format = Literal["logfmt", "json"]
-Level = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["logfmt", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 VALUE_MAX_CHARACTERS = 2_000
 """A longer value is cut: the journal splits a line at 48 KiB (LineMax in journald.conf) into two events."""
@@ -67,8 +67,8 @@ _JOURNAL_PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 
 
 def configure(
     *,
-    format: Format = "logfmt",  # noqa: A002  the config key's own name
-    level: Level = "info",
+    format: LogFormat = "logfmt",  # noqa: A002  the config key's own name
+    level: LogLevel = "info",
     stream: TextIO | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> None:
@@ -173,7 +173,7 @@ class _LineHandler(logging.Handler):
 class _LineFormatter(logging.Formatter):
     """Turns a record, structlog's or a library's, into one line."""
 
-    def __init__(self, form: Format, *, in_journal: bool, tracebacks: bool) -> None:
+    def __init__(self, form: LogFormat, *, in_journal: bool, tracebacks: bool) -> None:
         super().__init__()
         self._form = form
         self._in_journal = in_journal

@@ -10,14 +10,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from slurmwatchd.errors import SilenceError
-from slurmwatchd.model.attempts import Key, Readings
+from slurmwatchd.model.attempts import AttemptBatch, AttemptKey
 from slurmwatchd.model.ledger import Ledger
-from slurmwatchd.model.policy import Policy
+from slurmwatchd.model.policy import ReadPolicy
 from slurmwatchd.model.windows import Window, reaching
-from slurmwatchd.sources.sacct.client import Answer, Rows, Sacct
+from slurmwatchd.sources.sacct.client import ParsedRows, Sacct, SacctAnswer
 from slurmwatchd.sources.sacct.fields import Layout
 from slurmwatchd.store import known_attempts
-from slurmwatchd.store.known_attempts import Known, Readable
+from slurmwatchd.store.known_attempts import KnownAttempt, Readable
 
 SILENT = "silent"
 """The reason of a `SilenceError`: sacct printed a header and nothing that is known to be there."""
@@ -47,7 +47,7 @@ class Anchors:
         self._store = store
         self._row_at: int | None = None
 
-    async def reach(self, window: Window, ledger: Ledger, policy: Policy, *, more: int = 0) -> Window:
+    async def reach(self, window: Window, ledger: Ledger, policy: ReadPolicy, *, more: int = 0) -> Window:
         """Return the window asked for as far as an anchor; as it is, where it holds one or none is within reach.
 
         Args:
@@ -70,13 +70,13 @@ class Anchors:
             self._store, self.cluster, start, end, submitted_since=self.kept_since
         )
 
-    async def count_shown(self, keys: Sequence[Key], start: int, end: int) -> int:
+    async def count_shown(self, keys: Sequence[AttemptKey], start: int, end: int) -> int:
         """Return how many of those attempts stand among some keys."""
         return await known_attempts.shown_count(
             self._store, self.cluster, keys, start, end, submitted_since=self.kept_since
         )
 
-    async def within(self, start: int, end: int) -> list[Known]:
+    async def within(self, start: int, end: int) -> list[KnownAttempt]:
         """Return those attempts."""
         return await known_attempts.ended_within(
             self._store, self.cluster, start, end, submitted_since=self.kept_since
@@ -92,7 +92,7 @@ class Anchors:
         """Return the end of the oldest known attempt that ended at a moment or later."""
         return await known_attempts.end_behind(self._store, self.cluster, moment, submitted_since=self.kept_since)
 
-    async def newest(self, before: int) -> Known | None:
+    async def newest(self, before: int) -> KnownAttempt | None:
         """Return the attempt that ended last before a moment, of those that ran; None where none is known."""
         return await known_attempts.newest_started(
             self._store, self.cluster, before, submitted_since=self.kept_since
@@ -109,11 +109,11 @@ class Anchors:
         window: Window,
         layout: Layout,
         ledger: Ledger,
-        policy: Policy,
+        policy: ReadPolicy,
         *,
         now: int,
         more: int = 0,
-    ) -> AsyncIterator[Answer]:
+    ) -> AsyncIterator[SacctAnswer]:
         """Ask for a window as far as an anchor, and give what ended in the window itself.
 
         Args:
@@ -139,15 +139,15 @@ class Anchors:
         if await self.oldest_since(0) is not None:
             raise silence()
 
-    async def shown_in(self, sacct: Sacct, window: Window) -> dict[Key, int | None]:
+    async def shown_in(self, sacct: Sacct, window: Window) -> dict[AttemptKey, int | None]:
         """Return the attempts that sacct shows in a window, with their ends."""
-        shown: dict[Key, int | None] = {}
+        shown: dict[AttemptKey, int | None] = {}
         async with sacct.ended_in(window, KEYS) as answer:
             async for rows in answer.rows():
                 shown.update(zip(rows.readings.keys, rows.readings.columns["end"], strict=True))
         return shown
 
-    async def widen(self, sacct: Sacct, window: Window, policy: Policy, *, now: int) -> bool:
+    async def widen(self, sacct: Sacct, window: Window, policy: ReadPolicy, *, now: int) -> bool:
         """Ask for an empty window again, together with its neighbourhood, wider and wider until there is a row.
 
         That answer is whole, so what it shows of the window is all there is.
@@ -182,9 +182,9 @@ class Anchors:
 
 
 class _Held:
-    """An answer that must show an anchor. An `Answer`."""
+    """An answer that must show an anchor. An `SacctAnswer`."""
 
-    def __init__(self, answer: Answer, anchors: Anchors, window: Window, known: int) -> None:
+    def __init__(self, answer: SacctAnswer, anchors: Anchors, window: Window, known: int) -> None:
         self.seconds = answer.seconds
         self.slots = answer.slots
         self.size = answer.size
@@ -194,8 +194,8 @@ class _Held:
         self._known = known
         self.has_rows = False
 
-    async def rows(self) -> AsyncIterator[Rows]:
-        """See `Answer.rows`.
+    async def rows(self) -> AsyncIterator[ParsedRows]:
+        """See `SacctAnswer.rows`.
 
         Raises:
             SilenceError: Nothing that is known was among them, although there must be.
@@ -204,7 +204,7 @@ class _Held:
         async for rows in self._answer.rows():
             self.has_rows = True
             shown = shown or bool(await self._anchors.among(set(rows.readings.keys)))
-            yield Rows(within(rows.readings, self._window.start, self._window.end), rows.rejected)
+            yield ParsedRows(within(rows.readings, self._window.start, self._window.end), rows.rejected)
         if not shown:
             raise silence()
 
@@ -214,7 +214,7 @@ def silence() -> SilenceError:
     return SilenceError(SILENT_TEXT, reason=SILENT)
 
 
-def within(readings: Readings, start: int, end: int | None) -> Readings:
+def within(readings: AttemptBatch, start: int, end: int | None) -> AttemptBatch:
     """Return the attempts that ended in `[start, end)`, or since the start, and those without an end."""
     ends = readings.columns["end"]
     places = [

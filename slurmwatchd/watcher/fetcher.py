@@ -4,39 +4,39 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from slurmwatchd.model.attempts import NOTHING, Key, Readings
+from slurmwatchd.model.attempts import NOTHING, AttemptBatch, AttemptKey
 from slurmwatchd.model.ledger import Ledger
-from slurmwatchd.model.policy import Policy
+from slurmwatchd.model.policy import ReadPolicy
 from slurmwatchd.model.records import FoundBy
 from slurmwatchd.model.windows import Window
 from slurmwatchd.sources.sacct.arguments import job_argument
-from slurmwatchd.sources.sacct.client import Answer, Rows
+from slurmwatchd.sources.sacct.client import ParsedRows, SacctAnswer
 from slurmwatchd.sources.sacct.fields import Layout
 from slurmwatchd.store import known_attempts
 from slurmwatchd.watcher.anchors import KEYS, Anchors, silence
-from slurmwatchd.watcher.open_jobs import ASK_ROWS, RollCall, has_ended
-from slurmwatchd.watcher.storer import Fetched, PipelineParts
+from slurmwatchd.watcher.open_jobs import ASK_ROWS, OpenJobs, has_ended
+from slurmwatchd.watcher.storer import FetchedAnswer, WatcherParts
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    """Some rows picked out of larger answers: few enough to be kept in memory. An `Answer`."""
+class GatheredRows:
+    """Some rows picked out of larger answers: few enough to be kept in memory. An `SacctAnswer`."""
 
     seconds: float
     slots: frozenset[str]
-    readings: Readings = NOTHING
+    readings: AttemptBatch = NOTHING
     size: int = 0
 
-    async def rows(self) -> AsyncIterator[Rows]:
-        """See `Answer.rows`."""
+    async def rows(self) -> AsyncIterator[ParsedRows]:
+        """See `SacctAnswer.rows`."""
         if self.readings:
-            yield Rows(self.readings)
+            yield ParsedRows(self.readings)
 
 
 class Fetcher:
     """Asks one cluster's sacct."""
 
-    def __init__(self, cluster: str, parts: PipelineParts, roll_call: RollCall, anchors: Anchors) -> None:
+    def __init__(self, cluster: str, parts: WatcherParts, roll_call: OpenJobs, anchors: Anchors) -> None:
         """Prepare; nothing is run."""
         self.cluster = cluster
         self._parts = parts
@@ -44,8 +44,8 @@ class Fetcher:
         self._anchors = anchors
 
     async def fetch(
-        self, window: Window, ledger: Ledger, policy: Policy, *, pending: bool = False
-    ) -> Fetched | None:
+        self, window: Window, ledger: Ledger, policy: ReadPolicy, *, pending: bool = False
+    ) -> FetchedAnswer | None:
         """Ask; the answer is complete when this returns, and open until its resources are closed.
 
         Args:
@@ -86,17 +86,17 @@ class Fetcher:
 
     async def _ask_window(
         self, window: Window, ledger: Ledger, layout: Layout, read_at: int, stack: AsyncExitStack
-    ) -> Fetched:
+    ) -> FetchedAnswer:
         done = ledger.read(*window.covered(ledger.horizon), read_at)
         if window.found_by is FoundBy.REREAD:
             compared = await self._compare(window, layout, read_at)
             if compared is not None:
                 answer, unchanged = compared
-                return Fetched(window, answer, read_at, done, unchanged=unchanged)
+                return FetchedAnswer(window, answer, read_at, done, unchanged=unchanged)
         whole = await stack.enter_async_context(self._parts.sacct.ended_in(window, layout))
-        return Fetched(window, whole, read_at, done)
+        return FetchedAnswer(window, whole, read_at, done)
 
-    async def _compare(self, window: Window, layout: Layout, now: int) -> tuple[Answer, int] | None:
+    async def _compare(self, window: Window, layout: Layout, now: int) -> tuple[SacctAnswer, int] | None:
         """Ask for the fields that can tell of a change, and for whole records of what is new or changed.
 
         Returns:
@@ -104,7 +104,7 @@ class Fetcher:
             window is simpler: much has changed, a row has no key, or one does not answer to its name.
         """
         seconds, unchanged = 0.0, 0
-        wanted: dict[Key, str] = {}
+        wanted: dict[AttemptKey, str] = {}
         async with self._parts.sacct.ended_in(window, layout.few()) as few:
             seconds += few.seconds
             async for rows in few.rows():
@@ -114,7 +114,7 @@ class Fetcher:
                 if rows.rejected or len(wanted) > ASK_ROWS:
                     return None
         if not wanted:
-            return Gathered(seconds, layout.slots), unchanged
+            return GatheredRows(seconds, layout.slots), unchanged
         if any("[" in job_id for job_id in wanted.values()):
             # An array that never started answers only with all of its tasks.
             return None
@@ -125,13 +125,13 @@ class Fetcher:
 
     async def _ask_open_set(
         self, window: Window, ledger: Ledger, now: int, stack: AsyncExitStack
-    ) -> Fetched | None:
+    ) -> FetchedAnswer | None:
         self._roll_call.begun(now, absent=window.absent)
         anchor = await self._anchors.newest(now)
         if not window.absent:
             since = None if anchor is None else anchor.end
             listing = await stack.enter_async_context(self._parts.sacct.open_at(now, KEYS, since=since))
-            return Fetched(window, listing, now, ledger, anchor=anchor)
+            return FetchedAnswer(window, listing, now, ledger, anchor=anchor)
         missing = await self._roll_call.missing(now)
         if not missing:
             return None
@@ -151,15 +151,15 @@ class Fetcher:
             if has_ended(state, end) and (anchor is None or (job_id_raw, submit) != anchor.key)
         ]
         named = replace(named, readings=named.readings.take(ended))
-        return Fetched(window, named, now, ledger, missing=missing)
+        return FetchedAnswer(window, named, now, ledger, missing=missing)
 
     async def _ask_by_name(
-        self, job_ids: Sequence[str], keys: Collection[Key], layout: Layout, now: int
-    ) -> Gathered:
+        self, job_ids: Sequence[str], keys: Collection[AttemptKey], layout: Layout, now: int
+    ) -> GatheredRows:
         """Return the whole records of some attempts, as far as they answer, and of no others."""
         since = min(submit for _, submit in keys)
         async with self._parts.sacct.named(job_ids, layout, since=since, now=now) as answer:
-            readings = Readings.joined([rows.readings async for rows in answer.rows()])
+            readings = AttemptBatch.joined([rows.readings async for rows in answer.rows()])
             # Sacct may repeat a row; the last stands.
             found = {key: place for place, key in enumerate(readings.keys) if key in keys}
-            return Gathered(answer.seconds, answer.slots, readings.take(list(found.values())))
+            return GatheredRows(answer.seconds, answer.slots, readings.take(list(found.values())))

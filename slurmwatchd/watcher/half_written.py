@@ -7,7 +7,7 @@ row lacks its partition, so that is the sign. A row whose start message was lost
 as it is once it had its time.
 """
 
-from slurmwatchd.model.attempts import Readings
+from slurmwatchd.model.attempts import AttemptBatch
 from slurmwatchd.model.ledger import Ledger
 
 SETTLE_SECONDS = 60
@@ -22,7 +22,7 @@ REMEMBERED_ROWS = 10_000
 SHORT_SECONDS = 60
 """A stretch that was never read is never shorter, as no call asks for less; seconds that are withheld are."""
 
-Key = tuple[str, int, int]
+ClusterAttempt = tuple[str, int, int]
 
 Span = tuple[int, int]
 
@@ -42,7 +42,7 @@ def holes(ledger: Ledger) -> tuple[list[Span], list[Span]]:
     return never, withheld
 
 
-class Settling:
+class HalfWrittenRows:
     """The half-written rows of one cluster."""
 
     def __init__(self, *, patient: bool = True) -> None:
@@ -53,14 +53,14 @@ class Settling:
                 `SETTLE_SECONDS` old.
         """
         self.patient = patient
-        self._seen: dict[Key, tuple[int, int]] = {}
-        self._taken: dict[Key, None] = {}
+        self._seen: dict[ClusterAttempt, tuple[int, int]] = {}
+        self._taken: dict[ClusterAttempt, None] = {}
 
     def __len__(self) -> int:
         """Return how many rows are waited for."""
         return len(self._seen)
 
-    def ripe(self, readings: Readings, now: int, *, again: bool = True) -> Readings:
+    def ripe(self, readings: AttemptBatch, now: int, *, again: bool = True) -> AttemptBatch:
         """Return the rows to take now; the others are remembered.
 
         Args:
@@ -88,7 +88,9 @@ class Settling:
         """Stop looking for rows that never came again."""
         self._seen = {key: seen for key, seen in self._seen.items() if now - seen[1] < FORGET_SECONDS}
 
-    def _is_ripe(self, key: Key, partition: str | None, end: int | None, *, now: int, patient: bool) -> bool:
+    def _is_ripe(
+        self, key: ClusterAttempt, partition: str | None, end: int | None, *, now: int, patient: bool
+    ) -> bool:
         if partition is not None or end is None or key in self._taken:
             self._seen.pop(key, None)
             return True

@@ -8,7 +8,7 @@ Where all rows of an answer look so, sacctmgr is asked for the list itself: that
 import math
 
 from slurmwatchd.errors import SilenceError
-from slurmwatchd.model.attempts import Readings
+from slurmwatchd.model.attempts import AttemptBatch
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.sources.sacctmgr import Sacctmgr
 
@@ -32,7 +32,7 @@ class NameLists:
         self._clock = clock
         self._trusted_until = {"tres": -math.inf, "qos": -math.inf}
 
-    async def examine(self, readings: Readings, slots: frozenset[str]) -> None:
+    async def examine(self, readings: AttemptBatch, slots: frozenset[str]) -> None:
         """Hold rows to have their names, before they are stored.
 
         Args:

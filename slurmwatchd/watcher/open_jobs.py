@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from slurmwatchd.model.ledger import Ledger
-from slurmwatchd.model.policy import Policy
-from slurmwatchd.sources.sacct.client import Answer
+from slurmwatchd.model.policy import ReadPolicy
+from slurmwatchd.sources.sacct.client import SacctAnswer
 from slurmwatchd.store import open_jobs
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.known_attempts import Known
+from slurmwatchd.store.known_attempts import KnownAttempt
 from slurmwatchd.telemetry.metrics import Metrics
 from slurmwatchd.watcher.anchors import silence
 
@@ -38,7 +38,7 @@ def has_ended(state: str, end: int | None) -> bool:
     return end is not None or state in _ENDED
 
 
-class RollCall:
+class OpenJobs:
     """The open jobs of one cluster; what is known of them is in the store, so it outlives the daemon."""
 
     def __init__(self, cluster: str, database: Database, metrics: Metrics) -> None:
@@ -51,7 +51,7 @@ class RollCall:
         self._ask_at = math.inf
         self._asking = False
 
-    async def begin(self, policy: Policy) -> None:
+    async def begin(self, policy: ReadPolicy) -> None:
         """Begin a round of readings by these rules, with nothing under way."""
         self._asking = False
         self._grace = math.ceil(policy.interval) + GRACE_SECONDS
@@ -76,7 +76,7 @@ class RollCall:
         else:
             self._listed_at = now
 
-    async def missing(self, now: int) -> list[Known]:
+    async def missing(self, now: int) -> list[KnownAttempt]:
         """Return whom to ask for now; nobody, where the polls have found their ends meanwhile."""
         jobs = await open_jobs.missing(
             self._database, self.cluster, now, grace=self._grace, again=AGAIN_SECONDS, limit=ASK_ROWS
@@ -86,7 +86,7 @@ class RollCall:
             self._ask_at = max(self._ask_at, now + GRACE_SECONDS)
         return jobs
 
-    async def listed(self, answer: Answer, now: int, *, anchor: Known | None) -> int:
+    async def listed(self, answer: SacctAnswer, now: int, *, anchor: KnownAttempt | None) -> int:
         """Take a listing in; return how many jobs are open.
 
         Args:
@@ -105,7 +105,7 @@ class RollCall:
             jobs = rows.readings.values("job_id_raw", "submit", "job_id", "state", "end")
             # What has ended by now with a known end is the polls' business.
             listed = [
-                open_jobs.Listed(job_id_raw, submit, job_id, not has_ended(state, end))
+                open_jobs.ListedJob(job_id_raw, submit, job_id, not has_ended(state, end))
                 for job_id_raw, submit, job_id, state, end in jobs
                 if end is None
             ]
@@ -119,7 +119,7 @@ class RollCall:
         await self._load()
         return count
 
-    async def asked(self, jobs: Sequence[Known], now: int) -> None:
+    async def asked(self, jobs: Sequence[KnownAttempt], now: int) -> None:
         """Note that these were asked for, and that what had ended is in the store."""
         await open_jobs.mark_asked(
             self._database, self.cluster, [(job.job_id_raw, job.submit) for job in jobs], now

@@ -19,7 +19,7 @@ BLIND_SECONDS = 60
 """How long after an outage a stretch is read again where nobody tells the size of the queue."""
 
 
-class Doubt:
+class Outage:
     """What of one cluster's past is in doubt."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from slurmwatchd.sources.complaints import REMEDY
 from slurmwatchd.telemetry.health import ClusterHealth
 from slurmwatchd.telemetry.log import Repeats, get_logger
 from slurmwatchd.telemetry.metrics import Metrics
-from slurmwatchd.watcher.storer import Fetched, Stored
+from slurmwatchd.watcher.storer import FetchedAnswer, StoreResult
 
 _log = get_logger(__name__)
 
@@ -32,7 +32,7 @@ class Reporter:
         metrics.last_poll.labels(cluster).set(0)
         self.probing(False)
 
-    def read(self, fetched: Fetched, stored: Stored, watermark: int) -> None:
+    def read(self, fetched: FetchedAnswer, stored: StoreResult, watermark: int) -> None:
         """Tell of a complete reading."""
         metrics, health, window, total = self._metrics, self._health, fetched.window, stored.total
         if self._told_failure:

@@ -25,17 +25,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from slurmwatchd.errors import SilenceError
-from slurmwatchd.model.attempts import Key
+from slurmwatchd.model.attempts import AttemptKey
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.model.ledger import Ledger
-from slurmwatchd.model.policy import Policy
+from slurmwatchd.model.policy import ReadPolicy
 from slurmwatchd.model.windows import Window
 from slurmwatchd.sources.sacct.arguments import job_argument
 from slurmwatchd.sources.sacct.client import Sacct
 from slurmwatchd.sources.sacctmgr import NO_PRIVILEGES, UNKNOWN_CLUSTER, Sacctmgr, Standing
 from slurmwatchd.store import known_attempts
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.known_attempts import Known
+from slurmwatchd.store.known_attempts import KnownAttempt
 from slurmwatchd.telemetry.health import ClusterHealth
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
@@ -75,7 +75,7 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class ShownRows:
     """What an answer showed.
 
     Attributes:
@@ -102,11 +102,11 @@ class Shown:
 class _Missing:
     """Attempts that an answer does not show, and how many are known to have ended in the stretch asked for."""
 
-    attempts: Sequence[Known]
+    attempts: Sequence[KnownAttempt]
     known: int
 
 
-class Suspicion:
+class SilenceCheck:
     """Whether what slurmdbd shows of one cluster can be taken for all there is."""
 
     def __init__(  # noqa: PLR0913 - all that it may ask
@@ -141,7 +141,7 @@ class Suspicion:
         """One of `REASONS`; empty where there is no suspicion."""
         return self._reason
 
-    async def examine(self, answer: Shown, ledger: Ledger, policy: Policy) -> None:
+    async def examine(self, answer: ShownRows, ledger: Ledger, policy: ReadPolicy) -> None:
         """Judge an answer that is in the store, except for its place in the ledger.
 
         Args:
@@ -162,7 +162,7 @@ class Suspicion:
         if self._reason:
             self._tell("")
 
-    async def _judge(self, answer: Shown, reached: Window, ledger: Ledger, policy: Policy) -> None:
+    async def _judge(self, answer: ShownRows, reached: Window, ledger: Ledger, policy: ReadPolicy) -> None:
         """Judge an answer that does not show all that is known, by what a wider question shows."""
         missing = await self._missing(answer, reached, ledger, policy)
         if missing.attempts:
@@ -191,7 +191,7 @@ class Suspicion:
         if known and not any(attempt.key in shown for attempt in known):
             await self._explain(_Missing(known, known=len(known)))
 
-    async def _judge_without_anchor(self, answer: Shown, ledger: Ledger, policy: Policy) -> None:
+    async def _judge_without_anchor(self, answer: ShownRows, ledger: Ledger, policy: ReadPolicy) -> None:
         """Judge an answer of whose stretch nothing was known: rows prove it, since none is partial."""
         if answer.rows:
             return
@@ -250,7 +250,7 @@ class Suspicion:
                 found = found or any(end is not None and end < until for end in rows.readings.columns["end"])
         return found
 
-    async def _missing(self, answer: Shown, reached: Window, ledger: Ledger, policy: Policy) -> "_Missing":
+    async def _missing(self, answer: ShownRows, reached: Window, ledger: Ledger, policy: ReadPolicy) -> "_Missing":
         """Ask again for the keys alone, as far as something known answers, and return what is known and not shown.
 
         Raises:
@@ -292,7 +292,7 @@ class Suspicion:
             self._missing_since.clear()
         await self._note_gone(kept)
 
-    async def _answer_by_name(self, attempts: Sequence[Known]) -> bool:
+    async def _answer_by_name(self, attempts: Sequence[KnownAttempt]) -> bool:
         """Tell whether one of some attempts answers to its name, and still says that it ended when it did."""
         # Fewer at a time where none answers: a long list fails as silently as a window does.
         for number in (ASK_ROWS, 1):
@@ -302,17 +302,17 @@ class Suspicion:
                 return any(end is not None and ends.get(key) == end for key, end in shown.items())
         return False
 
-    async def _named(self, attempts: Sequence[Known]) -> dict[Key, int | None]:
+    async def _named(self, attempts: Sequence[KnownAttempt]) -> dict[AttemptKey, int | None]:
         """Return what answers to the names of some attempts, with its end."""
         asked = [job_argument(known.job_id, known.job_id_raw) for known in attempts]
         now, since = int(self._clock.now()), min(known.submit for known in attempts)
         async with self._sacct.named(asked, KEYS, since=since, now=now) as answer:
-            shown: dict[Key, int | None] = {}
+            shown: dict[AttemptKey, int | None] = {}
             async for rows in answer.rows():
                 shown.update(zip(rows.readings.keys, rows.readings.columns["end"], strict=True))
             return shown
 
-    async def _note_gone(self, attempts: Sequence[Known]) -> None:
+    async def _note_gone(self, attempts: Sequence[KnownAttempt]) -> None:
         """Hold no answer to these any more."""
         jobs = [attempt.job for attempt in attempts]
         await known_attempts.note_gone(self._database, jobs, now=int(self._clock.now()))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.model.ledger import Ledger
-from slurmwatchd.model.policy import MIN_SLICE_SECONDS, Policy
+from slurmwatchd.model.policy import MIN_SLICE_SECONDS, ReadPolicy
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
@@ -19,7 +19,9 @@ _log = get_logger(__name__)
 class Slices:
     """The length of one cluster's windows, and the limits it follows from."""
 
-    def __init__(self, cluster: str, sacctmgr: Sacctmgr, clock: Clock, metrics: Metrics, policy: Policy) -> None:
+    def __init__(
+        self, cluster: str, sacctmgr: Sacctmgr, clock: Clock, metrics: Metrics, policy: ReadPolicy
+    ) -> None:
         """Begin with what the policy says; nothing is asked yet."""
         self.cluster = cluster
         self._sacctmgr = sacctmgr
@@ -29,7 +31,7 @@ class Slices:
         self._asked = -math.inf
         self.limits = Limits()
 
-    def cut(self, policy: Policy) -> Policy:
+    def cut(self, policy: ReadPolicy) -> ReadPolicy:
         """Return the policy with slices as short as slurmdbd wants them now."""
         slice_seconds = min(policy.slice_seconds, self._seconds)
         if self.limits.query_seconds is not None:
@@ -42,12 +44,12 @@ class Slices:
             longest=self.limits.query_seconds,
         )
 
-    def too_long(self, policy: Policy) -> None:
+    def too_long(self, policy: ReadPolicy) -> None:
         """Ask for half as much after a window that was too much: for slurmdbd, or for the disk of the spool."""
         self._seconds = max(MIN_SLICE_SECONDS, min(self._seconds, policy.slice_seconds) // 2)
         _log.warning("slices shortened", cluster=self.cluster, seconds=self._seconds)
 
-    def succeeded(self, window_seconds: int, policy: Policy) -> None:
+    def succeeded(self, window_seconds: int, policy: ReadPolicy) -> None:
         """Grow back slowly: what was too wide a minute ago is likely to be so now.
 
         Args:

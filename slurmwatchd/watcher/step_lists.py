@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from slurmwatchd.model.usage import Asked, Told, asked
+from slurmwatchd.model.usage import UsageAnswer, UsageRequest, asked
 from slurmwatchd.sources.sacct.step_fields import Key
 from slurmwatchd.sources.sacct.steps import StepSource
 from slurmwatchd.store import usage_queue
@@ -32,7 +32,7 @@ class StepsAnswer:
         unanswered: Attempts that slurmdbd has, and whose steps it does not give.
     """
 
-    told: Mapping[Key, Told] = field(default_factory=dict)
+    told: Mapping[Key, UsageAnswer] = field(default_factory=dict)
     unanswered: frozenset[Key] = frozenset()
 
 
@@ -53,7 +53,7 @@ class StepLists:
         self._database = database
         self._timeout_seconds = timeout_seconds
 
-    async def ask(self, attempts: Sequence[Asked], *, now: int) -> StepsAnswer:
+    async def ask(self, attempts: Sequence[UsageRequest], *, now: int) -> StepsAnswer:
         """Ask for the steps of some attempts.
 
         Args:
@@ -79,7 +79,7 @@ class StepLists:
         second = await self.ask(attempts[middle:], now=now)
         return StepsAnswer(told={**first.told, **second.told}, unanswered=first.unanswered | second.unanswered)
 
-    async def _hold_to_anchor(self, attempts: Sequence[Asked], now: int) -> None:
+    async def _hold_to_anchor(self, attempts: Sequence[UsageRequest], now: int) -> None:
         """Ask for an attempt that is known to be there.
 
         Raises:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
-from slurmwatchd.model.attempts import NOTHING, Readings
+from slurmwatchd.model.attempts import NOTHING, AttemptBatch
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.model.ledger import Ledger
-from slurmwatchd.model.policy import Policy
+from slurmwatchd.model.policy import ReadPolicy
 from slurmwatchd.model.records import FoundBy
 from slurmwatchd.model.windows import Window
 from slurmwatchd.sources.nodelists import Expanded, Expander
-from slurmwatchd.sources.sacct.client import Answer, Rows, Sacct
+from slurmwatchd.sources.sacct.client import ParsedRows, Sacct, SacctAnswer
 from slurmwatchd.sources.sacct.layouts import Layouts
 from slurmwatchd.sources.sacctmgr import Sacctmgr
 from slurmwatchd.sources.sdiag import Sdiag
@@ -21,15 +21,15 @@ from slurmwatchd.store import ledger as ledger_store
 from slurmwatchd.store import nodelists as nodelist_store
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.intake import Batch, Committed, Intake
-from slurmwatchd.store.known_attempts import Known
+from slurmwatchd.store.known_attempts import KnownAttempt
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
 from slurmwatchd.watcher.anchors import Anchors, within
-from slurmwatchd.watcher.half_written import Settling
+from slurmwatchd.watcher.half_written import HalfWrittenRows
 from slurmwatchd.watcher.name_lists import NameLists
-from slurmwatchd.watcher.open_jobs import RollCall
-from slurmwatchd.watcher.silence import Shown, Suspicion
+from slurmwatchd.watcher.open_jobs import OpenJobs
+from slurmwatchd.watcher.silence import ShownRows, SilenceCheck
 
 LARGE_BYTES = 1 << 20
 """A larger answer is stored while the next is fetched."""
@@ -38,18 +38,18 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedAnswer:
     """A complete answer on its way to the store."""
 
     window: Window
-    answer: Answer
+    answer: SacctAnswer
     read_at: int
     ledger: Ledger
     unchanged: int = 0
     """Attempts that were compared and are as the store has them: they are not in the answer."""
-    missing: Sequence[Known] = ()
+    missing: Sequence[KnownAttempt] = ()
     """The jobs that were asked for by name, where that was done."""
-    anchor: Known | None = None
+    anchor: KnownAttempt | None = None
     """What a list of open jobs must show; None where nothing is known."""
     stored: anyio.Event = field(default_factory=anyio.Event, repr=False)
     """Set once it is in the store."""
@@ -62,7 +62,7 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineParts:
+class WatcherParts:
     """What a watcher and its storer work with."""
 
     sacct: Sacct
@@ -82,7 +82,7 @@ class PipelineParts:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoreResult:
     """What came of an answer: rows that sacct printed, and what they were."""
 
     rows: int
@@ -95,11 +95,11 @@ class Storer:
     def __init__(
         self,
         cluster: str,
-        parts: PipelineParts,
-        settling: Settling,
-        suspicion: Suspicion,
+        parts: WatcherParts,
+        settling: HalfWrittenRows,
+        suspicion: SilenceCheck,
         anchors: Anchors,
-        roll_call: RollCall,
+        roll_call: OpenJobs,
         *,
         withhold: Callable[[Ledger], Ledger],
         alive: Callable[[], None],
@@ -126,7 +126,7 @@ class Storer:
         self._withhold = withhold
         self._alive = alive
 
-    async def store(self, fetched: Fetched, policy: Policy) -> Stored:
+    async def store(self, fetched: FetchedAnswer, policy: ReadPolicy) -> StoreResult:
         """Take in an answer of any kind.
 
         Args:
@@ -142,37 +142,37 @@ class Storer:
             return await self._store_window(fetched, policy)
         if not fetched.window.absent:
             count = await self._roll_call.listed(fetched.answer, fetched.read_at, anchor=fetched.anchor)
-            return Stored(count, Committed())
+            return StoreResult(count, Committed())
         total, rows = Committed(), 0
         async for batch in fetched.answer.rows():
             total += await self._commit(fetched, batch, None)
             rows += batch.count
         await self._roll_call.asked(fetched.missing, fetched.read_at)
-        return Stored(rows, total)
+        return StoreResult(rows, total)
 
-    async def _store_window(self, fetched: Fetched, policy: Policy) -> Stored:
+    async def _store_window(self, fetched: FetchedAnswer, policy: ReadPolicy) -> StoreResult:
         """Commit an answer batch by batch; the ledger moves with the last, when all of it is proved."""
         total = Committed()
         rows, beside = fetched.unchanged, 0
         known = await self._anchors.count(*fetched.window.asked)
-        last: Rows | None = None
+        last: ParsedRows | None = None
         async for batch in fetched.answer.rows():
             if last is not None:
                 total += await self._commit(fetched, last, None)
             last = batch
             rows += batch.count
             beside += len(batch.readings) - len(self._own(fetched, batch.readings))
-        last = last or Rows(NOTHING)
+        last = last or ParsedRows(NOTHING)
         self._parts.metrics.rows.labels(self.cluster).inc(fetched.unchanged)
         shown = fetched.unchanged + total.shown
         shown += await self._anchors.count_shown(last.readings.keys, *fetched.window.asked) if shown < known else 0
-        answer = Shown(window=fetched.window, rows=rows, known=known, shown=shown, new=total.new)
+        answer = ShownRows(window=fetched.window, rows=rows, known=known, shown=shown, new=total.new)
         if not answer.proves_itself:
             # What it does show is true, whatever it lacks.
             total += await self._commit(fetched, last, None)
-            last = Rows(NOTHING)
+            last = ParsedRows(NOTHING)
         await self._suspicion.examine(replace(answer, new=total.new), fetched.ledger, policy)
-        completed = ledger_store.Completed(
+        completed = ledger_store.LedgerUpdate(
             cluster=self.cluster,
             window=fetched.window,
             read_at=fetched.read_at,
@@ -184,9 +184,11 @@ class Storer:
             seconds=fetched.answer.seconds,
         )
         total += await self._commit(fetched, last, completed)
-        return Stored(rows - beside, total)
+        return StoreResult(rows - beside, total)
 
-    async def _commit(self, fetched: Fetched, rows: Rows, completed: ledger_store.Completed | None) -> Committed:
+    async def _commit(
+        self, fetched: FetchedAnswer, rows: ParsedRows, completed: ledger_store.LedgerUpdate | None
+    ) -> Committed:
         self._alive()
         parts = self._parts
         observed = int(parts.clock.now())
@@ -225,7 +227,7 @@ class Storer:
             parts.committed()
         return committed
 
-    async def _without_strangers(self, fetched: Fetched, readings: Readings) -> Readings:
+    async def _without_strangers(self, fetched: FetchedAnswer, readings: AttemptBatch) -> AttemptBatch:
         """Return the readings without what lies on the way to an anchor and is not this window's to bring.
 
         Before the horizon nobody asked to have anything read, and what a backfill finds beside its own stretch
@@ -239,7 +241,7 @@ class Storer:
         return readings.take([place for place, key in enumerate(readings.keys) if key not in strange])
 
     @staticmethod
-    def _own(fetched: Fetched, readings: Readings) -> Readings:
+    def _own(fetched: FetchedAnswer, readings: AttemptBatch) -> AttemptBatch:
         """Return the readings of attempts that ended in the stretch that the answer covers."""
         window = fetched.window
         if window.found_by is FoundBy.OPEN_SET or window.asked == (window.start, window.end):
@@ -248,7 +250,7 @@ class Storer:
         # A poll looks a little ahead.
         return within(readings, start, None if window.head else end)
 
-    async def _expand(self, readings: Readings) -> Expanded:
+    async def _expand(self, readings: AttemptBatch) -> Expanded:
         """Return the nodes of the lists that are not in the store."""
         met = set(readings.columns["node_list"]) - {None}
         if not met:
@@ -262,7 +264,7 @@ class Storer:
     def _count(
         self,
         committed: Committed,
-        readings: Readings,
+        readings: AttemptBatch,
         expanded: Expanded,
         found_by: FoundBy,
     ) -> None:
@@ -289,7 +291,7 @@ class Storer:
             )
 
 
-def _miscounted(readings: Readings, expanded: Expanded) -> list[tuple[str, str, int]]:
+def _miscounted(readings: AttemptBatch, expanded: Expanded) -> list[tuple[str, str, int]]:
     """Return job id, list and count where a list just expanded has another number of nodes than Slurm says."""
     return [
         row

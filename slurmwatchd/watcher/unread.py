@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.store.read.query import Question
-from slurmwatchd.store.read.status import Reading
+from slurmwatchd.store.read.status import ClusterProgress
 from slurmwatchd.watcher.half_written import holes
 
 BEHIND_SECONDS = 600
@@ -32,7 +32,7 @@ class Unread:
 
 
 def unread(
-    readings: Sequence[Reading],
+    readings: Sequence[ClusterProgress],
     question: Question,
     *,
     now: int,
@@ -63,7 +63,7 @@ def is_running(question: Question) -> bool:
     return question.running_until is not None or question.running_from is not None
 
 
-def _unread_of(reading: Reading, question: Question, now: int, archived: int | None) -> Iterator[Unread]:
+def _unread_of(reading: ClusterProgress, question: Question, now: int, archived: int | None) -> Iterator[Unread]:
     """Give what is unread of a cluster, whose archive begins at a moment, where there is one."""
     ledger = reading.ledger
     begin = question.ended_from if question.running_from is None else question.running_from

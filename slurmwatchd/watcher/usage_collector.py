@@ -14,14 +14,14 @@ import orjson
 from slurmwatchd.errors import SlurmNotFoundError, StoreFullError, TransientError
 from slurmwatchd.model.clock import Backoff, Clock, rfc3339
 from slurmwatchd.model.records import JobUsage, StepRecord
-from slurmwatchd.model.usage import Asked, Told, asked, summed
+from slurmwatchd.model.usage import UsageAnswer, UsageRequest, asked, summed
 from slurmwatchd.sources.sacct.steps import StepSource
 from slurmwatchd.store import usage as usage_store
 from slurmwatchd.store import usage_queue as waiting_store
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.intake import Intake
-from slurmwatchd.store.usage import Results
-from slurmwatchd.store.usage_queue import Waiting
+from slurmwatchd.store.usage import UsageResults
+from slurmwatchd.store.usage_queue import WaitingAttempt
 from slurmwatchd.telemetry.log import Repeats, get_logger
 from slurmwatchd.telemetry.metrics import Metrics
 from slurmwatchd.watcher.step_lists import StepLists, StepsAnswer
@@ -56,7 +56,7 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CollectorParts:
+class UsageCollectorParts:
     """What a collector works with."""
 
     source: StepSource
@@ -68,10 +68,10 @@ class CollectorParts:
     """Called after each transaction that made events: wakes the sinks."""
 
 
-class Collector:
+class UsageCollector:
     """Brings the usage of one cluster's attempts into the store."""
 
-    def __init__(self, cluster: str, parts: CollectorParts) -> None:
+    def __init__(self, cluster: str, parts: UsageCollectorParts) -> None:
         """Prepare; nothing is run. `cluster` is its name in the store and in labels."""
         self.cluster = cluster
         self._parts = parts
@@ -120,7 +120,7 @@ class Collector:
         await self._count(force=not waiting)
         return bool(waiting)
 
-    async def _ask(self, attempts: Sequence[Asked], now: int) -> StepsAnswer:
+    async def _ask(self, attempts: Sequence[UsageRequest], now: int) -> StepsAnswer:
         """Ask sacct for the steps of attempts; those that never started have none."""
         if not attempts:
             return StepsAnswer()
@@ -140,7 +140,7 @@ class Collector:
         return answer
 
     async def _tell(
-        self, waiting: Sequence[Waiting], wanted: Sequence[Asked], answer: StepsAnswer, now: int
+        self, waiting: Sequence[WaitingAttempt], wanted: Sequence[UsageRequest], answer: StepsAnswer, now: int
     ) -> None:
         """Commit what is complete, or was asked for often enough; date the rest."""
         told: dict[int, tuple[int, bytes]] = {}
@@ -152,7 +152,7 @@ class Collector:
             if key in answer.unanswered:
                 put_off[entry.job] = now + PUT_OFF_SECONDS
                 continue
-            used = answer.told.get(key) or Told(usage=summed(attempt, None))
+            used = answer.told.get(key) or UsageAnswer(usage=summed(attempt, None))
             # What a backfill finds has had its time: what is not there now will not come.
             last = entry.asked >= len(RETRY_SECONDS) or entry.urgency == waiting_store.PAST
             if used.usage.complete or last:
@@ -160,7 +160,7 @@ class Collector:
                 usages.append(used.usage)
             else:
                 later[entry.job] = now + RETRY_SECONDS[entry.asked]
-        results = Results(told=told, later=later, observed=now, put_off=put_off)
+        results = UsageResults(told=told, later=later, observed=now, put_off=put_off)
         self._note(await usage_store.tell(self._parts.intake, results), usages, len(later))
         if put_off:
             log = _log.warning if self._repeats.is_news("put off", self._parts.clock.monotonic()) else _log.debug
@@ -202,8 +202,8 @@ class Collector:
             return
         now = int(parts.clock.now())
         waiting = await waiting_store.due(parts.database, self.cluster, now=now, limit=min(excess, LIST_JOBS))
-        told = {entry.job: (entry.seq, ending(Told(usage=JobUsage(complete=False)))) for entry in waiting}
-        made = await usage_store.tell(parts.intake, Results(told=told, later={}, observed=now))
+        told = {entry.job: (entry.seq, ending(UsageAnswer(usage=JobUsage(complete=False)))) for entry in waiting}
+        made = await usage_store.tell(parts.intake, UsageResults(told=told, later={}, observed=now))
         self._note(made, [JobUsage(complete=False)] * made, 0)
         _log.error("usage queue full, oldest attempts reported without usage", jobs=made)
 
@@ -222,11 +222,11 @@ class Collector:
         return max(LEAST_JOBS, min(self._longest, int(SHARE * seconds / self._seconds_per_job)))
 
 
-def _asked(waiting: Sequence[Waiting]) -> list[Asked]:
+def _asked(waiting: Sequence[WaitingAttempt]) -> list[UsageRequest]:
     return [asked(entry.job, orjson.loads(entry.body), entry.submit) for entry in waiting]
 
 
-def ending(told: Told) -> bytes:
+def ending(told: UsageAnswer) -> bytes:
     """Return what is appended to a record to make a `job_usage` of it, from the comma on."""
     usage = zip(_USAGE_FIELDS, told.usage, strict=True)
     text = b',"usage":' + orjson.dumps({name: value for name, value in usage if value is not None})

@@ -24,8 +24,8 @@ from slurmwatchd.errors import (
     first_cause,
 )
 from slurmwatchd.model.clock import Backoff, rfc3339
-from slurmwatchd.model.ledger import Ledger, Wanted
-from slurmwatchd.model.policy import Policy
+from slurmwatchd.model.ledger import BackfillRemainder, Ledger
+from slurmwatchd.model.policy import ReadPolicy
 from slurmwatchd.model.records import FoundBy
 from slurmwatchd.model.windows import due, next_head
 from slurmwatchd.store import backfills
@@ -34,14 +34,14 @@ from slurmwatchd.telemetry.disks import Disks
 from slurmwatchd.telemetry.health import ClusterHealth
 from slurmwatchd.watcher.anchors import SILENT, Anchors
 from slurmwatchd.watcher.fetcher import Fetcher
-from slurmwatchd.watcher.half_written import Settling
-from slurmwatchd.watcher.open_jobs import RollCall
-from slurmwatchd.watcher.outage import Doubt
+from slurmwatchd.watcher.half_written import HalfWrittenRows
+from slurmwatchd.watcher.open_jobs import OpenJobs
+from slurmwatchd.watcher.outage import Outage
 from slurmwatchd.watcher.reporter import Reporter
-from slurmwatchd.watcher.silence import Suspicion
+from slurmwatchd.watcher.silence import SilenceCheck
 from slurmwatchd.watcher.slices import Slices
-from slurmwatchd.watcher.storer import Fetched, PipelineParts, Stored, Storer
-from slurmwatchd.watcher.usage_collector import Collector
+from slurmwatchd.watcher.storer import FetchedAnswer, Storer, StoreResult, WatcherParts
+from slurmwatchd.watcher.usage_collector import UsageCollector
 
 PROBE_FAILURES = 3
 """After so many failures in a row slurmdbd is asked something small before it is asked for a window again."""
@@ -59,12 +59,12 @@ class Watcher:
     def __init__(
         self,
         cluster: str,
-        parts: PipelineParts,
-        policy: Policy,
+        parts: WatcherParts,
+        policy: ReadPolicy,
         *,
         since_seconds: int,
         timeout_seconds: float,
-        collector: Collector | None = None,
+        collector: UsageCollector | None = None,
     ) -> None:
         """Prepare; nothing is run.
 
@@ -86,8 +86,8 @@ class Watcher:
         self._timeout_seconds = timeout_seconds
         self._patience = 2 * timeout_seconds + 60
         self._backoff = Backoff(first_seconds=min(policy.interval, 5.0), ceiling_seconds=_ceiling(policy))
-        self._settling = Settling()
-        self._doubt = Doubt()
+        self._settling = HalfWrittenRows()
+        self._doubt = Outage()
         self._begun = False
         self._disks = Disks(parts.health, parts.metrics)
         self._reached = 0
@@ -97,7 +97,7 @@ class Watcher:
         self._health = health = parts.health.clusters.setdefault(cluster, ClusterHealth())
         self._reporter = Reporter(cluster, clock=parts.clock, metrics=parts.metrics, health=health)
         self._anchors = Anchors(cluster, parts.database)
-        self._suspicion = Suspicion(
+        self._suspicion = SilenceCheck(
             cluster,
             anchors=self._anchors,
             sacct=parts.sacct,
@@ -108,7 +108,7 @@ class Watcher:
             metrics=parts.metrics,
             health=health,
         )
-        self._roll_call = RollCall(cluster, parts.database, parts.metrics)
+        self._roll_call = OpenJobs(cluster, parts.database, parts.metrics)
         self._fetcher = Fetcher(cluster, parts, self._roll_call, self._anchors)
         self._storer = Storer(
             cluster,
@@ -121,7 +121,7 @@ class Watcher:
             alive=lambda: self._tick(0),
         )
 
-    def reconfigure(self, policy: Policy) -> None:
+    def reconfigure(self, policy: ReadPolicy) -> None:
         """Read by other rules from now on, also where the next poll was to be waited for."""
         self._policy = policy
         self.wake()
@@ -210,12 +210,12 @@ class Watcher:
             await self._parts.sacct.answers()
 
     async def _read_all(self, *, forever: bool) -> None:
-        send, receive = anyio.create_memory_object_stream[Fetched](0)
+        send, receive = anyio.create_memory_object_stream[FetchedAnswer](0)
         async with anyio.create_task_group() as group:
             group.start_soon(self._store_all, receive)
             group.start_soon(self._fetch_all, send, forever)
 
-    async def _fetch_all(self, send: ObjectSendStream[Fetched], forever: bool) -> None:  # noqa: C901, FBT001 - one loop; start_soon passes by position
+    async def _fetch_all(self, send: ObjectSendStream[FetchedAnswer], forever: bool) -> None:  # noqa: C901, FBT001 - one loop; start_soon passes by position
         clock = self._parts.clock
         await self._parts.database.has_room()
         horizon = int(clock.now()) - self._since_seconds
@@ -225,7 +225,7 @@ class Watcher:
         if forever:
             await self._begin(ledger)
         polled, polled_last = forever or not self._polls, False
-        previous: Fetched | None = None
+        previous: FetchedAnswer | None = None
         async with send:
             while True:
                 self._tick(0)
@@ -271,14 +271,14 @@ class Watcher:
         oldest = await self._anchors.oldest_since(ledger.horizon)
         return replace(ledger.wanting(await self._wanted()), oldest=oldest)
 
-    async def _wanted(self) -> list[Wanted]:
+    async def _wanted(self) -> list[BackfillRemainder]:
         """Return what backfills have left, by the store."""
         requests = await backfills.unfinished(self._parts.database, self.cluster)
         left = sum(request.reached - request.start for request in requests)
         self._parts.metrics.backfill_left.labels(self.cluster).set(left)
-        return [Wanted(request.id, request.start, request.reached) for request in requests]
+        return [BackfillRemainder(request.id, request.start, request.reached) for request in requests]
 
-    def _rules(self, *, once_polled: bool) -> Policy:
+    def _rules(self, *, once_polled: bool) -> ReadPolicy:
         """Return the policy with slices as short as slurmdbd wants them now, and without what is not asked for."""
         rules = self._slices.cut(self._policy)
         if not self._polls:
@@ -338,7 +338,7 @@ class Watcher:
             await self._parts.clock.sleep(wait + random.random() * JITTER * min(wait, interval))  # noqa: S311 - jitter
             group.cancel_scope.cancel()
 
-    async def _store_all(self, receive: ObjectReceiveStream[Fetched]) -> None:
+    async def _store_all(self, receive: ObjectReceiveStream[FetchedAnswer]) -> None:
         async with receive:
             async for fetched in receive:
                 async with fetched.resources:
@@ -349,7 +349,7 @@ class Watcher:
                     # Whoever waits for the next poll has steps to ask for first.
                     self._reconfigured.set()
 
-    def _succeeded(self, fetched: Fetched, stored: Stored) -> None:
+    def _succeeded(self, fetched: FetchedAnswer, stored: StoreResult) -> None:
         self._backoff.reset()
         self._disks.room("spool")
         if fetched.window.found_by is not FoundBy.OPEN_SET:
@@ -382,7 +382,7 @@ class Watcher:
         self._parts.health.tick(f"watcher {self.cluster}", within_seconds=seconds + self._patience)
 
 
-async def _hand_over(send: ObjectSendStream[Fetched], fetched: Fetched) -> bool:
+async def _hand_over(send: ObjectSendStream[FetchedAnswer], fetched: FetchedAnswer) -> bool:
     """Give an answer to the task that stores; return whether it still takes any.
 
     If not, storing failed, which ends this round: the error is on its way out of the other task.
@@ -398,7 +398,7 @@ async def _hand_over(send: ObjectSendStream[Fetched], fetched: Fetched) -> bool:
     return True
 
 
-def _ceiling(policy: Policy) -> float:
+def _ceiling(policy: ReadPolicy) -> float:
     """Return the longest pause after failures: slurmdbd's return is to be noticed within about one interval.
 
     A refused connection costs nobody anything; what does cost slurmdbd, a timeout, waits longer anyway.

@@ -32,7 +32,7 @@ from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
 from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.sinks.base import BATCH_EVENTS, Sink
 from slurmwatchd.sinks.forms.cloudevents import attributes
-from slurmwatchd.sinks.forms.form import Form, Written
+from slurmwatchd.sinks.forms.form import EventForm, WrittenEvent
 from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
 from slurmwatchd.sinks.kafka.options import KafkaOptions
 from slurmwatchd.sinks.kafka.sink import KafkaSink
@@ -59,7 +59,7 @@ Send = Callable[[], Awaitable[None]]
 class Bench:
     """One kind of broker: how the library sends, and the sink that does the same."""
 
-    def __init__(self, folder: Path, written: Sequence[Written]) -> None:
+    def __init__(self, folder: Path, written: Sequence[WrittenEvent]) -> None:
         self.folder = folder
         self.written = written
         self.round = 0
@@ -340,10 +340,10 @@ async def beside_dead(folder: Path, store: Path, *, dead: bool) -> float:
     return took
 
 
-async def written_of(store: Path) -> list[Written]:
+async def written_of(store: Path) -> list[WrittenEvent]:
     """Return all events as they are sent."""
-    form = Form("bench", HttpOptions.model_validate({"type": "http", "url": "http://localhost/"}))
-    written: list[Written] = []
+    form = EventForm("bench", HttpOptions.model_validate({"type": "http", "url": "http://localhost/"}))
+    written: list[WrittenEvent] = []
     async with open_database(store) as database:
         seq = 0
         while events := await outbox.after(database, seq, BATCH_EVENTS):

@@ -17,7 +17,7 @@ import click
 from simslurm.versions import fields_of, release_of
 from slurmwatchd.sources.sacct.columns import ColumnReader
 from slurmwatchd.sources.sacct.fields import Layout
-from slurmwatchd.sources.sacct.framing import Columns
+from slurmwatchd.sources.sacct.framing import RawColumns
 from slurmwatchd.sources.sacct.step_columns import StepColumns
 from slurmwatchd.sources.sacct.step_fields import FIELDS
 from tests.bench import sample_steps
@@ -51,7 +51,7 @@ ODD_STEPS = {
 }
 
 Row = dict[str, bytes]
-Read = Callable[[list[Columns]], object]
+Read = Callable[[list[RawColumns]], object]
 
 
 @click.command()
@@ -74,7 +74,7 @@ def main(rows: int, pairs: int, *, check: bool) -> None:
         raise SystemExit(1)
 
 
-def measured(plain: list[Columns], odd: dict[str, list[Columns]], pairs: int, read: Read) -> list[float]:
+def measured(plain: list[RawColumns], odd: dict[str, list[RawColumns]], pairs: int, read: Read) -> list[float]:
     """Compare each kind of odd rows with plain ones; return the ratios."""
     rows = sum(len(piece[0]) for piece in plain)
     ratios = []
@@ -85,7 +85,7 @@ def measured(plain: list[Columns], odd: dict[str, list[Columns]], pairs: int, re
     return ratios
 
 
-def compared(plain: list[Columns], odd: list[Columns], pairs: int, read: Read) -> tuple[float, float]:
+def compared(plain: list[RawColumns], odd: list[RawColumns], pairs: int, read: Read) -> tuple[float, float]:
     """Return the median ratio of the second's cost to the first's, and the least seconds of the second."""
     seconds_of(plain, read), seconds_of(odd, read)
     ratios, least = [], float("inf")
@@ -99,21 +99,21 @@ def compared(plain: list[Columns], odd: list[Columns], pairs: int, read: Read) -
     return statistics.median(ratios), least
 
 
-def seconds_of(answer: list[Columns], read: Read) -> float:
+def seconds_of(answer: list[RawColumns], read: Read) -> float:
     """Read the pieces of one answer; return the processor time."""
     began = time.process_time()
     read(answer)
     return time.process_time() - began
 
 
-def read_jobs(answer: list[Columns]) -> None:
+def read_jobs(answer: list[RawColumns]) -> None:
     """Read rows of jobs."""
     reader = ColumnReader(LAYOUT)
     for piece in answer:
         reader.read(piece)
 
 
-def read_steps(answer: list[Columns]) -> None:
+def read_steps(answer: list[RawColumns]) -> None:
     """Read rows of attempts and their steps."""
     reader = StepColumns(FIELDS)
     for piece in answer:
@@ -121,7 +121,7 @@ def read_steps(answer: list[Columns]) -> None:
     reader.close()
 
 
-def step_pieces(count: int, name: str = "", value: bytes = b"") -> Iterator[Columns]:
+def step_pieces(count: int, name: str = "", value: bytes = b"") -> Iterator[RawColumns]:
     """Give rows of attempts and their steps in columns; one value of a step in every 150 rows may be odd."""
     made = list(islice(sample_steps.rows_of(count), count))
     if name:
@@ -132,7 +132,7 @@ def step_pieces(count: int, name: str = "", value: bytes = b"") -> Iterator[Colu
     return sample_steps.pieces(made, FIELDS, STEP_PIECE_ROWS)
 
 
-def pieces(count: int, name: str = "", value: bytes = b"") -> Iterator[Columns]:
+def pieces(count: int, name: str = "", value: bytes = b"") -> Iterator[RawColumns]:
     """Give rows as they are read, in columns; in each piece one value may be odd."""
     made = list(rows_of(count))
     for begin in range(0, count, PIECE_ROWS):

@@ -3,8 +3,8 @@
 import random
 from collections.abc import Iterator, Sequence
 
-from slurmwatchd.model.usage import Asked
-from slurmwatchd.sources.sacct.framing import Columns
+from slurmwatchd.model.usage import UsageRequest
+from slurmwatchd.sources.sacct.framing import RawColumns
 
 SUBMIT = 1_795_000_000
 _GPU_SHARE = 0.15
@@ -13,10 +13,10 @@ _SRUN_STEPS = (0, 1, 1, 1, 1, 2, 8)
 Row = dict[str, bytes]
 
 
-def asked_for(count: int) -> list[Asked]:
+def asked_for(count: int) -> list[UsageRequest]:
     """Return the attempts whose rows `rows_of` gives."""
     return [
-        Asked(
+        UsageRequest(
             job=number, job_id_raw=number, submit=SUBMIT + number, selector=str(number), started=True, cpus=4,
             elapsed_seconds=3600, run_seconds=3600, node_count=1, memory_bytes=16 << 30, launcher="sbatch",
         )
@@ -24,7 +24,7 @@ def asked_for(count: int) -> list[Asked]:
     ]  # fmt: skip
 
 
-def pieces(rows: Sequence[Row], fields: Sequence[str], length: int) -> Iterator[Columns]:
+def pieces(rows: Sequence[Row], fields: Sequence[str], length: int) -> Iterator[RawColumns]:
     """Give rows in columns, so many rows at a time."""
     for begin in range(0, len(rows), length):
         yield [[row.get(field, b"") for row in rows[begin : begin + length]] for field in fields]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from simslurm import SimCluster, install_commands
 from simslurm.schema import STEP_IDS
 from simslurm.troubles import CONTROL_MACHINE
-from slurmwatchd.model.attempts import Readings
+from slurmwatchd.model.attempts import AttemptBatch
 from slurmwatchd.model.windows import Window
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.process import SystemProcessRunner, child_environment
-from slurmwatchd.sources.sacct.client import Rows, Sacct
+from slurmwatchd.sources.sacct.client import ParsedRows, Sacct
 from slurmwatchd.sources.sacct.fields import Layout
 from tests.contract import cast
 from tests.contract import life as lives
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from slurmwatchd.sources.sacct.client import Answer
+    from slurmwatchd.sources.sacct.client import SacctAnswer
     from tests.real_slurm.cluster import RealCluster
 
 Done = subprocess.CompletedProcess[bytes]
@@ -98,17 +98,17 @@ class Site:
             self._layout = Layout(await self.sacct.available_fields())
         return self._layout
 
-    async def read(self, start: int, end: int) -> Rows:
+    async def read(self, start: int, end: int) -> ParsedRows:
         """What the daemon reads of a half-open window."""
         async with self.sacct.ended_in(Window(start, end), await self.layout()) as answer:
             return await _all_rows(answer)
 
-    async def read_open(self, now: int) -> Rows:
+    async def read_open(self, now: int) -> ParsedRows:
         """What the daemon reads of the open jobs."""
         async with self.sacct.open_at(now, await self.layout()) as answer:
             return await _all_rows(answer)
 
-    async def read_named(self, job_ids: Sequence[str], since: int) -> Rows:
+    async def read_named(self, job_ids: Sequence[str], since: int) -> ParsedRows:
         """What the daemon reads of jobs it asks for by their ids."""
         async with self.sacct.named(job_ids, await self.layout(), since=since, now=int(time.time())) as answer:
             return await _all_rows(answer)
@@ -324,10 +324,10 @@ class RealSite(Site):
         self.real.sql(f"insert into {{{table}_table}} ({names}) values ({marks})", arguments)  # noqa: S608 - ours
 
 
-async def _all_rows(answer: Answer) -> Rows:
+async def _all_rows(answer: SacctAnswer) -> ParsedRows:
     parts = [rows async for rows in answer.rows()]
-    return Rows(
-        Readings.joined([rows.readings for rows in parts]),
+    return ParsedRows(
+        AttemptBatch.joined([rows.readings for rows in parts]),
         tuple(row for rows in parts for row in rows.rejected),
     )
 

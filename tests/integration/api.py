@@ -10,7 +10,7 @@ import anyio
 import httpx
 from prometheus_client import CollectorRegistry
 
-from slurmwatchd.config.api_tokens import Scope, add_token
+from slurmwatchd.config.api_tokens import TokenScope, add_token
 from slurmwatchd.daemon.web.api.service import Api
 from slurmwatchd.daemon.web.app import make_app
 from slurmwatchd.daemon.web.server import WebServer, bind
@@ -39,7 +39,7 @@ class Client:
             self._known[scope] = add_token(
                 self.tokens,
                 scope.replace(":", "."),
-                Scope.parse(scope),
+                TokenScope.parse(scope),
                 added="2026-11-29T00:00:00Z",
                 state_folder=self.tokens.parent,
             )

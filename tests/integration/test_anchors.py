@@ -10,7 +10,7 @@ import pytest
 from slurmwatchd.daemon.daemon import Daemon
 from slurmwatchd.errors import SacctError, SilenceError
 from slurmwatchd.model.ledger import Ledger
-from slurmwatchd.operations.backfill import Wish, count
+from slurmwatchd.operations.backfill import BackfillScope, count
 from slurmwatchd.operations.read_only import onlooker
 from slurmwatchd.operations.verify.against_sacct import Comparison
 from slurmwatchd.operations.verify.scope import scope_of
@@ -51,7 +51,7 @@ async def backfilling(rig: Rig, start: int, end: int = START) -> AsyncIterator[D
     async with rig.daemon() as daemon:
         read = await ledger_of(daemon.database, "sim")
         assert read is not None
-        await backfills.ask(daemon.database, "sim", Wish(start=start, end=end).spans(read), now=START)
+        await backfills.ask(daemon.database, "sim", BackfillScope(start=start, end=end).spans(read), now=START)
         yield daemon
 
 
@@ -207,7 +207,7 @@ async def test_dry_run_and_verify_fail_where_an_answer_lacks_what_it_must_show(t
         rig.cluster.set_statement_limit(windows=0)
         async with onlooker(rig.config) as view:
             with pytest.raises(SilenceError):
-                await count(view, Wish(start=START - 3 * HOUR, end=START), lambda *_: None, now=START)
+                await count(view, BackfillScope(start=START - 3 * HOUR, end=START), lambda *_: None, now=START)
         async with onlooker(rig.config) as view:
             comparison = Comparison(view.reader, rig.clock)
             await comparison.begin()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.config.api_tokens import Scope
+from slurmwatchd.config.api_tokens import TokenScope
 from slurmwatchd.daemon.web.api import openapi
 from slurmwatchd.daemon.web.api.sight import Sight
 from slurmwatchd.store.read.query import Order, Question
@@ -209,7 +209,7 @@ async def test_a_token_for_metrics_shows_no_jobs(filled: Rig, tmp_path: Path) ->
         for path, query in (("/jobs", ""), ("/jobs/12", ""), ("/events", ""), ("/status", ""), ("/coverage", "")):
             assert (await client.problem(path, query, scope="metrics"))["status"] == 403
     with pytest.raises(PermissionError), StoreReader(filled.store) as store:
-        Sight(store, Scope.parse("metrics"))
+        Sight(store, TokenScope.parse("metrics"))
 
 
 async def test_nothing_is_served_before_there_are_tokens_nor_without_one(filled: Rig, tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def steps(store: Path, ask: Callable[[Sight], Sequence[object]]) -> tuple[int, i
         return False
 
     with StoreReader(store) as reader:
-        sight = Sight(reader, Scope.parse("user:eve"))
+        sight = Sight(reader, TokenScope.parse("user:eve"))
         ask(sight)
         reader._connection.set_progress_handler(step, 1)
         found = ask(sight)

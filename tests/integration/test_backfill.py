@@ -9,7 +9,7 @@ from anyio.abc import TaskGroup
 
 from slurmwatchd.daemon.daemon import Daemon
 from slurmwatchd.errors import SacctError
-from slurmwatchd.operations.backfill import Wish
+from slurmwatchd.operations.backfill import BackfillScope
 from slurmwatchd.store import backfills
 from slurmwatchd.store.backfills import Backfill
 from slurmwatchd.store.read.second_process import ledger_of, open_beside
@@ -23,7 +23,7 @@ HOUR = 3600
 async def ask(daemon: Daemon, start: int, end: int = START, *, again: bool = False) -> list[Backfill]:
     read = await ledger_of(daemon.database, "sim")
     assert read is not None
-    spans = Wish(start=start, end=end, again=again).spans(read)
+    spans = BackfillScope(start=start, end=end, again=again).spans(read)
     return await backfills.ask(daemon.database, "sim", spans, now=START)
 
 

@@ -20,9 +20,9 @@ import pytest
 
 from simslurm import SimCluster, install_commands
 from simslurm.troubles import CONTROL_MACHINE
-from slurmwatchd.cli.waiting import TellingRunner
+from slurmwatchd.cli.waiting import AnnouncingRunner
 from slurmwatchd.config.settings import Config, StoreSection
-from slurmwatchd.operations.doctor.findings import Finding, Mark
+from slurmwatchd.operations.doctor.findings import Finding, Severity
 from slurmwatchd.operations.doctor.machine import examine, file_system
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.sources.process import SystemProcessRunner, TimedOutError
@@ -411,7 +411,7 @@ def test_a_folder_that_may_not_be_entered_is_a_finding() -> None:
     todo = f"let the user {name} in, or run this check as the service's user"
     for check, file in (("store", "store.db"), ("sink jobs", "log/jobs.jsonl")):
         text = f"{closed}/{file} cannot be checked: no permission to enter {closed}"
-        assert found[check] == Finding(Mark.FAILED, check, text, todo)
+        assert found[check] == Finding(Severity.FAILED, check, text, todo)
 
 
 def test_a_folder_is_no_file_for_a_sink(site: Site) -> None:
@@ -563,7 +563,7 @@ def test_who_lets_a_command_wait_is_named(tmp_path: Path) -> None:
         fake = tmp_path / name
         fake.write_text("#!/bin/sh\nsleep 1\n")
         fake.chmod(0o755)
-    slow = TellingRunner(SystemProcessRunner(), first_seconds=0.05, again_seconds=HANGS_SECONDS)
+    slow = AnnouncingRunner(SystemProcessRunner(), first_seconds=0.05, again_seconds=HANGS_SECONDS)
     err = io.StringIO()
 
     async def ask() -> None:
@@ -581,7 +581,7 @@ def test_who_lets_a_command_wait_is_named(tmp_path: Path) -> None:
 
 
 def test_a_command_that_takes_long_is_named(site: Site) -> None:
-    slow = TellingRunner(SystemProcessRunner(), first_seconds=0.05, again_seconds=0.05)
+    slow = AnnouncingRunner(SystemProcessRunner(), first_seconds=0.05, again_seconds=0.05)
     environ = {"PATH": os.environ["PATH"]}
     err = io.StringIO()
 

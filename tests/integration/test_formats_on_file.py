@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from slurmwatchd.operations.read_only import onlooker
-from slurmwatchd.operations.verify.against_files import Files
+from slurmwatchd.operations.verify.against_files import SinkFiles
 from slurmwatchd.sinks.forms.reading import identity_of
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from tests.integration.rig import START, Rig
@@ -28,7 +28,7 @@ async def verified(rig: Rig) -> tuple[int, int, list[tuple[str, int | None]]]:
     async with onlooker(rig.config) as view:
         options = rig.config.sinks["jobs"]
         assert isinstance(options, JsonlOptions)
-        compared = Files(view.reader, "jobs", options.path, selection=options.selection())
+        compared = SinkFiles(view.reader, "jobs", options.path, selection=options.selection())
         read = await compared.compare(START - 86400, START + 86400, seen=lambda _: None)
         return read.lines, read.events, [(str(found.what), found.line) async for found in compared.findings(100)]
 

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from slurmwatchd.daemon.daemon import Daemon
-from slurmwatchd.daemon.quarantine_retrier import Retrier
+from slurmwatchd.daemon.quarantine_retrier import QuarantineRetrier
 from slurmwatchd.errors import NodelistError, SlurmNotFoundError
 from slurmwatchd.sources.nodelists import Expanded, Expander, Nodes
 from slurmwatchd.store import quarantine
@@ -107,7 +107,7 @@ async def test_no_node_list_is_pruned_between_being_looked_up_and_being_stored_w
         await rig.once()
         put(rig, ROW)
         async with rig.daemon() as daemon:
-            retrier = Retrier(
+            retrier = QuarantineRetrier(
                 database=daemon.database,
                 intake=await Intake.load(daemon.database),
                 expander=(expander := PruningExpander(daemon.database)),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmwatchd.operations.read_only import onlooker
-from slurmwatchd.operations.verify.against_files import Files
+from slurmwatchd.operations.verify.against_files import SinkFiles
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from tests.integration.rig import START, Rig
 
@@ -31,7 +31,7 @@ async def verified(rig: Rig) -> tuple[int, list[tuple[str, int | None]]]:
     async with onlooker(rig.config) as view:
         options = rig.config.sinks["some"]
         assert isinstance(options, JsonlOptions)
-        compared = Files(view.reader, "some", options.path, selection=options.selection())
+        compared = SinkFiles(view.reader, "some", options.path, selection=options.selection())
         read = await compared.compare(START - 86400, START + 86400, seen=lambda _: None)
         return read.events, [(str(found.what), found.seq) async for found in compared.findings(100)]
 
@@ -103,7 +103,7 @@ async def test_a_stretch_that_is_gone_is_one_finding_in_spite_of_what_was_left_o
         async with onlooker(rig.config) as view:
             options = rig.config.sinks["some"]
             assert isinstance(options, JsonlOptions)
-            compared = Files(view.reader, "some", options.path, selection=options.selection())
+            compared = SinkFiles(view.reader, "some", options.path, selection=options.selection())
             await compared.compare(START - 86400, START + 86400, seen=lambda _: None)
             (found,) = [finding async for finding in compared.findings(100)]
         assert (found.events, found.id) == (12, None)

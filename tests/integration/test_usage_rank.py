@@ -5,12 +5,12 @@ from typing import Any
 
 from slurmwatchd.errors import SacctTimeoutError
 from slurmwatchd.model.records import FoundBy, JobUsage
-from slurmwatchd.model.usage import Told
+from slurmwatchd.model.usage import UsageAnswer
 from slurmwatchd.store import usage_queue
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.telemetry.metrics import Metrics
-from slurmwatchd.watcher.usage_collector import Collector, CollectorParts
+from slurmwatchd.watcher.usage_collector import UsageCollector, UsageCollectorParts
 from tests.integration.rig import START, FakeClock, Rig
 from tests.unit.attempts import NOW, attempt, batch, rows
 
@@ -25,22 +25,22 @@ class Source:
         self.lists: list[list[int]] = []
         self.fails = False
 
-    async def usage_of(self, attempts: Any, *, now: int, timeout_seconds: float) -> dict[Any, Told]:  # noqa: ANN401
+    async def usage_of(self, attempts: Any, *, now: int, timeout_seconds: float) -> dict[Any, UsageAnswer]:  # noqa: ANN401
         self.lists.append([each.job_id_raw for each in attempts])
         self.clock.move(len(attempts) * SECONDS_A_JOB)
         if self.fails:
             raise SacctTimeoutError("no answer")
-        return {(each.job_id_raw, each.submit): Told(usage=JobUsage(steps=1)) for each in attempts}
+        return {(each.job_id_raw, each.submit): UsageAnswer(usage=JobUsage(steps=1)) for each in attempts}
 
 
-async def collector_of(database: Database, jobs: range, **fields: Any) -> tuple[Collector, Source]:  # noqa: ANN401
+async def collector_of(database: Database, jobs: range, **fields: Any) -> tuple[UsageCollector, Source]:  # noqa: ANN401
     intake = await Intake.load(database, usage=True)
     await intake.commit(batch(*((attempt(number, submit_line="sbatch x"), 1) for number in jobs), **fields))
     source = Source(FakeClock(NOW))
     parts: dict[str, Any] = {"source": source}
-    collector = Collector(
+    collector = UsageCollector(
         "sim",
-        CollectorParts(
+        UsageCollectorParts(
             database=database,
             intake=intake,
             clock=source.clock,

@@ -13,14 +13,14 @@ import pytest
 
 from slurmwatchd.errors import SacctError, SilenceError, VerifyError
 from slurmwatchd.model.ledger import Ledger
-from slurmwatchd.model.policy import Policy
-from slurmwatchd.operations.read_only import Onlooker, onlooker
+from slurmwatchd.model.policy import ReadPolicy
+from slurmwatchd.operations.read_only import ReadOnlyStore, onlooker
 from slurmwatchd.operations.verify import deleted
-from slurmwatchd.operations.verify.against_files import Files, Finding, Read
-from slurmwatchd.operations.verify.against_sacct import Comparison, Difference, Tally
+from slurmwatchd.operations.verify.against_files import FileDifference, FilesRead, SinkFiles
+from slurmwatchd.operations.verify.against_sacct import AccountingDifference, ComparedRows, Comparison
 from slurmwatchd.operations.verify.scope import scope_of
 from slurmwatchd.sinks.jsonl import JsonlOptions
-from slurmwatchd.store.known_attempts import Known
+from slurmwatchd.store.known_attempts import KnownAttempt
 from tests.integration.rig import START, WINDOW, Rig
 
 DAY = 86400
@@ -29,16 +29,16 @@ DAY = 86400
 @dataclass
 class Verdict:
     differences: list[tuple[str, str, Any, Any]]
-    tally: Tally
+    tally: ComparedRows
 
 
 @asynccontextmanager
-async def looking(rig: Rig) -> AsyncIterator[Onlooker]:
+async def looking(rig: Rig) -> AsyncIterator[ReadOnlyStore]:
     async with onlooker(rig.config) as view:
         yield view
 
 
-def told(found: Difference) -> tuple[str, str, Any, Any]:
+def told(found: AccountingDifference) -> tuple[str, str, Any, Any]:
     return found.job_id, str(found.what), found.store, found.sacct
 
 
@@ -54,7 +54,7 @@ async def accounting(rig: Rig, *, slice_seconds: int = 3600, overlap: int = 0) -
             view.sacct["sim"],
             scope.compared,
             ledger=ledger or Ledger(rig.now - DAY),
-            policy=Policy(interval=30, overlap=overlap, slice_seconds=slice_seconds),
+            policy=ReadPolicy(interval=30, overlap=overlap, slice_seconds=slice_seconds),
             timeout_seconds=60,
             seen=lambda _window, _tally: None,
         )
@@ -63,11 +63,13 @@ async def accounting(rig: Rig, *, slice_seconds: int = 3600, overlap: int = 0) -
         return Verdict(found, tally)
 
 
-async def files(rig: Rig, *, since: int = START - DAY, sink: str = "jobs") -> tuple[Read, list[Finding]]:
+async def files(
+    rig: Rig, *, since: int = START - DAY, sink: str = "jobs"
+) -> tuple[FilesRead, list[FileDifference]]:
     async with looking(rig) as view:
         options = rig.config.sinks[sink]
         assert isinstance(options, JsonlOptions)
-        compared = Files(view.reader, sink, options.path, selection=options.selection())
+        compared = SinkFiles(view.reader, sink, options.path, selection=options.selection())
         read = await compared.compare(since, rig.now + DAY, seen=lambda _: None)
         found = [finding async for finding in compared.findings(100)]
         assert await compared.count() == len(found)
@@ -97,7 +99,7 @@ async def test_a_store_that_has_all_that_sacct_shows_has_no_difference(tmp_path:
         await watched(rig)
         verdict = await accounting(rig, slice_seconds=250)
         assert verdict.differences == []
-        assert verdict.tally == Tally(rows=8, quarantined=0)
+        assert verdict.tally == ComparedRows(rows=8, quarantined=0)
 
 
 async def test_each_kind_of_difference_is_named_with_both_values(tmp_path: Path) -> None:
@@ -159,7 +161,7 @@ async def test_rows_in_quarantine_are_told_apart_and_those_in_neither_place_are_
         await watched(rig)
         verdict = await accounting(rig)
         assert verdict.differences == []
-        assert verdict.tally == Tally(rows=6, quarantined=1)
+        assert verdict.tally == ComparedRows(rows=6, quarantined=1)
         change_store(rig, "DELETE FROM quarantine")
         assert (await accounting(rig)).differences == [
             ("1 Unknown 1", "cannot be keyed", None, "Submit is b'Unknown', not a time")
@@ -363,7 +365,7 @@ async def test_what_was_deleted_is_accepted_once_somebody_says_so_and_the_daemon
                 view.sacct["sim"],
                 [(START - 300, START)],
                 ledger=ledger,
-                policy=Policy(interval=30, overlap=0, slice_seconds=3600),
+                policy=ReadPolicy(interval=30, overlap=0, slice_seconds=3600),
                 timeout_seconds=60,
                 seen=lambda _window, _tally: None,
                 held=False,
@@ -380,6 +382,6 @@ async def test_what_answers_to_its_number_is_not_accepted_as_deleted(tmp_path: P
         rig.ended(20)
         await rig.once()
         async with looking(rig) as view:
-            known = [Known(1, START - 110, "1", START - 20, 1)]
+            known = [KnownAttempt(1, START - 110, "1", START - 20, 1)]
             assert await deleted.accept(rig.store, view.sacct["sim"], known, now=rig.now) == 0
         assert rig.ask_store("SELECT count(*) FROM gone") == [(0,)]

@@ -14,10 +14,10 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from slurmwatchd.config.api_tokens import Scope, TokenFile, add_token
+from slurmwatchd.config.api_tokens import TokenFile, TokenScope, add_token
 from slurmwatchd.config.settings import WebSection
 from slurmwatchd.daemon.web import server as web_server
-from slurmwatchd.daemon.web.api.access import Access
+from slurmwatchd.daemon.web.api.access import TokenAccess
 from slurmwatchd.daemon.web.app import make_app
 from slurmwatchd.daemon.web.guard import Guard
 from slurmwatchd.daemon.web.server import WebServer, bind, url
@@ -72,7 +72,7 @@ async def serving(folder: Path, text: str) -> AsyncIterator[tuple[str, WebConfig
     """A server that follows the file; its address."""
     (folder / "web.yml").write_text(text)
     file = WebConfigFile(folder / "web.yml")
-    access = Access(TokenFile(folder / "tokens"), sleep=no_sleep)
+    access = TokenAccess(TokenFile(folder / "tokens"), sleep=no_sleep)
     app = Guard(make_app(Health(SystemClock()), CollectorRegistry()), file, access)
     listener = bind("127.0.0.1:0")
     server = WebServer(app, listener, file=file)
@@ -173,7 +173,7 @@ async def test_pages_ask_for_a_name_and_a_password_or_a_token_for_metrics(folder
     text = f"basic_auth_users:\n  ann: {digest}\nhttp_server_config:\n  headers:\n    X-Frame-Options: deny\n"
     tokens = {
         scope: add_token(
-            folder / "tokens", scope.replace(":", "."), Scope.parse(scope), added="2026-11-29T00:00:00Z",
+            folder / "tokens", scope.replace(":", "."), TokenScope.parse(scope), added="2026-11-29T00:00:00Z",
             state_folder=folder,
         )
         for scope in ("metrics", "all", "user:ann")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from slurmwatchd.model import formats
 from slurmwatchd.model.records import Event, EventKind, FoundBy, JobRecord
-from slurmwatchd.sinks.forms.form import Written
+from slurmwatchd.sinks.forms.form import WrittenEvent
 from slurmwatchd.sinks.forms.glance import GLANCED
 from slurmwatchd.sinks.kafka.messages import Messages
 from slurmwatchd.sinks.nats.subjects import Subjects
@@ -41,7 +41,7 @@ def line(record: JobRecord, changed: object, time: int | None) -> bytes:
 
 @given(record=_RECORDS, changed=_CHANGED, time=st.none() | st.just(1_795_000_000))
 def test_what_is_found_is_what_is_parsed(record: JobRecord, changed: object, time: int | None) -> None:
-    written = Written("x", line(record, changed, time))
+    written = WrittenEvent("x", line(record, changed, time))
     parsed = orjson.loads(written.line)
     names = sorted(GLANCED)
     found = [orjson.loads(token) if token else None for token in written.tokens(names)]
@@ -53,7 +53,7 @@ def test_what_is_found_is_what_is_parsed(record: JobRecord, changed: object, tim
 
 @given(record=_RECORDS, time=st.none() | st.just(1_795_000_000))
 def test_subject_and_message_are_those_of_the_parsed_fields(record: JobRecord, time: int | None) -> None:
-    written = Written("941577fc-f651-5a1b-9c40-33d97360bfcf", line(record, None, time))
+    written = WrittenEvent("941577fc-f651-5a1b-9c40-33d97360bfcf", line(record, None, time))
     parsed = orjson.loads(written.line)
     subjects = Subjects("slurm.{cluster}.{event}.{user}")
     assert subjects.of_tokens(written.tokens(subjects.fields)) == subjects.of(parsed)

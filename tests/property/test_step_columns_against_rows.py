@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slurmwatchd.model.usage import Measured
+from slurmwatchd.model.usage import MeasuredUsage
 from slurmwatchd.sources.sacct.step_columns import StepColumns
 from slurmwatchd.sources.sacct.step_fields import FIELDS, STEP_FIELDS, Key
 from tests.steps_row_by_row import attempts_in, key_of, measure
@@ -90,7 +90,7 @@ def answer(draw: st.DrawFn) -> Rows:
     return rows
 
 
-def as_read(rows: Rows, fields: tuple[str, ...], cuts: list[int]) -> list[tuple[Key, Measured]]:
+def as_read(rows: Rows, fields: tuple[str, ...], cuts: list[int]) -> list[tuple[Key, MeasuredUsage]]:
     """What the program makes of an answer that arrives in pieces."""
     reader, found, begin = StepColumns(fields), [], 0
     for end in [*sorted(cut for cut in cuts if cut < len(rows)), len(rows)]:
@@ -100,7 +100,7 @@ def as_read(rows: Rows, fields: tuple[str, ...], cuts: list[int]) -> list[tuple[
     return [(key, plain(measured)) for key, measured in found + reader.close()]
 
 
-def one_by_one(rows: Rows, fields: tuple[str, ...]) -> list[tuple[Key, Measured]]:
+def one_by_one(rows: Rows, fields: tuple[str, ...]) -> list[tuple[Key, MeasuredUsage]]:
     read = [
         (key_of(row), measure(fields, row[: len(fields)], [step[: len(fields)] for step in steps]))
         for row, steps in attempts_in(iter(rows))
@@ -108,7 +108,7 @@ def one_by_one(rows: Rows, fields: tuple[str, ...]) -> list[tuple[Key, Measured]
     return [(key, measured) for key, measured in read if key is not None]
 
 
-def plain(measured: Measured) -> Measured:
+def plain(measured: MeasuredUsage) -> MeasuredUsage:
     """Without the difference between lists and tuples."""
     return measured._replace(steps=list(measured.steps))
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slurmwatchd.model.ledger import Ledger, Wanted, overlapping
-from slurmwatchd.model.policy import Policy
+from slurmwatchd.model.ledger import BackfillRemainder, Ledger, overlapping
+from slurmwatchd.model.policy import ReadPolicy
 from slurmwatchd.model.records import FoundBy
 from slurmwatchd.model.windows import Window, due, next_head
 
@@ -103,9 +103,9 @@ def test_a_clock_that_went_back_keeps_what_it_can_still_have_read(
 
 
 @st.composite
-def policies(draw: st.DrawFn) -> Policy:
+def policies(draw: st.DrawFn) -> ReadPolicy:
     slice_seconds = draw(st.integers(5, 60))
-    return Policy(
+    return ReadPolicy(
         interval=draw(st.sampled_from([1, 1.5, 3, 10, 47])),
         overlap=draw(st.integers(0, slice_seconds - 1)),
         slice_seconds=slice_seconds,
@@ -116,7 +116,7 @@ def policies(draw: st.DrawFn) -> Policy:
 waits = st.lists(st.one_of(st.floats(0.25, 12), st.floats(12, 400)), min_size=1, max_size=12)
 
 
-def may_wait(age: int, policy: Policy) -> int:
+def may_wait(age: int, policy: ReadPolicy) -> int:
     """How long after reaching an age a second may be unread at it: half the age, or a slice if that is less."""
     return max(1, min(age // 2, policy.slice_seconds))
 
@@ -125,7 +125,7 @@ def may_wait(age: int, policy: Policy) -> int:
 class Daemon:
     """Reads whatever is due, as the pipeline does, and notes it second by second."""
 
-    policy: Policy
+    policy: ReadPolicy
     now: float
     ledger: Ledger
     model: Seconds = field(default_factory=Seconds)
@@ -178,7 +178,7 @@ def idle(daemon: Daemon) -> None:
 
 @given(policies(), waits)
 @settings(deadline=None, max_examples=60)
-def test_nothing_is_left_unread_whatever_the_daemon_slept_through(policy: Policy, sleeps: list[float]) -> None:
+def test_nothing_is_left_unread_whatever_the_daemon_slept_through(policy: ReadPolicy, sleeps: list[float]) -> None:
     daemon = Daemon(policy, float(HORIZON), Ledger(HORIZON))
     for sleep in sleeps:
         daemon.now += sleep
@@ -190,7 +190,7 @@ def test_nothing_is_left_unread_whatever_the_daemon_slept_through(policy: Policy
 @given(policies(), waits, st.lists(st.sampled_from([0, 0.5, 3, None]), max_size=40))
 @settings(deadline=None, max_examples=50)
 def test_a_daemon_that_dies_between_any_two_readings_goes_on_where_it_was(
-    policy: Policy, sleeps: list[float], fates: list[float | None]
+    policy: ReadPolicy, sleeps: list[float], fates: list[float | None]
 ) -> None:
     """A reading takes some time, or the daemon is killed after it; what was read is in the store."""
     daemon = Daemon(policy, float(HORIZON), Ledger(HORIZON))
@@ -211,7 +211,7 @@ def test_a_daemon_that_dies_between_any_two_readings_goes_on_where_it_was(
 
 @given(policies(), waits)
 @settings(deadline=None, max_examples=50)
-def test_joining_what_is_settled_changes_nothing_that_is_due(policy: Policy, sleeps: list[float]) -> None:
+def test_joining_what_is_settled_changes_nothing_that_is_due(policy: ReadPolicy, sleeps: list[float]) -> None:
     now, plain, joined = float(HORIZON), Ledger(HORIZON), Ledger(HORIZON)
     for sleep in sleeps:
         now += sleep
@@ -234,10 +234,10 @@ wishes = st.lists(
 @given(policies(), wishes, st.lists(st.sampled_from([0, 1, 40, None]), max_size=40))
 @settings(deadline=None, max_examples=60)
 def test_what_backfills_want_is_read_once_after_all_else_whatever_dies_in_between(
-    policy: Policy, spans: list[tuple[int, int]], fates: list[float | None]
+    policy: ReadPolicy, spans: list[tuple[int, int]], fates: list[float | None]
 ) -> None:
     """A reading takes some time, or the daemon is killed after it, or what it read last was not stored yet."""
-    requests = [Wanted(number, start, end) for number, (start, end) in enumerate(spans)]
+    requests = [BackfillRemainder(number, start, end) for number, (start, end) in enumerate(spans)]
     stored, ledger = requests, Ledger(HORIZON)
     now, read, fate = float(HORIZON + 50), list[tuple[int, int]](), iter(fates)
     while True:
@@ -275,7 +275,7 @@ late_records = st.lists(
 @given(policies().filter(lambda policy: bool(policy.reread)), late_records, waits)
 @settings(deadline=None, max_examples=50)
 def test_a_record_that_becomes_visible_late_is_found_as_long_as_a_re_read_is_to_come(
-    policy: Policy, records: list[tuple[int, int]], sleeps: list[float]
+    policy: ReadPolicy, records: list[tuple[int, int]], sleeps: list[float]
 ) -> None:
     """(end, lateness): invisible until end + lateness, which is within the greatest age of re-reads."""
     last = policy.reread[-1]
@@ -300,7 +300,7 @@ def test_a_record_that_becomes_visible_late_is_found_as_long_as_a_re_read_is_to_
 @given(policies(), waits, st.integers(1, 300))
 @settings(deadline=None, max_examples=50)
 def test_after_a_clock_that_went_back_all_is_read_again_that_it_had_not_reached(
-    policy: Policy, sleeps: list[float], back: int
+    policy: ReadPolicy, sleeps: list[float], back: int
 ) -> None:
     daemon = Daemon(policy, float(HORIZON), Ledger(HORIZON))
     for sleep in sleeps:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from slurmwatchd.store.archive import days
-from slurmwatchd.store.archive.__main__ import Order, carry_out
+from slurmwatchd.store.archive.__main__ import WriteOrder, carry_out
 from slurmwatchd.store.archive.layout import DayFile, files
 from slurmwatchd.store.archive.publish import workshop
 from slurmwatchd.store.archive.writer import DayWriter
@@ -73,9 +73,9 @@ def prune(path: Path, where: str, horizon: int) -> None:
         store.commit()
 
 
-def order(path: Path, dataset: Path, *wanted: tuple[str, int]) -> Order:
+def order(path: Path, dataset: Path, *wanted: tuple[str, int]) -> WriteOrder:
     """What the daemon would order."""
-    return Order(
+    return WriteOrder(
         store=str(path), dataset=str(dataset), days=[(*key, 0) for key in wanted], rest=False, survey=False
     )
 

@@ -8,7 +8,7 @@ from slurmwatchd.model.records import FoundBy, JobRecord
 from slurmwatchd.model.windows import Window
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.intake import Batch
-from slurmwatchd.store.ledger import Completed
+from slurmwatchd.store.ledger import LedgerUpdate
 from tests.row_by_row import taken_apart
 
 NOW = 1_795_400_000
@@ -61,9 +61,9 @@ def batch(*readings: Reading, **fields: Any) -> Batch:  # noqa: ANN401 - any fie
     return Batch(**settings)
 
 
-def completed(start: int = NOW - 120, end: int = NOW) -> Completed:
+def completed(start: int = NOW - 120, end: int = NOW) -> LedgerUpdate:
     """A head poll of the last two minutes, the first ever."""
-    return Completed(
+    return LedgerUpdate(
         cluster="sim",
         window=Window(start, end, head=True),
         read_at=end,

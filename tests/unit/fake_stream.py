@@ -8,7 +8,7 @@ import orjson
 
 from slurmwatchd.errors import SinkError, SinkFullError
 from slurmwatchd.sinks.nats.options import NatsOptions
-from slurmwatchd.sinks.nats.stream import Message
+from slurmwatchd.sinks.nats.stream import StreamMessage
 
 
 @dataclass
@@ -80,9 +80,9 @@ class FakeStream:
             raise SinkError("no acknowledgement within 10 s")
         return future.result()
 
-    async def messages(self, first_seq: int, *, bodies: bool = False) -> AsyncIterator[list[Message]]:
+    async def messages(self, first_seq: int, *, bodies: bool = False) -> AsyncIterator[list[StreamMessage]]:
         stored = self._server.messages[first_seq - 1 : self.last_seq]
-        yield [Message(seq=seq, id=id_) for seq, (_, id_, _) in enumerate(stored, first_seq)]
+        yield [StreamMessage(seq=seq, id=id_) for seq, (_, id_, _) in enumerate(stored, first_seq)]
 
     async def close(self) -> None:
         self._server.on_their_way = 0

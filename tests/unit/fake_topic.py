@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from slurmwatchd.errors import SinkError
 from slurmwatchd.sinks.kafka.options import KafkaOptions
-from slurmwatchd.sinks.kafka.topic import Message, Outcome, Stored
+from slurmwatchd.sinks.kafka.topic import BatchResult, OutgoingMessage, TopicMessage
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Broker:
         loses_answers: Whether it stores, or commits, and nobody learns of it.
     """
 
-    partitions: tuple[list[Message], list[Message]] = field(default_factory=lambda: ([], []))
+    partitions: tuple[list[OutgoingMessage], list[OutgoingMessage]] = field(default_factory=lambda: ([], []))
     takes: int | None = None
     loses_answers: bool = False
     is_down: bool = False
@@ -32,7 +32,7 @@ class Broker:
         self.open_count += 1
         return FakeTopic(self, transactions=options.transactions)
 
-    def messages(self) -> list[Message]:
+    def messages(self) -> list[OutgoingMessage]:
         return [message for partition in self.partitions for message in partition]
 
 
@@ -46,8 +46,8 @@ class FakeTopic:
             number: (0, len(partition)) for number, partition in enumerate(broker.partitions)
         }
 
-    def send(self, messages: Sequence[Message]) -> Outcome:
-        broker, outcome = self._broker, Outcome()
+    def send(self, messages: Sequence[OutgoingMessage]) -> BatchResult:
+        broker, outcome = self._broker, BatchResult()
         broker.batches += 1
         taken = len(messages) if broker.takes is None else min(broker.takes, len(messages))
         if taken < len(messages):
@@ -63,11 +63,11 @@ class FakeTopic:
             raise SinkError("no answer in time")
         return outcome
 
-    def messages(self, offsets: Mapping[int, int]) -> Iterator[list[Stored]]:
+    def messages(self, offsets: Mapping[int, int]) -> Iterator[list[TopicMessage]]:
         for number, offset in offsets.items():
             stored = self._broker.partitions[number][offset : self.ends[number][1]]
             yield [
-                Stored(number, place, dict(message.headers)["ce_id"].decode())
+                TopicMessage(number, place, dict(message.headers)["ce_id"].decode())
                 for place, message in enumerate(stored, offset)
             ]
 

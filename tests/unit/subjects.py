@@ -10,7 +10,7 @@ from typing import Any
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.conformance import Deliverer, SinkUnderTest, make_event
-from slurmwatchd.sinks.forms.options import Format
+from slurmwatchd.sinks.forms.options import EventFormat
 from slurmwatchd.sinks.forms.reading import head_of
 from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
 from slurmwatchd.sinks.prometheus import PrometheusOptions, PrometheusSink
@@ -20,10 +20,10 @@ from slurmwatchd.telemetry.metrics import Metrics
 class Jsonl(SinkUnderTest):
     """A file, with whatever it was renamed to."""
 
-    def __init__(self, path: Path, *, max_line_bytes: int = 30_000, format_: Format = "flat") -> None:
+    def __init__(self, path: Path, *, max_line_bytes: int = 30_000, format_: EventFormat = "flat") -> None:
         self.path = path
         self.max_line_bytes = max_line_bytes
-        self.format: Format = format_
+        self.format: EventFormat = format_
         self.metrics = Metrics()
 
     def make(self) -> Sink:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from slurmwatchd.config.api_tokens import (
-    Kind,
-    Scope,
+    ScopeKind,
     TokenFile,
+    TokenScope,
     add_token,
     find,
     read_tokens,
@@ -23,21 +23,21 @@ MOMENT = "2026-11-29T01:00:00Z"
 
 
 def add(path: Path, name: str, scope: str) -> str:
-    return add_token(path, name, Scope.parse(scope), added=MOMENT, state_folder=path.parent)
+    return add_token(path, name, TokenScope.parse(scope), added=MOMENT, state_folder=path.parent)
 
 
 @pytest.mark.parametrize(
     ("text", "kind", "name"),
     [
-        ("all", Kind.ALL, ""),
-        ("metrics", Kind.METRICS, ""),
-        ("user:ada", Kind.USER, "ada"),
-        ("account:physics", Kind.ACCOUNT, "physics"),
-        ("user:ada@example.org:x", Kind.USER, "ada@example.org:x"),
+        ("all", ScopeKind.ALL, ""),
+        ("metrics", ScopeKind.METRICS, ""),
+        ("user:ada", ScopeKind.USER, "ada"),
+        ("account:physics", ScopeKind.ACCOUNT, "physics"),
+        ("user:ada@example.org:x", ScopeKind.USER, "ada@example.org:x"),
     ],
 )
-def test_scopes(text: str, kind: Kind, name: str) -> None:
-    scope = Scope.parse(text)
+def test_scopes(text: str, kind: ScopeKind, name: str) -> None:
+    scope = TokenScope.parse(text)
     assert (scope.kind, scope.name, str(scope)) == (kind, name, text)
 
 
@@ -46,7 +46,7 @@ def test_scopes(text: str, kind: Kind, name: str) -> None:
 )
 def test_what_is_no_scope_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"scope|blank"):
-        Scope.parse(text)
+        TokenScope.parse(text)
 
 
 def test_a_file_has_the_hash_and_not_the_token(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_what_root_makes_the_services_group_may_read(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
     os.chown(state, 12345, 12346)
-    add_token(tmp_path / "tokens", "one", Scope.parse("all"), added=MOMENT, state_folder=state)
+    add_token(tmp_path / "tokens", "one", TokenScope.parse("all"), added=MOMENT, state_folder=state)
     made = (tmp_path / "tokens").stat()
     assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (0, 12346, 0o640)
 

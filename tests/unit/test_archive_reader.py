@@ -18,7 +18,7 @@ from slurmwatchd.store.database import open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import Record, StoreReader
-from slurmwatchd.store.usage import Results, tell
+from slurmwatchd.store.usage import UsageResults, tell
 from tests.unit.archives import DAY, MIDNIGHT, archived, ended, fill, prune
 from tests.unit.attempts import batch
 
@@ -111,7 +111,7 @@ async def _fill(path: Path) -> None:
             steps = [{"id": "batch", "state": "COMPLETED"}]
             told[job] = seq, b',"usage":' + orjson.dumps(usage) + b',"steps":' + orjson.dumps(steps)
         del told[min(told)]
-        await tell(intake, Results(told=told, later={}, observed=MIDNIGHT))
+        await tell(intake, UsageResults(told=told, later={}, observed=MIDNIGHT))
 
 
 @pytest.fixture

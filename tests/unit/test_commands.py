@@ -7,7 +7,7 @@ import pytest
 from slurmwatchd.errors import SlurmNotFoundError, TokenError
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.process import SystemProcessRunner
-from slurmwatchd.sources.tokens import Token
+from slurmwatchd.sources.tokens import SlurmToken
 from tests.tokens import token
 
 
@@ -80,7 +80,7 @@ def test_a_command_that_is_installed_later_is_found_then(tmp_path: Path) -> None
 async def test_each_call_gets_the_token_that_is_in_the_file_then(tmp_path: Path) -> None:
     install(tmp_path, '#!/bin/sh\necho "$SLURM_JWT"\n')
     file = tmp_path / "token"
-    seen: list[Token] = []
+    seen: list[SlurmToken] = []
     commands = Commands.of(
         SystemProcessRunner(),
         bin_dir=str(tmp_path),
@@ -92,8 +92,8 @@ async def test_each_call_gets_the_token_that_is_in_the_file_then(tmp_path: Path)
         made = token({"sun": "ann", "exp": expires})
         file.write_text(f"SLURM_JWT={made}\n")
         assert (await commands.run("sacct", timeout_seconds=30)).stdout.decode() == f"{made}\n"
-    assert seen == [Token("ann", 1_795_900_000.0), Token("ann", 1_795_903_600.0)]
-    assert commands.token() == Token("ann", 1_795_903_600.0)
+    assert seen == [SlurmToken("ann", 1_795_900_000.0), SlurmToken("ann", 1_795_903_600.0)]
+    assert commands.token() == SlurmToken("ann", 1_795_903_600.0)
 
 
 async def test_without_a_token_in_its_file_nothing_is_run(tmp_path: Path) -> None:

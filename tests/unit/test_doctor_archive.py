@@ -6,10 +6,10 @@ import pytest
 
 from slurmwatchd.config.settings import ArchiveSection, Config, StoreSection, WebSection
 from slurmwatchd.operations.doctor import machine
-from slurmwatchd.operations.doctor.findings import Mark
+from slurmwatchd.operations.doctor.findings import Severity
 
 
-def found(folder: Path, archive: Path | str) -> list[tuple[Mark, str]]:
+def found(folder: Path, archive: Path | str) -> list[tuple[Severity, str]]:
     config = Config(
         archive=ArchiveSection(path=str(archive)),
         store=StoreSection(path=folder / "store.db"),
@@ -24,21 +24,21 @@ def test_without_an_archive_nothing_is_said_of_one(tmp_path: Path) -> None:
 
 def test_a_folder_to_be_made_and_one_that_is_there(tmp_path: Path) -> None:
     ((mark, text),) = found(tmp_path, tmp_path / "archive")
-    assert (mark, text.startswith(f"{tmp_path}/archive: writable, ")) == (Mark.OK, True)
+    assert (mark, text.startswith(f"{tmp_path}/archive: writable, ")) == (Severity.OK, True)
     (tmp_path / "archive").mkdir()
     ((mark, text),) = found(tmp_path, tmp_path / "archive")
-    assert (mark, text.startswith(f"{tmp_path}/archive.tmp: writable, ")) == (Mark.OK, True)
+    assert (mark, text.startswith(f"{tmp_path}/archive.tmp: writable, ")) == (Severity.OK, True)
 
 
 @pytest.mark.parametrize("name", ["archive", "archive.tmp"])
 def test_a_file_in_the_way_of_either(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("")
-    assert found(tmp_path, tmp_path / "archive") == [(Mark.FAILED, f"{tmp_path}/{name} is not a folder")]
+    assert found(tmp_path, tmp_path / "archive") == [(Severity.FAILED, f"{tmp_path}/{name} is not a folder")]
 
 
 def test_a_mount_point_cannot_be_exchanged_with_what_is_beside_it(tmp_path: Path) -> None:
     ((mark, text),) = found(tmp_path, "/proc")
-    assert mark is Mark.FAILED
+    assert mark is Severity.FAILED
     assert text == "/proc is a mount point, so that no file can be moved to it from /proc.tmp"
 
 
@@ -47,4 +47,7 @@ def test_a_folder_that_this_user_cannot_write(tmp_path: Path, monkeypatch: pytes
     # root may write everywhere.
     monkeypatch.setattr("os.access", lambda *_, **__: False)
     ((mark, text),) = found(tmp_path, tmp_path / "archive")
-    assert (mark, text) == (Mark.FAILED, f"{tmp_path}/archive cannot be written: {tmp_path}/archive forbids it")
+    assert (mark, text) == (
+        Severity.FAILED,
+        f"{tmp_path}/archive cannot be written: {tmp_path}/archive forbids it",
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurmwatchd.config.settings import ArchiveSection, Config, SlurmSection, StoreSection
-from slurmwatchd.operations.doctor.findings import Mark
+from slurmwatchd.operations.doctor.findings import Severity
 from slurmwatchd.operations.doctor.sandbox import Access, Sandbox
 from slurmwatchd.operations.doctor.service import Shell, examine
 from slurmwatchd.operations.doctor.unit import Unit, find
@@ -54,7 +54,7 @@ class Site:
         file.parent.mkdir(exist_ok=True)
         file.write_text("\n".join(["[Service]", *directives, ""]))
 
-    def found(self) -> list[tuple[Mark, str, str]]:
+    def found(self) -> list[tuple[Severity, str, str]]:
         unit = find(str(self.file))
         assert unit is not None
         config = Config(
@@ -83,14 +83,14 @@ EDIT = "as root: systemctl edit slurmwatchd.service, and under [Service]: "
 
 def test_a_service_that_may_do_what_it_must(site: Site) -> None:
     ((mark, text, todo),) = site.found()
-    assert (mark, todo) == (Mark.OK, "")
+    assert (mark, todo) == (Severity.OK, "")
     assert text == f"{site.file} and 2 drop-ins: its sandbox allows all it needs; checked as it will run"
 
 
 def test_slurm_on_the_shells_path_only(site: Site) -> None:
     site.allow("path.conf", "Environment=PATH=/nothing/here")
     ((mark, text, todo),) = site.found()
-    assert mark is Mark.FAILED
+    assert mark is Severity.FAILED
     assert text == (
         f"sacct, scontrol, sdiag, sacctmgr: in {site.bin}, which is on this shell's PATH but not on the service's "
         "(/nothing/here)"
@@ -99,34 +99,34 @@ def test_slurm_on_the_shells_path_only(site: Site) -> None:
         f'set bin_dir = "{site.bin}" under [slurm]; or {EDIT}Environment=PATH={site.bin}:/nothing/here'
     )
     site.allow("path.conf", f"Environment=PATH={site.bin}:/nothing/here")
-    assert [mark for mark, _, _ in site.found()] == [Mark.OK]
+    assert [mark for mark, _, _ in site.found()] == [Severity.OK]
     site.allow("path.conf", "Environment=PATH=/nothing/here")
     site.slurm = SlurmSection(bin_dir=str(site.bin))
-    assert [mark for mark, _, _ in site.found()] == [Mark.OK]
+    assert [mark for mark, _, _ in site.found()] == [Severity.OK]
 
 
 def test_a_variable_of_the_shells_that_the_service_has_not(site: Site) -> None:
     conf = site.environ["SLURM_CONF"] = "/opt/slurm.conf"
     assert site.found() == [
         (
-            Mark.WARNING,
+            Severity.WARNING,
             "this shell has SLURM_CONF=/opt/slurm.conf, and the service has no SLURM_CONF",
             f'if the service needs it, set conf = "{conf}" under [slurm]; or {EDIT}Environment=SLURM_CONF={conf}',
         )
     ]
     site.allow("conf.conf", "Environment=SLURM_CONF=/opt/slurm.conf")
-    assert [mark for mark, _, _ in site.found()] == [Mark.OK]
+    assert [mark for mark, _, _ in site.found()] == [Severity.OK]
     site.environ["SLURM_CONF"] = "/elsewhere"
     assert "and the service has SLURM_CONF=/opt/slurm.conf" in site.found()[0][1]
     site.slurm = SlurmSection(conf="/opt/slurm.conf")
-    assert [mark for mark, _, _ in site.found()] == [Mark.OK]
+    assert [mark for mark, _, _ in site.found()] == [Severity.OK]
 
 
 def test_a_token_is_not_shown(site: Site) -> None:
     site.environ["SLURM_JWT"] = "secret"
     site.environ["SLURMWATCHD_POLL__INTERVAL"] = "5s"
     found = site.found()
-    assert [mark for mark, _, _ in found] == [Mark.WARNING] * 2
+    assert [mark for mark, _, _ in found] == [Severity.WARNING] * 2
     assert "secret" not in str(found)
     assert found[1][1] == ("this shell's SLURMWATCHD_POLL__INTERVAL is not the service's: the check ignores it")
 
@@ -136,13 +136,13 @@ def test_an_archive_needs_the_folder_above_it(site: Site) -> None:
     site.archive = str(above / "archive")
     forbidden = f"the archive: ProtectSystem=strict of slurmwatchd.service forbids the service to write {above}"
     todo = f"{EDIT}ReadWritePaths={above}"
-    assert site.found() == [(Mark.FAILED, f"{forbidden}/archive", todo)]
+    assert site.found() == [(Severity.FAILED, f"{forbidden}/archive", todo)]
     # The dataset alone would be a mount of its own: nothing could be moved to it from beside.
     (above / "archive").mkdir()
     site.allow("archive.conf", f"ReadWritePaths={above}/archive")
-    assert site.found() == [(Mark.FAILED, f"{forbidden}/archive.tmp", todo)]
+    assert site.found() == [(Severity.FAILED, f"{forbidden}/archive.tmp", todo)]
     site.allow("archive.conf", f"ReadWritePaths={above}")
-    assert [mark for mark, _, _ in site.found()] == [Mark.OK]
+    assert [mark for mark, _, _ in site.found()] == [Severity.OK]
 
 
 def test_a_sink_where_the_unit_forbids_writing(site: Site) -> None:
@@ -150,13 +150,13 @@ def test_a_sink_where_the_unit_forbids_writing(site: Site) -> None:
     folder = site.folder / "events"
     assert site.found() == [
         (
-            Mark.FAILED,
+            Severity.FAILED,
             f"sink jobs: ProtectSystem=strict of slurmwatchd.service forbids the service to write {site.sink}",
             f"{EDIT}ReadWritePaths={folder}",
         )
     ]
     site.allow("sink.conf", f"ReadWritePaths={folder}")
-    assert [mark for mark, _, _ in site.found()] == [Mark.OK]
+    assert [mark for mark, _, _ in site.found()] == [Severity.OK]
 
 
 def test_a_folder_that_is_to_be_made_first(site: Site) -> None:
@@ -164,17 +164,17 @@ def test_a_folder_that_is_to_be_made_first(site: Site) -> None:
     folder = site.folder / "new"
     ((mark, _, todo),) = site.found()
     make = f"install -d -o {ME} -m 0750 {folder}"
-    assert (mark, todo) == (Mark.FAILED, f"as root: {make}; then {EDIT}ReadWritePaths={folder}")
+    assert (mark, todo) == (Severity.FAILED, f"as root: {make}; then {EDIT}ReadWritePaths={folder}")
     site.allow("sink.conf", f"ReadWritePaths={folder}")
     assert site.found() == [
         (
-            Mark.FAILED,
+            Severity.FAILED,
             f"ReadWritePaths={folder} does not exist: systemd fails with 226",
             f"as root: {make}",
         )
     ]
     site.allow("sink.conf", f"ReadWritePaths=-{folder}")
-    assert [mark for mark, _, _ in site.found()] == [Mark.OK]
+    assert [mark for mark, _, _ in site.found()] == [Severity.OK]
 
 
 def test_slurm_below_home(site: Site) -> None:
@@ -186,13 +186,13 @@ def test_slurm_below_home(site: Site) -> None:
     site.slurm = SlurmSection(conf="/home/slurm/etc/slurm.conf")
     assert site.found() == [
         (
-            Mark.FAILED,
+            Severity.FAILED,
             "slurm.conf: ProtectHome=yes of slurmwatchd.service hides /home/slurm/etc/slurm.conf from the service",
             f"{EDIT}ProtectHome=read-only",
         )
     ]
     site.allow("home.conf", "ProtectHome=read-only")
-    assert [mark for mark, _, _ in site.found()] == [Mark.OK]
+    assert [mark for mark, _, _ in site.found()] == [Severity.OK]
     site.sink = Path("/home/slurm/events/jobs.jsonl")
     ((_, _, todo),) = site.found()
     assert todo.endswith(f"{EDIT}ReadWritePaths=/home/slurm/events")
@@ -205,7 +205,7 @@ def test_slurm_below_home(site: Site) -> None:
 def test_a_program_that_is_a_script_of_an_interpreter_below_home(site: Site) -> None:
     (site.folder / "bin" / "slurmwatchd").write_text("#!/home/ada/venv/bin/python3\n")
     ((mark, text, todo),) = site.found()
-    assert mark is Mark.FAILED
+    assert mark is Severity.FAILED
     assert text.startswith("ExecStart's program: ProtectHome=yes of slurmwatchd.service hides /home/ada/venv/")
     assert todo == f"{EDIT}ProtectHome=read-only"
 
@@ -214,7 +214,7 @@ def test_a_program_or_a_user_that_is_not_there(site: Site) -> None:
     (site.folder / "bin" / "slurmwatchd").unlink()
     site.allow("user.conf", "User=nobody-of-that-name")
     found = site.found()
-    assert [mark for mark, _, _ in found] == [Mark.FAILED] * 2
+    assert [mark for mark, _, _ in found] == [Severity.FAILED] * 2
     assert found[0][1] == (
         "slurmwatchd.service runs as nobody-of-that-name, a user that does not exist: systemd fails with 217"
     )
@@ -226,7 +226,7 @@ def test_another_user_than_the_services(site: Site) -> None:
     site.allow("user.conf", f"User={other}")
     assert site.found() == [
         (
-            Mark.WARNING,
+            Severity.WARNING,
             f"this check runs as {ME} and the service as {other}: this does not prove what {other} can read",
             f"runuser -u {other} -- slurmwatchd check",
         )

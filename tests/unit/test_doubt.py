@@ -1,19 +1,19 @@
 """What is read again after slurmdbd failed, or while slurmctld held records back."""
 
 from slurmwatchd.model.ledger import Ledger, Stretch
-from slurmwatchd.watcher.outage import BLIND_SECONDS, Doubt
+from slurmwatchd.watcher.outage import BLIND_SECONDS, Outage
 
 READ = Ledger(0, (Stretch(0, 10_000, 10_000),))
 
 
 def test_without_a_failure_nothing_is_read_again() -> None:
-    doubt = Doubt()
+    doubt = Outage()
     doubt.polled(0, 10_000)
     assert doubt.review(READ, 10_000, overlap=120) == READ
 
 
 def test_an_outage_is_read_again_once_the_queue_is_empty_and_once_more_a_poll_later() -> None:
-    doubt = Doubt()
+    doubt = Outage()
     doubt.failed(9_000)
     doubt.failed(9_030)
     doubt.polled(15, 9_900)
@@ -27,7 +27,7 @@ def test_an_outage_is_read_again_once_the_queue_is_empty_and_once_more_a_poll_la
 
 
 def test_where_nobody_tells_the_queue_the_outage_is_read_again_after_a_while() -> None:
-    doubt = Doubt()
+    doubt = Outage()
     doubt.failed(9_000)
     doubt.polled(None, 9_100)
     assert doubt.review(READ, 9_100 + BLIND_SECONDS - 1, overlap=0) == READ
@@ -35,7 +35,7 @@ def test_where_nobody_tells_the_queue_the_outage_is_read_again_after_a_while() -
 
 
 def test_an_empty_queue_that_is_told_of_at_last_ends_the_wait() -> None:
-    doubt = Doubt()
+    doubt = Outage()
     doubt.failed(9_000)
     doubt.polled(None, 9_100)
     doubt.polled(0, 9_110)
@@ -43,7 +43,7 @@ def test_an_empty_queue_that_is_told_of_at_last_ends_the_wait() -> None:
 
 
 def test_messages_in_flight_for_a_moment_are_no_reason_for_doubt() -> None:
-    doubt = Doubt()
+    doubt = Outage()
     for now, queue in ((9_000, 0), (9_030, 12), (9_060, 7), (9_090, 0), (9_120, 3)):
         doubt.polled(queue, now)
     assert doubt.since is None
@@ -51,7 +51,7 @@ def test_messages_in_flight_for_a_moment_are_no_reason_for_doubt() -> None:
 
 
 def test_a_queue_that_stays_puts_in_doubt_what_ended_since_it_was_last_empty() -> None:
-    doubt = Doubt()
+    doubt = Outage()
     for now, queue in ((9_000, 0), (9_030, 12), (9_060, 40), (9_090, 80)):
         doubt.polled(queue, now)
     assert doubt.since == 9_000
@@ -60,7 +60,7 @@ def test_a_queue_that_stays_puts_in_doubt_what_ended_since_it_was_last_empty() -
 
 
 def test_nothing_before_the_horizon_is_asked_for() -> None:
-    doubt = Doubt()
+    doubt = Outage()
     ledger = Ledger(8_990, (Stretch(8_990, 10_000, 10_000),))
     doubt.failed(9_000)
     doubt.polled(0, 9_500)
@@ -68,7 +68,7 @@ def test_nothing_before_the_horizon_is_asked_for() -> None:
 
 
 def test_a_second_outage_before_the_queue_is_empty_belongs_to_the_first() -> None:
-    doubt = Doubt()
+    doubt = Outage()
     doubt.failed(9_000)
     doubt.polled(5, 9_100)
     doubt.failed(9_100)
@@ -77,7 +77,7 @@ def test_a_second_outage_before_the_queue_is_empty_belongs_to_the_first() -> Non
 
 
 def test_the_ledger_that_is_saved_knows_nothing_of_what_is_in_doubt() -> None:
-    doubt = Doubt()
+    doubt = Outage()
     doubt.polled(0, 8_900)
     assert doubt.withhold(READ, overlap=120) == READ
     doubt.failed(9_000)
@@ -92,7 +92,7 @@ def test_the_ledger_that_is_saved_knows_nothing_of_what_is_in_doubt() -> None:
 
 
 def test_the_ledger_that_is_saved_knows_nothing_since_a_queue_was_last_seen_empty() -> None:
-    doubt = Doubt()
+    doubt = Outage()
     doubt.polled(0, 9_000)
     doubt.polled(3, 9_030)
     assert doubt.since is None
@@ -102,7 +102,7 @@ def test_the_ledger_that_is_saved_knows_nothing_since_a_queue_was_last_seen_empt
 
 
 def test_a_queue_met_at_the_start_that_stays_puts_in_doubt_what_was_not_read_by_then() -> None:
-    doubt = Doubt()
+    doubt = Outage()
     doubt.begin(8_000, 9)
     doubt.polled(7, 9_000)
     doubt.polled(None, 9_015)
@@ -113,6 +113,6 @@ def test_a_queue_met_at_the_start_that_stays_puts_in_doubt_what_was_not_read_by_
 
 
 def test_an_empty_queue_at_the_start_is_no_reason_for_doubt() -> None:
-    doubt = Doubt()
+    doubt = Outage()
     doubt.begin(8_000, 0)
     assert doubt.withhold(READ, overlap=120) == READ

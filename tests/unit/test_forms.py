@@ -16,7 +16,7 @@ from slurmwatchd.cli import cli
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import EventKind
 from slurmwatchd.sinks.credentials import credential_path
-from slurmwatchd.sinks.forms.form import Form
+from slurmwatchd.sinks.forms.form import EventForm
 from slurmwatchd.sinks.forms.options import FormOptions
 from slurmwatchd.sinks.forms.reading import head_of, identity_of
 from tests.event_schema import closed
@@ -135,7 +135,7 @@ def test_values_are_hidden_wherever_they_stand(tmp_path: Path) -> None:
 
 def test_names_are_hidden_for_a_sink_that_did_not_prepare_too(tmp_path: Path) -> None:
     given = {"type": "any", "pseudonymise": ["user"], "pseudonym_key_file": key_file(tmp_path)}
-    lines = Form("sink", FormOptions.model_validate(given)).lines(EVENTS)
+    lines = EventForm("sink", FormOptions.model_validate(given)).lines(EVENTS)
     assert lines == form_of(pseudonymise=["user"], pseudonym_key_file=key_file(tmp_path)).lines(EVENTS)
     assert not [line for line in lines if b'"user":"ann"' in line]
 

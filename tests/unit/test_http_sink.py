@@ -16,7 +16,7 @@ from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import Event, EventKind
 from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.conformance import CHECKS, Check, SinkUnderTest, make_event, make_events
-from slurmwatchd.sinks.webhook.answer import Answer
+from slurmwatchd.sinks.webhook.answer import HttpAnswer
 from slurmwatchd.sinks.webhook.options import HttpOptions
 from slurmwatchd.sinks.webhook.sink import HttpSink
 from slurmwatchd.telemetry.metrics import Metrics
@@ -31,7 +31,7 @@ class Receiver:
     def __init__(self) -> None:
         self.posted: list[tuple[Mapping[str, str], bytes]] = []
         self.took: list[int] = []
-        self.answer: Callable[[list[Any]], Answer | None] = lambda _: None
+        self.answer: Callable[[list[Any]], HttpAnswer | None] = lambda _: None
         self.loses_answers = False
         self.open_count = 0
 
@@ -39,10 +39,10 @@ class Receiver:
         self.open_count += 1
         return self
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         self.posted.append((headers, body))
         events = orjson.loads(body) if body[:1] == b"[" else [orjson.loads(line) for line in body.splitlines()]
-        answer = self.answer(events) or Answer(200, {}, "")
+        answer = self.answer(events) or HttpAnswer(200, {}, "")
         if answer.is_good:
             self.took += [event["job_id_raw"] for event in events if "job_id_raw" in event]
         if self.loses_answers:
@@ -87,7 +87,7 @@ class Http(SinkUnderTest):
 
     @contextmanager
     def _down(self) -> Iterator[None]:
-        self.receiver.answer = lambda _: Answer(503, {}, "busy")
+        self.receiver.answer = lambda _: HttpAnswer(503, {}, "busy")
         yield
         self.receiver.answer = lambda _: None
 
@@ -192,7 +192,7 @@ async def test_a_request_is_signed_over_name_time_and_body(tmp_path: Path, secre
 )
 async def test_a_receiver_that_asks_to_be_left_alone_is(text: str, seconds: float) -> None:
     subject = Http()
-    subject.receiver.answer = lambda _: Answer(429, {"Retry-After": text}, "slow\n down")
+    subject.receiver.answer = lambda _: HttpAnswer(429, {"Retry-After": text}, "slow\n down")
     delivery = await delivery_to(subject)
     with pytest.raises(SinkError, match=r"HTTP 429: slow down$") as caught:
         await delivery.write(make_events(1, 3))
@@ -200,10 +200,10 @@ async def test_a_receiver_that_asks_to_be_left_alone_is(text: str, seconds: floa
     assert caught.value.retry_after == seconds
 
 
-def poison(number: int, status: int = 422) -> Callable[[list[Any]], Answer | None]:
-    def answer(events: list[Any]) -> Answer | None:
+def poison(number: int, status: int = 422) -> Callable[[list[Any]], HttpAnswer | None]:
+    def answer(events: list[Any]) -> HttpAnswer | None:
         bad = any(event["job_id_raw"] == number for event in events)
-        return Answer(status, {}, "no such job") if bad else None
+        return HttpAnswer(status, {}, "no such job") if bad else None
 
     return answer
 
@@ -241,7 +241,7 @@ async def test_one_event_that_is_refused_is_set_aside_and_the_others_arrive(stat
 @pytest.mark.parametrize("status", [301, 401, 403, 404, 500, 503])
 async def test_what_may_heal_sets_nothing_aside(status: int) -> None:
     subject = Http(refusals=1)
-    subject.receiver.answer = lambda _: Answer(status, {}, "")
+    subject.receiver.answer = lambda _: HttpAnswer(status, {}, "")
     delivery = await delivery_to(subject)
     for _ in range(5):
         with pytest.raises(SinkError, match=f"HTTP {status}$"):
@@ -290,7 +290,7 @@ async def test_there_is_one_message_in_a_while() -> None:
 
 async def test_a_message_that_a_chat_refuses_is_given_up_as_well() -> None:
     subject = Http(chat="slack", refusals=2, chat_every="0s")
-    subject.receiver.answer = lambda _: Answer(400, {}, "invalid_payload")
+    subject.receiver.answer = lambda _: HttpAnswer(400, {}, "invalid_payload")
     delivery = await delivery_to(subject)
     with pytest.raises(SinkError, match="a message is refused: HTTP 400: invalid_payload"):
         await delivery.write(make_events(1, 3))
@@ -316,7 +316,7 @@ def test_options_that_cannot_work_are_refused(given: dict[str, Any], message: st
 
 async def test_requests_that_were_answered_do_not_come_again() -> None:
     subject = Http(max_events=2)
-    subject.receiver.answer = lambda events: Answer(503, {}, "") if events[0]["job_id_raw"] > 4 else None
+    subject.receiver.answer = lambda events: HttpAnswer(503, {}, "") if events[0]["job_id_raw"] > 4 else None
     delivery = await delivery_to(subject)
     with pytest.raises(SinkError, match="HTTP 503") as caught:
         await delivery.write(make_events(1, 9))

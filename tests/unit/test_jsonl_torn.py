@@ -10,7 +10,7 @@ import pytest
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.conformance import make_event, make_events
-from slurmwatchd.sinks.forms.options import Format
+from slurmwatchd.sinks.forms.options import EventFormat
 from slurmwatchd.sinks.forms.reading import head_of
 from slurmwatchd.sinks.jsonl_tail import Residue
 from tests.unit.subjects import Jsonl, delivery_to, disk_full, short_events
@@ -109,7 +109,7 @@ async def test_file_of_an_earlier_life_keeps_its_bytes_and_our_first_line_begins
 @pytest.mark.parametrize("format_", ["flat", "ecs"])
 @pytest.mark.parametrize("dies", [False, True], ids=["goes on", "crashes"])
 async def test_lines_written_under_another_limit_are_not_written_again(
-    tmp_path: Path, dies: bool, format_: Format
+    tmp_path: Path, dies: bool, format_: EventFormat
 ) -> None:
     wide = [make_event(number, text="x" * 6000) for number in range(3, 6)]
     subject = Jsonl(tmp_path / "jobs.jsonl", max_line_bytes=30_000, format_=format_)

@@ -33,14 +33,14 @@ def root_logger_as_before() -> Iterator[None]:
     structlog.contextvars.clear_contextvars()
 
 
-def logfmt_stream(level: log.Level = "info") -> io.StringIO:
+def logfmt_stream(level: log.LogLevel = "info") -> io.StringIO:
     logging.getLogger().handlers.clear()  # pytest's own raise where ours must not
     stream = io.StringIO()
     log.configure(level=level, stream=stream)
     return stream
 
 
-def json_stream(level: log.Level = "info") -> io.StringIO:
+def json_stream(level: log.LogLevel = "info") -> io.StringIO:
     stream = io.StringIO()
     log.configure(format="json", level=level, stream=stream)
     return stream

@@ -3,8 +3,8 @@
 import pytest
 
 from slurmwatchd.model.ledger import Ledger, Stretch
-from slurmwatchd.model.policy import Policy
-from slurmwatchd.model.usage import Asked
+from slurmwatchd.model.policy import ReadPolicy
+from slurmwatchd.model.usage import UsageRequest
 from slurmwatchd.model.windows import Window, due
 from slurmwatchd.sources.sacct.arguments import job_argument, named_arguments, window_arguments
 from slurmwatchd.sources.sacct.steps import list_arguments
@@ -31,7 +31,7 @@ def test_jobs_asked_for_by_name_are_none_that_ended_before_the_earliest_was_subm
 def test_sacct_is_asked_for_no_time_that_it_refuses() -> None:
     window = window_arguments(Window(0, 3600), ["JobID"], delimiter="!")
     named = named_arguments(["12"], ["JobID"], since=5, now=NOW, delimiter="!")
-    asked = Asked(job=1, job_id_raw=12, submit=5, selector="12", started=True)
+    asked = UsageRequest(job=1, job_id_raw=12, submit=5, selector="12", started=True)
     listed = list_arguments([asked], ["JobID"], delimiter="!", now=NOW)
     for arguments in (window, named, listed):
         assert arguments[arguments.index("-S") + 1] == "uts1000000"
@@ -42,7 +42,7 @@ def test_sacct_is_asked_for_no_time_that_it_refuses() -> None:
 def test_open_jobs_are_listed_again_when_it_is_time_or_the_clock_went_back(
     listed_at: int, listed_again: bool
 ) -> None:
-    policy = Policy(interval=30, overlap=60, slice_seconds=3600, open_set=3600)
+    policy = ReadPolicy(interval=30, overlap=60, slice_seconds=3600, open_set=3600)
     ledger = Ledger(NOW - 600, (Stretch(NOW - 600, NOW, NOW),), listed_at=listed_at)
     window = due(ledger, NOW, policy)
     assert (window is not None and window.start == NOW) == listed_again

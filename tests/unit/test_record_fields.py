@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 import pytest
 
 from slurmwatchd.model.event_fields import RECORD, STEP
-from slurmwatchd.model.fields import Field, Moment, Sacct, Wire, fields_of
+from slurmwatchd.model.fields import Field, Moment, SacctField, Wire, fields_of
 from slurmwatchd.sources.sacct.fields import Layout
 from tests.unit.sacct_rows import FIELDS_22_05
 
@@ -14,11 +14,11 @@ from tests.unit.sacct_rows import FIELDS_22_05
 class Example(NamedTuple):
     """One field of each kind."""
 
-    name: Annotated[str, Sacct("Name"), "what it is called"]
+    name: Annotated[str, SacctField("Name"), "what it is called"]
     amount: int | None = None
     share: float | None = None
     whole: bool = True
-    begun: Annotated[Moment | None, Sacct("Begun|Began", "moment")] = None
+    begun: Annotated[Moment | None, SacctField("Begun|Began", "moment")] = None
     ended: Annotated[int | None, Wire("time or null")] = None
     words: Sequence[str] | None = None
     texts: Mapping[str, str] | None = None
@@ -28,18 +28,18 @@ class Example(NamedTuple):
 
 def test_a_field_is_all_that_its_annotation_says() -> None:
     assert fields_of(Example) == (
-        Field("name", "string", "what it is called", Sacct("Name", "text")),
+        Field("name", "string", "what it is called", SacctField("Name", "text")),
         Field("amount", "int"),
         Field("share", "number"),
         Field("whole", "bool"),
-        Field("begun", "time", "", Sacct("Begun|Began", "moment")),
+        Field("begun", "time", "", SacctField("Begun|Began", "moment")),
         Field("ended", "time or null"),
         Field("words", "[string]"),
         Field("texts", "texts"),
         Field("counts", "counts"),
         Field("amounts", "tres"),
     )
-    assert Sacct("Begun|Began", "moment").all_names == ("Begun", "Began")
+    assert SacctField("Begun|Began", "moment").all_names == ("Begun", "Began")
 
 
 def test_a_type_that_nothing_is_known_of_is_refused() -> None:
@@ -65,8 +65,10 @@ def test_what_stands_first_in_the_digests_of_every_store_stays_there() -> None:
 
 def test_the_record_says_what_each_field_is() -> None:
     said = {field.name: field for field in RECORD}
-    assert said["start"] == Field("start", "time or null", "null if it never started", Sacct("Start", "moment"))
-    assert said["cancelled_by_uid"].sacct == said["state"].sacct == Sacct("State", "state")
+    assert said["start"] == Field(
+        "start", "time or null", "null if it never started", SacctField("Start", "moment")
+    )
+    assert said["cancelled_by_uid"].sacct == said["state"].sacct == SacctField("State", "state")
     assert (said["db_index"].kind, said["req_tres"].kind, said["licenses"].kind) == ("digits", "tres", "counts")
     assert said["raw"].sacct is None
 

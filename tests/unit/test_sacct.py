@@ -23,7 +23,7 @@ from slurmwatchd.model.windows import Window
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.process import Completed, SystemProcessRunner, TimedOutError
 from slurmwatchd.sources.sacct.arguments import job_argument, named_arguments, open_arguments, window_arguments
-from slurmwatchd.sources.sacct.client import Rows, Sacct
+from slurmwatchd.sources.sacct.client import ParsedRows, Sacct
 from slurmwatchd.sources.sacct.fields import Layout
 from tests.row_by_row import put_together
 from tests.unit.runners import FakeRunner, commands, done
@@ -48,7 +48,7 @@ def source(answer: Callable[[Sequence[str]], Completed | SlurmwatchError], folde
     return Sacct(commands(FakeRunner(answer), folder), timeout_seconds=300, spool_dir=folder)
 
 
-async def rows_of(sacct: Sacct) -> list[Rows]:
+async def rows_of(sacct: Sacct) -> list[ParsedRows]:
     async with sacct.ended_in(WINDOW, LAYOUT) as answer:
         return [rows async for rows in answer.rows()]
 

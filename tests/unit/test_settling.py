@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from slurmwatchd.model.ledger import Ledger, Stretch
 from slurmwatchd.model.records import JobRecord
-from slurmwatchd.watcher.half_written import Settling
+from slurmwatchd.watcher.half_written import HalfWrittenRows
 from tests.row_by_row import Reading, put_together, taken_apart
 
 END = 1_795_436_433
@@ -25,7 +25,7 @@ def half_written(number: int = 7, end: int | None = END) -> tuple[JobRecord, int
 
 
 def ripe(
-    settling: Settling, readings: Sequence[tuple[JobRecord, int]], now: int, **how: bool
+    settling: HalfWrittenRows, readings: Sequence[tuple[JobRecord, int]], now: int, **how: bool
 ) -> tuple[Reading, ...]:
     return tuple(put_together(settling.ripe(taken_apart(readings), now, **how)))
 
@@ -36,19 +36,19 @@ def whole(number: int = 7) -> tuple[JobRecord, int]:
 
 
 def test_whole_rows_pass_untouched() -> None:
-    settling = Settling()
+    settling = HalfWrittenRows()
     assert ripe(settling, [whole(1), whole(2)], END + 1) == (whole(1), whole(2))
     assert len(settling) == 0
 
 
 def test_a_row_without_its_partition_is_held_back_and_the_others_are_not() -> None:
-    settling = Settling()
+    settling = HalfWrittenRows()
     assert ripe(settling, [whole(1), half_written(7), whole(2)], END + 2) == (whole(1), whole(2))
     assert len(settling) == 1
 
 
 def test_the_end_of_a_row_held_back_is_read_again() -> None:
-    settling = Settling()
+    settling = HalfWrittenRows()
     ripe(settling, [half_written()], END + 2)
     ledger = Ledger(END - 60, (Stretch(END - 60, END + 60, END + 60),))
     assert settling.withhold(ledger).holes() == [(END, END + 1)]
@@ -56,7 +56,7 @@ def test_the_end_of_a_row_held_back_is_read_again() -> None:
 
 
 def test_once_whole_it_is_taken_and_its_end_counts_as_read() -> None:
-    settling = Settling()
+    settling = HalfWrittenRows()
     ripe(settling, [half_written()], END + 2)
     assert ripe(settling, [whole()], END + 4) == (whole(),)
     assert len(settling) == 0
@@ -65,7 +65,7 @@ def test_once_whole_it_is_taken_and_its_end_counts_as_read() -> None:
 
 
 def test_a_row_that_stays_half_written_is_taken_as_it_is_after_a_minute() -> None:
-    settling = Settling()
+    settling = HalfWrittenRows()
     assert ripe(settling, [half_written()], END + 100) == ()
     assert ripe(settling, [half_written()], END + 159) == ()
     assert ripe(settling, [half_written()], END + 160) == (half_written(),)
@@ -73,19 +73,19 @@ def test_a_row_that_stays_half_written_is_taken_as_it_is_after_a_minute() -> Non
 
 
 def test_without_another_look_only_rows_that_ended_within_a_minute_are_held_back() -> None:
-    settling = Settling(patient=False)
+    settling = HalfWrittenRows(patient=False)
     assert ripe(settling, [half_written(1)], END + 59) == ()
     assert ripe(settling, [half_written(2)], END + 60) == (half_written(2),)
 
 
 def test_a_row_that_slurm_never_dated_cannot_be_read_again_and_is_taken_at_once() -> None:
-    settling = Settling()
+    settling = HalfWrittenRows()
     assert ripe(settling, [half_written(end=None)], END) == (half_written(end=None),)
     assert len(settling) == 0
 
 
 def test_two_attempts_of_one_job_are_waited_for_apart() -> None:
-    settling = Settling()
+    settling = HalfWrittenRows()
     record, digest = half_written()
     later = record._replace(submit=END + 10, end=END + 20), digest
     ripe(settling, [(record, digest), later], END + 30)
@@ -95,7 +95,7 @@ def test_two_attempts_of_one_job_are_waited_for_apart() -> None:
 
 
 def test_a_row_that_never_came_again_is_forgotten_after_an_hour() -> None:
-    settling = Settling()
+    settling = HalfWrittenRows()
     ripe(settling, [half_written()], END)
     settling.tidy(END + 3599)
     assert len(settling) == 1
@@ -104,7 +104,7 @@ def test_a_row_that_never_came_again_is_forgotten_after_an_hour() -> None:
 
 
 def test_a_row_taken_half_written_does_not_hold_up_the_re_reads_of_its_end() -> None:
-    settling = Settling()
+    settling = HalfWrittenRows()
     ripe(settling, [half_written()], END + 2)
     ripe(settling, [half_written()], END + 62)
     eight_days_later = END + 8 * 86400
@@ -114,7 +114,7 @@ def test_a_row_taken_half_written_does_not_hold_up_the_re_reads_of_its_end() -> 
 
 
 def test_what_was_taken_half_written_is_remembered_within_bounds() -> None:
-    settling = Settling(patient=False)
+    settling = HalfWrittenRows(patient=False)
     rows = [half_written(number) for number in range(10_001)]
     ripe(settling, rows, END + 60)
     assert len(settling._taken) == 10_000

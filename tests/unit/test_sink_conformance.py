@@ -9,7 +9,7 @@ import pytest
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.conformance import CHECKS, Check, SinkUnderTest
-from slurmwatchd.sinks.forms.options import Format
+from slurmwatchd.sinks.forms.options import EventFormat
 from tests.unit.subjects import Jsonl, Prometheus
 
 each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -22,7 +22,7 @@ async def test_jsonl_conforms(check: Check, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format_", ["cloudevents", "ecs", "jobcomp"])
 @each_check
-async def test_jsonl_conforms_in_other_formats(check: Check, format_: Format, tmp_path: Path) -> None:
+async def test_jsonl_conforms_in_other_formats(check: Check, format_: EventFormat, tmp_path: Path) -> None:
     await check(Jsonl(tmp_path / "jobs.jsonl", format_=format_))
 
 

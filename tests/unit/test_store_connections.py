@@ -15,7 +15,7 @@ import pytest
 
 from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.store.database import Database, open_database
-from slurmwatchd.store.lockfile import LockFile, State
+from slurmwatchd.store.lockfile import LockFile, ShutdownState
 from tests.unit.attempts import rows
 
 Read = Callable[[Database], Awaitable[object]]
@@ -107,5 +107,5 @@ def test_state_that_the_disk_did_not_keep_is_not_taken_for_written(
         with monkeypatch.context() as patched:
             patched.setattr(os, "fdatasync", broken_disk)
             with pytest.raises(StoreError, match=r"store\.db\.lock: cannot be written: Input/output error"):
-                lock_file.mark(State.OPEN)
-        assert lock_file.left is State.UNKNOWN
+                lock_file.mark(ShutdownState.OPEN)
+        assert lock_file.left is ShutdownState.UNKNOWN

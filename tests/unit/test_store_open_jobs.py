@@ -6,27 +6,27 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from slurmwatchd.model.ledger import Ledger
-from slurmwatchd.model.policy import Policy
+from slurmwatchd.model.policy import ReadPolicy
 from slurmwatchd.store import open_jobs
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
-from slurmwatchd.store.known_attempts import Known
-from slurmwatchd.store.open_jobs import Listed, Roll
+from slurmwatchd.store.known_attempts import KnownAttempt
+from slurmwatchd.store.open_jobs import ListedJob, OpenJobsState
 from slurmwatchd.telemetry.metrics import Metrics
-from slurmwatchd.watcher.fetcher import Gathered
-from slurmwatchd.watcher.open_jobs import RollCall
+from slurmwatchd.watcher.fetcher import GatheredRows
+from slurmwatchd.watcher.open_jobs import OpenJobs
 from tests.unit.attempts import NOW, batch, reading, rows
 
 SUBMIT = NOW - 100
 
 
-def known(number: int) -> Known:
-    return Known(number, SUBMIT, str(number))
+def known(number: int) -> KnownAttempt:
+    return KnownAttempt(number, SUBMIT, str(number))
 
 
 async def listing(database: Database, now: int, *numbers: int, unknown_end: int = 0) -> None:
     """A listing of these, and perhaps of one that has ended at a time nobody knows."""
-    listed = [Listed(number, SUBMIT, str(number), open=number != unknown_end) for number in numbers]
+    listed = [ListedJob(number, SUBMIT, str(number), open=number != unknown_end) for number in numbers]
     await open_jobs.gather(database, "sim", listed, first=True)
     await open_jobs.conclude(database, "sim", now)
 
@@ -46,15 +46,15 @@ async def store(folder: Path) -> AsyncIterator[Database]:
 async def test_job_that_vanished_is_asked_for_after_its_grace_and_again_an_hour_later(tmp_path: Path) -> None:
     async with store(tmp_path) as database:
         await listing(database, NOW, 1, 2, 3)
-        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == Roll(3, 0, None)
+        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == OpenJobsState(3, 0, None)
         await listing(database, NOW + 300, 1)
-        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == Roll(1, 2, NOW + 335)
+        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == OpenJobsState(1, 2, NOW + 335)
         assert await missing(database, NOW + 334) == []
         assert await missing(database, NOW + 335) == [2, 3]
         await open_jobs.mark_asked(database, "sim", [(2, SUBMIT)], NOW + 335)
         assert await missing(database, NOW + 335) == [3]
         await open_jobs.mark_asked(database, "sim", [(3, SUBMIT)], NOW + 400)
-        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == Roll(1, 2, NOW + 3935)
+        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == OpenJobsState(1, 2, NOW + 3935)
         assert await missing(database, NOW + 3934) == []
         assert await missing(database, NOW + 4000, limit=1) == [2]
 
@@ -86,7 +86,7 @@ async def test_job_that_ended_at_a_time_nobody_knows_is_missing_at_once_and_only
         assert await missing(database, NOW + 35) == [1]
         await (await Intake.load(database)).commit(batch(reading(1, end=None)))
         await listing(database, NOW + 300, 1, unknown_end=1)
-        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == Roll(0, 0, None)
+        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == OpenJobsState(0, 0, None)
         assert await missing(database, NOW + 9000) == []
 
 
@@ -101,7 +101,7 @@ async def test_job_that_ended_at_a_time_nobody_knows_is_not_missing_again_once_t
         for days in (1, 9, 18):
             await listing(database, NOW + days * 86400, 1, unknown_end=1)
             assert await missing(database, NOW + days * 86400 + 9000) == []
-            assert await open_jobs.stand(database, "sim", grace=35, again=3600) == Roll(0, 0, None)
+            assert await open_jobs.stand(database, "sim", grace=35, again=3600) == OpenJobsState(0, 0, None)
         await listing(database, NOW + 19 * 86400)
         assert await rows(database, "SELECT * FROM open_jobs") == []
 
@@ -121,15 +121,15 @@ async def test_other_clusters_are_left_alone(tmp_path: Path) -> None:
         await listing(database, NOW, 1)
         await open_jobs.gather(database, "other", [], first=True)
         await open_jobs.conclude(database, "other", NOW + 300)
-        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == Roll(1, 0, None)
+        assert await open_jobs.stand(database, "sim", grace=35, again=3600) == OpenJobsState(1, 0, None)
 
 
 async def test_listings_of_two_clusters_that_are_gathered_at_once_are_kept_apart(tmp_path: Path) -> None:
     async with store(tmp_path) as database:
-        await open_jobs.gather(database, "sim", [Listed(1, SUBMIT, "1", open=True)], first=True)
-        await open_jobs.gather(database, "other", [Listed(1, SUBMIT, "1", open=False)], first=True)
-        await open_jobs.gather(database, "sim", [Listed(2, SUBMIT, "2", open=True)], first=False)
-        await open_jobs.gather(database, "other", [Listed(9, SUBMIT, "9", open=True)], first=False)
+        await open_jobs.gather(database, "sim", [ListedJob(1, SUBMIT, "1", open=True)], first=True)
+        await open_jobs.gather(database, "other", [ListedJob(1, SUBMIT, "1", open=False)], first=True)
+        await open_jobs.gather(database, "sim", [ListedJob(2, SUBMIT, "2", open=True)], first=False)
+        await open_jobs.gather(database, "other", [ListedJob(9, SUBMIT, "9", open=True)], first=False)
         await open_jobs.conclude(database, "sim", NOW)
         await open_jobs.conclude(database, "other", NOW + 1)
         assert await rows(database, "SELECT cluster, job_id_raw, absent FROM open_jobs ORDER BY 1, 2") == [
@@ -141,8 +141,8 @@ async def test_grace_is_one_poll_and_five_seconds(tmp_path: Path) -> None:
     async with store(tmp_path) as database:
         await listing(database, NOW, 1)
         await listing(database, NOW + 300)
-        roll_call = RollCall("sim", database, Metrics())
-        await roll_call.begin(Policy(interval=29.5, overlap=60, slice_seconds=3600, open_set=300))
+        roll_call = OpenJobs("sim", database, Metrics())
+        await roll_call.begin(ReadPolicy(interval=29.5, overlap=60, slice_seconds=3600, open_set=300))
         assert roll_call.mark(Ledger(NOW)).ask_at == NOW + 335
 
 
@@ -152,8 +152,8 @@ async def test_missing_whose_ends_were_found_meanwhile_are_not_asked_for_nor_loo
     async with store(tmp_path) as database:
         await listing(database, NOW, 1)
         await listing(database, NOW + 300)
-        roll_call = RollCall("sim", database, Metrics())
-        await roll_call.begin(Policy(interval=30, overlap=60, slice_seconds=3600, open_set=300))
+        roll_call = OpenJobs("sim", database, Metrics())
+        await roll_call.begin(ReadPolicy(interval=30, overlap=60, slice_seconds=3600, open_set=300))
         await (await Intake.load(database)).commit(batch(reading(1)))
         roll_call.begun(NOW + 335, absent=True)
         assert await roll_call.missing(NOW + 335) == []
@@ -165,11 +165,11 @@ async def test_who_is_being_asked_for_is_not_asked_for_again_by_a_listing_in_bet
     async with store(tmp_path) as database:
         await listing(database, NOW, 1)
         await listing(database, NOW + 300)
-        roll_call = RollCall("sim", database, Metrics())
-        await roll_call.begin(Policy(interval=30, overlap=60, slice_seconds=3600, open_set=300))
+        roll_call = OpenJobs("sim", database, Metrics())
+        await roll_call.begin(ReadPolicy(interval=30, overlap=60, slice_seconds=3600, open_set=300))
         roll_call.begun(NOW + 335, absent=True)
         jobs = await roll_call.missing(NOW + 335)
-        await roll_call.listed(Gathered(0.1, frozenset()), NOW + 335, anchor=None)
+        await roll_call.listed(GatheredRows(0.1, frozenset()), NOW + 335, anchor=None)
         assert roll_call.mark(Ledger(NOW)).ask_at == math.inf
         await roll_call.asked(jobs, NOW + 335)
         assert roll_call.mark(Ledger(NOW)).ask_at == NOW + 3935

@@ -15,11 +15,11 @@ import pytest
 from slurmwatchd.errors import StoreBusyError, StoreCorruptError, StoreError
 from slurmwatchd.store import outbox, packing, retention, usage, usage_queue
 from slurmwatchd.store.database import Database, open_database
-from slurmwatchd.store.dictionaries import Kind
+from slurmwatchd.store.dictionaries import DictionaryKind
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import StoreReader
-from slurmwatchd.store.usage import Results
+from slurmwatchd.store.usage import UsageResults
 from tests.unit import old_store
 from tests.unit.attempts import NOW, Reading, batch, reading, rows
 from tests.unit.old_store import Written
@@ -131,7 +131,7 @@ async def test_new_events_are_packed_as_they_come_and_read_as_they_were_given_to
         waiting = await usage_queue.due(database, "sim", now=NOW, limit=1500)
         assert [entry.body for entry in waiting] == [event.body for event in fresh]
         told = {entry.job: (entry.seq, b',"usage":{"steps":%d}' % entry.job) for entry in waiting}
-        assert await usage.tell(intake, Results(told=told, later={}, observed=NOW)) == 1500
+        assert await usage.tell(intake, UsageResults(told=told, later={}, observed=NOW)) == 1500
         used = await outbox.after(database, 1500, 2000)
         assert [event.body for event in used] == [
             event.body[:-1] + b',"usage":{"steps":%d}}' % job for job, event in enumerate(fresh, 1)
@@ -160,7 +160,7 @@ async def test_questions_are_answered_from_packed_bodies(tmp_path: Path) -> None
             entry.job: (entry.seq, b',"usage":{"cpu_efficiency":0.%04d}' % (entry.job * 7 % 1101))
             for entry in waiting
         }
-        await usage.tell(intake, Results(told=told, later={}, observed=NOW))
+        await usage.tell(intake, UsageResults(told=told, later={}, observed=NOW))
         with StoreReader(path) as store:
             named = list(store.records(Question(name="job 77?", qos=("high",)), usage=True))
             assert [record["name"] for record in named] == [f"job 77{digit}" for digit in range(10)]
@@ -219,7 +219,7 @@ async def test_a_dictionary_of_a_transaction_that_failed_is_used_by_none(
             broken.setattr("slurmwatchd.store.intake._keep_last_seq", _busy)
             with pytest.raises(StoreBusyError):
                 await intake.commit(batch(*varied(1200)))
-        assert Kind.RECORD not in database.packer.newest
+        assert DictionaryKind.RECORD not in database.packer.newest
         await intake.commit(batch(*varied(1200)))
         database.recent.clear()
         assert len(await outbox.after(database, 0, 2000)) == 1200
@@ -262,7 +262,7 @@ async def test_usage_that_outlives_its_record_is_made_whole_and_reads_the_same(
         await intake.commit(batch(reading(1), reading(2), reading(3)))
         entries = await usage_queue.due(database, "sim", now=NOW, limit=10)
         told = {entry.job: (entry.seq, USAGE) for entry in entries}
-        await usage.tell(intake, Results(told=told, later={}, observed=NOW + 5))
+        await usage.tell(intake, UsageResults(told=told, later={}, observed=NOW + 5))
         await intake.commit(batch(reading(9), observed=NOW + 500))
         written = await events_of(database)
         await retention.prune_events(database, before=NOW + 100, up_to=100)

@@ -7,23 +7,23 @@ import pytest
 
 from slurmwatchd.model.records import Event
 from slurmwatchd.store import nodelists, outbox, recent_events
-from slurmwatchd.store.bulk_insert import Rows
+from slurmwatchd.store.bulk_insert import BulkRows
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
-from slurmwatchd.store.recent_events import Recent
+from slurmwatchd.store.recent_events import RecentEvents
 from tests.unit.attempts import batch, reading
 
 
-def _rows(first: int, count: int, *, body: bytes = b"{}") -> Rows:
-    return Rows({"seq": range(first, first + count), "body": [body] * count})
+def _rows(first: int, count: int, *, body: bytes = b"{}") -> BulkRows:
+    return BulkRows({"seq": range(first, first + count), "body": [body] * count})
 
 
-def _seqs(found: list[Rows] | None) -> list[object] | None:
+def _seqs(found: list[BulkRows] | None) -> list[object] | None:
     return None if found is None else [seq for rows in found for seq in rows.columns["seq"]]
 
 
 def test_a_position_within_is_given_what_is_behind_it_over_several_transactions() -> None:
-    kept = Recent()
+    kept = RecentEvents()
     kept.put(_rows(5, 3))
     kept.put(_rows(8, 2))
     assert _seqs(kept.after(4, 100)) == [5, 6, 7, 8, 9]
@@ -33,7 +33,7 @@ def test_a_position_within_is_given_what_is_behind_it_over_several_transactions(
 
 
 def test_what_is_not_there_is_to_be_read_from_the_store() -> None:
-    kept = Recent()
+    kept = RecentEvents()
     assert kept.after(0, 100) is None
     kept.put(_rows(5, 3))
     assert kept.after(3, 100) is None
@@ -43,7 +43,7 @@ def test_what_is_not_there_is_to_be_read_from_the_store() -> None:
 
 
 def test_a_gap_forgets_what_is_before_it() -> None:
-    kept = Recent()
+    kept = RecentEvents()
     kept.put(_rows(1, 3))
     kept.put(_rows(6, 2))
     assert kept.after(2, 100) is None
@@ -52,7 +52,7 @@ def test_a_gap_forgets_what_is_before_it() -> None:
 
 
 def test_only_the_newest_stay() -> None:
-    kept = Recent()
+    kept = RecentEvents()
     for first in range(1, 10_001, 1000):
         kept.put(_rows(first, 1000))
     assert kept.after(4999, 100) is None

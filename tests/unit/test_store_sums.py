@@ -10,7 +10,7 @@ from slurmwatchd.store import retention, sums, usage
 from slurmwatchd.store.bodies import RECORD, added
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
-from slurmwatchd.store.usage import Results
+from slurmwatchd.store.usage import UsageResults
 from tests.unit.attempts import NOW, Reading, batch, reading, rows
 
 FROM_SUMS = (
@@ -64,7 +64,7 @@ async def told(database: Database, intake: Intake, *numbers: int, cpu_seconds: f
     text = b',"usage":{"cpu_seconds":%f,"steps":1,"complete":true}' % cpu_seconds
     await usage.tell(
         intake,
-        Results(told={job: (seq, text) for job, seq, raw in found if raw in numbers}, later={}, observed=NOW),
+        UsageResults(told={job: (seq, text) for job, seq, raw in found if raw in numbers}, later={}, observed=NOW),
     )
 
 

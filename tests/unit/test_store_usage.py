@@ -8,14 +8,14 @@ from slurmwatchd.model.records import FoundBy
 from slurmwatchd.store import ledger, outbox, usage, usage_queue
 from slurmwatchd.store.database import open_database
 from slurmwatchd.store.intake import Intake
-from slurmwatchd.store.usage import Results
+from slurmwatchd.store.usage import UsageResults
 from tests.unit.attempts import NOW, attempt, batch, reading, rows
 
 USAGE = b',"usage":{"steps":1,"complete":true}'
 
 
-def told(*entries: usage_queue.Waiting) -> Results:
-    return Results(told={entry.job: (entry.seq, USAGE) for entry in entries}, later={}, observed=NOW + 5)
+def told(*entries: usage_queue.WaitingAttempt) -> UsageResults:
+    return UsageResults(told={entry.job: (entry.seq, USAGE) for entry in entries}, later={}, observed=NOW + 5)
 
 
 async def test_new_attempts_wait_also_over_a_restart_and_are_told_once(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ async def test_what_is_to_be_asked_later_is_not_due_before(tmp_path: Path) -> No
         intake = await Intake.load(database, usage=True)
         await intake.commit(batch(reading(1)))
         (entry,) = await usage_queue.due(database, "sim", now=NOW, limit=10)
-        await usage.tell(intake, Results(told={}, later={entry.job: NOW + 300}, observed=NOW))
+        await usage.tell(intake, UsageResults(told={}, later={entry.job: NOW + 300}, observed=NOW))
         assert await usage_queue.due(database, "sim", now=NOW + 299, limit=10) == []
         (again,) = await usage_queue.due(database, "sim", now=NOW + 300, limit=10)
         assert (again.job, again.asked) == (entry.job, 1)

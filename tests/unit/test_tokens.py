@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from slurmwatchd.errors import TokenError
-from slurmwatchd.sources.tokens import Token, read_token, text_in, token_in
+from slurmwatchd.sources.tokens import SlurmToken, read_token, text_in, token_in
 from tests.tokens import token
 
 
@@ -15,13 +15,13 @@ def test_a_token_of_slurms_own_is_read() -> None:
         "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
         "eyJleHAiOjE3OTU5MDAwMDAsImlhdCI6MTc5NTgwMDAwMCwic3VuIjoicm9vdCJ9.c2ln"
     )
-    assert read_token(text) == Token("root", 1_795_900_000.0)
-    assert read_token(f" {text}\n") == Token("root", 1_795_900_000.0)
+    assert read_token(text) == SlurmToken("root", 1_795_900_000.0)
+    assert read_token(f" {text}\n") == SlurmToken("root", 1_795_900_000.0)
 
 
 def test_claims_in_the_alphabet_of_base64url_are_read() -> None:
     made = token({"sun": "\u00fc\u00ff\u00bf>>>???", "exp": 5})
-    assert read_token(made) == Token("\u00fc\u00ff\u00bf>>>???", 5.0)
+    assert read_token(made) == SlurmToken("\u00fc\u00ff\u00bf>>>???", 5.0)
 
 
 @pytest.mark.parametrize(
@@ -29,23 +29,23 @@ def test_claims_in_the_alphabet_of_base64url_are_read() -> None:
     ["daemon", "a.b", "a.b.c.d", "a.!!!.c", "..", "a.bm90IGpzb24.c", "a.W10.c", "a.e30.c", "a.MQ.c", "a.\u00e9.c"],
 )
 def test_what_is_no_token_says_nothing(text: str) -> None:
-    assert read_token(text) == Token("", None)
+    assert read_token(text) == SlurmToken("", None)
 
 
 @pytest.mark.parametrize("expires", ["1795900000", True, None, [1], float("inf"), float("nan")])
 def test_an_end_that_is_no_number_is_none(expires: object) -> None:
-    assert read_token(token({"sun": "ann", "exp": expires})) == Token("ann", None)
+    assert read_token(token({"sun": "ann", "exp": expires})) == SlurmToken("ann", None)
 
 
 @pytest.mark.parametrize("user", [0, None, ["ann"]])
 def test_a_user_that_is_no_text_is_none(user: object) -> None:
-    assert read_token(token({"sun": user, "exp": 5})) == Token("", 5.0)
+    assert read_token(token({"sun": user, "exp": 5})) == SlurmToken("", 5.0)
 
 
 def test_an_environment_without_a_token_has_none() -> None:
     assert token_in({}) is None
     assert token_in({"SLURM_JWT": ""}) is None
-    assert token_in({"SLURM_JWT": token({"sun": "ann"})}) == Token("ann", None)
+    assert token_in({"SLURM_JWT": token({"sun": "ann"})}) == SlurmToken("ann", None)
 
 
 @pytest.mark.parametrize("written", ["a.b.c", "a.b.c\n", "  a.b.c \n\n", "SLURM_JWT=a.b.c\n", "SLURM_JWT= a.b.c"])

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from slurmwatchd.model.usage import Asked, Measured, asked, summed
+from slurmwatchd.model.usage import MeasuredUsage, UsageRequest, asked, summed
 from slurmwatchd.sources.sacct.step_columns import StepColumns
 from slurmwatchd.sources.sacct.step_fields import FIELDS, STEP_FIELDS, Key
 from slurmwatchd.sources.sacct.step_limits import measurable
 from slurmwatchd.sources.sacct.steps import list_arguments
 
-ATTEMPT = Asked(
+ATTEMPT = UsageRequest(
     job=1, job_id_raw=7, submit=100, selector="7", started=True, cpus=4, elapsed_seconds=50,
     memory_bytes=1000, launcher="sbatch",
 )  # fmt: skip
@@ -30,13 +30,13 @@ def row(values: dict[str, bytes]) -> list[bytes]:
     return [values.get(name, b"") for name in FIELDS]
 
 
-def read(rows: Sequence[Sequence[bytes]], fields: tuple[str, ...] = FIELDS) -> list[tuple[Key, Measured]]:
+def read(rows: Sequence[Sequence[bytes]], fields: tuple[str, ...] = FIELDS) -> list[tuple[Key, MeasuredUsage]]:
     reader = StepColumns(fields)
     found = reader.feed([list(column) for column in zip(*rows, strict=True)])
     return found + reader.close()
 
 
-def steps_of(*steps: dict[str, bytes], job: dict[str, bytes] = JOB) -> Measured:
+def steps_of(*steps: dict[str, bytes], job: dict[str, bytes] = JOB) -> MeasuredUsage:
     ((key, measured),) = read([row(job), *map(row, steps)])
     assert key == (7, 100)
     return measured
@@ -73,7 +73,9 @@ def test_a_batch_job_without_its_batch_step_is_not_complete() -> None:
     only = {**BATCH, "JobIDRaw": b"7.0"}
     assert not summed(ATTEMPT, steps_of(only)).complete
     assert not summed(ATTEMPT, steps_of()).complete
-    other = Asked(job=1, job_id_raw=8, submit=100, selector="8", started=True, launcher="sbatch", leads=False)
+    other = UsageRequest(
+        job=1, job_id_raw=8, submit=100, selector="8", started=True, launcher="sbatch", leads=False
+    )
     assert summed(other, steps_of(only)).complete
 
 
@@ -118,7 +120,7 @@ def test_steps_belong_to_the_attempt_before_them_and_to_no_other() -> None:
 
 def test_jobs_are_asked_for_from_the_earliest_submission_on() -> None:
     later = ATTEMPT._replace(submit=1_795_500_000)
-    attempts = [later, Asked(job=2, job_id_raw=9, submit=1_795_400_000, selector="5_2", started=True)]
+    attempts = [later, UsageRequest(job=2, job_id_raw=9, submit=1_795_400_000, selector="5_2", started=True)]
     assert list_arguments(attempts, ("JobIDRaw", "Submit"), delimiter="@", now=1_795_600_000) == [
         "-a", "-D", "--local", "--noconvert", "-p", "--delimiter=@",
         "-j", "7,5_2", "-S", "uts1795400000", "-E", "uts1795603600", "-o", "JobIDRaw,Submit",
@@ -184,7 +186,7 @@ def test_what_no_node_can_have_used_within_the_run_is_none() -> None:
     attempt = ATTEMPT._replace(run_seconds=9, node_count=2)
     full = FIELDS + STEP_FIELDS
 
-    def used(energy: bytes, cpu: bytes) -> Measured:
+    def used(energy: bytes, cpu: bytes) -> MeasuredUsage:
         given = {**JOB, "ConsumedEnergyRaw": energy, "TotalCPU": cpu, "JobName": b"x"}
         rows = [[each.get(name, b"") for name in full] for each in (given, {**given, "JobIDRaw": b"7.0"})]
         return measurable(attempt, read(rows, full)[0][1])

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from slurmwatchd.model.ledger import Ledger, Stretch, Wanted, overlapping
-from slurmwatchd.model.policy import Policy
+from slurmwatchd.model.ledger import BackfillRemainder, Ledger, Stretch, overlapping
+from slurmwatchd.model.policy import ReadPolicy
 from slurmwatchd.model.records import FoundBy
 from slurmwatchd.model.windows import Window, due, next_head, reaching
 
-POLICY = Policy(interval=30, overlap=120, slice_seconds=3600, reread=(300, 900, 7200))
+POLICY = ReadPolicy(interval=30, overlap=120, slice_seconds=3600, reread=(300, 900, 7200))
 NOW = 1_000_000
 
 
@@ -105,7 +105,7 @@ def test_a_head_poll_comes_before_a_hole_and_a_hole_before_a_re_read() -> None:
 
 
 def test_what_was_too_young_when_it_was_read_is_read_again_once_it_has_waited_for_half_its_age() -> None:
-    policy = Policy(interval=1e9, overlap=0, slice_seconds=3600, reread=(300,))
+    policy = ReadPolicy(interval=1e9, overlap=0, slice_seconds=3600, reread=(300,))
     ledger = read_until_now()
     # What ended 300 s before the reading was read at that age; the second after it is due 1 s later.
     assert due(ledger, NOW + 150.9, policy) is None
@@ -113,25 +113,27 @@ def test_what_was_too_young_when_it_was_read_is_read_again_once_it_has_waited_fo
 
 
 def test_the_most_overdue_re_read_comes_first() -> None:
-    policy = Policy(interval=1e9, overlap=0, slice_seconds=3600, reread=(10, 1000))
+    policy = ReadPolicy(interval=1e9, overlap=0, slice_seconds=3600, reread=(10, 1000))
     ledger = Ledger(0).read(0, 100, 110).read(100, 2000, 2000)
     # 0 is 1010 s behind its reading at 1000 s, twice the 500 it may wait; 1991 is 9 s behind its own, of 5.
     assert due(ledger, 2010, policy) == Window(0, 100, FoundBy.REREAD)
 
 
 def test_a_re_read_is_no_longer_than_a_slice() -> None:
-    policy = Policy(interval=1e9, overlap=0, slice_seconds=60, reread=(100,))
+    policy = ReadPolicy(interval=1e9, overlap=0, slice_seconds=60, reread=(100,))
     ledger = Ledger(0).read(0, 1000, 1000)
     assert due(ledger, 2000, policy) == Window(901, 961, FoundBy.REREAD)
 
 
 def test_a_reading_at_a_great_age_counts_for_the_smaller_ones() -> None:
     ledger = Ledger(0).read(0, 100, 7300)
-    assert due(ledger, 7300, Policy(interval=1e9, overlap=0, slice_seconds=3600, reread=(300, 900, 7200))) is None
+    assert (
+        due(ledger, 7300, ReadPolicy(interval=1e9, overlap=0, slice_seconds=3600, reread=(300, 900, 7200))) is None
+    )
 
 
 def test_without_re_reads_what_was_read_stays_read() -> None:
-    assert due(read_until_now(), NOW + 10_000_000, Policy(interval=1e9, overlap=0, slice_seconds=3600)) is None
+    assert due(read_until_now(), NOW + 10_000_000, ReadPolicy(interval=1e9, overlap=0, slice_seconds=3600)) is None
 
 
 def test_the_watermark_stops_at_the_first_hole() -> None:
@@ -296,7 +298,7 @@ def test_what_the_store_may_have_forgotten_is_neither_a_hole_nor_due_again() -> 
 
 
 def test_a_backfill_comes_after_everything_else_in_slices_from_its_end_back() -> None:
-    ledger = read_until_now().wanting([Wanted(7, NOW - 10_000, NOW - 600)])
+    ledger = read_until_now().wanting([BackfillRemainder(7, NOW - 10_000, NOW - 600)])
     assert due(ledger, NOW + 30, POLICY) == Window(NOW - 120, NOW + 30, FoundBy.POLL, head=True)
     windows = []
     while (window := due(ledger, NOW, POLICY)) is not None:
@@ -310,7 +312,9 @@ def test_a_backfill_comes_after_everything_else_in_slices_from_its_end_back() ->
 
 
 def test_the_newest_of_several_backfills_comes_first() -> None:
-    ledger = read_until_now().wanting([Wanted(7, NOW - 9000, NOW - 8000), Wanted(8, NOW - 2000, NOW - 600)])
+    ledger = read_until_now().wanting(
+        [BackfillRemainder(7, NOW - 9000, NOW - 8000), BackfillRemainder(8, NOW - 2000, NOW - 600)]
+    )
     assert due(ledger, NOW, POLICY) == Window(NOW - 2000, NOW - 600, FoundBy.BACKFILL)
     ledger = ledger.read(NOW - 2000, NOW - 600, NOW)
     assert due(ledger, NOW, POLICY) == Window(NOW - 9000, NOW - 8000, FoundBy.BACKFILL)
@@ -324,9 +328,9 @@ def test_a_backfill_that_reaches_the_horizon_moves_it_back_and_one_that_does_not
 
 
 def test_what_is_read_but_not_stored_yet_is_not_wanted_again() -> None:
-    in_the_store = [Wanted(1, NOW - 10_000, NOW - 600)]
+    in_the_store = [BackfillRemainder(1, NOW - 10_000, NOW - 600)]
     ledger = read_until_now().wanting(in_the_store).read(NOW - 4200, NOW - 600, NOW)
-    assert ledger.wanting(in_the_store).wanted == (Wanted(1, NOW - 10_000, NOW - 4200),)
+    assert ledger.wanting(in_the_store).wanted == (BackfillRemainder(1, NOW - 10_000, NOW - 4200),)
 
 
 def test_where_nothing_older_is_known_a_hole_is_read_from_what_is_known_back() -> None:
@@ -388,5 +392,5 @@ def test_what_lies_on_the_way_to_an_anchor_was_read_too_but_not_before_the_horiz
 
 
 def test_a_backfill_that_was_cancelled_is_not_read() -> None:
-    ledger = read_until_now().wanting([Wanted(1, NOW - 10_000, NOW - 600)])
+    ledger = read_until_now().wanting([BackfillRemainder(1, NOW - 10_000, NOW - 600)])
     assert due(ledger.wanting([]), NOW, POLICY) is None

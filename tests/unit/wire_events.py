@@ -6,7 +6,7 @@ import orjson
 
 from slurmwatchd.model.formats import body, wire
 from slurmwatchd.model.records import Event, EventKind, FoundBy, event_id
-from slurmwatchd.sinks.forms.form import Form
+from slurmwatchd.sinks.forms.form import EventForm
 from slurmwatchd.sinks.forms.options import FormOptions
 from tests.unit.attempts import NOW, attempt
 
@@ -94,8 +94,8 @@ EVENTS = [
 """An end with much to tell, its usage, a revision, and a job cancelled before it started."""
 
 
-def form_of(**options: Any) -> Form:  # noqa: ANN401 - any option
-    form = Form("sink", FormOptions.model_validate({"type": "any", **options}))
+def form_of(**options: Any) -> EventForm:  # noqa: ANN401 - any option
+    form = EventForm("sink", FormOptions.model_validate({"type": "any", **options}))
     form.prepare()
     return form
 

@@ -21,11 +21,11 @@ from slurmwatchd.config.units import spoken_duration
 from slurmwatchd.errors import StoreInUseError, TransientError
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.operations import backfill
-from slurmwatchd.operations.backfill import Count, State, UnknownClusterError, Wish
+from slurmwatchd.operations.backfill import BackfillCount, BackfillProgress, BackfillScope, UnknownClusterError
 from slurmwatchd.operations.read_only import onlooker
 from slurmwatchd.store.backfills import Backfill
 
-Report = dict[str, Any]
+BackfillReport = dict[str, Any]
 
 
 @click.command("backfill")
@@ -70,7 +70,7 @@ def command(
     if since is None:
         raise click.UsageError("Missing option '--since'.")
     start, end = stretch_of(since, until)
-    wish = Wish(start=start, end=end, again=again, clusters=clusters)
+    wish = BackfillScope(start=start, end=end, again=again, clusters=clusters)
     try:
         report = _count(config, wish) if dry_run else _read(config, wish)
     except UnknownClusterError as error:
@@ -85,7 +85,7 @@ def _cancel(config: Config, clusters: Sequence[str]) -> None:
     click.echo(f"{number} cancelled; what was read stays" if number else "there is no backfill")
 
 
-def _read(config: Config, wish: Wish) -> Report:
+def _read(config: Config, wish: BackfillScope) -> BackfillReport:
     """Have it read, by a daemon or here, and show how far that is."""
     tune()
     try:
@@ -138,7 +138,7 @@ class _Shown:
             click.echo(f"{spoken_duration(total)} of end times to read: {self._how}", err=True)
             self._progress = Progress("backfill", total).__enter__()
 
-    def seen(self, state: State) -> None:
+    def seen(self, state: BackfillProgress) -> None:
         if self._progress is not None:
             self._progress.update(state.done_seconds, state.rows)
         if state.left_seconds or not state.usage_waiting:
@@ -149,7 +149,7 @@ class _Shown:
             click.echo(f"usage: {state.usage_waiting} attempts left to query", err=True)
 
 
-def _count(config: Config, wish: Wish) -> Report:
+def _count(config: Config, wish: BackfillScope) -> BackfillReport:
     """Count, with a bar."""
     now = int(time.time())
     bars: list[Progress] = []
@@ -159,7 +159,7 @@ def _count(config: Config, wish: Wish) -> Report:
             bars.append(Progress("count", total).__enter__())
         bars[0].update(done, rows)
 
-    async def counted() -> list[Count]:
+    async def counted() -> list[BackfillCount]:
         async with onlooker(config) as view:
             return await backfill.count(view, wish, seen, now=now)
 
@@ -182,7 +182,7 @@ def _count(config: Config, wish: Wish) -> Report:
     }
 
 
-def _text(report: Report) -> str:
+def _text(report: BackfillReport) -> str:
     verb = "would be read" if report["dry_run"] else "read"
     lines = [
         f"cluster {span['cluster']}: ended {local_time(span['start'])} to {local_time(span['end'])}"

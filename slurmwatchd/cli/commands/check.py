@@ -11,13 +11,13 @@ import click
 from slurmwatchd.cli import daemon_http, tables
 from slurmwatchd.cli.options import config_options, load
 from slurmwatchd.cli.service_seen import Service, service_of
-from slurmwatchd.cli.waiting import TellingRunner
+from slurmwatchd.cli.waiting import AnnouncingRunner
 from slurmwatchd.config.paths import config_path
 from slurmwatchd.config.settings import Config
 from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.model.terminal_text import shown
 from slurmwatchd.operations.doctor import machine
-from slurmwatchd.operations.doctor.findings import Finding, Mark, ok
+from slurmwatchd.operations.doctor.findings import Finding, Severity, ok
 from slurmwatchd.operations.doctor.service import Shell, examine
 from slurmwatchd.operations.doctor.slurm import Examination
 from slurmwatchd.operations.doctor.unit import DEFAULT_NAME
@@ -26,7 +26,7 @@ from slurmwatchd.sources.process import SystemProcessRunner
 from slurmwatchd.sources.sacctmgr import process_user
 from slurmwatchd.store.lockfile import holder
 
-_COLOURS = {Mark.OK: "green", Mark.WARNING: "yellow", Mark.FAILED: "red"}
+_COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.FAILED: "red"}
 
 
 @click.command("check")
@@ -68,7 +68,7 @@ def command(path: Path | None, *, as_json: bool, name: str, config_only: bool, *
         for finding in seen:
             note(finding)
         anyio.run(_examine, config, file, service, note)
-    good = all(finding.mark is not Mark.FAILED for finding in findings)
+    good = all(finding.mark is not Severity.FAILED for finding in findings)
     if as_json:
         told = [
             {"mark": str(found.mark), "check": found.check, "text": found.text, "todo": found.todo}
@@ -89,7 +89,7 @@ async def _examine(
         return told["pid"] if told and told["pid"] == holder(config.store.path) else None
 
     commands = Commands.of(
-        TellingRunner(SystemProcessRunner()),
+        AnnouncingRunner(SystemProcessRunner()),
         bin_dir=config.slurm.bin_dir,
         conf=config.slurm.conf,
         conf_server=config.slurm.conf_server,

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from slurmwatchd.cli.export_writers import Format, Record, Writer, writer_of
+from slurmwatchd.cli.export_writers import ExportFormat, ExportWriter, Record, writer_of
 from slurmwatchd.cli.job_filters import filter_options, question_of
 from slurmwatchd.cli.store_access import open_store, store_options
 from slurmwatchd.cli.unread import note_unread, unread
@@ -23,7 +23,7 @@ _UNDATED = "undated"
 
 @click.command("export")
 @click.option(
-    "-f", "--format", "form", type=click.Choice([form.value for form in Format]), default="jsonl",
+    "-f", "--format", "form", type=click.Choice([form.value for form in ExportFormat]), default="jsonl",
     show_default=True, help="The format; parquet needs pyarrow, the extra [parquet].",
 )  # fmt: skip
 @click.option(
@@ -65,9 +65,9 @@ def command(
     to_stdout = str(output) == "-"
     if to_stdout and partition:
         raise click.UsageError("--partition-by needs a folder: --output", click.get_current_context())
-    if to_stdout and form == Format.PARQUET and sys.stdout.isatty():
+    if to_stdout and form == ExportFormat.PARQUET and sys.stdout.isatty():
         raise click.UsageError("a terminal cannot show Parquet: --output", click.get_current_context())
-    target = _Target(Format(form), output, overwrite=overwrite)
+    target = _Target(ExportFormat(form), output, overwrite=overwrite)
     with open_store(config, store) as reader, _file_errors("standard output" if to_stdout else output):
         # Before anything is written: an export that cannot be made leaves nothing behind.
         if not partition and not to_stdout:
@@ -76,7 +76,7 @@ def command(
         with _progress(len(ids)) as advance:
             pages = _pages(reader, ids, advance, nodes=nodes)
             if to_stdout:
-                _to_stdout(Format(form), pages)
+                _to_stdout(ExportFormat(form), pages)
             elif partition:
                 target.write_days(pages)
             else:
@@ -89,7 +89,7 @@ def command(
 class _Target:
     """Files on a disk."""
 
-    def __init__(self, form: Format, output: Path, *, overwrite: bool) -> None:
+    def __init__(self, form: ExportFormat, output: Path, *, overwrite: bool) -> None:
         self._form = form
         self._output = output
         self._overwrite = overwrite
@@ -118,7 +118,7 @@ class _Target:
                     writer.write(batch)
 
     @contextmanager
-    def _file(self, path: Path) -> Iterator[Writer]:
+    def _file(self, path: Path) -> Iterator[ExportWriter]:
         """Open a file under another name; it gets its own once it is whole and on the disk."""
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
@@ -133,7 +133,7 @@ class _Target:
             part.unlink(missing_ok=True)
 
 
-def _to_stdout(form: Format, pages: Iterator[Sequence[Record]]) -> None:
+def _to_stdout(form: ExportFormat, pages: Iterator[Sequence[Record]]) -> None:
     writer = writer_of(form, sys.stdout.buffer)
     for page in pages:
         writer.write(page)

@@ -11,7 +11,7 @@ import click
 from slurmwatchd.cli import tables
 from slurmwatchd.cli.job_filters import answer, shape_of, shape_options
 from slurmwatchd.cli.store_access import MOMENT, open_store, store_options
-from slurmwatchd.cli.tables import Form
+from slurmwatchd.cli.tables import TableFormat
 from slurmwatchd.cli.unread import note_unread, unread
 from slurmwatchd.config.units import DAY
 from slurmwatchd.store.read import status
@@ -104,10 +104,10 @@ def _show_suspects(
     rows = sorted(found, key=lambda row: -row["score"])[: shape.limit]
     question = Question(ended_from=asked[0], ended_until=asked[1], clusters=tuple(clusters))
     stretches = unread(reader, question)
-    if shape.form is Form.JSON:
+    if shape.form is TableFormat.JSON:
         tables.write_json({"nodes": rows, "unread": [stretch.on_wire() for stretch in stretches]})
     else:
         tables.write(rows, shape.columns, shape.form, chosen=shape.chosen)
-        if not rows and shape.form is Form.TABLE:
+        if not rows and shape.form is TableFormat.TABLE:
             click.echo("slurmwatchd: no node whose failures chance does not explain", err=True)
     note_unread(stretches, question, empty=not rows)

@@ -28,7 +28,9 @@ WAIT_SECONDS = 60.0
 
 _LOOK_SECONDS = 0.2
 _EMPTY = "the quarantine is empty"
-_COLUMNS = [tables.Column(name) for name in ("id", "cluster", "observed", "job_id_raw", "submitted", "reason")]
+_COLUMNS = [
+    tables.TableColumn(name) for name in ("id", "cluster", "observed", "job_id_raw", "submitted", "reason")
+]
 
 
 @click.group("quarantine")

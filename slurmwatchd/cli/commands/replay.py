@@ -18,7 +18,7 @@ from slurmwatchd.errors import SinkError
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import SinkKind, SinkOptions
-from slurmwatchd.sinks.forms.form import Form
+from slurmwatchd.sinks.forms.form import EventForm
 from slurmwatchd.sinks.forms.options import FormOptions
 from slurmwatchd.sinks.registry import sink_kinds
 from slurmwatchd.store import event_log
@@ -118,7 +118,7 @@ async def _to_sink(kind: SinkKind, name: str, options: SinkOptions, pages: Async
 
 async def _to_file(target: Path, name: str, options: FormOptions, pages: AsyncIterator[list[Event]]) -> int:
     """Write events as the sink does; a file gets its name once it is whole."""
-    selection, form, count = options.selection(), Form(name, options), 0
+    selection, form, count = options.selection(), EventForm(name, options), 0
     await anyio.to_thread.run_sync(form.prepare)
     with _opened(target) as write:
         async for page in pages:

@@ -12,7 +12,7 @@ from slurmwatchd.cli import report_html, report_table
 from slurmwatchd.cli.job_filters import WORDS
 from slurmwatchd.cli.options import usable_configuration
 from slurmwatchd.cli.store_access import MOMENT, open_store, store_options
-from slurmwatchd.cli.tables import Form
+from slurmwatchd.cli.tables import TableFormat
 from slurmwatchd.cli.unread import note_unread, unread
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.reports import Line, Rates
@@ -41,7 +41,7 @@ _TIME = "%Y-%m-%d %H:%M"
     "--top", type=click.IntRange(min=1), help="Only the N lines with the most CPU hours, the rest in one."
 )
 @click.option(
-    "-f", "--format", "form", type=click.Choice([*(form.value for form in Form), _HTML]), default="table",
+    "-f", "--format", "form", type=click.Choice([*(form.value for form in TableFormat), _HTML]), default="table",
     show_default=True, help="html is one file with plots and no script.",
 )  # fmt: skip
 @click.option("-u", "--user", "users", type=WORDS, default=(), help="Only these users.")
@@ -87,7 +87,7 @@ def command(
         question = Question(ended_from=wish.span[0], ended_until=end, clusters=wish.clusters)
         stretches = unread(reader, question)
         waiting = reports.behind(reader)
-    if form == Form.JSON:
+    if form == TableFormat.JSON:
         hours = dict(zip(("since", "until"), map(rfc3339, wish.span), strict=True))
         more = {**hours, "currency": settings.currency, "attempts_not_summed": waiting}
         besides = {**more, "unread": [stretch.on_wire() for stretch in stretches]}
@@ -95,7 +95,7 @@ def command(
     elif form == _HTML:
         _write_page(lines, wish, settings.currency)
     else:
-        report_table.write(lines, by=by, currency=settings.currency, form=Form(form))
+        report_table.write(lines, by=by, currency=settings.currency, form=TableFormat(form))
     note_unread(stretches, question, empty=not lines[-1].attempts)
     if waiting:
         click.echo(f"slurmwatchd: {waiting} attempts of before are not in the sums yet: ask again later", err=True)

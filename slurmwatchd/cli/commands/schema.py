@@ -6,7 +6,7 @@ from typing import Literal
 import click
 
 from slurmwatchd.model.tool_schemas import Tool, schema_for
-from slurmwatchd.sinks.forms.options import Format
+from slurmwatchd.sinks.forms.options import EventFormat
 from slurmwatchd.sinks.forms.schemas import FORMATS, json_schema
 
 
@@ -29,7 +29,7 @@ from slurmwatchd.sinks.forms.schemas import FORMATS, json_schema
 @click.option(
     "--tres", type=click.Choice(["object", "list"]), default="object", show_default=True, help="As a sink has it."
 )
-def command(tool: str | None, form: Format, tres: Literal["object", "list"]) -> None:
+def command(tool: str | None, form: EventFormat, tres: Literal["object", "list"]) -> None:
     """Print the JSON Schema of an event as sinks write it.
 
     The schema follows draft 2020-12. With --for, the command prints the schema of `flat` for a tool that would

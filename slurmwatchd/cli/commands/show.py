@@ -9,7 +9,7 @@ import click
 from slurmwatchd.cli import tables
 from slurmwatchd.cli.job_filters import besides_jobs
 from slurmwatchd.cli.store_access import open_store, store_options
-from slurmwatchd.cli.tables import Column
+from slurmwatchd.cli.tables import TableColumn
 from slurmwatchd.cli.unread import note_unread, unread
 from slurmwatchd.model.terminal_text import shown
 from slurmwatchd.store.read import status
@@ -137,8 +137,8 @@ def _write_pairs(title: str, fields: Mapping[str, Any]) -> None:
 def _write_rows(title: str, rows: Sequence[Mapping[str, Any]], columns: str) -> None:
     if rows:
         click.echo(f"\n{title}")
-        tables.write_table(rows, [Column(name) for name in columns.split(",")])
+        tables.write_table(rows, [TableColumn(name) for name in columns.split(",")])
 
 
 def _value(name: str, value: object) -> str:
-    return "none" if value is None else shown(Column(name).text({name: value}))
+    return "none" if value is None else shown(TableColumn(name).text({name: value}))

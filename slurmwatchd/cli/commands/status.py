@@ -11,7 +11,7 @@ import click
 from slurmwatchd.cli import daemon_http, tables
 from slurmwatchd.cli.options import usable_configuration
 from slurmwatchd.cli.store_access import open_store, store_options
-from slurmwatchd.cli.tables import Column
+from slurmwatchd.cli.tables import TableColumn
 from slurmwatchd.config.settings import Config
 from slurmwatchd.config.units import spoken_duration
 from slurmwatchd.errors import ConfigError
@@ -36,7 +36,7 @@ WAITING_SECONDS = 300
 ARCHIVE_SECONDS = 6 * 3600
 """A finished day that the archive lacks after so long waits for something."""
 
-State = dict[str, Any]
+StatusReport = dict[str, Any]
 
 _CLUSTERS = "cluster,read_up_to,lag_seconds,holes,last_reading,state"
 _SINKS = "sink,position,waiting,lag_seconds,state"
@@ -70,7 +70,7 @@ def command(config: Path | None, store: Path | None, *, as_json: bool) -> None:
     sys.exit(TROUBLE if state["wrong"] and state["running"] else 0 if state["running"] else NOT_RUNNING)
 
 
-def _state(store: StoreReader, config: Config, faults: Sequence[str], now: int) -> State:
+def _state(store: StoreReader, config: Config, faults: Sequence[str], now: int) -> StatusReport:
     pid = holder(config.store.path)
     url = daemon_http.url_of(config.web)
     told = daemon_http.told_by(url) if url and pid is not None else None
@@ -82,7 +82,7 @@ def _state(store: StoreReader, config: Config, faults: Sequence[str], now: int) 
     known = {reading.cluster for reading in readings}
     if told is not None:
         clusters += [_unread(name, own) for name, own in told["clusters"].items() if name not in known]
-    state: State = {
+    state: StatusReport = {
         "running": pid is not None,
         "pid": pid,
         "url": url if told else None,
@@ -110,7 +110,7 @@ def _state(store: StoreReader, config: Config, faults: Sequence[str], now: int) 
     return state
 
 
-def _judge(state: State, config: Config, now: int) -> None:
+def _judge(state: StatusReport, config: Config, now: int) -> None:
     """Say of a daemon that runs what the store shows and it does not say itself: that it does nothing any more."""
     patience = SILENT_INTERVALS * config.poll.interval + config.slurm.timeout
     for row in state["clusters"]:
@@ -128,7 +128,7 @@ def _judge(state: State, config: Config, now: int) -> None:
             row["error"] = f"an event waits for {spoken_duration(row['lag_seconds'])}"
 
 
-def _archive(store: StoreReader, config: Config, told: State | None, now: int) -> State | None:
+def _archive(store: StoreReader, config: Config, told: StatusReport | None, now: int) -> StatusReport | None:
     """Return how the archive stands; None where there is none."""
     if config.archive.folder is None:
         return None
@@ -147,7 +147,7 @@ def _archive(store: StoreReader, config: Config, told: State | None, now: int) -
     }
 
 
-def _wrong(state: State, *, silent_at: str | None) -> Iterator[str]:
+def _wrong(state: StatusReport, *, silent_at: str | None) -> Iterator[str]:
     """Give what is wrong, a line each and nothing twice."""
     if silent_at is not None:
         yield f"the daemon does not answer at {silent_at}"
@@ -174,7 +174,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
 
 
-def _cluster(reading: status.Reading, told: State | None, now: int) -> State:
+def _cluster(reading: status.ClusterProgress, told: StatusReport | None, now: int) -> StatusReport:
     ledger, last = reading.ledger, reading.last
     never, withheld = holes(ledger)
     own = told["clusters"].get(reading.cluster, {}) if told else {}
@@ -191,18 +191,18 @@ def _cluster(reading: status.Reading, told: State | None, now: int) -> State:
     }
 
 
-def _spans(spans: Sequence[tuple[int, int]]) -> list[State]:
+def _spans(spans: Sequence[tuple[int, int]]) -> list[StatusReport]:
     return [{"start": rfc3339(start), "end": rfc3339(end)} for start, end in spans]
 
 
-def _unread(cluster: str, own: State) -> State:
+def _unread(cluster: str, own: StatusReport) -> StatusReport:
     """Return what there is of a cluster of which nothing was ever read."""
     error = own.get("error") or "the first query is still running"
     unread = dict.fromkeys(("horizon", "read_up_to", "lag_seconds", "last_reading"))
     return {"cluster": cluster, **unread, "holes": [], "half_written": [], "error": error, "daemon": own}
 
 
-def _sink(position: status.Position, config: Config, told: State | None, now: int) -> State:
+def _sink(position: status.SinkProgress, config: Config, told: StatusReport | None, now: int) -> StatusReport:
     oldest = position.oldest_waiting
     own = told["sinks"].get(position.sink, {}) if told else {}
     return {
@@ -217,30 +217,30 @@ def _sink(position: status.Position, config: Config, told: State | None, now: in
     }
 
 
-def _quarantine(store: StoreReader) -> State:
+def _quarantine(store: StoreReader) -> StatusReport:
     count, newest = status.quarantine(store)
     return {"rows": count, "newest": None if newest is None else rfc3339(newest)}
 
 
-def _backfill(row: State) -> State:
+def _backfill(row: StatusReport) -> StatusReport:
     share = (row["end"] - row["reached"]) / max(1, row["end"] - row["start"])
     times = {name: rfc3339(row[name]) for name in ("start", "end", "reached")}
     return {**row, **times, "done": round(share, 4)}
 
 
-def _write(state: State) -> None:
+def _write(state: StatusReport) -> None:
     if state["running"]:
         told = f", {state['url']}, version {state['version']}" if state["url"] else ", not reached over HTTP"
         click.echo(f"running     pid {state['pid']}{shown(told)}")
     else:
         click.echo("not running")
     store = state["store"]
-    size = Column("size_bytes").text({"size_bytes": store["bytes"]})
+    size = TableColumn("size_bytes").text({"size_bytes": store["bytes"]})
     click.echo(
         f"store       {shown(store['path'])}: {store['attempts']:,} attempts, {size}, schema {store['schema']}"
     )
     if archive := state["archive"]:
-        size = Column("size_bytes").text({"size_bytes": archive["bytes"]})
+        size = TableColumn("size_bytes").text({"size_bytes": archive["bytes"]})
         newest = f", the newest of {archive['newest_day']}" if archive["newest_day"] else ""
         waiting = f", {archive['waiting']} to be written" if archive["waiting"] else ""
         click.echo(
@@ -271,11 +271,11 @@ def _write(state: State) -> None:
         click.echo(f"wrong       {shown(line)}")
 
 
-def _columns(names: str) -> list[Column]:
-    return [Column(name) for name in names.split(",")]
+def _columns(names: str) -> list[TableColumn]:
+    return [TableColumn(name) for name in names.split(",")]
 
 
-def _cluster_row(row: State, *, running: bool) -> State:
+def _cluster_row(row: StatusReport, *, running: bool) -> StatusReport:
     last = row["last_reading"]
     told = ""
     if last is not None:
@@ -290,11 +290,11 @@ def _cluster_row(row: State, *, running: bool) -> State:
     }
 
 
-def _sink_row(row: State, *, running: bool) -> State:
+def _sink_row(row: StatusReport, *, running: bool) -> StatusReport:
     return {**row, "state": _state_of(row, running=running) if row["configured"] else "not configured"}
 
 
-def _state_of(row: State, *, running: bool) -> str:
+def _state_of(row: StatusReport, *, running: bool) -> str:
     if not running:
         return "stopped"
     return "failing" if row["error"] else "ok"

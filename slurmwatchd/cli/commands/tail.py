@@ -19,7 +19,7 @@ from slurmwatchd.model.records import Event, EventKind
 from slurmwatchd.sinks.selection import Selection, check_nodes
 from slurmwatchd.sinks.terminal import readable
 from slurmwatchd.store import event_log
-from slurmwatchd.store.read.second_process import Reader, open_for_reading
+from slurmwatchd.store.read.second_process import ComparisonReader, open_for_reading
 
 POLL_SECONDS = 1.0
 """How often the store is looked at; the daemon polls sacct far less often."""
@@ -105,7 +105,11 @@ def command(
 
 
 async def _begin(
-    reader: Reader, selection: Selection, lines: int | None, since: int, show: Callable[[list[Event]], None]
+    reader: ComparisonReader,
+    selection: Selection,
+    lines: int | None,
+    since: int,
+    show: Callable[[list[Event]], None],
 ) -> int:
     """Show the newest events, or with None all since a moment; return the newest position looked at."""
     if lines is None:
@@ -116,7 +120,7 @@ async def _begin(
     return seq
 
 
-async def _newest(reader: Reader, selection: Selection, count: int, seq: int) -> list[Event]:
+async def _newest(reader: ComparisonReader, selection: Selection, count: int, seq: int) -> list[Event]:
     """Return the newest events that are asked for, up to a position, in their order."""
     found: list[Event] = []
     searched = 0
@@ -130,7 +134,12 @@ async def _newest(reader: Reader, selection: Selection, count: int, seq: int) ->
 
 
 async def _show_after(
-    reader: Reader, selection: Selection, seq: int, show: Callable[[list[Event]], None], *, since: int = 0
+    reader: ComparisonReader,
+    selection: Selection,
+    seq: int,
+    show: Callable[[list[Event]], None],
+    *,
+    since: int = 0,
 ) -> int:
     """Show what stands behind a position; return the newest position looked at."""
     async for page in event_log.after(reader, seq, since=since):

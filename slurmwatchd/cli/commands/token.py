@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 import click
 
 from slurmwatchd.cli import tables
-from slurmwatchd.cli.tables import Column
+from slurmwatchd.cli.tables import TableColumn
 from slurmwatchd.config import paths
-from slurmwatchd.config.api_tokens import Scope, add_token, read_tokens, revoke_token
+from slurmwatchd.config.api_tokens import TokenScope, add_token, read_tokens, revoke_token
 from slurmwatchd.model.clock import rfc3339
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_COLUMNS = [Column(name) for name in ("name", "scope", "added")]
+_COLUMNS = [TableColumn(name) for name in ("name", "scope", "added")]
 
 
 class _ScopeType(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
@@ -23,11 +23,11 @@ class _ScopeType(click.ParamType):  # type: ignore[type-arg]  # no generic befor
 
     name = "scope"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Scope:  # noqa: ANN401 - click's signature
-        if isinstance(value, Scope):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> TokenScope:  # noqa: ANN401 - click's signature
+        if isinstance(value, TokenScope):
             return value
         try:
-            return Scope.parse(value)
+            return TokenScope.parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -63,7 +63,7 @@ def command() -> None:
     help="all; account:NAME or user:NAME: only the jobs of that account or user; metrics: no jobs at all.",
 )  # fmt: skip
 @_file_options
-def add(name: str, scope: Scope, config: Path | None, file: Path | None) -> None:
+def add(name: str, scope: TokenScope, config: Path | None, file: Path | None) -> None:
     """Make a token and print it, once: the file has only its hash.
 
     A running daemon accepts the token at once. As root, the command makes the file readable for the service's

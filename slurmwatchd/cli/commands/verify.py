@@ -16,18 +16,18 @@ from slurmwatchd.cli import EX_TEMPFAIL, is_output_error, tables
 from slurmwatchd.cli.job_filters import MAX_LIMIT
 from slurmwatchd.cli.options import load_quietly, store_options, stretch_of, stretch_options
 from slurmwatchd.cli.progress import Progress
-from slurmwatchd.cli.verify_report import Report, archive_finding, cluster_report, difference, finding, write
+from slurmwatchd.cli.verify_report import VerifyReport, archive_finding, cluster_report, difference, finding, write
 from slurmwatchd.config.settings import Config
 from slurmwatchd.errors import FatalError, VerifyError
 from slurmwatchd.model.clock import SystemClock, rfc3339
 from slurmwatchd.model.ledger import Ledger
 from slurmwatchd.model.terminal_text import shown
 from slurmwatchd.model.windows import Window
-from slurmwatchd.operations.read_only import Onlooker, onlooker
+from slurmwatchd.operations.read_only import ReadOnlyStore, onlooker
 from slurmwatchd.operations.verify import deleted
 from slurmwatchd.operations.verify.against_archive import ArchiveCheck
-from slurmwatchd.operations.verify.against_files import Files
-from slurmwatchd.operations.verify.against_sacct import Comparison, Tally
+from slurmwatchd.operations.verify.against_files import SinkFiles
+from slurmwatchd.operations.verify.against_sacct import ComparedRows, Comparison
 from slurmwatchd.operations.verify.scope import Span, scope_of
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.sources.sacctmgr import Limits
@@ -96,10 +96,10 @@ def command(
     dataset = _dataset(config) if archive else None
     days = (start, end) if _is_given("since") or until is not None else None
 
-    async def verify() -> Report:
+    async def verify() -> VerifyReport:
         async with onlooker(config) as view:
             wanted = _clusters(view, clusters)
-            report: Report = {"since": rfc3339(start), "until": rfc3339(end)}
+            report: VerifyReport = {"since": rfc3339(start), "until": rfc3339(end)}
             if not no_sacct:
                 report["accounting"] = await _accounting(
                     view, wanted, (start, end), limit, accept_deleted=accept_deleted
@@ -177,7 +177,7 @@ def _jsonl(config: Config, name: str) -> JsonlOptions:
     return options
 
 
-def _clusters(view: Onlooker, wanted: Sequence[str]) -> list[str]:
+def _clusters(view: ReadOnlyStore, wanted: Sequence[str]) -> list[str]:
     for name in wanted:
         if name not in view.sacct:
             raise click.UsageError(f"--cluster: {name!r} is not watched; {', '.join(view.sacct)} is")
@@ -185,8 +185,8 @@ def _clusters(view: Onlooker, wanted: Sequence[str]) -> list[str]:
 
 
 async def _accounting(
-    view: Onlooker, clusters: Sequence[str], stretch: Span, limit: int, *, accept_deleted: bool
-) -> Report:
+    view: ReadOnlyStore, clusters: Sequence[str], stretch: Span, limit: int, *, accept_deleted: bool
+) -> VerifyReport:
     """Compare each cluster's accounting with the store."""
     clock = SystemClock()
     comparison = Comparison(view.reader, clock)
@@ -200,7 +200,7 @@ async def _accounting(
         with Progress(f"verify {name}", sum(end - start for start, end in scope.compared)) as progress:
             done = 0
 
-            def seen(window: Window, tally: Tally, progress: Progress = progress) -> None:
+            def seen(window: Window, tally: ComparedRows, progress: Progress = progress) -> None:
                 nonlocal done
                 done += window.seconds
                 progress.update(done, tally.rows)
@@ -230,7 +230,7 @@ async def _accounting(
     }
 
 
-def _old(view: Onlooker, limits: Limits) -> int:
+def _old(view: ReadOnlyStore, limits: Limits) -> int:
     """Return before which moment either side no longer has what ended."""
     kept = view.config.store.retain
     if limits.purge_seconds is not None:
@@ -238,9 +238,9 @@ def _old(view: Onlooker, limits: Limits) -> int:
     return int(time.time()) - kept
 
 
-async def _files(view: Onlooker, name: str, options: JsonlOptions, stretch: Span, limit: int) -> Report:
+async def _files(view: ReadOnlyStore, name: str, options: JsonlOptions, stretch: Span, limit: int) -> VerifyReport:
     """Compare one sink's files with the store."""
-    files = Files(view.reader, name, options.path, selection=options.selection())
+    files = SinkFiles(view.reader, name, options.path, selection=options.selection())
     read = await files.compare(*stretch, seen=lambda _: None)
     return {
         "sink": name,
@@ -253,11 +253,11 @@ async def _files(view: Onlooker, name: str, options: JsonlOptions, stretch: Span
     }
 
 
-def _archive(dataset: Path, store: Path, stretch: Span | None, limit: int) -> Report:
+def _archive(dataset: Path, store: Path, stretch: Span | None, limit: int) -> VerifyReport:
     """Compare the archive with the store."""
     with StoreReader(store) as reader, TemporaryDirectory() as scratch:
         check = ArchiveCheck(dataset, reader, Path(scratch))
-        count, listed = 0, list[Report]()
+        count, listed = 0, list[VerifyReport]()
         for found in check.findings(stretch):
             count += 1
             if len(listed) < limit:

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from slurmwatchd.config.api_tokens import Kind
-from slurmwatchd.daemon.web.api.access import Access
+from slurmwatchd.config.api_tokens import ScopeKind
+from slurmwatchd.daemon.web.api.access import TokenAccess
 from slurmwatchd.daemon.web.api.endpoints import PREFIX
 from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.daemon.web.tls import WebConfigFile
@@ -27,7 +27,7 @@ _DUMMY = b"$2b$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 class Guard:
     """Lets in whom `web.yml` names, or who has a token for metrics or for all; adds the file's headers."""
 
-    def __init__(self, app: ASGIApp, file: WebConfigFile, access: Access) -> None:
+    def __init__(self, app: ASGIApp, file: WebConfigFile, access: TokenAccess) -> None:
         """Stand before an application."""
         self._app = app
         self._file = file
@@ -59,7 +59,7 @@ class Guard:
         word, _, rest = request.headers.get("authorization", "").partition(" ")
         if word.lower() == "bearer":
             token = await self._access.admit(request, metrics=True)
-            if token.scope.kind not in {Kind.ALL, Kind.METRICS}:
+            if token.scope.kind not in {ScopeKind.ALL, ScopeKind.METRICS}:
                 raise ProblemError(403, "This token is for the API only.")
             return
         try:

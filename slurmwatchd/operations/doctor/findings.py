@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Mark(StrEnum):
+class Severity(StrEnum):
     """How serious a finding is."""
 
     OK = "ok"
@@ -23,7 +23,7 @@ class Finding:
         todo: What to do about it; empty where nothing is to be done.
     """
 
-    mark: Mark
+    mark: Severity
     check: str
     text: str
     todo: str = ""
@@ -31,14 +31,14 @@ class Finding:
 
 def ok(check: str, text: str) -> Finding:
     """Return a finding that nothing is wrong with."""
-    return Finding(Mark.OK, check, text)
+    return Finding(Severity.OK, check, text)
 
 
 def warning(check: str, text: str, todo: str) -> Finding:
     """Return a finding that costs something, or will."""
-    return Finding(Mark.WARNING, check, text, todo)
+    return Finding(Severity.WARNING, check, text, todo)
 
 
 def failed(check: str, text: str, todo: str) -> Finding:
     """Return a finding that keeps the service from doing its work."""
-    return Finding(Mark.FAILED, check, text, todo)
+    return Finding(Severity.FAILED, check, text, todo)

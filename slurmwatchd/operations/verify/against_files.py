@@ -13,10 +13,10 @@ import orjson
 
 from slurmwatchd.errors import VerifyError
 from slurmwatchd.model.records import Event, EventKind, FoundBy
-from slurmwatchd.operations.verify.files import Line, OpenFiles, files_of
+from slurmwatchd.operations.verify.files import FileLine, OpenFiles, files_of
 from slurmwatchd.sinks.selection import Selection
 from slurmwatchd.store import bodies, event_log, selections
-from slurmwatchd.store.read.second_process import Reader
+from slurmwatchd.store.read.second_process import ComparisonReader
 
 STRETCH_EVENTS = 10
 """So many events that are missing one after the other are one finding: a file is gone, or was another one then."""
@@ -93,7 +93,7 @@ _FINDINGS = (
 )
 
 
-class Fault(StrEnum):
+class LineFault(StrEnum):
     """What is wrong with a line."""
 
     MISSING = "missing"
@@ -104,7 +104,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class FileDifference:
     """One event that is not in the files just once, one line that is no event, or many events that are missing.
 
     Attributes:
@@ -116,7 +116,7 @@ class Finding:
         kind: `job_ended` and so on; with the job and its submission, as far as the store knows the event.
     """
 
-    what: Fault
+    what: LineFault
     id: str | None
     seq: int | None
     file: Path | None
@@ -132,7 +132,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class FilesRead:
     """What was looked at.
 
     Attributes:
@@ -148,10 +148,10 @@ class Read:
     events: int
 
 
-class Files:
+class SinkFiles:
     """One sink's files and what the store says must be in them."""
 
-    def __init__(self, reader: Reader, sink: str, path: Path, *, selection: Selection) -> None:
+    def __init__(self, reader: ComparisonReader, sink: str, path: Path, *, selection: Selection) -> None:
         """Prepare; nothing is opened."""
         self._reader = reader
         self._sink = sink
@@ -159,7 +159,7 @@ class Files:
         self._selection = selection
         self._files: list[Path] = []
 
-    async def compare(self, since: int, until: int, *, seen: Callable[[int], None]) -> Read:
+    async def compare(self, since: int, until: int, *, seen: Callable[[int], None]) -> FilesRead:
         """Read the files and compare them with the events first seen in a stretch of time.
 
         The cursor is read first: what is delivered meanwhile may be in the files, and is not missed there.
@@ -189,32 +189,32 @@ class Files:
             began = rows[0][0]
         first = await event_log.first_since(self._reader, since)
         events = await self._hold((first, began, cursors[0]["seq"], since, until))
-        await self._reader.note(_TWICE.format(what=Fault.TWICE))
+        await self._reader.note(_TWICE.format(what=LineFault.TWICE))
         oldest = await self._reader.read(
             "SELECT coalesce((SELECT min(seq) FROM events), "
             "(SELECT CAST(value AS INTEGER) + 1 FROM meta WHERE key = 'last seq'), 0)"
         )
-        await self._reader.note(_UNKNOWN.format(what=Fault.UNKNOWN), [(oldest[0][0],)])
-        if await self._reader.read("SELECT 1 FROM faults WHERE what = ? LIMIT 1", (Fault.UNKNOWN.value,)):
-            await self._reader.note(_KNOWN_AFTER_ALL.format(what=Fault.UNKNOWN))
-            await self._reader.note(_TOLD.format(what=Fault.UNKNOWN), [(self._sink,)])
-        return Read(files=tuple(self._files), left_out=tuple(left_out), lines=count, events=events)
+        await self._reader.note(_UNKNOWN.format(what=LineFault.UNKNOWN), [(oldest[0][0],)])
+        if await self._reader.read("SELECT 1 FROM faults WHERE what = ? LIMIT 1", (LineFault.UNKNOWN.value,)):
+            await self._reader.note(_KNOWN_AFTER_ALL.format(what=LineFault.UNKNOWN))
+            await self._reader.note(_TOLD.format(what=LineFault.UNKNOWN), [(self._sink,)])
+        return FilesRead(files=tuple(self._files), left_out=tuple(left_out), lines=count, events=events)
 
     async def count(self) -> int:
         """Return how many findings there are."""
         return int((await self._reader.read("SELECT count(*) FROM faults"))[0][0])
 
-    async def findings(self, limit: int) -> AsyncIterator[Finding]:
+    async def findings(self, limit: int) -> AsyncIterator[FileDifference]:
         """Give the findings: invalid, missing, twice, unknown."""
         async for page in self._reader.pages(_FINDINGS, (limit,)):
             for row in page:
                 yield self._finding(dict(row))
 
-    def _finding(self, row: dict[str, Any]) -> Finding:
+    def _finding(self, row: dict[str, Any]) -> FileDifference:
         record = orjson.loads(row.pop("body") or b"{}")
         attempt = {name: record.get(name) for name in ("cluster", "job_id", "submit")}
         file = None if row["file"] is None else self._files[row["file"]]
-        return Finding(**{**row, **attempt, "what": Fault(row["what"]), "file": file})
+        return FileDifference(**{**row, **attempt, "what": LineFault(row["what"]), "file": file})
 
     async def _take(self, seen: Callable[[int], None]) -> int:
         """Read every line into a temporary table; those that are no events are faults at once."""
@@ -228,7 +228,7 @@ class Files:
                     )
                     await self._reader.note(
                         "INSERT INTO faults (what, file, line) VALUES (?, ?, ?)",
-                        [(Fault.INVALID.value, number, line.number) for line in batch if line.id is None],
+                        [(LineFault.INVALID.value, number, line.number) for line in batch if line.id is None],
                     )
                     count += len(batch)
                     seen(count)
@@ -244,7 +244,7 @@ class Files:
             only = {name: value for name, value in self._selection.settings.items() if name == "backfill"}
             asked = [(0, Selection(only))]
         if all(selection.is_everything for _, selection in asked):
-            await self._reader.note(_MISSING.format(what=Fault.MISSING), [stretch])
+            await self._reader.note(_MISSING.format(what=LineFault.MISSING), [stretch])
             await self._join(_GONE, stretch)
             return int((await self._reader.read(_EVENTS, stretch))[0][0])
         await self._reader.note("DROP TABLE IF EXISTS temp.held")
@@ -255,17 +255,17 @@ class Files:
             count += len(taken)
             held = [(row["seq"], row["observed"], not row["is_there"]) for row in taken]
             await self._reader.note("INSERT INTO held VALUES (?, ?, ?)", held)
-            missing = [(Fault.MISSING.value, row["id"], row["seq"]) for row in taken if not row["is_there"]]
+            missing = [(LineFault.MISSING.value, row["id"], row["seq"]) for row in taken if not row["is_there"]]
             await self._reader.note("INSERT INTO faults (what, id, seq) VALUES (?, ?, ?)", missing)
         await self._join("held", ())
         return count
 
     async def _join(self, source: str, parameters: tuple[int, ...]) -> None:
         """Make one finding of many events that are missing one after the other."""
-        if await self._reader.read("SELECT 1 FROM faults WHERE what = ? LIMIT 1", (Fault.MISSING.value,)):
-            sql = _STRETCHES.format(what=Fault.STRETCH, events=STRETCH_EVENTS, source=source)
+        if await self._reader.read("SELECT 1 FROM faults WHERE what = ? LIMIT 1", (LineFault.MISSING.value,)):
+            sql = _STRETCHES.format(what=LineFault.STRETCH, events=STRETCH_EVENTS, source=source)
             await self._reader.note(sql, [parameters])
-            await self._reader.note(_IN_STRETCH.format(missing=Fault.MISSING, what=Fault.STRETCH))
+            await self._reader.note(_IN_STRETCH.format(missing=LineFault.MISSING, what=LineFault.STRETCH))
 
 
 def _taken(rows: Sequence[Row], asked: Sequence[tuple[int, Selection]]) -> list[Row]:
@@ -282,5 +282,5 @@ def _taken(rows: Sequence[Row], asked: Sequence[tuple[int, Selection]]) -> list[
     return taken
 
 
-def _some(lines: Iterator[Line]) -> list[Line]:
+def _some(lines: Iterator[FileLine]) -> list[FileLine]:
     return list(islice(lines, _BATCH_LINES))

@@ -4,18 +4,18 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from slurmwatchd.model.attempts import Readings
+from slurmwatchd.model.attempts import AttemptBatch
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.model.ledger import Ledger
-from slurmwatchd.model.policy import Policy
+from slurmwatchd.model.policy import ReadPolicy
 from slurmwatchd.model.records import Rejected
 from slurmwatchd.model.windows import Window
 from slurmwatchd.operations.slice_walk import walk
 from slurmwatchd.operations.verify.scope import Span
-from slurmwatchd.sources.sacct.client import Answer, Sacct
-from slurmwatchd.store.known_attempts import Known
+from slurmwatchd.sources.sacct.client import Sacct, SacctAnswer
+from slurmwatchd.store.known_attempts import KnownAttempt
 from slurmwatchd.store.quarantine import SEPARATOR
-from slurmwatchd.store.read.second_process import Reader
+from slurmwatchd.store.read.second_process import ComparisonReader
 from slurmwatchd.watcher.anchors import Anchors
 
 _SHOWN = (
@@ -63,7 +63,7 @@ _NOT_SHOWN = (
 )
 
 
-class What(StrEnum):
+class DifferenceKind(StrEnum):
     """How an attempt differs."""
 
     NOT_IN_STORE = "not in store"
@@ -75,7 +75,7 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class AccountingDifference:
     """One thing that is not the same.
 
     Attributes:
@@ -90,13 +90,13 @@ class Difference:
     job_id: str
     job_id_raw: int | None
     submit: int | None
-    what: What
+    what: DifferenceKind
     store: str | int | None
     sacct: str | int | None
 
 
 @dataclass(slots=True, kw_only=True)
-class Tally:
+class ComparedRows:
     """What was looked at.
 
     Attributes:
@@ -111,7 +111,7 @@ class Tally:
 class Comparison:
     """The differences of one or more clusters; they stay in a temporary table."""
 
-    def __init__(self, reader: Reader, clock: Clock) -> None:
+    def __init__(self, reader: ComparisonReader, clock: Clock) -> None:
         """Prepare; `begin` makes the tables."""
         self._reader = reader
         self._clock = clock
@@ -128,11 +128,11 @@ class Comparison:
         spans: Sequence[Span],
         *,
         ledger: Ledger,
-        policy: Policy,
+        policy: ReadPolicy,
         timeout_seconds: float,
-        seen: Callable[[Window, Tally], None],
+        seen: Callable[[Window, ComparedRows], None],
         held: bool = True,
-    ) -> Tally:
+    ) -> ComparedRows:
         """Ask sacct for stretches of end times and compare each slice with the store.
 
         Args:
@@ -150,9 +150,9 @@ class Comparison:
             SilenceError: Its answers do not show what they must.
             StoreBusyError: The store cannot be read now.
         """
-        tally = Tally()
+        tally = ComparedRows()
 
-        async def visit(window: Window, answer: Answer) -> None:
+        async def visit(window: Window, answer: SacctAnswer) -> None:
             # The call began this long ago; what came into the store since then is not held against it.
             asked = int(self._clock.now() - answer.seconds) - 1
             await self._reader.note("DELETE FROM shown")
@@ -175,51 +175,51 @@ class Comparison:
             timeout_seconds=timeout_seconds,
             clock=self._clock,
         )
-        await self._reader.note(_MOVED.format(what=What.NOT_IN_SACCT))
+        await self._reader.note(_MOVED.format(what=DifferenceKind.NOT_IN_SACCT))
         return tally
 
     async def count(self) -> int:
         """Return how many differences there are."""
         return int((await self._reader.read("SELECT count(*) FROM differences"))[0][0])
 
-    async def differences(self, limit: int) -> AsyncIterator[Difference]:
+    async def differences(self, limit: int) -> AsyncIterator[AccountingDifference]:
         """Give the differences, by cluster and job."""
         sql = "SELECT * FROM differences ORDER BY cluster, job_id_raw, submit, what LIMIT ?"
         async for page in self._reader.pages(sql, (limit,)):
             for row in page:
-                yield Difference(**{**dict(row), "what": What(row["what"])})
+                yield AccountingDifference(**{**dict(row), "what": DifferenceKind(row["what"])})
 
-    async def not_in_sacct(self, cluster: str) -> list[Known]:
+    async def not_in_sacct(self, cluster: str) -> list[KnownAttempt]:
         """Return the attempts of a cluster that sacct does not show although the store has them."""
-        rows = await self._reader.read(_NOT_SHOWN.format(what=What.NOT_IN_SACCT), (cluster,))
-        return [Known(*row) for row in rows]
+        rows = await self._reader.read(_NOT_SHOWN.format(what=DifferenceKind.NOT_IN_SACCT), (cluster,))
+        return [KnownAttempt(*row) for row in rows]
 
-    async def _show(self, readings: Readings) -> None:
+    async def _show(self, readings: AttemptBatch) -> None:
         """Remember what sacct prints; it repeats a row when its reservation has several revisions (Bug 7745)."""
         shown = readings.values("job_id_raw", "submit", "job_id", "state", "start", "end")
         await self._reader.note("INSERT OR IGNORE INTO shown VALUES (?, ?, ?, ?, ?, ?)", list(shown))
 
-    async def _compare_slice(self, cluster: str, window: Window, asked: int, tally: Tally) -> None:
+    async def _compare_slice(self, cluster: str, window: Window, asked: int, tally: ComparedRows) -> None:
         async for page in self._reader.pages(_MISSING, (cluster,)):
             for row in page:
                 key = (cluster, row["job_id_raw"], row["submit"], row["job_id"])
                 if await self._is_quarantined([str(part).encode() for part in key]):
                     tally.quarantined += 1
                 else:
-                    await self._note(*key, What.NOT_IN_STORE, None, row["end"])
-        for what in (What.STATE, What.START, What.END):
+                    await self._note(*key, DifferenceKind.NOT_IN_STORE, None, row["end"])
+        for what in (DifferenceKind.STATE, DifferenceKind.START, DifferenceKind.END):
             await self._reader.note(_DIFFERING.format(name=what), [(cluster, asked)])
         await self._reader.note(
-            _ABSENT.format(what=What.NOT_IN_SACCT), [(cluster, window.start, window.end, asked)]
+            _ABSENT.format(what=DifferenceKind.NOT_IN_SACCT), [(cluster, window.start, window.end, asked)]
         )
 
-    async def _note_unreadable(self, cluster: str, rejected: Sequence[Rejected], tally: Tally) -> None:
+    async def _note_unreadable(self, cluster: str, rejected: Sequence[Rejected], tally: ComparedRows) -> None:
         for row in rejected:
             if await self._is_quarantined(row.row[:4]):
                 tally.quarantined += 1
                 continue
             printed = " ".join(value.decode(errors="backslashreplace") for value in row.row[1:4])
-            await self._note(cluster, None, None, printed, What.UNREADABLE, None, row.reason)
+            await self._note(cluster, None, None, printed, DifferenceKind.UNREADABLE, None, row.reason)
 
     async def _note(self, *difference: object) -> None:
         cluster, job_id_raw, submit, job_id, what, store, sacct = difference

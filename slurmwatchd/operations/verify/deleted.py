@@ -6,7 +6,7 @@ from pathlib import Path
 from slurmwatchd.sources.sacct.arguments import job_argument
 from slurmwatchd.sources.sacct.client import Sacct
 from slurmwatchd.store import known_attempts
-from slurmwatchd.store.known_attempts import Known
+from slurmwatchd.store.known_attempts import KnownAttempt
 from slurmwatchd.store.read.second_process import open_beside
 from slurmwatchd.watcher.anchors import KEYS
 
@@ -14,7 +14,7 @@ ASK_ROWS = 100
 """So many are asked for in one call."""
 
 
-async def accept(store: Path, sacct: Sacct, attempts: Sequence[Known], *, now: int) -> int:
+async def accept(store: Path, sacct: Sacct, attempts: Sequence[KnownAttempt], *, now: int) -> int:
     """Note the attempts that do not answer to their number either as gone; return how many.
 
     Args:

@@ -19,7 +19,7 @@ MAX_SEQ = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class FileLine:
     """One line of a file.
 
     Attributes:
@@ -58,7 +58,7 @@ class OpenFiles:
         self._stack = ExitStack()
         self._files: list[tuple[Path, IO[bytes]]] = []
 
-    def __enter__(self) -> Iterator[tuple[Path, Iterator[Line]]]:
+    def __enter__(self) -> Iterator[tuple[Path, Iterator[FileLine]]]:
         """Open all of them.
 
         Raises:
@@ -73,7 +73,7 @@ class OpenFiles:
         self._stack.close()
 
 
-def lines(path: Path, file: IO[bytes]) -> Iterator[Line]:
+def lines(path: Path, file: IO[bytes]) -> Iterator[FileLine]:
     """Read a file line by line; what stands behind its last line end is not a line yet.
 
     Raises:
@@ -88,21 +88,21 @@ def lines(path: Path, file: IO[bytes]) -> Iterator[Line]:
             elif len(text) == MAX_LINE_BYTES:
                 while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
                     pass
-                yield Line(number, None, None)
+                yield FileLine(number, None, None)
     except DAMAGES as error:
         raise VerifyError(f"{path}: cannot be read: {error}") from error
 
 
-def _line(number: int, text: bytes) -> Line:
+def _line(number: int, text: bytes) -> FileLine:
     try:
         fields = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return Line(number, None, None)
+        return FileLine(number, None, None)
     identity = identity_of(fields)
     if identity is None:
-        return Line(number, None, None)
+        return FileLine(number, None, None)
     seq = head_of(fields).get("seq")
-    return Line(number, identity, seq if isinstance(seq, int) and 0 <= seq <= MAX_SEQ else None)
+    return FileLine(number, identity, seq if isinstance(seq, int) and 0 <= seq <= MAX_SEQ else None)
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -37,7 +37,7 @@ _RENDER: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
 _log = get_logger(__name__)
 
 
-class Written:
+class WrittenEvent:
     """An event as it is written.
 
     Attributes:
@@ -72,7 +72,7 @@ class Written:
         return tuple([orjson.dumps(fields[name]) if fields.get(name) is not None else b"" for name in names])
 
 
-class Form:
+class EventForm:
     """How the events of one sink look."""
 
     def __init__(self, sink: str, options: FormOptions) -> None:
@@ -118,7 +118,7 @@ class Form:
             return formats.flat_lines(events, max_line_bytes=self._options.max_line_bytes)
         return [written.line for written in self.written(events)]
 
-    def written(self, events: Sequence[Event], *, max_bytes: int = _UNLIMITED) -> list[Written]:
+    def written(self, events: Sequence[Event], *, max_bytes: int = _UNLIMITED) -> list[WrittenEvent]:
         """Write events, and give the fields besides, for subjects and keys.
 
         Args:
@@ -128,14 +128,14 @@ class Form:
         limit = min(self._options.max_line_bytes, max(max_bytes, _LEAST))
         if self._is_plain:
             lines = formats.flat_lines(events, max_line_bytes=limit)
-            return [Written(event.id, line) for event, line in zip(events, lines, strict=True)]
+            return [WrittenEvent(event.id, line) for event, line in zip(events, lines, strict=True)]
         if self._options.pseudonymise and not self._hidden:
             # A sink need not have prepared: what is to be hidden is never written as it is.
             self.prepare()
         lines = formats.flat_lines(events, max_line_bytes=_UNLIMITED)
         return [self._written(event.id, line, limit) for event, line in zip(events, lines, strict=True)]
 
-    def _written(self, identity: str, flat: bytes, limit: int) -> Written:
+    def _written(self, identity: str, flat: bytes, limit: int) -> WrittenEvent:
         fields = self._shaped(orjson.loads(flat))
         line = self._line(fields)
         room = limit
@@ -148,7 +148,7 @@ class Form:
                 break
             fields = orjson.loads(cut)
             line = self._line(fields)
-        return Written(identity, line, fields)
+        return WrittenEvent(identity, line, fields)
 
     def _line(self, fields: Mapping[str, Any]) -> bytes:
         return orjson.dumps(self._render(listed(fields) if self._is_list else fields)) + b"\n"

@@ -9,7 +9,7 @@ from slurmwatchd.model.event_fields import HEAD, RECORD, REQUIRED, TAIL
 from slurmwatchd.sinks.base import EVENTS, EventName, SinkOptions
 from slurmwatchd.sinks.forms.pseudonyms import HIDEABLE
 
-Format = Literal["flat", "cloudevents", "ecs", "jobcomp"]
+EventFormat = Literal["flat", "cloudevents", "ecs", "jobcomp"]
 
 KEPT = frozenset({*REQUIRED, "time", "usage", "changed", "nodes_omitted", "truncated"})
 """What every event keeps: which one it is, and of what kind."""
@@ -20,7 +20,7 @@ _FIELDS = frozenset(field.name for field in (*HEAD, *RECORD, *TAIL))
 class FormOptions(SinkOptions):
     """A sink's own options are added by a subclass."""
 
-    format: Format = "flat"
+    format: EventFormat = "flat"
     """How an event is written, see [events](events.md): as fields side by side, as a CloudEvent around those, in
     the fields of the Elastic Common Schema, or as Slurm's own jobcomp/kafka and jobcomp/elasticsearch write an
     ended job (`job_ended` only)."""

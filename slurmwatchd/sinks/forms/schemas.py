@@ -4,13 +4,13 @@ from typing import Any, Literal, get_args
 
 from slurmwatchd.model import event_fields
 from slurmwatchd.sinks.forms import cloudevents, ecs, jobcomp
-from slurmwatchd.sinks.forms.options import Format
+from slurmwatchd.sinks.forms.options import EventFormat
 from slurmwatchd.sinks.forms.tres import LIST_SCHEMA, TRES_FIELDS
 
-FORMATS: tuple[Format, ...] = get_args(Format)
+FORMATS: tuple[EventFormat, ...] = get_args(EventFormat)
 
 
-def json_schema(format: Format, *, tres: Literal["object", "list"] = "object") -> dict[str, Any]:  # noqa: A002 - the option's name
+def json_schema(format: EventFormat, *, tres: Literal["object", "list"] = "object") -> dict[str, Any]:  # noqa: A002 - the option's name
     """Return the JSON Schema of an event; it allows fields it does not know.
 
     Args:

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from slurmwatchd.errors import SinkError
 from slurmwatchd.sinks.credentials import credential_path, read_credential
 from slurmwatchd.sinks.kafka.options import KafkaOptions
-from slurmwatchd.sinks.kafka.topic import Message, Outcome, Stored
+from slurmwatchd.sinks.kafka.topic import BatchResult, OutgoingMessage, TopicMessage
 
 _BATCH = 500
 _NOTED = 200
@@ -96,7 +96,7 @@ class Cluster:
         producer.init_transactions(options.timeout)
         return producer
 
-    def send(self, messages: Sequence[Message]) -> Outcome:
+    def send(self, messages: Sequence[OutgoingMessage]) -> BatchResult:
         """Have messages stored."""
         assert self._producer is not None  # noqa: S101 - for the type checker
         try:
@@ -113,13 +113,13 @@ class Cluster:
             raise self._told(error) from error
         return outcome
 
-    def _send_as_one(self, producer: Producer, messages: Sequence[Message]) -> Outcome:
+    def _send_as_one(self, producer: Producer, messages: Sequence[OutgoingMessage]) -> BatchResult:
         """Send the messages of a transaction: its commit fails if one of them did.
 
         Where in their partitions they are is noted of the last ones only: `offsets` says from where on to look
         for messages, and a report of each costs as much as sending it.
         """
-        outcome = Outcome(written=len(messages))
+        outcome = BatchResult(written=len(messages))
 
         def note(error: KafkaError | None, message: Any) -> None:  # noqa: ANN401 - the library's
             if error is None:
@@ -132,12 +132,12 @@ class Cluster:
             try:
                 self._produce(producer, message, note if number > len(messages) - _NOTED else None, deadline)
             except KafkaException as error:
-                return Outcome(error=f"topic {self._options.topic}: {error.args[0].str()}")
+                return BatchResult(error=f"topic {self._options.topic}: {error.args[0].str()}")
         if producer.flush(max(0.1, deadline - time.monotonic())):
             outcome.error = outcome.error or f"topic {self._options.topic}: {self._said or 'no answer in time'}"
-        return Outcome(error=outcome.error) if outcome.error else outcome
+        return BatchResult(error=outcome.error) if outcome.error else outcome
 
-    def _send(self, producer: Producer, messages: Sequence[Message]) -> Outcome:
+    def _send(self, producer: Producer, messages: Sequence[OutgoingMessage]) -> BatchResult:
         """Send messages and wait for each; those behind the first that failed do not count."""
         results: list[tuple[int, int] | str | None] = [None] * len(messages)
 
@@ -154,7 +154,7 @@ class Cluster:
             if number % _POLL_EVERY == 0:
                 producer.poll(0)
         producer.flush(max(0.1, deadline - time.monotonic()))
-        outcome = Outcome()
+        outcome = BatchResult()
         for number, result in enumerate(results):
             if not isinstance(result, tuple):
                 outcome.written = number
@@ -165,7 +165,7 @@ class Cluster:
         outcome.written = len(messages)
         return outcome
 
-    def _produce(self, producer: Producer, message: Message, report: Any, deadline: float) -> None:  # noqa: ANN401 - a callback
+    def _produce(self, producer: Producer, message: OutgoingMessage, report: Any, deadline: float) -> None:  # noqa: ANN401 - a callback
         key, body, headers = message
         while True:
             try:
@@ -177,14 +177,14 @@ class Cluster:
             else:
                 return
 
-    def messages(self, offsets: Mapping[int, int]) -> Iterator[list[Stored]]:
+    def messages(self, offsets: Mapping[int, int]) -> Iterator[list[TopicMessage]]:
         """Read from offsets on."""
         topic = self._options.topic
         open_ = {partition for partition, offset in offsets.items() if offset < self.ends[partition][1]}
         self._consumer.assign([TopicPartition(topic, partition, offsets[partition]) for partition in open_])
         deadline = time.monotonic() + self._options.timeout
         while open_:
-            found: list[Stored] = []
+            found: list[TopicMessage] = []
             for message in self._consumer.consume(_BATCH, timeout=0.2):
                 error = message.error()
                 if error is not None:
@@ -194,7 +194,7 @@ class Cluster:
                     continue
                 headers = dict(message.headers() or ())
                 identity = (headers.get("ce_id") or b"").decode(errors="replace")
-                found.append(Stored(message.partition(), message.offset(), identity, message.value() or b""))
+                found.append(TopicMessage(message.partition(), message.offset(), identity, message.value() or b""))
                 if message.offset() + 1 >= self.ends[message.partition()][1]:
                     open_.discard(message.partition())
             if found:

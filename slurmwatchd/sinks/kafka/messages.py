@@ -4,8 +4,8 @@ import re
 from functools import lru_cache
 
 from slurmwatchd.sinks.forms.cloudevents import attributes
-from slurmwatchd.sinks.forms.form import Written
-from slurmwatchd.sinks.kafka.topic import Header, Message
+from slurmwatchd.sinks.forms.form import WrittenEvent
+from slurmwatchd.sinks.kafka.topic import Header, OutgoingMessage
 
 _FLAT = re.compile(
     rb'\{"id":"([^"]*)","event":"([a-z_]*)","schema":1,"seq":[0-9]+,"revision":[0-9]+,(?:"time":"([^"]*)",)?'
@@ -24,7 +24,7 @@ class Messages:
         content = "application/cloudevents+json" if format_ == "cloudevents" else "application/json"
         self._content: Header = ("content-type", content.encode())
 
-    def of(self, written: Written) -> Message:
+    def of(self, written: WrittenEvent) -> OutgoingMessage:
         """Return an event's message; its key is that of its job."""
         found = _FLAT.match(written.line)
         if found is None:
@@ -35,15 +35,15 @@ class Messages:
         if time is not None:
             headers.append(("ce_time", time))
         headers.append(self._content)
-        return Message(cluster + b"/" + job_id_raw, written.line[:-1], headers)
+        return OutgoingMessage(cluster + b"/" + job_id_raw, written.line[:-1], headers)
 
-    def _by_fields(self, written: Written) -> Message:
+    def _by_fields(self, written: WrittenEvent) -> OutgoingMessage:
         fields = written.fields
         known = {"event", "cluster", "job_id"} <= fields.keys()
         attached = attributes(fields) if known else {"id": written.id}
         headers = [(f"ce_{name}", value.encode()) for name, value in attached.items()]
         key = f"{fields['cluster']}/{fields['job_id_raw']}".encode()
-        return Message(key, written.line[:-1], [*headers, self._content])
+        return OutgoingMessage(key, written.line[:-1], [*headers, self._content])
 
 
 @lru_cache(maxsize=1024)

@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from slurmwatchd.errors import SinkError
-from slurmwatchd.sinks.jsonl_files import Line, line_of
+from slurmwatchd.sinks.jsonl_files import EventLine, line_of
 from slurmwatchd.sinks.kafka.options import KafkaOptions
 
 MAX_MESSAGES = 1_000_000
 """So many of each partition's newest messages are read; what is older was sent long before reading begins anew."""
 
 
-def read_back(options: KafkaOptions, others: Collection[Path]) -> Iterator[Line]:
+def read_back(options: KafkaOptions, others: Collection[Path]) -> Iterator[EventLine]:
     """Give the events that are in the topic, partition by partition as they come.
 
     Raises:

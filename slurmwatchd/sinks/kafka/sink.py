@@ -17,14 +17,14 @@ import orjson
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
-from slurmwatchd.sinks.forms.form import Form
+from slurmwatchd.sinks.forms.form import EventForm
 from slurmwatchd.sinks.kafka.messages import Messages
 from slurmwatchd.sinks.kafka.options import KafkaOptions
-from slurmwatchd.sinks.kafka.topic import Message, Outcome, Topic
+from slurmwatchd.sinks.kafka.topic import BatchResult, OutgoingMessage, Topic
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
 
-Connect = Callable[[KafkaOptions, str], Topic]
+ConnectTopic = Callable[[KafkaOptions, str], Topic]
 """From the options and the name of the transactions."""
 
 UNKNOWN_TAIL = 5_000
@@ -48,14 +48,16 @@ def _connect(options: KafkaOptions, transactional_id: str) -> Topic:
 class KafkaSink(Sink):
     """One topic."""
 
-    def __init__(self, name: str, options: KafkaOptions, metrics: Metrics, *, connect: Connect = _connect) -> None:
+    def __init__(
+        self, name: str, options: KafkaOptions, metrics: Metrics, *, connect: ConnectTopic = _connect
+    ) -> None:
         """Prepare; nothing is connected."""
         del metrics
         self._name = name
         self._options = options
         self._transactional_id = options.transactional_id or f"slurmwatchd.{socket.gethostname()}.{name}"
         self._connect = connect
-        self._form = Form(name, options)
+        self._form = EventForm(name, options)
         self._messages = Messages(options.format)
         self._room = options.max_message_bytes - OVERHEAD_BYTES
         self._topic: Topic | None = None
@@ -64,7 +66,7 @@ class KafkaSink(Sink):
         self._reached: dict[int, int] = {}
         self._stored: set[str] = set()
         self._last: Sequence[Event] = ()
-        self._ahead: tuple[Sequence[Event], Sequence[Message]] = ((), ())
+        self._ahead: tuple[Sequence[Event], Sequence[OutgoingMessage]] = ((), ())
 
     async def open(self, state: Mapping[str, bytes]) -> None:
         """Remember where the last events behind the cursor are."""
@@ -128,10 +130,10 @@ class KafkaSink(Sink):
             error.written = places[outcome.written]
             raise error
 
-    def _made_of(self, events: Sequence[Event]) -> Sequence[Message]:
+    def _made_of(self, events: Sequence[Event]) -> Sequence[OutgoingMessage]:
         return list(map(self._messages.of, self._form.written(events, max_bytes=self._room)))
 
-    def _take(self, fresh: Sequence[Event], outcome: Outcome) -> None:
+    def _take(self, fresh: Sequence[Event], outcome: BatchResult) -> None:
         self._stored.update(event.id for event in fresh[: outcome.written])
         for partition, offset in outcome.offsets.items():
             self._reached[partition] = max(offset, self._reached.get(partition, 0))

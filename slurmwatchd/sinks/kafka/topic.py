@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 Header = tuple[str, bytes]
 
 
-class Message(NamedTuple):
+class OutgoingMessage(NamedTuple):
     """What is sent.
 
     Attributes:
@@ -20,7 +20,7 @@ class Message(NamedTuple):
     headers: list[Header]
 
 
-class Stored(NamedTuple):
+class TopicMessage(NamedTuple):
     """A message that is in the topic.
 
     Attributes:
@@ -34,7 +34,7 @@ class Stored(NamedTuple):
 
 
 @dataclass(slots=True)
-class Outcome:
+class BatchResult:
     """What became of a batch.
 
     Attributes:
@@ -57,7 +57,7 @@ class Topic(Protocol):
 
     ends: Mapping[int, tuple[int, int]]
 
-    def send(self, messages: Sequence[Message]) -> Outcome:
+    def send(self, messages: Sequence[OutgoingMessage]) -> BatchResult:
         """Have messages stored, as one transaction where those are asked for.
 
         Raises:
@@ -65,7 +65,7 @@ class Topic(Protocol):
         """
         ...
 
-    def messages(self, offsets: Mapping[int, int]) -> Iterator[list[Stored]]:
+    def messages(self, offsets: Mapping[int, int]) -> Iterator[list[TopicMessage]]:
         """Give what is stored, and committed, from offsets on, up to the ends.
 
         Raises:

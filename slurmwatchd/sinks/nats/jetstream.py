@@ -21,7 +21,7 @@ from nats.js import JetStreamContext, api
 from slurmwatchd.errors import SinkError, SinkFullError
 from slurmwatchd.sinks.credentials import credential_path
 from slurmwatchd.sinks.nats.options import NatsOptions
-from slurmwatchd.sinks.nats.stream import Message
+from slurmwatchd.sinks.nats.stream import StreamMessage
 from slurmwatchd.sinks.nats.subjects import Subjects
 from slurmwatchd.sinks.tls import client_context
 from slurmwatchd.telemetry.log import get_logger
@@ -148,7 +148,7 @@ class JetStream:
             reason = self._lost.result()
             raise type(reason)(str(reason))
 
-    async def messages(self, first_seq: int, *, bodies: bool = False) -> AsyncIterator[list[Message]]:
+    async def messages(self, first_seq: int, *, bodies: bool = False) -> AsyncIterator[list[StreamMessage]]:
         """Read from a position on."""
         subscription = await _asked(
             self._js.pull_subscribe(
@@ -170,7 +170,7 @@ class JetStream:
             left = found[-1].metadata.num_pending
             reached = found[-1].metadata.sequence.stream
             yield [
-                Message(
+                StreamMessage(
                     seq=message.metadata.sequence.stream,
                     id=(message.headers or {}).get("Nats-Msg-Id", ""),
                     body=message.data,

@@ -5,15 +5,15 @@ from collections.abc import AsyncGenerator, Collection, Iterator
 from pathlib import Path
 
 from slurmwatchd.errors import SinkError
-from slurmwatchd.sinks.jsonl_files import Line, line_of
+from slurmwatchd.sinks.jsonl_files import EventLine, line_of
 from slurmwatchd.sinks.nats.options import NatsOptions
-from slurmwatchd.sinks.nats.stream import Message
+from slurmwatchd.sinks.nats.stream import StreamMessage
 
 MAX_MESSAGES = 1_000_000
 """So many of the newest messages are read; what is older was sent long before reading begins anew."""
 
 
-def read_back(options: NatsOptions, others: Collection[Path]) -> Iterator[Line]:
+def read_back(options: NatsOptions, others: Collection[Path]) -> Iterator[EventLine]:
     """Give the events that are in the stream, oldest first.
 
     Raises:
@@ -35,7 +35,7 @@ def read_back(options: NatsOptions, others: Collection[Path]) -> Iterator[Line]:
         loop.close()
 
 
-async def _batches(options: NatsOptions) -> AsyncGenerator[list[Message], None]:
+async def _batches(options: NatsOptions) -> AsyncGenerator[list[StreamMessage], None]:
     from slurmwatchd.sinks.nats.jetstream import connect  # noqa: PLC0415 - only who has such a sink needs the library
 
     stream = await connect(options)

@@ -19,14 +19,14 @@ import orjson
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
-from slurmwatchd.sinks.forms.form import Form, Written
+from slurmwatchd.sinks.forms.form import EventForm, WrittenEvent
 from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.stream import Stream, too_large
 from slurmwatchd.sinks.nats.subjects import Subjects
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
 
-Connect = Callable[[NatsOptions], Awaitable[Stream]]
+ConnectStream = Callable[[NatsOptions], Awaitable[Stream]]
 
 MAX_TAIL = 50_000
 """So many messages behind the last known position are looked at; more are there only where others publish, too."""
@@ -50,13 +50,15 @@ async def _connect(options: NatsOptions) -> Stream:
 class NatsSink(Sink):
     """One stream."""
 
-    def __init__(self, name: str, options: NatsOptions, metrics: Metrics, *, connect: Connect = _connect) -> None:
+    def __init__(
+        self, name: str, options: NatsOptions, metrics: Metrics, *, connect: ConnectStream = _connect
+    ) -> None:
         """Prepare; nothing is connected."""
         del metrics
         self._name = name
         self._options = options
         self._connect = connect
-        self._form = Form(name, options)
+        self._form = EventForm(name, options)
         self._subjects = Subjects(options.subject)
         self._stream: Stream | None = None
         self._warned = ""
@@ -173,7 +175,7 @@ class NatsSink(Sink):
         self._stored.add(events[number].id)
         waiting.popleft()
 
-    async def _written(self, stream: Stream, events: Sequence[Event]) -> list[Written | None]:
+    async def _written(self, stream: Stream, events: Sequence[Event]) -> list[WrittenEvent | None]:
         """Return what is to be sent; None for what is in the stream already."""
         room = stream.max_bytes - _header_bytes({"Nats-Msg-Id": events[0].id}) + 1
         fresh = [event for event in events if event.id not in self._stored]

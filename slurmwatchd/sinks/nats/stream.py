@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class StreamMessage:
     """A message that is in the stream.
 
     Attributes:
@@ -58,7 +58,7 @@ class Stream(Protocol):
         """
         ...
 
-    def messages(self, first_seq: int, *, bodies: bool = False) -> AsyncIterator[list[Message]]:
+    def messages(self, first_seq: int, *, bodies: bool = False) -> AsyncIterator[list[StreamMessage]]:
         """Give what is in the stream from a position on, up to where it ended when the connection was made.
 
         Raises:

@@ -15,7 +15,7 @@ _TEXT_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """One answer.
 
     Attributes:

@@ -10,13 +10,13 @@ import orjson
 
 from slurmwatchd.config.units import spoken_duration
 from slurmwatchd.model.terminal_text import shown
-from slurmwatchd.sinks.forms.form import Written
+from slurmwatchd.sinks.forms.form import WrittenEvent
 from slurmwatchd.sinks.webhook.options import Chat
 
 _NAME_WIDTH = 40
 
 
-def message(written: Sequence[Written], *, chat: Chat, lines: int) -> bytes:
+def message(written: Sequence[WrittenEvent], *, chat: Chat, lines: int) -> bytes:
     """Return what is posted to a chat's incoming webhook.
 
     Args:

@@ -8,7 +8,7 @@ import httpx
 
 from slurmwatchd.errors import SinkError
 from slurmwatchd.sinks.tls import client_context
-from slurmwatchd.sinks.webhook.answer import Answer
+from slurmwatchd.sinks.webhook.answer import HttpAnswer
 from slurmwatchd.sinks.webhook.options import HttpOptions
 
 MAX_ANSWER_BYTES = 10_000
@@ -37,7 +37,7 @@ class HttpxClient:
             headers={"User-Agent": "slurmwatchd"},
         )
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         """Post a body.
 
         Raises:
@@ -56,7 +56,7 @@ class HttpxClient:
             raise SinkError(f"no answer within {self._timeout:g} s") from error
         except httpx.HTTPError as error:
             raise SinkError(str(error) or type(error).__name__) from error
-        return Answer(answer.status_code, answer.headers, text.decode(errors="replace"))
+        return HttpAnswer(answer.status_code, answer.headers, text.decode(errors="replace"))
 
     async def close(self) -> None:
         """Close the connections."""

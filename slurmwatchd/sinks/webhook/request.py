@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from slurmwatchd.sinks.forms.form import Written
+from slurmwatchd.sinks.forms.form import WrittenEvent
 from slurmwatchd.sinks.webhook.options import HttpOptions
 
 _SECRET_PREFIX = b"whsec_"
@@ -25,7 +25,7 @@ class Request:
     headers: Mapping[str, str]
 
 
-def request_of(written: Sequence[Written], options: HttpOptions) -> Request:
+def request_of(written: Sequence[WrittenEvent], options: HttpOptions) -> Request:
     """Put events into one body, one a line or as an array."""
     lines = [event.line for event in written]
     if options.batch == "ndjson":
@@ -37,14 +37,14 @@ def request_of(written: Sequence[Written], options: HttpOptions) -> Request:
     return named(written, body, content)
 
 
-def named(written: Sequence[Written], body: bytes, content_type: str) -> Request:
+def named(written: Sequence[WrittenEvent], body: bytes, content_type: str) -> Request:
     """Return a body as a request that goes by the ids of its events."""
     identities = [event.id for event in written]
     key = identities[0] if len(identities) == 1 else hashlib.sha256("\n".join(identities).encode()).hexdigest()
     return Request(key, body, {"Content-Type": content_type, "Idempotency-Key": key})
 
 
-def pieces(written: Sequence[Written], *, events: int, size: int) -> Iterator[Sequence[Written]]:
+def pieces(written: Sequence[WrittenEvent], *, events: int, size: int) -> Iterator[Sequence[WrittenEvent]]:
     """Cut events into requests of so many, and so many bytes, at most."""
     begin, length = 0, 2
     for end, event in enumerate(written):

@@ -19,9 +19,9 @@ from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.credentials import read_credential
-from slurmwatchd.sinks.forms.form import Form, Written
+from slurmwatchd.sinks.forms.form import EventForm, WrittenEvent
 from slurmwatchd.sinks.forms.pseudonyms import KEY_BYTES
-from slurmwatchd.sinks.webhook.answer import Answer
+from slurmwatchd.sinks.webhook.answer import HttpAnswer
 from slurmwatchd.sinks.webhook.chat import message
 from slurmwatchd.sinks.webhook.options import HttpOptions
 from slurmwatchd.sinks.webhook.request import Request, named, pieces, request_of, signature
@@ -41,7 +41,7 @@ _log = get_logger(__name__)
 class Client(Protocol):
     """Posts to one URL."""
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         """Post a body; raise `SinkError` where there is no answer."""
         ...
 
@@ -78,7 +78,7 @@ class HttpSink(Sink):
         self._make_client = client
         self._now = now
         self._sleep = sleep
-        self._form = Form(name, options)
+        self._form = EventForm(name, options)
         self._client: Client | None = None
         self._secrets: dict[str, bytes] = {}
         self._refused: Counter[str] = Counter()
@@ -87,7 +87,7 @@ class HttpSink(Sink):
         # How many events the request had that nobody answered: it comes again as it was, with the same key.
         self._begun = 0
         self._spoke = 0.0
-        self._ahead: tuple[Sequence[Event], Sequence[Written]] = ((), ())
+        self._ahead: tuple[Sequence[Event], Sequence[WrittenEvent]] = ((), ())
 
     async def open(self, state: Mapping[str, bytes]) -> None:
         """Read the secrets, and what was set aside."""
@@ -135,7 +135,7 @@ class HttpSink(Sink):
             found["key"] = read_credential("signing_key_file", options.signing_key_file, least_bytes=KEY_BYTES)
         return found
 
-    async def _post_all(self, client: Client, written: Sequence[Written]) -> None:
+    async def _post_all(self, client: Client, written: Sequence[WrittenEvent]) -> None:
         """Post events, request by request.
 
         Raises:
@@ -154,7 +154,7 @@ class HttpSink(Sink):
             error.written += safe
             raise
 
-    async def _post(self, client: Client, some: Sequence[Written]) -> int:
+    async def _post(self, client: Client, some: Sequence[WrittenEvent]) -> int:
         """Post one request, in halves where it is refused; return how many events it had.
 
         Raises:
@@ -174,7 +174,7 @@ class HttpSink(Sink):
             error.written += done
             raise
 
-    async def _answer(self, client: Client, request: Request, events: int) -> Answer:
+    async def _answer(self, client: Client, request: Request, events: int) -> HttpAnswer:
         """Return an answer that is good, or is about the events.
 
         Raises:
@@ -199,7 +199,7 @@ class HttpSink(Sink):
             raise failure
         return answer
 
-    def _refuse(self, event: Written, answer: Answer) -> None:
+    def _refuse(self, event: WrittenEvent, answer: HttpAnswer) -> None:
         """Count the refusal of one event; after so many it is set aside.
 
         Raises:
@@ -219,7 +219,7 @@ class HttpSink(Sink):
         self._set_aside.inc()
         del self._refused[identity]
 
-    async def _speak(self, client: Client, written: Sequence[Written]) -> None:
+    async def _speak(self, client: Client, written: Sequence[WrittenEvent]) -> None:
         """Post one message about events, when it is time for another.
 
         Raises:

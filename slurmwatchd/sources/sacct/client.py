@@ -29,7 +29,7 @@ from slurmwatchd.errors import (
     StoreFullError,
     is_full_error,
 )
-from slurmwatchd.model.attempts import Readings
+from slurmwatchd.model.attempts import AttemptBatch
 from slurmwatchd.model.records import Rejected
 from slurmwatchd.model.windows import Window
 from slurmwatchd.sources.commands import Commands
@@ -56,7 +56,7 @@ _TOO_WIDE = ("Too wide of a date range", "exceeds size limit", "Result too large
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class ParsedRows:
     """Some rows of an answer.
 
     Attributes:
@@ -64,7 +64,7 @@ class Rows:
         rejected: The others.
     """
 
-    readings: Readings
+    readings: AttemptBatch
     rejected: Sequence[Rejected] = ()
 
     @property
@@ -73,7 +73,7 @@ class Rows:
         return len(self.readings) + len(self.rejected)
 
 
-class Answer(Protocol):
+class SacctAnswer(Protocol):
     """What a complete call brought."""
 
     @property
@@ -91,7 +91,7 @@ class Answer(Protocol):
         """The fields of `JobRecord` that were asked for."""
         ...
 
-    def rows(self) -> AsyncIterator[Rows]:
+    def rows(self) -> AsyncIterator[ParsedRows]:
         """Give the rows, a few thousand at a time and never none; each answer can be read once."""
         ...
 
@@ -164,7 +164,7 @@ class Sacct:
         reader.close()
 
     @asynccontextmanager
-    async def ended_in(self, window: Window, layout: Layout) -> AsyncIterator[Answer]:
+    async def ended_in(self, window: Window, layout: Layout) -> AsyncIterator[SacctAnswer]:
         """Ask for the attempts that ended in a window; raises as `_ask` does."""
         delimiter = fresh_delimiter()
         arguments = window_arguments(window, layout.fields, delimiter=delimiter, cluster=self._cluster)
@@ -172,7 +172,7 @@ class Sacct:
             yield answer
 
     @asynccontextmanager
-    async def open_at(self, now: int, layout: Layout, *, since: int | None = None) -> AsyncIterator[Answer]:
+    async def open_at(self, now: int, layout: Layout, *, since: int | None = None) -> AsyncIterator[SacctAnswer]:
         """Ask for the jobs that are eligible and have not ended, see `open_arguments`; raises as `_ask` does."""
         delimiter = fresh_delimiter()
         arguments = open_arguments(now, layout.fields, delimiter=delimiter, cluster=self._cluster, since=since)
@@ -182,7 +182,7 @@ class Sacct:
     @asynccontextmanager
     async def named(
         self, job_ids: Sequence[str], layout: Layout, *, since: int, now: int
-    ) -> AsyncIterator[Answer]:
+    ) -> AsyncIterator[SacctAnswer]:
         """Ask for some jobs, see `named_arguments`; other attempts of theirs answer too. Raises as `_ask` does."""
         delimiter = fresh_delimiter()
         arguments = named_arguments(
@@ -192,7 +192,7 @@ class Sacct:
             yield answer
 
     @asynccontextmanager
-    async def _ask(self, arguments: Sequence[str], delimiter: str, layout: Layout) -> AsyncIterator[Answer]:
+    async def _ask(self, arguments: Sequence[str], delimiter: str, layout: Layout) -> AsyncIterator[SacctAnswer]:
         """Run one query; its answer is proved complete when it is given, except for its framing.
 
         Raises:
@@ -272,8 +272,8 @@ class _Spooled:
         self.size = spool.seek(0, os.SEEK_END)
         spool.seek(0)
 
-    async def rows(self) -> AsyncIterator[Rows]:
-        """See `Answer.rows`.
+    async def rows(self) -> AsyncIterator[ParsedRows]:
+        """See `SacctAnswer.rows`.
 
         Raises:
             SacctOutputError: Header or framing is not what was asked for; rows given before are true, but the
@@ -288,9 +288,9 @@ class _Spooled:
                 error.reason, argv=done.argv, returncode=done.returncode, stderr=done.stderr[-2000:]
             ) from error
 
-    def _parse(self) -> Rows | None:
+    def _parse(self) -> ParsedRows | None:
         """Read the next rows of the spool; runs in a worker thread. Returns None at its end."""
-        parts: list[Readings] = []
+        parts: list[AttemptBatch] = []
         rejected: list[Rejected] = []
         count = weight = 0
         while not count or (count < _BATCH_ROWS and weight < _BATCH_BYTES):
@@ -303,7 +303,7 @@ class _Spooled:
             rejected += refused
             count += len(readings) + len(refused)
             weight += len(chunk)
-        return Rows(Readings.joined(parts), rejected) if count else None
+        return ParsedRows(AttemptBatch.joined(parts), rejected) if count else None
 
 
 def fresh_delimiter() -> str:

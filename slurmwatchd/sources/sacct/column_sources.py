@@ -19,7 +19,7 @@ from slurmwatchd.model.clock import EARLIEST
 from slurmwatchd.model.formats import Piece
 from slurmwatchd.model.records import JobRecord
 from slurmwatchd.sources.sacct import grammar
-from slurmwatchd.sources.sacct.fields import EMPTY, SLOT, Reader
+from slurmwatchd.sources.sacct.fields import EMPTY, SLOT, ValueReader
 
 _FROM_JOB_ID = JobRecord._fields[SLOT["array_job_id"] : SLOT["array_job_id"] + grammar.JOB_ID_WIDTH]
 _PLAIN = (None,) * grammar.JOB_ID_WIDTH
@@ -38,7 +38,7 @@ Values = dict[str, Sequence[Any]]
 """Field of the record to the values of each row, for those in `COLUMNS`."""
 
 
-def understood(read: Reader, value: bytes) -> tuple[Any, str | None]:
+def understood(read: ValueReader, value: bytes) -> tuple[Any, str | None]:
     """Read a value that is not empty.
 
     Returns:
@@ -58,13 +58,13 @@ _NOWHERE: Mapping[int, str] = {}
 class Memo(dict[bytes, Any]):
     """What the values of one column mean."""
 
-    def __init__(self, read: Reader, absent: Any = None, write: Callable[[Any], Any] | None = None) -> None:  # noqa: ANN401 - any value
+    def __init__(self, read: ValueReader, absent: Any = None, write: Callable[[Any], Any] | None = None) -> None:  # noqa: ANN401 - any value
         """Remember what `read` returns, or what `write` makes of that; an empty value is `absent` to it."""
         super().__init__()
         self._read = read
         self._write = write
         # Plain decoding costs half; text that is no UTF-8 is read again.
-        quick: Reader = bytes.decode if read is grammar.text else read
+        quick: ValueReader = bytes.decode if read is grammar.text else read
         self._made = quick if write is None else lambda value: write(quick(value))
         self._nothing = absent
         self._absent = absent if write is None else write(absent)
@@ -139,7 +139,7 @@ class Memo(dict[bytes, Any]):
 class Source:
     """One of sacct's fields that fills one of the record."""
 
-    def __init__(self, index: int, field: str, reader: Reader, absent: Any = None) -> None:  # noqa: ANN401 - any value
+    def __init__(self, index: int, field: str, reader: ValueReader, absent: Any = None) -> None:  # noqa: ANN401 - any value
         """Read the column at `index` with `reader`, see `grammar`; where it is empty, the field is `absent`."""
         self.index = index
         self.field = field
@@ -222,7 +222,7 @@ class Sluids(Text):
 class Wide(Source):
     """One of sacct's fields that fills several of the record, which stand beside one another there."""
 
-    def __init__(self, index: int, fields: Sequence[str], reader: Reader) -> None:
+    def __init__(self, index: int, fields: Sequence[str], reader: ValueReader) -> None:
         """Read the column at `index` with `reader`, which returns as many values as there are fields."""
         super().__init__(index, fields[0], reader)
         self.fields = fields
@@ -280,7 +280,7 @@ class Seconds(Naturals):
 class Times(Source):
     """Times; words for there being none stand among them, and numbers that are no times."""
 
-    def __init__(self, index: int, field: str, reader: Reader) -> None:
+    def __init__(self, index: int, field: str, reader: ValueReader) -> None:
         """Read the column at `index` with `reader`."""
         super().__init__(index, field, reader)
         self._earliest = EARLIEST if reader is grammar.moment else 0

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from slurmwatchd.model import formats
-from slurmwatchd.model.attempts import COLUMNS, NOTHING, Readings
+from slurmwatchd.model.attempts import COLUMNS, NOTHING, AttemptBatch
 from slurmwatchd.model.formats import Piece
 from slurmwatchd.model.outcomes import BY_STATE, DECIDING, Outcome, outcome_of
 from slurmwatchd.model.records import JobRecord, Rejected
@@ -30,8 +30,8 @@ from slurmwatchd.sources.sacct.column_sources import (
     Wide,
     understood,
 )
-from slurmwatchd.sources.sacct.fields import DIGEST_BETWEEN, EMPTY, SLOT, TEXT, Layout, Reader, digests_of
-from slurmwatchd.sources.sacct.framing import Columns, without
+from slurmwatchd.sources.sacct.fields import DIGEST_BETWEEN, EMPTY, SLOT, TEXT, Layout, ValueReader, digests_of
+from slurmwatchd.sources.sacct.framing import RawColumns, without
 
 _FIELDS = JobRecord._fields
 _CLUSTER, _JOB_ID_RAW, _SUBMIT, _JOB_ID = range(4)
@@ -51,7 +51,7 @@ class ColumnReader:
         self._layout = layout
         self._sources = _Sources(layout)
 
-    def read(self, columns: Columns) -> tuple[Readings, list[Rejected]]:
+    def read(self, columns: RawColumns) -> tuple[AttemptBatch, list[Rejected]]:
         """Read rows, in order.
 
         Args:
@@ -112,7 +112,7 @@ class _Sources:
 class _Batch:
     """Some rows, each with a key, while they are read."""
 
-    def __init__(self, layout: Layout, sources: _Sources, columns: Columns) -> None:
+    def __init__(self, layout: Layout, sources: _Sources, columns: RawColumns) -> None:
         self._layout = layout
         self._sources = sources
         self._columns = columns
@@ -124,7 +124,7 @@ class _Batch:
         self._rested: list[tuple[int, int]] = []
         """Index and place of what was counted from a moment that is none."""
 
-    def read(self) -> Readings:
+    def read(self) -> AttemptBatch:
         """Read all of them."""
         digested = (self._texts[index] for index in self._layout.digested)
         digests = digests_of(zip(*formats.merged(digested, self._count, between=DIGEST_BETWEEN), strict=True))
@@ -143,7 +143,7 @@ class _Batch:
         if raw:
             self._values["raw"] = [raw.get(place) for place in range(self._count)]
             pieces.append([list(map(_WRITE_RAW, self._values["raw"]))])
-        return Readings(self._values, digests, formats.joined(chain.from_iterable(pieces), self._count))
+        return AttemptBatch(self._values, digests, formats.joined(chain.from_iterable(pieces), self._count))
 
     def _pieces(self) -> list[Sequence[Piece]]:
         """Read each column; a moment comes before what is counted from it."""
@@ -280,7 +280,7 @@ class _Batch:
             raw[place][name] = ",".join(filter(None, [raw[place].get(name), f"energy={energy}"]))
 
 
-def _source(index: int, field: str, reader: Reader) -> Source:
+def _source(index: int, field: str, reader: ValueReader) -> Source:
     """Return what reads a column into a field quickest."""
     if field in formats.TIME_FIELDS:
         return Times(index, field, reader)
@@ -293,7 +293,7 @@ def _source(index: int, field: str, reader: Reader) -> Source:
     return (Digits if reader is grammar.digits else Source)(index, field, reader)
 
 
-def _keyless(columns: Columns) -> list[int]:
+def _keyless(columns: RawColumns) -> list[int]:
     """Return the places of rows without a key."""
     clusters, numbers, submits = (columns[index] for index in (_CLUSTER, _JOB_ID_RAW, _SUBMIT))
     if all(clusters) and all(map(grammar.are_natural, (numbers, submits))):

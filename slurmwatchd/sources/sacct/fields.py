@@ -11,11 +11,11 @@ from operator import attrgetter
 from struct import unpack
 from typing import Any, NamedTuple
 
-from slurmwatchd.model.fields import Reading, Sacct, fields_of
+from slurmwatchd.model.fields import Reading, SacctField, fields_of
 from slurmwatchd.model.records import REVISING, WHOLE_EXIT_CODES, JobRecord
 from slurmwatchd.sources.sacct import grammar
 
-Reader = Callable[[bytes], Any]
+ValueReader = Callable[[bytes], Any]
 
 _KEYED = ("Cluster", "JobIDRaw", "Submit", "JobID")
 KEY_FIELDS = (*_KEYED, "State")
@@ -36,7 +36,7 @@ list. That of each version is kept: half of one would leave columns out for good
 
 SLOT = {name: index for index, name in enumerate(JobRecord._fields)}
 
-TEXT: Reader = grammar.text
+TEXT: ValueReader = grammar.text
 """What a text column is read with."""
 
 
@@ -49,7 +49,7 @@ def _state(value: bytes) -> tuple[str, int | None]:
         raise grammar.PartlyReadError((words.partition(" ")[0].upper() or "UNKNOWN", None), [words]) from None
 
 
-_READERS: Mapping[Reading, Reader] = {
+_READERS: Mapping[Reading, ValueReader] = {
     "constraints": grammar.constraints,
     "count": grammar.count,
     "digits": grammar.digits,
@@ -80,11 +80,11 @@ class _Column(NamedTuple):
             reader returns as many values.
     """
 
-    sacct: Sacct
+    sacct: SacctField
     slots: tuple[str, ...]
 
     @property
-    def read(self) -> Reader:
+    def read(self) -> ValueReader:
         """What reads it, see `grammar`."""
         return _READERS[self.sacct.reading]
 
@@ -135,8 +135,8 @@ class Layout:
         if missing:
             raise ValueError(f"this sacct does not print {', '.join(missing)}")
         fields = [offered[name.lower()] for name in _KEYED]
-        plan: list[tuple[int, int, Reader]] = []
-        wide: list[tuple[int, slice, Reader]] = []
+        plan: list[tuple[int, int, ValueReader]] = []
+        wide: list[tuple[int, slice, ValueReader]] = []
         digested: list[int] = []
         slots: set[str] = {WHOLE_EXIT_CODES} if whole_exit_codes else set()
         wanted = frozenset(revising)

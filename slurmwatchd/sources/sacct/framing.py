@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from slurmwatchd.errors import SacctOutputError
 
-Row = Sequence[bytes]
+RawRow = Sequence[bytes]
 """One value a field, in the order of the fields."""
 
-Columns = list[list[bytes]]
+RawColumns = list[list[bytes]]
 """One list a field, all of the same length."""
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class RowReader:
         self._seen_header = False
         self.rows = 0
 
-    def feed(self, chunk: bytes) -> Columns:
+    def feed(self, chunk: bytes) -> RawColumns:
         """Add a piece of output.
 
         Returns:
@@ -120,7 +120,7 @@ class RowReader:
         if self._rest != b"\n":
             raise SacctOutputError(f"sacct's answer is truncated after {self.rows} rows, at {self._rest[-80:]!r}")
 
-    def _check_header(self, row: Row) -> None:
+    def _check_header(self, row: RawRow) -> None:
         if self._abbreviated:
             wanted = zip(row, self._header, strict=True)
             if all(printed.lower().startswith(name.lower()) for printed, name in wanted):

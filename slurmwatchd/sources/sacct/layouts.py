@@ -18,7 +18,7 @@ from slurmwatchd.sources.sacct.fields import EVERYWHERE, Layout
 _RELEASE = re.compile(r"(\d+)\.(\d+)")
 
 
-class Memory(Protocol):
+class MetaStore(Protocol):
     """Somewhere to keep text under a key, over restarts."""
 
     async def get(self, key: str) -> str | None:
@@ -33,7 +33,7 @@ class Memory(Protocol):
 class Layouts:
     """The layout for the sacct that is installed now."""
 
-    def __init__(self, sacct: Sacct, memory: Memory) -> None:
+    def __init__(self, sacct: Sacct, memory: MetaStore) -> None:
         """Prepare; nothing is run."""
         self._sacct = sacct
         self._memory = memory

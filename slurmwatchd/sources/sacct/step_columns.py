@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from slurmwatchd.model.records import StepRecord
-from slurmwatchd.model.usage import BATCH, Amounts, Measured, sums
+from slurmwatchd.model.usage import BATCH, MeasuredUsage, UsageAmounts, sums
 from slurmwatchd.sources.sacct import grammar
 from slurmwatchd.sources.sacct.column_sources import Memo
-from slurmwatchd.sources.sacct.fields import Reader
-from slurmwatchd.sources.sacct.framing import Columns, without
+from slurmwatchd.sources.sacct.fields import ValueReader
+from slurmwatchd.sources.sacct.framing import RawColumns, without
 from slurmwatchd.sources.sacct.step_fields import SPENT, STEP_FIELDS, Key
 from slurmwatchd.sources.sacct.step_values import amounts_used, processor_times
 
@@ -36,9 +36,9 @@ class StepColumns:
         self._fields = tuple(fields)
         self._readers = _Readers()
         self._full = STEP_FIELDS[0] in self._fields
-        self._held: Columns = [[] for _ in fields]
+        self._held: RawColumns = [[] for _ in fields]
 
-    def feed(self, columns: Columns) -> list[tuple[Key, Measured]]:
+    def feed(self, columns: RawColumns) -> list[tuple[Key, MeasuredUsage]]:
         """Add rows, one list a field; return the attempts that are whole now, each with its steps.
 
         The last attempt is held until the next one begins: more of its steps may follow.
@@ -54,12 +54,12 @@ class StepColumns:
         self._held = [held[before + last :] for held in self._held]
         return self._read(whole)
 
-    def close(self) -> list[tuple[Key, Measured]]:
+    def close(self) -> list[tuple[Key, MeasuredUsage]]:
         """Say that the answer has ended; return its last attempt."""
         held, self._held = self._held, [[] for _ in self._fields]
         return self._read(held)
 
-    def _read(self, columns: Columns) -> list[tuple[Key, Measured]]:
+    def _read(self, columns: RawColumns) -> list[tuple[Key, MeasuredUsage]]:
         rows = _rows_of(columns)
         if not rows.heads:
             return []
@@ -79,14 +79,14 @@ class _Rows:
         keys: Of each attempt.
     """
 
-    columns: Columns
+    columns: RawColumns
     names: Sequence[bytes]
     heads: Sequence[int]
     ends: Sequence[int]
     keys: Sequence[Key]
 
 
-def _rows_of(columns: Columns) -> _Rows:
+def _rows_of(columns: RawColumns) -> _Rows:
     """Leave out the rows that belong to no attempt, or to one without a key."""
     cut = [text.partition(b".") for text in columns[0]]
     heads, ends = _attempts(cut)
@@ -151,7 +151,7 @@ class _Batch:
         self._unread: dict[str, Mapping[int, str]] = {}
         """Field to what of it cannot be read, by the row's place."""
 
-    def read(self, *, full: bool) -> list[Measured]:
+    def read(self, *, full: bool) -> list[MeasuredUsage]:
         """Read all of them; with each step by itself, if wanted."""
         names, totals = self._rows.names, self._columns[_TOTAL]
         # Before 22.05 a job's only step may be merged into its row.
@@ -166,7 +166,7 @@ class _Batch:
         heads = self._rows.heads
         return list(
             map(
-                Measured,
+                MeasuredUsage,
                 *self._spent(heads),
                 sums(amounts, spans),
                 [span.stop - span.start for span in spans],
@@ -213,7 +213,7 @@ class _Batch:
                 **{places[at]: text for at, text in unread.items()},
             }
 
-    def _steps(self, amounts: Amounts[Sequence[int | None]], incomplete: Collection[int]) -> list[StepRecord]:
+    def _steps(self, amounts: UsageAmounts[Sequence[int | None]], incomplete: Collection[int]) -> list[StepRecord]:
         """Return each row as a step by itself; of most attempts' own rows it is not needed."""
         every = range(self._count)
         values: dict[str, Sequence[Any]] = {"id": list(map(grammar.text, self._rows.names))}
@@ -224,7 +224,7 @@ class _Batch:
         values["exit_code"], values["exit_signal"] = ([code[part] for code in codes] for part in (0, 1))
         values["elapsed_seconds"] = self._counted(values["elapsed_seconds"])
         values |= zip(SPENT, self._spent(every), strict=True)
-        values |= zip(Amounts._fields, amounts, strict=True)
+        values |= zip(UsageAmounts._fields, amounts, strict=True)
         values["complete"] = [place not in incomplete for place in every] if incomplete else [True] * self._count
         return list(map(StepRecord, *(values[name] for name in StepRecord._fields)))
 
@@ -290,7 +290,7 @@ def joules(value: bytes) -> int | None:
     return grammar.size(value.decode())
 
 
-_DETAILS: Mapping[str, tuple[Reader, Any]] = {
+_DETAILS: Mapping[str, tuple[ValueReader, Any]] = {
     "State": (grammar.state, ("UNKNOWN", None)),
     "ExitCode": (grammar.exit_code, (None, None)),
     "JobName": (grammar.text, None),

@@ -6,11 +6,11 @@ A counter that went wrong shows so: more energy than the nodes can take, more pr
 from typing import Any
 
 from slurmwatchd.model.records import StepRecord
-from slurmwatchd.model.usage import CPUS_A_NODE, WATTS_A_NODE, Asked, Measured, node_seconds
+from slurmwatchd.model.usage import CPUS_A_NODE, WATTS_A_NODE, MeasuredUsage, UsageRequest, node_seconds
 from slurmwatchd.sources.sacct.step_fields import SPENT
 
 
-def measurable(attempt: Asked, measured: Measured) -> Measured:
+def measurable(attempt: UsageRequest, measured: MeasuredUsage) -> MeasuredUsage:
     """Take for unread what an attempt and its steps cannot have used within their run on their nodes.
 
     Args:
@@ -34,7 +34,7 @@ def measurable(attempt: Asked, measured: Measured) -> Measured:
     return measured._replace(**nothing, steps=steps, raw=raw | dict(measured.raw or {}))
 
 
-def _is_measurable(amounts: Measured | StepRecord, spent: int) -> bool:
+def _is_measurable(amounts: MeasuredUsage | StepRecord, spent: int) -> bool:
     most = CPUS_A_NODE * spent
     return (
         (amounts.energy_joules or 0) <= WATTS_A_NODE * spent
@@ -44,7 +44,7 @@ def _is_measurable(amounts: Measured | StepRecord, spent: int) -> bool:
     )
 
 
-def _over(amounts: Measured | StepRecord, spent: int) -> dict[str, str]:
+def _over(amounts: MeasuredUsage | StepRecord, spent: int) -> dict[str, str]:
     """Return what exceeds its limit, as text."""
     found = {}
     for name in SPENT:

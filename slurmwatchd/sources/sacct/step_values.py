@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
-from slurmwatchd.model.usage import Amounts
+from slurmwatchd.model.usage import UsageAmounts
 from slurmwatchd.sources.sacct import grammar
 from slurmwatchd.sources.sacct.column_sources import understood
 
-Unread = dict[int, str]
+OddValues = dict[int, str]
 """The place of a value to what of it cannot be read."""
 
 
@@ -21,9 +21,9 @@ _TIMES = re.compile(rb"^(?:(\d\d):(\d\d)\.(\d{3})|(?:(\d{1,9})-)?(\d{1,9}):(\d\d
 """Processor times as `grammar.cpu_milliseconds` reads them, or anything else, each on a line of its own."""
 
 
-def processor_times(values: Sequence[bytes]) -> tuple[list[float | None], Unread]:
+def processor_times(values: Sequence[bytes]) -> tuple[list[float | None], OddValues]:
     """Read a column of processor times in seconds, and say which of them cannot be read."""
-    unread: Unread = {}
+    unread: OddValues = {}
     read: list[float | None] = []
     lines = b"\n".join(values)
     if lines.count(b"\n") >= len(values):
@@ -44,7 +44,7 @@ def processor_times(values: Sequence[bytes]) -> tuple[list[float | None], Unread
 
 _TOTAL, _LARGEST, _AVERAGE, _WRITTEN = range(4)
 
-_WANTED = Amounts(
+_WANTED = UsageAmounts(
     max_rss_bytes=(_LARGEST, "mem"),
     ave_rss_bytes=(_AVERAGE, "mem"),
     memory_bytes=(_TOTAL, "mem"),
@@ -58,7 +58,7 @@ _WANTED = Amounts(
 """In which list each amount stands, and under which name."""
 
 
-def amounts_used(columns: Sequence[Sequence[bytes]]) -> tuple[Amounts[Sequence[int | None]], list[Unread]]:
+def amounts_used(columns: Sequence[Sequence[bytes]]) -> tuple[UsageAmounts[Sequence[int | None]], list[OddValues]]:
     """Read the four columns of lists of what steps used.
 
     Args:
@@ -76,7 +76,7 @@ def amounts_used(columns: Sequence[Sequence[bytes]]) -> tuple[Amounts[Sequence[i
     amounts: dict[str, list[int | None]] = {name: [None] * (len(texts) + 1) for _, name in _WANTED}
     unread = _read_lists(texts, amounts)
     places = [list(map(place_of.__getitem__, column)) for column in columns]
-    wanted: Amounts[Sequence[int | None]] = Amounts._make(
+    wanted: UsageAmounts[Sequence[int | None]] = UsageAmounts._make(
         _each(amounts[name], places[column]) for column, name in _WANTED
     )
     return wanted, [_unread_in(column, unread) for column in columns]
@@ -144,7 +144,7 @@ def _each(numbers: list[int | None], places: Sequence[int]) -> Sequence[int | No
     return list(map(numbers.__getitem__, places))
 
 
-def _unread_in(column: Sequence[bytes], unread: Mapping[bytes, str]) -> Unread:
+def _unread_in(column: Sequence[bytes], unread: Mapping[bytes, str]) -> OddValues:
     if not unread:
         return {}
     return {place: unread[text] for place, text in enumerate(column) if text in unread}

@@ -12,7 +12,7 @@ from typing import IO
 
 import anyio.to_thread
 
-from slurmwatchd.model.usage import Asked, Measured, Told, summed
+from slurmwatchd.model.usage import MeasuredUsage, UsageAnswer, UsageRequest, summed
 from slurmwatchd.sources.sacct.arguments import uts
 from slurmwatchd.sources.sacct.client import Sacct, fresh_delimiter
 from slurmwatchd.sources.sacct.framing import RowReader
@@ -45,7 +45,9 @@ class StepSource:
         self._sacct = sacct
         self._fields = FIELDS + STEP_FIELDS if full else FIELDS
 
-    async def usage_of(self, attempts: Sequence[Asked], *, now: int, timeout_seconds: float) -> dict[Key, Told]:
+    async def usage_of(
+        self, attempts: Sequence[UsageRequest], *, now: int, timeout_seconds: float
+    ) -> dict[Key, UsageAnswer]:
         """Return what attempts used; those that sacct does not print are not in it.
 
         Args:
@@ -64,7 +66,7 @@ class StepSource:
             reader = RowReader(delimiter.encode(), self._fields)
             return await anyio.to_thread.run_sync(self._read, spool, reader, wanted)
 
-    async def shown(self, attempts: Sequence[Asked], *, now: int, timeout_seconds: float) -> set[Key]:
+    async def shown(self, attempts: Sequence[UsageRequest], *, now: int, timeout_seconds: float) -> set[Key]:
         """Return which of some attempts sacct shows, without their steps; raises as `usage_of` does."""
         delimiter = fresh_delimiter()
         arguments = ["-X", *list_arguments(attempts, _KEY_FIELDS, delimiter=delimiter, now=now)]
@@ -76,9 +78,11 @@ class StepSource:
         keys = [(attempt.job_id_raw, attempt.submit) for attempt in attempts]
         return {key for key in keys if tuple(str(part).encode() for part in key) in printed}
 
-    def _read(self, spool: IO[bytes], reader: RowReader, wanted: Mapping[Key, Asked]) -> dict[Key, Told]:
+    def _read(
+        self, spool: IO[bytes], reader: RowReader, wanted: Mapping[Key, UsageRequest]
+    ) -> dict[Key, UsageAnswer]:
         """Read a whole answer; runs in a worker thread. A piece of it is held at a time."""
-        found: dict[Key, Told] = {}
+        found: dict[Key, UsageAnswer] = {}
         columns = StepColumns(self._fields)
         while chunk := spool.read(_READ_BYTES):
             self._sum(columns.feed(reader.feed(chunk)), wanted, found)
@@ -87,7 +91,11 @@ class StepSource:
         return found
 
     @staticmethod
-    def _sum(read: Iterable[tuple[Key, Measured]], wanted: Mapping[Key, Asked], found: dict[Key, Told]) -> None:
+    def _sum(
+        read: Iterable[tuple[Key, MeasuredUsage]],
+        wanted: Mapping[Key, UsageRequest],
+        found: dict[Key, UsageAnswer],
+    ) -> None:
         for key, printed in read:
             attempt = wanted.get(key)
             if attempt is None:
@@ -95,10 +103,12 @@ class StepSource:
             measured = measurable(attempt, printed)
             if measured.raw and len(measured.raw) > MAX_STEPS:
                 measured = measured._replace(raw=dict(islice(measured.raw.items(), MAX_STEPS)))
-            found[key] = Told(usage=summed(attempt, measured), steps=measured.steps[:MAX_STEPS])
+            found[key] = UsageAnswer(usage=summed(attempt, measured), steps=measured.steps[:MAX_STEPS])
 
 
-def list_arguments(attempts: Sequence[Asked], fields: Sequence[str], *, delimiter: str, now: int) -> list[str]:
+def list_arguments(
+    attempts: Sequence[UsageRequest], fields: Sequence[str], *, delimiter: str, now: int
+) -> list[str]:
     """Return sacct's arguments for the attempts and steps of some jobs.
 
     From the earliest submission on: an id may have been another job's, long ago. Without `-s`: with states the

@@ -1,6 +1,6 @@
 """Write days of the archive: a process of its own, so that the daemon needs neither pyarrow nor the time.
 
-It is given one JSON object on standard input (`Order`), and prints one a line for each day done, or one with
+It is given one JSON object on standard input (`WriteOrder`), and prints one a line for each day done, or one with
 `error`. What dies with it or around it costs nothing: a day is in place as a whole or not at all.
 """
 
@@ -26,7 +26,7 @@ REST = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class WriteOrder:
     """What to do.
 
     Attributes:
@@ -42,7 +42,7 @@ class Order:
     rest: bool = True
 
 
-def carry_out(order: Order) -> None:
+def carry_out(order: WriteOrder) -> None:
     """Write the days of an order.
 
     Raises:
@@ -89,7 +89,7 @@ def main() -> int:
         import pyarrow as pa  # noqa: PLC0415 - an extra
 
         pa.set_cpu_count(1)
-        order = Order(**orjson.loads(sys.stdin.buffer.read()))
+        order = WriteOrder(**orjson.loads(sys.stdin.buffer.read()))
         with suppress(BrokenPipeError):
             carry_out(order)
     except ArchiveBusyError as error:

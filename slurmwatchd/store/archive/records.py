@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from slurmwatchd.model.columns import USAGE, Kind
+from slurmwatchd.model.columns import USAGE, ColumnKind
 from slurmwatchd.store.archive import arrow
 
 Record = dict[str, Any]
@@ -46,11 +46,11 @@ def records_of(pa: ModuleType, pc: ModuleType, table: Any) -> list[Record]:  # n
     return records
 
 
-def _values(pa: ModuleType, pc: ModuleType, column: Any, kind: Kind) -> list[Any]:  # noqa: ANN401 - pyarrow's
-    if kind is Kind.TIME:
+def _values(pa: ModuleType, pc: ModuleType, column: Any, kind: ColumnKind) -> list[Any]:  # noqa: ANN401 - pyarrow's
+    if kind is ColumnKind.TIME:
         seconds = column.cast(pa.timestamp("s", tz="UTC"))
         return pc.strftime(seconds, format="%Y-%m-%dT%H:%M:%SZ").to_pylist()  # type: ignore[no-any-return]
     values = column.to_pylist()
-    if kind is Kind.JSON:
+    if kind is ColumnKind.JSON:
         return [None if value is None else orjson.loads(value) for value in values]
     return values  # type: ignore[no-any-return]

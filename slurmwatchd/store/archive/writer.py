@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from slurmwatchd.errors import StoreError
-from slurmwatchd.model.columns import Kind, row
+from slurmwatchd.model.columns import ColumnKind, row
 from slurmwatchd.store.archive import arrow, layout
 from slurmwatchd.store.archive.layout import DAY_SECONDS, DayFile
 from slurmwatchd.store.archive.publish import publish
@@ -237,7 +237,7 @@ def _row(record: Record, revision: int) -> list[Any]:
     return [*row(record), None if steps is None else orjson.dumps(steps).decode(), revision]
 
 
-def _with_raw(pa: ModuleType, record: Record, name: str, kind: Kind) -> Record:
+def _with_raw(pa: ModuleType, record: Record, name: str, kind: ColumnKind) -> Record:
     """Return a record in which a field fits its column."""
     owner, _, field = name.partition("_") if name.startswith("usage_") else ("", "", name)
     place = record.get(owner) if owner else record

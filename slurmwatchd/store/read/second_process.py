@@ -30,7 +30,7 @@ _BUSY_TIMEOUT_MS = 10_000
 T = TypeVar("T")
 
 
-class Reader:
+class ComparisonReader:
     """The store, open for reading, with temporary tables for what is to be compared with it."""
 
     def __init__(self, path: Path, connection: aiosqlite.Connection, bodies: Bodies) -> None:
@@ -83,7 +83,7 @@ class Reader:
         return StoreBusyError(f"{self.path}: {error}")
 
 
-class Requester(Reader):
+class Requester(ComparisonReader):
     """The store, open for requests to whoever has it."""
 
     async def write(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
@@ -111,12 +111,12 @@ class Requester(Reader):
         return result
 
 
-Asked = Database | Requester
+AnyStore = Database | Requester
 """A store that takes requests: one's own, or that of another."""
 
 
 @asynccontextmanager
-async def open_for_reading(path: Path) -> AsyncIterator[Reader]:
+async def open_for_reading(path: Path) -> AsyncIterator[ComparisonReader]:
     """Open the store for reading, whether a daemon has it or not.
 
     Raises:
@@ -124,7 +124,7 @@ async def open_for_reading(path: Path) -> AsyncIterator[Reader]:
     """
     _must_exist(path)
     async with _opened(path, uri_for_reading(path)) as (connection, bodies):
-        yield Reader(path, connection, bodies)
+        yield ComparisonReader(path, connection, bodies)
 
 
 @asynccontextmanager
@@ -142,7 +142,7 @@ async def open_beside(path: Path) -> AsyncIterator[Requester]:
         yield Requester(path, connection, bodies)
 
 
-async def ledger_of(store: Reader | Database, cluster: str) -> Ledger | None:
+async def ledger_of(store: ComparisonReader | Database, cluster: str) -> Ledger | None:
     """Return what was read of a cluster; None where it never was."""
     rows = await store.read("SELECT horizon FROM horizons WHERE cluster = ?", (cluster,))
     if not rows:

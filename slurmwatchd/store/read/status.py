@@ -35,7 +35,7 @@ _ROW = 'SELECT id, cluster, start, "end", nodelist, revision, seq FROM jobs WHER
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class SinkProgress:
     """How far a sink has got.
 
     Attributes:
@@ -53,7 +53,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ClusterProgress:
     """How far a cluster is read.
 
     Attributes:
@@ -112,7 +112,7 @@ def shared_with(
     return [other["id"] for other in found]
 
 
-def readings(store: StoreReader) -> list[Reading]:
+def readings(store: StoreReader) -> list[ClusterProgress]:
     """Return how far each cluster is read."""
     result = []
     for row in store.rows("SELECT cluster, horizon FROM horizons ORDER BY cluster"):
@@ -125,11 +125,11 @@ def readings(store: StoreReader) -> list[Reading]:
             (row["cluster"],),
         )
         ledger = Ledger(row["horizon"], tuple(Stretch(*stretch) for stretch in stretches))
-        result.append(Reading(row["cluster"], ledger, dict(last[0]) if last else None))
+        result.append(ClusterProgress(row["cluster"], ledger, dict(last[0]) if last else None))
     return result
 
 
-def positions(store: StoreReader) -> list[Position]:
+def positions(store: StoreReader) -> list[SinkProgress]:
     """Return how far each sink has got."""
     result = []
     for row in store.rows("SELECT sink, seq, moved FROM cursors ORDER BY sink"):
@@ -137,7 +137,7 @@ def positions(store: StoreReader) -> list[Position]:
         waiting = store.rows("SELECT seq, observed FROM events WHERE seq > ? ORDER BY seq LIMIT 1", (row["seq"],))
         behind = newest(store) - waiting[0]["seq"] + 1 if waiting else 0
         oldest = waiting[0]["observed"] if waiting else None
-        result.append(Position(row["sink"], row["seq"], behind, oldest, row["moved"]))
+        result.append(SinkProgress(row["sink"], row["seq"], behind, oldest, row["moved"]))
     return result
 
 

@@ -12,7 +12,7 @@ import aiosqlite
 from slurmwatchd.model.records import Event, EventKind, FoundBy
 from slurmwatchd.store.database import Database
 
-Attempt = tuple[str, int, int]
+DeliveredAttempt = tuple[str, int, int]
 """Cluster, job_id_raw, submit."""
 
 
@@ -37,7 +37,10 @@ async def is_known(database: Database, sink: str) -> bool:
 
 
 async def remember(
-    database: Database, sinks: Sequence[str], ids: Collection[bytes], revisions: Iterable[tuple[Attempt, int]]
+    database: Database,
+    sinks: Sequence[str],
+    ids: Collection[bytes],
+    revisions: Iterable[tuple[DeliveredAttempt, int]],
 ) -> None:
     """Write down that some sinks have some events.
 
@@ -94,7 +97,7 @@ async def raise_last_seq(connection: aiosqlite.Connection, seq: int) -> None:
     )
 
 
-class Told:
+class AlreadyDelivered:
     """What one sink has from an earlier store."""
 
     def __init__(self, database: Database, sink: str, oldest: int) -> None:
@@ -104,7 +107,7 @@ class Told:
         self._oldest = oldest
 
     @classmethod
-    async def load(cls, database: Database, sink: str) -> "Told | None":
+    async def load(cls, database: Database, sink: str) -> "AlreadyDelivered | None":
         """Return what there is; None for a sink without another past."""
         rows = await database.read("SELECT oldest FROM readbacks WHERE sink = ?", (sink,))
         return cls(database, sink, rows[0][0]) if rows else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import anyio
 from starlette.requests import Request
 
-from slurmwatchd.config.api_tokens import Kind, Token, TokenFile, find
+from slurmwatchd.config.api_tokens import ApiToken, ScopeKind, TokenFile, find
 from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.errors import ConfigError
 from slurmwatchd.telemetry.log import get_logger
@@ -36,7 +36,7 @@ class _Failures:
     first: float
 
 
-class Access:
+class TokenAccess:
     """Lets requests in by their tokens."""
 
     def __init__(self, file: TokenFile, *, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
@@ -47,7 +47,7 @@ class Access:
         self._delayed = 0
         self._fault = ""
 
-    async def admit(self, request: Request, *, metrics: bool = False) -> Token:
+    async def admit(self, request: Request, *, metrics: bool = False) -> ApiToken:
         """Return the token of a request.
 
         Args:
@@ -70,11 +70,11 @@ class Access:
             await self.refuse(request)
             headers = {"WWW-Authenticate": f'{_CHALLENGE["WWW-Authenticate"]}, error="invalid_token"'}
             raise ProblemError(401, "The token is not known, or was revoked.", headers=headers)
-        if token.scope.kind is Kind.METRICS and not metrics:
+        if token.scope.kind is ScopeKind.METRICS and not metrics:
             raise ProblemError(403, "This token is for metrics only.")
         return token
 
-    def _tokens(self) -> tuple[Token, ...]:
+    def _tokens(self) -> tuple[ApiToken, ...]:
         try:
             tokens = self._file.tokens()
         except ConfigError as error:

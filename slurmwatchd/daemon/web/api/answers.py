@@ -77,7 +77,7 @@ async def until_gone(receive: Receive) -> None:
         pass
 
 
-class Stream(Response):
+class BodyStream(Response):
     """A body of parts, as they come; it ends when the client goes."""
 
     def __init__(

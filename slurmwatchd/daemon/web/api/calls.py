@@ -8,7 +8,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from slurmwatchd.config.api_tokens import Token
+from slurmwatchd.config.api_tokens import ApiToken
 from slurmwatchd.config.settings import ReportSection
 from slurmwatchd.daemon.web.api import answers
 from slurmwatchd.daemon.web.api.answers import Prepared
@@ -45,7 +45,7 @@ class Call(Generic[P_co]):
     """A request whose token and parameters are right."""
 
     request: Request
-    token: Token
+    token: ApiToken
     query: P_co
     behind: Behind
 

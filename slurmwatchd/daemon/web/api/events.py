@@ -6,9 +6,9 @@ from functools import partial
 import anyio
 from starlette.responses import Response
 
-from slurmwatchd.config.api_tokens import Kind
+from slurmwatchd.config.api_tokens import ScopeKind
 from slurmwatchd.daemon.web.api import answers
-from slurmwatchd.daemon.web.api.answers import MAX_PAGE_BYTES, Stream
+from slurmwatchd.daemon.web.api.answers import MAX_PAGE_BYTES, BodyStream
 from slurmwatchd.daemon.web.api.calls import CLIENT_GONE, Call
 from slurmwatchd.daemon.web.api.parameters import EventsQuery
 from slurmwatchd.daemon.web.api.problems import ProblemError
@@ -38,7 +38,7 @@ async def events(call: Call[EventsQuery]) -> Response:
         raise ProblemError(503, "Too many wait for events; ask again later.", headers={"Retry-After": "10"})
     after = await _place(call, resumed or call.query.after, "Last-Event-ID" if resumed else "after")
     if is_stream:
-        return Stream(_stream(call, after), STREAM_TYPE, gzip=False, headers={"X-Accel-Buffering": "no"})
+        return BodyStream(_stream(call, after), STREAM_TYPE, gzip=False, headers={"X-Accel-Buffering": "no"})
     page = await call.while_there(lambda: _waited(call, after))
     if page is None:
         return Response(status_code=CLIENT_GONE)
@@ -58,7 +58,7 @@ async def _place(call: Call[EventsQuery], text: str, parameter: str) -> int:
     if text == "now":
         return await call.ask(lambda sight, _: sight.newest_event())
     if text.isascii() and text.isdigit():
-        if call.token.scope.kind is not Kind.ALL:
+        if call.token.scope.kind is not ScopeKind.ALL:
             detail = f"{parameter}: this token takes `now`, `oldest` or the `next` of an answer, and no position"
             raise ProblemError(400, detail, parameter=parameter)
         return min(int(text[:20]), _MAX_SEQ)
@@ -69,7 +69,7 @@ async def _place(call: Call[EventsQuery], text: str, parameter: str) -> int:
 
 
 def _cursor(call: Call[EventsQuery], seq: int) -> str:
-    return str(seq) if call.token.scope.kind is Kind.ALL else call.cursor(_KIND, (0, seq), unlike=True)
+    return str(seq) if call.token.scope.kind is ScopeKind.ALL else call.cursor(_KIND, (0, seq), unlike=True)
 
 
 async def _waited(call: Call[EventsQuery], after: int) -> Page:

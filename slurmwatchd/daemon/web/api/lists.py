@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from slurmwatchd.daemon.web.api.answers import MAX_PAGE_BYTES, Stream, takes_gzip
+from slurmwatchd.daemon.web.api.answers import MAX_PAGE_BYTES, BodyStream, takes_gzip
 from slurmwatchd.daemon.web.api.calls import CLIENT_GONE, Call
 from slurmwatchd.daemon.web.api.parameters import (
     ArraysQuery,
@@ -247,4 +247,4 @@ async def export(call: Call[ExportQuery]) -> Response:
             lines, behind = await call.ask(ask(behind))
             yield lines
 
-    return Stream(parts(), "application/x-ndjson", gzip=takes_gzip(call.request))
+    return BodyStream(parts(), "application/x-ndjson", gzip=takes_gzip(call.request))

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from slurmwatchd.config.api_tokens import TokenFile
 from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon.web.api import answers, openapi
-from slurmwatchd.daemon.web.api.access import Access
+from slurmwatchd.daemon.web.api.access import TokenAccess
 from slurmwatchd.daemon.web.api.calls import Behind, Call
 from slurmwatchd.daemon.web.api.cursors import Sealer
 from slurmwatchd.daemon.web.api.endpoints import ENDPOINTS, PREFIX, Endpoint
@@ -40,7 +40,7 @@ class Api:
         """
         self.news = News()
         self._questions = Questions(config.store.path, seconds=config.web.timeout)
-        self.access = Access(TokenFile(config.web.tokens_file))
+        self.access = TokenAccess(TokenFile(config.web.tokens_file))
         self._behind = Behind(
             questions=self._questions, sealer=Sealer(key), news=self.news, health=health, report=config.report
         )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from slurmwatchd.config.api_tokens import Kind, Scope
+from slurmwatchd.config.api_tokens import ScopeKind, TokenScope
 from slurmwatchd.model import formats
 from slurmwatchd.model.records import Event
 from slurmwatchd.model.reports import Line, Rates, lines
@@ -27,23 +27,23 @@ class Sight:
     as long as that user has attempts, whatever others have.
     """
 
-    def __init__(self, store: StoreReader, scope: Scope) -> None:
+    def __init__(self, store: StoreReader, scope: TokenScope) -> None:
         """Look at a store with a token's eyes.
 
         Raises:
             PermissionError: The token shows nothing of the store.
         """
-        if scope.kind is Kind.METRICS:
+        if scope.kind is ScopeKind.METRICS:
             raise PermissionError(str(scope))
         self._store = store
         self._scope = scope
-        self._user = scope.name if scope.kind is Kind.USER else None
-        self._account = scope.name if scope.kind is Kind.ACCOUNT else None
+        self._user = scope.name if scope.kind is ScopeKind.USER else None
+        self._account = scope.name if scope.kind is ScopeKind.ACCOUNT else None
 
     @property
     def is_whole(self) -> bool:
         """Whether it shows everything."""
-        return self._scope.kind is Kind.ALL
+        return self._scope.kind is ScopeKind.ALL
 
     def page(self, question: Question, limit: int) -> list[Place]:
         """Return the places of the next attempts; see `pages.page`."""
@@ -92,7 +92,7 @@ class Sight:
         """Return the newest position."""
         return events.newest(self._store)
 
-    def readings(self) -> list[status.Reading]:
+    def readings(self) -> list[status.ClusterProgress]:
         """Return how far each cluster is read; this tells nothing of attempts but `last`."""
         found = status.readings(self._store)
         return found if self.is_whole else [replace(reading, last=None) for reading in found]

@@ -11,7 +11,7 @@ from slurmwatchd.daemon.web.api.questions import Asking
 from slurmwatchd.daemon.web.api.sight import Sight
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.store.read import status as stored
-from slurmwatchd.store.read.status import Reading
+from slurmwatchd.store.read.status import ClusterProgress
 from slurmwatchd.watcher.half_written import holes
 
 Object = dict[str, Any]
@@ -77,7 +77,7 @@ async def coverage(call: Call[NoParameters]) -> Response:
     return await call.answer(build)
 
 
-def _coverage(reading: Reading) -> Object:
+def _coverage(reading: ClusterProgress) -> Object:
     ledger = reading.ledger
     never, _ = holes(ledger)
     return {
@@ -92,7 +92,7 @@ def _coverage(reading: Reading) -> Object:
     }
 
 
-def _last(reading: Reading) -> Object | None:
+def _last(reading: ClusterProgress) -> Object | None:
     return None if reading.last is None else {**reading.last, "read_at": rfc3339(reading.last["read_at"])}
 
 
