@@ -31,6 +31,13 @@ def test_a_broken_array_on_many_nodes_accuses_none() -> None:
     assert accused(rows) == []
 
 
+def test_nodes_where_many_users_broken_arrays_meet_are_not_accused() -> None:
+    rows = [one(f"n{n}", f"u{n % 7}", failed=(n + i) % 20 == 0) for n in range(200) for i in range(10)]
+    for user in range(8):
+        rows += [one(f"n{n}", f"v{user}", failed=True, quick=True, array=str(user)) for n in range(30)] * 3
+    assert accused(rows) == []
+
+
 def test_one_user_alone_accuses_no_node() -> None:
     rows = [one(f"n{n}", f"u{n % 7}", failed=(n + i) % 25 == 0) for n in range(200) for i in range(10)]
     rows += [one("n5", "ann", failed=True, quick=True, array=str(array)) for array in range(20) for _ in range(20)]
