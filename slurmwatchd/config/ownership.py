@@ -25,6 +25,17 @@ def give_to_folder_owner(descriptor: int, folder: Path) -> None:
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
+def give_socket_to_folder_owner(path: Path) -> None:
+    """Give a socket that root made to the owner of its folder, where this runs as root.
+
+    Raises:
+        OSError: It cannot be given away.
+    """
+    owner = path.parent.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
 def make_for_folder_owner(path: Path) -> None:
     """Make an empty file and give it to its folder's owner, where this runs as root and there is none yet.
 

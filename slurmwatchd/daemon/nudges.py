@@ -14,6 +14,7 @@ from pathlib import Path
 
 from prometheus_client import Counter
 
+from slurmwatchd.config.ownership import give_socket_to_folder_owner
 from slurmwatchd.config.paths import nudge_path, socket_address
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.telemetry.log import get_logger
@@ -94,6 +95,7 @@ def _listening(path: Path) -> Iterator[socket.socket | None]:
             with socket_address(path) as address:
                 listener.bind(address)
             path.chmod(_MODE)
+            give_socket_to_folder_owner(path)
         except OSError as error:
             _log.warning("no nudges", socket=str(path), error=os.strerror(error.errno or 0))
             yield None

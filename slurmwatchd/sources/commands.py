@@ -91,8 +91,11 @@ class Commands:
         """
         return tokens.token_in(self.environment())
 
-    def expired_token(self) -> str:
+    async def expired_token(self) -> str:
         """Return that the token expired, and when: Slurm reports it as any other refusal. Empty if it did not."""
+        return self._expired() if self.token_file is None else await to_thread.run_sync(self._expired)
+
+    def _expired(self) -> str:
         try:
             token = self.token()
         except TokenError:

@@ -66,9 +66,8 @@ def test_files_beside_an_open_store_belong_to_its_owner(tmp_path: Path) -> None:
         os.chown(daemon.store.parent, NOBODY.pw_uid, NOBODY.pw_gid)
         daemon.start_ready()
         names = {file.name: file.owner() for file in daemon.store.parent.iterdir()}
-        assert names == dict.fromkeys(
-            ("slurmwatchd.db", "slurmwatchd.db-wal", "slurmwatchd.db-shm", "slurmwatchd.db.lock"), NOBODY.pw_name
-        )
+        endings = ("", "-wal", "-shm", ".lock", ".nudge")
+        assert names == dict.fromkeys([f"slurmwatchd.db{ending}" for ending in endings], NOBODY.pw_name)
 
 
 def test_what_root_makes_in_folders_of_its_own_stays_its_own(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ def a_flag_that_is_none(start: Start) -> None:
 def a_port_that_is_taken(start: Start) -> None:
     # Of no interface of this machine.
     start.flags = ("--listen", f"192.0.2.1:{free_port()}")
+    start.environ = (("SLURMWATCHD_WEB__INSECURE", "true"),)
 
 
 def no_sacct(start: Start) -> None:

@@ -253,7 +253,7 @@ class Sacct:
         if done.returncode != 0 or done.complained:
             refused = any(words in done.stderr for words in _TOO_WIDE)
             kind = SacctTooWideError if refused else SacctError
-            expired = await anyio.to_thread.run_sync(self._commands.expired_token)
+            expired = await self._commands.expired_token()
             reason = f"sacct failed: {expired}" if expired else "sacct failed"
             raise kind(reason, argv=argv, returncode=done.returncode, stderr=done.stderr[-2000:])
         return done
