@@ -22,7 +22,8 @@ from slurmwatchd.operations.slice_walk import walk
 from slurmwatchd.sources.sacct.client import SacctAnswer
 from slurmwatchd.store import backfills
 from slurmwatchd.store.backfills import Backfill
-from slurmwatchd.store.read.second_process import AnyStore, ledger_of, open_beside, owner
+from slurmwatchd.store.ledger import ledger_of
+from slurmwatchd.store.read.second_process import AnyStore, open_beside, owner
 from slurmwatchd.watcher.anchors import Anchors
 
 Span = tuple[int, int]

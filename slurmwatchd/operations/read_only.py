@@ -14,7 +14,8 @@ from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.process import ProcessRunner, SystemProcessRunner
 from slurmwatchd.sources.sacct.client import Sacct
 from slurmwatchd.sources.sacctmgr import Limits, Sacctmgr
-from slurmwatchd.store.read.second_process import ComparisonReader, ledger_of, open_for_reading
+from slurmwatchd.store.ledger import ledger_of
+from slurmwatchd.store.read.second_process import ComparisonReader, open_for_reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from slurmwatchd.store.dictionaries import Packer
 from slurmwatchd.store.lockfile import LockFile, ShutdownState
 from slurmwatchd.store.recent_events import RecentEvents
 from slurmwatchd.store.repair import damage
-from slurmwatchd.store.schema import APPLICATION_ID, migrations
+from slurmwatchd.store.schema import APPLICATION_ID, migrations, must_be_known
 from slurmwatchd.store.shared_lock import SharedLock
 from slurmwatchd.telemetry.log import get_logger
 
@@ -330,13 +330,9 @@ async def _migrate(path: Path, connection: aiosqlite.Connection) -> None:
     have = await _pragma(connection, "user_version")
     application = await _pragma(connection, "application_id")
     tables = await connection.execute_fetchall("SELECT 1 FROM sqlite_master LIMIT 1")
-    if application not in (0, APPLICATION_ID) or (application == 0 and list(tables)):
-        raise StoreError(f"{path}: is an SQLite database, but not a store of slurmwatchd")
-    newest = steps[-1][0]
-    if have > newest:
-        raise StoreError(
-            f"{path}: has schema {have}, and this slurmwatchd knows up to {newest}: use a newer slurmwatchd"
-        )
+    is_new = application == 0 and not list(tables)
+    if not is_new:
+        must_be_known(path, application_id=application, version=have)
     for number, sql in steps:
         if number > have:
             await connection.executescript(

@@ -8,6 +8,8 @@ from slurmwatchd.model.ledger import Ledger, Stretch, overlapping
 from slurmwatchd.model.records import FoundBy
 from slurmwatchd.model.windows import Window
 from slurmwatchd.store.database import Database
+from slurmwatchd.store.known_attempts import Readable
+from slurmwatchd.store.schema import COVERAGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +40,18 @@ class LedgerUpdate:
         return replace(self, new=self.new + new, revised=self.revised + revised, rejected=self.rejected + rejected)
 
 
-async def load(database: Database, cluster: str, *, horizon: int) -> Ledger:
+async def load(database: Readable, cluster: str, *, horizon: int) -> Ledger:
     """Return what was read of a cluster; for one never seen before, an empty ledger from `horizon` on."""
-    rows = await database.read("SELECT horizon FROM horizons WHERE cluster = ?", (cluster,))
-    if not rows:
-        return Ledger(horizon)
-    stretches = await database.read(
-        'SELECT start, "end", read_at FROM coverage WHERE cluster = ? ORDER BY start', (cluster,)
-    )
-    ledger = Ledger(rows[0]["horizon"], tuple(Stretch(*row) for row in stretches))
+    ledger = await ledger_of(database, cluster) or Ledger(horizon)
     return Ledger(ledger.horizon) if overlapping(ledger.stretches) else ledger
+
+
+async def ledger_of(store: Readable, cluster: str) -> Ledger | None:
+    """Return what was read of a cluster; None where it never was."""
+    rows = await store.read("SELECT horizon FROM horizons WHERE cluster = ?", (cluster,))
+    if not rows:
+        return None
+    return Ledger(rows[0]["horizon"], tuple(Stretch(*row) for row in await store.read(COVERAGE, (cluster,))))
 
 
 async def save(connection: aiosqlite.Connection, completed: LedgerUpdate) -> None:

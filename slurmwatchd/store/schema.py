@@ -2,11 +2,18 @@
 
 import re
 from importlib import resources
+from pathlib import Path
+
+from slurmwatchd.errors import StoreError
 
 APPLICATION_ID = 0x534C5744
 """`SLWD`, in the file's header: says whose file it is."""
 
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
+
+
+COVERAGE = 'SELECT start, "end", read_at FROM coverage WHERE cluster = ? ORDER BY start'
+"""What was read of a cluster: the fields of a `Stretch`."""
 
 
 def migrations() -> list[tuple[int, str]]:
@@ -18,3 +25,27 @@ def migrations() -> list[tuple[int, str]]:
         if match:
             found.append((int(match[1]), entry.read_text(encoding="utf-8")))
     return sorted(found)
+
+
+def newest() -> int:
+    """Return the number of the schema that this program makes."""
+    return migrations()[-1][0]
+
+
+def must_be_known(path: Path, *, application_id: int, version: int) -> None:
+    """Refuse a file that is no store, or one of a newer program.
+
+    Args:
+        path: Its name, for the error.
+        application_id: What the pragma of that name says.
+        version: What `user_version` says: the number of its schema.
+
+    Raises:
+        StoreError: It is one of these.
+    """
+    if application_id != APPLICATION_ID:
+        raise StoreError(f"{path}: is an SQLite database, but not a store of slurmwatchd")
+    if version > newest():
+        raise StoreError(
+            f"{path}: has schema {version}, and this slurmwatchd knows up to {newest()}: use a newer slurmwatchd"
+        )

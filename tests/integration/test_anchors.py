@@ -15,7 +15,7 @@ from slurmwatchd.operations.read_only import onlooker
 from slurmwatchd.operations.verify.against_sacct import Comparison
 from slurmwatchd.operations.verify.scope import scope_of
 from slurmwatchd.store import backfills
-from slurmwatchd.store.read.second_process import ledger_of
+from slurmwatchd.store.ledger import ledger_of
 from tests.integration.rig import START, Rig
 from tests.sim_truth import differences
 

@@ -12,7 +12,8 @@ from slurmwatchd.errors import SacctError
 from slurmwatchd.operations.backfill import BackfillScope
 from slurmwatchd.store import backfills
 from slurmwatchd.store.backfills import Backfill
-from slurmwatchd.store.read.second_process import ledger_of, open_beside
+from slurmwatchd.store.ledger import ledger_of
+from slurmwatchd.store.read.second_process import open_beside
 from tests.integration.rig import START, Rig
 from tests.patience import HANGS_SECONDS
 from tests.sim_truth import differences

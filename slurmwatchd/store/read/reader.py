@@ -28,7 +28,7 @@ from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.read import query
 from slurmwatchd.store.read.query import Question, Statement
 from slurmwatchd.store.read.uris import uri_for_reading
-from slurmwatchd.store.schema import APPLICATION_ID, migrations
+from slurmwatchd.store.schema import must_be_known
 
 Record = dict[str, Any]
 """An attempt as its newest event tells it: the fields of the wire format, times as RFC 3339 text."""
@@ -381,16 +381,13 @@ def _outcome_of_body(body: bytes | None) -> str | None:
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
     """Make sure that it is a store, and one that this program understands."""
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise StoreError(f"{path}: is an SQLite database, but not a store of slurmwatchd")
-    have, newest = connection.execute("PRAGMA user_version").fetchone()[0], migrations()[-1][0]
+    application, have = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+    )
+    must_be_known(path, application_id=application, version=have)
     if have < BASES_SINCE:
         # A store that an older daemon made, and that only a daemon may change.
         connection.execute("CREATE TEMP VIEW events AS SELECT *, NULL AS base FROM main.events")
-    if have > newest:
-        raise StoreError(
-            f"{path}: has schema {have}, and this slurmwatchd knows up to {newest}: use a newer slurmwatchd"
-        )
 
 
 @contextmanager

@@ -18,11 +18,10 @@ import anyio
 
 from slurmwatchd.config.paths import lock_path
 from slurmwatchd.errors import StoreBusyError, StoreError
-from slurmwatchd.model.ledger import Ledger, Stretch
 from slurmwatchd.store.bodies import Bodies
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.read.uris import no_store, uri_for_reading, uri_for_requests
-from slurmwatchd.store.schema import APPLICATION_ID, migrations
+from slurmwatchd.store.schema import must_be_known, newest
 
 _PAGE_ROWS = 1000
 _BUSY_TIMEOUT_MS = 10_000
@@ -142,17 +141,6 @@ async def open_beside(path: Path) -> AsyncIterator[Requester]:
         yield Requester(path, connection, bodies)
 
 
-async def ledger_of(store: ComparisonReader | Database, cluster: str) -> Ledger | None:
-    """Return what was read of a cluster; None where it never was."""
-    rows = await store.read("SELECT horizon FROM horizons WHERE cluster = ?", (cluster,))
-    if not rows:
-        return None
-    stretches = await store.read(
-        'SELECT start, "end", read_at FROM coverage WHERE cluster = ? ORDER BY start', (cluster,)
-    )
-    return Ledger(rows[0]["horizon"], tuple(Stretch(*row) for row in stretches))
-
-
 def owner(path: Path) -> int | None:
     """Return the pid of who has the store, or had it last; None where nobody ever did."""
     try:
@@ -197,16 +185,10 @@ async def _check_schema(path: Path, connection: aiosqlite.Connection) -> None:
         have = await _pragma(connection, "user_version")
     except sqlite3.Error as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error
-    if application != APPLICATION_ID:
-        raise StoreError(f"{path}: is not a store of slurmwatchd")
-    newest = migrations()[-1][0]
-    if have > newest:
+    must_be_known(path, application_id=application, version=have)
+    if have < newest():
         raise StoreError(
-            f"{path}: has schema {have}, and this slurmwatchd knows up to {newest}: use a newer slurmwatchd"
-        )
-    if have < newest:
-        raise StoreError(
-            f"{path}: has schema {have}, and this slurmwatchd needs {newest}: restart the daemon to migrate it"
+            f"{path}: has schema {have}, and this slurmwatchd needs {newest()}: restart the daemon to migrate it"
         )
 
 

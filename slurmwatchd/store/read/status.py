@@ -10,6 +10,7 @@ from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.ledger import Ledger, Stretch
 from slurmwatchd.store import bodies
 from slurmwatchd.store.read.reader import StoreReader
+from slurmwatchd.store.schema import COVERAGE
 
 _HISTORY = (
     f"SELECT events.seq, {bodies.ID} AS id, events.kind, events.revision, events.observed, events.found_by, "  # noqa: S608
@@ -116,9 +117,7 @@ def readings(store: StoreReader) -> list[ClusterProgress]:
     """Return how far each cluster is read."""
     result = []
     for row in store.rows("SELECT cluster, horizon FROM horizons ORDER BY cluster"):
-        stretches = store.rows(
-            'SELECT start, "end", read_at FROM coverage WHERE cluster = ? ORDER BY start', (row["cluster"],)
-        )
+        stretches = store.rows(COVERAGE, (row["cluster"],))
         last = store.rows(
             'SELECT read_at, "rows", new, found_by, seconds FROM ledger WHERE cluster = ? '
             "ORDER BY read_at DESC, id DESC LIMIT 1",
