@@ -107,12 +107,7 @@ def store_path(config: Path | None = None, *, environ: Mapping[str, str] = os.en
     Raises:
         ConfigError: The file cannot be read, or its `store.path` is no path.
     """
-    if named := environ.get(STORE_VARIABLE):
-        return Path(named)
-    path = _section(config, "store", environ).get("path", DEFAULT_STORE)
-    if not isinstance(path, str | Path):
-        raise ConfigError([f"{config or config_path(environ)}: store.path: must be a text, not {path!r}"])
-    return Path(path)
+    return Path(environ.get(STORE_VARIABLE) or _path("store", "path", config, environ) or DEFAULT_STORE)
 
 
 def archive_path(config: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -125,9 +120,7 @@ def archive_path(config: Path | None = None, *, environ: Mapping[str, str] = os.
     Raises:
         ConfigError: The file cannot be read, or its `archive.path` is no path.
     """
-    path = environ.get(ARCHIVE_VARIABLE) or _section(config, "archive", environ).get("path", "")
-    if not isinstance(path, str | Path):
-        raise ConfigError([f"{config or config_path(environ)}: archive.path: must be a text, not {path!r}"])
+    path = environ.get(ARCHIVE_VARIABLE) or _path("archive", "path", config, environ)
     return Path(path) if path else None
 
 
@@ -141,12 +134,19 @@ def tokens_path(config: Path | None = None, *, environ: Mapping[str, str] = os.e
     Raises:
         ConfigError: The file cannot be read, or its `web.tokens_file` is no path.
     """
-    if named := environ.get(TOKENS_VARIABLE):
-        return Path(named)
-    path = _section(config, "web", environ).get("tokens_file", DEFAULT_TOKENS)
-    if not isinstance(path, str | Path) or not Path(path).name:
-        raise ConfigError([f"{config or config_path(environ)}: web.tokens_file: {path!r} names no file"])
-    return Path(path)
+    return Path(environ.get(TOKENS_VARIABLE) or _path("web", "tokens_file", config, environ) or DEFAULT_TOKENS)
+
+
+def _path(section: str, key: str, config: Path | None, environ: Mapping[str, str]) -> str:
+    """Return a path of the file's, empty where it has none.
+
+    Raises:
+        ConfigError: The file cannot be read, or the path is none.
+    """
+    path = _section(config, section, environ).get(key, "")
+    if not isinstance(path, str):
+        raise ConfigError([f"{config or config_path(environ)}: {section}.{key}: must be a text, not {path!r}"])
+    return path
 
 
 def slurm_section(config: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
