@@ -87,7 +87,7 @@ def test_the_package_serves_and_goes_without_a_trace(machine: Machine) -> None:
     machine.run("systemctl", "enable", "--now", UNIT)
     wait_until(lambda: bool(delivered(machine)), machine.journal)
     assert delivered(machine)[0]["name"] == "on el"
-    assert [job["name"] for job in json.loads(machine.run("slurmwatchd", "jobs", "--json"))] == ["on el"]
+    assert [job["name"] for job in json.loads(machine.run("slurmwatchd", "jobs", "--json"))["jobs"]] == ["on el"]
 
     rpm(machine, "--erase", "slurmwatchd")
     assert machine.call("systemctl", "is-active", UNIT).stdout == "inactive\n"
