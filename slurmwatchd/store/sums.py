@@ -28,7 +28,7 @@ _GROUP_IS = " AND ".join(
     f'sum_groups."{name}" = wanted.value ->> {place}' for place, name in enumerate(Group._fields)
 )
 _KNOWN = f"SELECT wanted.key, sum_groups.id FROM json_each(?) AS wanted CROSS JOIN sum_groups ON {_GROUP_IS}"  # noqa: S608
-_NEW = f"INSERT INTO sum_groups ({_GROUPS}) VALUES (?, ?, ?, ?, ?, ?) RETURNING id"  # noqa: S608 - our own words
+_NEW = f"INSERT INTO sum_groups ({_GROUPS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own words
 
 
 def _adding(table: str, key: Sequence[str], values: Sequence[str]) -> str:
@@ -165,13 +165,18 @@ async def add(connection: aiosqlite.Connection, sums: Sums) -> None:
         return
     amounts, tres, waits = await anyio.to_thread.run_sync(sums.results)
     ids = await _group_ids(connection, {group for _, group in amounts})
+    # In the order of the tables, which is that of their pages.
     await connection.executemany(
         _ADD_AMOUNTS,
-        [(hour, ids[group], *map(_number, values)) for (hour, group), values in amounts.items() if any(values)],
+        sorted((hour, ids[group], *_exact(values)) for (hour, group), values in amounts.items() if any(values)),
     )
     await connection.executemany(
         _ADD_TRES,
-        [(hour, ids[group], name, _number(seconds)) for (hour, group, name), seconds in tres.items() if seconds],
+        sorted(
+            (hour, ids[group], name, *_exact((seconds,)))
+            for (hour, group, name), seconds in tres.items()
+            if seconds
+        ),
     )
     counts = {
         (hour, ids[group]): dict(counted) for (hour, group), counted in waits.items() if any(counted.values())
@@ -193,20 +198,26 @@ async def _add_waits(connection: aiosqlite.Connection, waits: Mapping[tuple[int,
     await connection.executemany("INSERT OR REPLACE INTO hourly_waits VALUES (?, ?, ?)", rows)
 
 
-def _number(amount: int) -> float:
-    return float(max(-_EXACT, min(_EXACT, amount)))
+def _exact(amounts: Sequence[int]) -> Sequence[int]:
+    """Return amounts that the store holds exactly."""
+    if min(amounts) >= -_EXACT and max(amounts) <= _EXACT:
+        return amounts
+    return [max(-_EXACT, min(_EXACT, amount)) for amount in amounts]
 
 
 async def _group_ids(connection: aiosqlite.Connection, groups: Collection[Group]) -> dict[Group, int]:
     """Return the row ids of groups, making those that are not there."""
-    wanted = list(groups)
-    found = await connection.execute_fetchall(_KNOWN, (orjson.dumps(list(map(list, wanted))).decode(),))
-    ids = {wanted[row[0]]: int(row[1]) for row in found}
-    for group in wanted:
-        if group not in ids:
-            made = list(await connection.execute_fetchall(_NEW, group))
-            ids[group] = int(made[0][0])
-    return ids
+    ids = await _found(connection, list(groups))
+    new = [group for group in groups if group not in ids]
+    await connection.executemany(_NEW, new)
+    return ids | await _found(connection, new)
+
+
+async def _found(connection: aiosqlite.Connection, groups: Sequence[Group]) -> dict[Group, int]:
+    if not groups:
+        return {}
+    rows = await connection.execute_fetchall(_KNOWN, (orjson.dumps(list(map(list, groups))).decode(),))
+    return {groups[row[0]]: int(row[1]) for row in rows}
 
 
 async def expire(connection: aiosqlite.Connection, jobs: str) -> None:
