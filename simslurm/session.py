@@ -207,7 +207,8 @@ class Session:
 
     def fail_with_errno(self, number: int) -> NoReturn:
         """Say what slurmdbd's error is, and end as `exit_with_errno` does."""
-        self.error(f"slurmdbd: {ERRORS.get(number, f'error {number}')}")
+        # MariaDB's own numbers have no name in Slurm: "Unknown error 1969" (22.05.8).
+        self.error(f"slurmdbd: {ERRORS[number]}" if number in ERRORS else f"Unknown error {number}")
         self.exit_with_errno(number)
 
     def exit_with_errno(self, number: int) -> NoReturn:

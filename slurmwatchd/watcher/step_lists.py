@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from slurmwatchd.errors import SacctTooWideError
 from slurmwatchd.model.usage import UsageAnswer, UsageRequest, asked
 from slurmwatchd.sources.sacct.step_fields import Key
 from slurmwatchd.sources.sacct.steps import StepSource
@@ -64,7 +65,11 @@ class StepLists:
             SacctError: No proved answer.
             SilenceError: Not even an attempt that is known to be there is shown.
         """
-        told = await self._source.usage_of(attempts, now=now, timeout_seconds=self._timeout_seconds)
+        try:
+            told = await self._source.usage_of(attempts, now=now, timeout_seconds=self._timeout_seconds)
+        except SacctTooWideError:
+            # MariaDB ended the statement before its first row: the same as an empty answer, and known to be one.
+            told = {}
         if told:
             return StepsAnswer(told=told)
         if len(attempts) <= FEW_JOBS:

@@ -67,8 +67,14 @@ async def test_ends_of_an_outage_that_arrive_later_one_by_one_are_told_once(tmp_
 @pytest.mark.parametrize("version", ["23.11.3", "23.11.4"])
 @pytest.mark.parametrize(
     ("number", "error"),
-    [(7000, SacctError), (7006, SacctTooWideError), (7007, SacctTooWideError), (1024, SacctError)],
-    ids=["no database (88)", "too large (94)", "too wide (95)", "MySQL's 1024 (0)"],
+    [
+        (7000, SacctError),
+        (7006, SacctTooWideError),
+        (7007, SacctTooWideError),
+        (1969, SacctTooWideError),
+        (1024, SacctError),
+    ],
+    ids=["no database (88)", "too large (94)", "too wide (95)", "statement limit (177)", "MySQL's 1024 (0)"],
 )
 async def test_slurmdbds_errors_move_nothing_whatever_the_exit_status_becomes(
     tmp_path: Path, number: int, error: type[SacctError], version: str
@@ -82,7 +88,7 @@ async def test_slurmdbds_errors_move_nothing_whatever_the_exit_status_becomes(
             await rig.once()
         assert rig.watermark() == 0
         (call,) = [call for call in rig.cluster.calls("sacct") if call.fault == "errno"]
-        modulo = {7000: 88, 7006: 94, 7007: 95, 1024: 0}[number]
+        modulo = {7000: 88, 7006: 94, 7007: 95, 1969: 177, 1024: 0}[number]
         assert call.exit_status == (modulo if version == "23.11.3" else 1)
         await rig.once()
         assert differences(rig.cluster, rig.records()) == []

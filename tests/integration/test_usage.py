@@ -255,6 +255,16 @@ async def test_failed_list_loses_nothing_and_does_not_hold_up_ends(tmp_path: Pat
         assert len(rig.records()) == 2
 
 
+async def test_list_that_mariadb_ends_with_an_error_is_asked_for_in_halves(tmp_path: Path) -> None:
+    with with_usage(tmp_path) as rig:
+        for number in range(4):
+            rig.cluster.add_step(rig.ended(30 + number, submit_line=SUBMIT_LINE), "batch", max_rss=1)
+        rig.cluster.add_fault("sacct", "errno", match="-j", number=1969)
+        await rig.once()
+        assert [call.fault for call in rig.cluster.calls("sacct")].count("errno") == 1
+        assert [told["usage"]["complete"] for told in usages(rig)] == [True] * 4
+
+
 async def test_attempt_revised_between_question_and_answer_is_told_with_its_new_record(tmp_path: Path) -> None:
     with with_usage(tmp_path, poll={"reread": []}) as rig:
         key = rig.ended(30, submit_line=SUBMIT_LINE, comment="old")

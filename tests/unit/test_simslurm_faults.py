@@ -101,7 +101,7 @@ def test_concurrent_calls_share_one_fault_fairly(cluster: SimCluster) -> None:
         ("errno", {"number": 7006}, 94, HEADER, b"sacct: error: slurmdbd: Query result exceeds size limit\n"),
         ("errno", {"number": 7007}, 95, HEADER, b"sacct: error: slurmdbd: Too wide of a date range in query\n"),
         # MySQL's 1024 (ER_ERROR_ON_READ): modulo 256 that is success.
-        ("errno", {"number": 1024}, 0, HEADER, b"sacct: error: slurmdbd: error 1024\n"),
+        ("errno", {"number": 1024}, 0, HEADER, b"sacct: error: Unknown error 1024\n"),
         ("garbage", {"bytes": 3}, 0, b"\x00\xa7\x4e", b""),
     ],
 )

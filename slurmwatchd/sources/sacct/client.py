@@ -52,7 +52,9 @@ _BATCH_BYTES = 4 << 20
 
 _SHOWN_FIELDS = 5
 
-_TOO_WIDE = ("Too wide of a date range", "exceeds size limit", "Result too large", "range in query")
+_TOO_WIDE = (
+    "Too wide of a date range", "exceeds size limit", "Result too large", "range in query", "Unknown error 1969",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
