@@ -93,8 +93,11 @@ def told(watch: Watch) -> Counter[tuple[int, int]]:
 
 
 def says_so(text: str) -> bool:
-    """Whether a log tells that an answer lacks what it must show."""
-    return "sacct exits 0 without the attempts that its answer must show" in text
+    """Whether a log tells that an answer lacks what it must show, or that MariaDB ended the query.
+
+    Which of the two depends on whether the first row was sent by then: on how busy the machine is.
+    """
+    return "sacct exits 0 without the attempts that its answer must show" in text or "Unknown error 1969" in text
 
 
 def doubts(watch: Watch) -> bool:
@@ -181,7 +184,8 @@ def test_a_backfill_under_a_limit_is_not_done_and_reads_all_of_it_afterwards(
     cut = watch.begin("backfill", "--since", "5h")
     try:
         wait_until(lambda: doubts(watch), "the doubt to be told", explain=watch.log_tail)
-        assert cut.poll() is None, "a backfill is done that cannot be"
+        # Where even the shortest stretch is refused it gives up.
+        assert cut.poll() in {None, 75}, "a backfill is done that cannot be"
     finally:
         cut.kill()
         cut.wait()
