@@ -8,10 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 SIZE = "96m"
 _PRIVATE = "SLURMWATCH_TORTURE_MOUNTS"
@@ -67,7 +64,12 @@ class SmallDisk:
     def keep(self, folder: Path) -> None:
         """Copy everything out, as it is gone with this process, and what looks at it sees the copy."""
         self.free()
-        shutil.copytree(self.folder, folder)
+        shutil.copytree(self.folder, folder, ignore=_sockets)
+
+
+def _sockets(folder: str, names: list[str]) -> list[str]:
+    """Return what cannot be copied."""
+    return [name for name in names if (Path(folder) / name).is_socket()]
 
 
 def _free(folder: Path) -> int:
