@@ -5,9 +5,10 @@ from __future__ import annotations
 import heapq
 import os
 import signal
+import sqlite3
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -169,6 +170,15 @@ class Arena:
                 if os.fsencode(self.daemon.folder / "bin") in command:
                     found.append(call.pid)
         return found
+
+    def known(self) -> int:
+        """Return how many attempts the store has; 0 where it cannot be asked now."""
+        with (
+            suppress(sqlite3.Error),
+            closing(sqlite3.connect(f"file:{self.daemon.store}?mode=ro", uri=True)) as store,
+        ):
+            return int(store.execute("SELECT count(*) FROM jobs").fetchone()[0])
+        return 0
 
     def judge(self, *, whole: bool = False, visible_at: float | None = None) -> Verdict:
         """Compare truth and files as they are now."""

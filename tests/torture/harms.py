@@ -36,6 +36,9 @@ CAUGHT_UP_SECONDS = 3.0
 
 VERSIONS = ("21.08.8", "22.05.8", "23.02.7", "23.11.3", "24.05.4", "24.11.5")
 
+KNOWN_ENOUGH = 200
+"""The daemon runs as root, whose name says that it sees everything: only what it knows shows that it does not."""
+
 
 class Harms:
     """Draws harms and does them."""
@@ -211,7 +214,7 @@ class Harms:
 
     def _lost_rights(self) -> str:
         """Let the daemon see nobody's jobs, or one user's only, for a while."""
-        if self._failing:
+        if self._failing or self._arena.known() < KNOWN_ENOUGH:
             return ""
         self._failing = True
         name, uid = self._dice.choice(STRANGERS)
