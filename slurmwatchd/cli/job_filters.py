@@ -1,6 +1,6 @@
 """The filters that `jobs` and `export` share, the forms of output, and the question they make."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from slurmwatchd.model.job_states import state_of
 from slurmwatchd.model.outcomes import Outcome
 from slurmwatchd.model.records import JobRecord
 from slurmwatchd.store.read.query import Question
-from slurmwatchd.store.read.reader import StoreReader
+from slurmwatchd.store.read.reader import Record, StoreReader
 from slurmwatchd.watcher.unread import Unread
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -162,26 +162,14 @@ def answer(store: StoreReader, question: Question, shape: AnswerShape) -> None:
     """Write what answers a question, and say on stderr what was left out or is not known."""
     limit = shape.limit
     ids = store.ids(question if limit is None else replace(question, limit=limit + 1))
-    shown = ids if limit is None else ids[:limit]
-    is_cut = len(ids) > len(shown)
-    stretches = unread(store, question)
-    rows = store.fetched(shown, nodes=shape.with_nodes, usage=True)
-    if shape.form is TableFormat.JSON:
-        tables.write_jobs(rows, shape.columns, besides_jobs(stretches, truncated=is_cut), chosen=shape.chosen)
-    else:
-        tables.write(rows, shape.columns, shape.form, chosen=shape.chosen)
-    if is_cut:
-        click.echo(f"slurmwatchd: first {limit} rows shown; --limit 0 shows all", err=True)
-    elif not ids and shape.form is TableFormat.TABLE:
-        click.echo("slurmwatchd: no matching jobs", err=True)
-    note_unread(stretches, question, empty=not ids)
+    rows = store.fetched(ids if limit is None else ids[:limit], nodes=shape.with_nodes, usage=True)
+    _write(rows, shape, question, unread(store, question), found=len(ids), kind="jobs")
 
 
 def answer_arrays(store: StoreReader, question: Question, shape: AnswerShape) -> None:
     """Write the arrays whose attempts answer a question, and say on stderr what was left out or is not known."""
     found = store.arrays(question)
     shown = found[: shape.limit]
-    stretches = unread(store, question)
     rows = [
         {
             **{name: record.get(name) for name in ("cluster", "user", "account", "partition", "name")},
@@ -193,7 +181,29 @@ def answer_arrays(store: StoreReader, question: Question, shape: AnswerShape) ->
         }
         for array, record in zip(shown, store.fetched([array.newest for array in shown]), strict=True)
     ]
-    is_cut = len(found) > len(shown)
+    _write(rows, shape, question, unread(store, question), found=len(found), kind="arrays")
+
+
+def _write(
+    rows: Iterable[Record],
+    shape: AnswerShape,
+    question: Question,
+    stretches: Sequence[Unread],
+    *,
+    found: int,
+    kind: str,
+) -> None:
+    """Write rows, and say on stderr what was left out or is not known.
+
+    Args:
+        rows: At most as many as `shape` allows.
+        shape: How they are to look.
+        question: What they answer.
+        stretches: What of it the store cannot know.
+        found: How many rows there are, at least one more than are written where some are left out.
+        kind: What they are, for people.
+    """
+    is_cut = shape.limit is not None and found > shape.limit
     if shape.form is TableFormat.JSON:
         tables.write_jobs(rows, shape.columns, besides_jobs(stretches, truncated=is_cut), chosen=shape.chosen)
     else:
@@ -201,7 +211,7 @@ def answer_arrays(store: StoreReader, question: Question, shape: AnswerShape) ->
     if is_cut:
         click.echo(f"slurmwatchd: first {shape.limit} rows shown; --limit 0 shows all", err=True)
     elif not found and shape.form is TableFormat.TABLE:
-        click.echo("slurmwatchd: no matching arrays", err=True)
+        click.echo(f"slurmwatchd: no matching {kind}", err=True)
     note_unread(stretches, question, empty=not found)
 
 
