@@ -2,6 +2,8 @@
 
 import re
 from importlib import resources
+from importlib.resources.abc import Traversable
+from operator import itemgetter
 from pathlib import Path
 
 from slurmwatchd.errors import StoreError
@@ -18,18 +20,18 @@ COVERAGE = 'SELECT start, "end", read_at FROM coverage WHERE cluster = ? ORDER B
 
 def migrations() -> list[tuple[int, str]]:
     """Return (number, SQL) of every migration shipped, ascending."""
-    folder = resources.files("slurmwatchd.store") / "migrations"
-    found = []
-    for entry in folder.iterdir():
-        match = _MIGRATION.fullmatch(entry.name)
-        if match:
-            found.append((int(match[1]), entry.read_text(encoding="utf-8")))
-    return sorted(found)
+    return [(number, file.read_text(encoding="utf-8")) for number, file in _files()]
 
 
 def newest() -> int:
     """Return the number of the schema that this program makes."""
-    return migrations()[-1][0]
+    return _files()[-1][0]
+
+
+def _files() -> list[tuple[int, Traversable]]:
+    folder = resources.files("slurmwatchd.store") / "migrations"
+    found = ((_MIGRATION.fullmatch(file.name), file) for file in folder.iterdir())
+    return sorted(((int(match[1]), file) for match, file in found if match), key=itemgetter(0))
 
 
 def must_be_known(path: Path, *, application_id: int, version: int) -> None:

@@ -208,14 +208,13 @@ def _exact(amounts: Sequence[int]) -> Sequence[int]:
 async def _group_ids(connection: aiosqlite.Connection, groups: Collection[Group]) -> dict[Group, int]:
     """Return the row ids of groups, making those that are not there."""
     ids = await _found(connection, list(groups))
-    new = [group for group in groups if group not in ids]
+    if not (new := [group for group in groups if group not in ids]):
+        return ids
     await connection.executemany(_NEW, new)
     return ids | await _found(connection, new)
 
 
 async def _found(connection: aiosqlite.Connection, groups: Sequence[Group]) -> dict[Group, int]:
-    if not groups:
-        return {}
     rows = await connection.execute_fetchall(_KNOWN, (orjson.dumps(list(map(list, groups))).decode(),))
     return {groups[row[0]]: int(row[1]) for row in rows}
 
