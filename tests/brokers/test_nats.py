@@ -1,8 +1,6 @@
 """The nats sink on a real server: what it stores, what it says, and that nothing is lost or doubled."""
 
 import random
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -22,10 +20,9 @@ from slurmwatchd.sinks.nats.sink import NatsSink
 from slurmwatchd.telemetry.metrics import Metrics
 from tests.brokers.conftest import need_nats
 from tests.brokers.nats_server import NatsServer
+from tests.brokers.victims import certify
 from tests.integration.rig import Rig
 from tests.unit.subjects import delivery_to
-
-OPENSSL = shutil.which("openssl") or "openssl"
 
 # A sink that hangs is a fault, not a slow test.
 pytestmark = pytest.mark.timeout(180)
@@ -227,19 +224,8 @@ async def test_a_user_who_may_not_publish_is_told_so(tmp_path: Path) -> None:
 
 async def test_tls_with_certificates_that_are_renewed(tmp_path: Path) -> None:
     need_nats()
-
-    def certify(name: str) -> Path:
-        key, certificate = tmp_path / f"{name}.key", tmp_path / f"{name}.pem"
-        subprocess.run(
-            [OPENSSL, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-             "-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=127.0.0.1",
-             "-addext", "subjectAltName=IP:127.0.0.1"],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        return certificate
-
-    certificate = certify("server")
-    settings = f'tls {{ cert_file: "{certificate}", key_file: "{tmp_path / "server.key"}" }}'
+    certificate, key = certify(tmp_path)
+    settings = f'tls {{ cert_file: "{certificate}", key_file: "{key}" }}'
     with NatsServer(tmp_path, settings) as server:
         url = server.url.replace("nats:", "tls:")
         trusting = sink(server, servers=[url], tls_ca_file=str(certificate))
@@ -249,7 +235,7 @@ async def test_tls_with_certificates_that_are_renewed(tmp_path: Path) -> None:
         with pytest.raises(SinkError, match=r"(?i)certificate verify failed"):
             await distrusting.write(make_events(1, 3))
         server.kill()
-        certify("server")
+        certify(tmp_path)
         server.start()
         with pytest.raises(SinkError):
             await trusting.write(make_events(4, 5))

@@ -27,9 +27,9 @@ Record = dict[str, Any]
 TOPIC = "slurm-jobs"
 
 
-def certify(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for the loopback, and its key, in place of those before."""
-    certificate, key = folder / "server.pem", folder / "server.key"
+def certify(folder: Path, name: str = "server") -> tuple[Path, Path]:
+    """Make a certificate for the loopback, and its key, in place of those of that name."""
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
     subprocess.run(
         [OPENSSL, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
          "-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=127.0.0.1",
