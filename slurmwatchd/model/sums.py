@@ -30,8 +30,11 @@ _ENERGY = AMOUNTS.index("energy_joules")
 _USED = AMOUNTS.index("used_cpu_milliseconds")
 _MIB = 1 << 20
 _GPU = "gres/gpu"
+_TYPED_GPU = f"{_GPU}:"
 _OWN = frozenset({"cpu", "mem_bytes", "node", "billing", "energy_joules", _GPU})
 """What alloc_tres has that is an amount of its own above; the rest is told apart by name."""
+
+_REST = (0,) * (len(AMOUNTS) - _ENERGY)
 
 _EXACT_WAIT = 32
 _WAIT_BITS = 5
@@ -75,17 +78,12 @@ class _Rates(NamedTuple):
     """What an attempt has of each TRES while it runs."""
 
     cpus: int
-    nodes: int
     memory_mib: int
     gpus: int
-    billing: int
     energy_joules: int
     others: tuple[tuple[str, int], ...]
-
-    @property
-    def of_time(self) -> tuple[int, ...]:
-        """What a second adds to `elapsed_seconds` and the amounts after it, energy aside."""
-        return (1, self.cpus, self.nodes, self.memory_mib, self.gpus, self.billing)
+    of_time: tuple[int, ...]
+    """What a second adds to `elapsed_seconds` and the amounts after it, energy aside."""
 
 
 def attempt_of(record: Mapping[str, Any]) -> Attempt:
@@ -114,17 +112,19 @@ def bucket_wait(bucket: int) -> float:
 
 
 class Results(NamedTuple):
-    """What attempts add up to; hours are epoch seconds.
+    """What attempts add up to, by hour (epoch seconds) and the place of their group in `groups`.
 
     Attributes:
-        amounts: Hour and group to one number for each of `AMOUNTS`.
-        tres: Hour, group and name of any other TRES (`gres/gpu:a100`, `license/matlab`) to its seconds.
-        waits: Hour and group to how many attempts waited as long as each bucket says.
+        groups: Whose attempts they are.
+        amounts: One number for each of `AMOUNTS`.
+        tres: By name too, any other TRES (`gres/gpu:a100`, `license/matlab`): its seconds.
+        waits: How many attempts waited as long as each bucket says.
     """
 
-    amounts: Mapping[tuple[int, Group], Sequence[int]]
-    tres: Mapping[tuple[int, Group, str], int]
-    waits: Mapping[tuple[int, Group], Mapping[int, int]]
+    groups: Sequence[Group]
+    amounts: Mapping[tuple[int, int], Sequence[int]]
+    tres: Mapping[tuple[int, int, str], int]
+    waits: Mapping[tuple[int, int], Mapping[int, int]]
 
 
 class Sums:
@@ -205,32 +205,37 @@ class Sums:
             had[4:6] = percent * rates.gpus * elapsed, rates.gpus * elapsed
         self._add_parts(attempt, _USED, had, sign)
 
-    def results(self) -> "Results":
+    def results(self) -> Results:
         """Return what was added up."""
-        amounts: dict[tuple[int, Group], list[int]] = defaultdict(_zeros)
-        for key, values in self._parts.items():
-            amounts[key] = values.copy()
-        tres: dict[tuple[int, Group, str], int] = defaultdict(int)
-        waits: dict[tuple[int, Group], dict[int, int]] = defaultdict(dict)
-        groups, rates = [], []
+        groups: dict[Group, int] = {}
+        amounts: dict[tuple[int, int], list[int]] = {}
+        for (hour, group), values in self._parts.items():
+            amounts[hour, groups.setdefault(group, len(groups))] = values.copy()
+        tres: dict[tuple[int, int, str], int] = defaultdict(int)
+        waits: dict[tuple[int, int], dict[int, int]] = defaultdict(dict)
+        places: list[int] = []
+        rates: list[_Rates] = []
         for (*whose, cpus, nodes, _), alloc_tres in zip(self._kinds, self._lists, strict=True):
-            groups.append(_group(*whose))
+            places.append(groups.setdefault(_group(*whose), len(groups)))
             rates.append(_rates(cpus, nodes, alloc_tres))
-        for (kind, hour), count in self._ended.items():
-            amounts[hour, groups[kind]][0] += count
-        for (kind, hour), waited in self._waited.items():
-            amounts[hour, groups[kind]][2] += waited
-        for (kind, hour, bucket), count in self._buckets.items():
-            amounts[hour, groups[kind]][1] += count
-            found = waits[hour, groups[kind]]
-            found[bucket] = found.get(bucket, 0) + count
         for (kind, hour), seconds in self._seconds.items():
-            place = amounts[hour, groups[kind]]
-            for index, rate in enumerate(rates[kind].of_time, _COUNTED):
-                place[index] += seconds * rate
-            for name, rate in rates[kind].others:
-                tres[hour, groups[kind], name] += seconds * rate
-        return Results(amounts, tres, waits)
+            rate, place = rates[kind], (hour, places[kind])
+            amounts[place] = _with_time(amounts.get(place), seconds, rate)
+            for name, each in rate.others:
+                tres[(*place, name)] += seconds * each
+        for (kind, hour), count in self._ended.items():
+            place = hour, places[kind]
+            if place not in amounts:
+                amounts[place] = _zeros()
+            amounts[place][0] += count
+        for (kind, hour), waited in self._waited.items():
+            amounts[hour, places[kind]][2] += waited
+        for (kind, hour, bucket), count in self._buckets.items():
+            place = hour, places[kind]
+            amounts[place][1] += count
+            buckets = waits[place]
+            buckets[bucket] = buckets.get(bucket, 0) + count
+        return Results(list(groups), amounts, tres, waits)
 
     def _add_parts(self, attempt: Attempt, first: int, totals: Sequence[int], sign: int) -> None:
         """Spread some amounts over the hours, `first` and those after it."""
@@ -241,6 +246,16 @@ class Sums:
             place = self._parts[hour, group]
             for index, part in enumerate(parts, first):
                 place[index] += sign * part
+
+
+def _with_time(amounts: list[int] | None, seconds: int, rates: _Rates) -> list[int]:
+    """Return amounts with what attempts had in some seconds, added where there were any."""
+    # Most attempts have an hour for themselves, where there is nothing to add to.
+    if amounts is None:
+        return [0, 0, 0, *[seconds * rate for rate in rates.of_time], *_REST]
+    for index, rate in enumerate(rates.of_time, _COUNTED):
+        amounts[index] += seconds * rate
+    return amounts
 
 
 def _zeros() -> list[int]:
@@ -266,17 +281,14 @@ def _rates(cpus: int | None, nodes: int | None, alloc_tres: Mapping[str, Any] | 
         for name, amount in (alloc_tres or {}).items()
         if isinstance(amount, int | float) and amount > 0
     }
-    typed = sum(amount for name, amount in tres.items() if name.startswith(f"{_GPU}:"))
-    return _Rates(
-        tres.get("cpu", cpus or 0),
-        tres.get("node", nodes or 0),
-        tres.get("mem_bytes", 0) // _MIB,
-        # The untyped count is that of all types, where the site accounts it.
-        max(tres.get(_GPU, 0), typed),
-        tres.get("billing", 0),
-        tres.get("energy_joules", 0),
-        tuple((name, amount) for name, amount in tres.items() if name not in _OWN),
-    )
+    cpus, nodes = tres.get("cpu", cpus or 0), tres.get("node", nodes or 0)
+    memory, billing = tres.get("mem_bytes", 0) // _MIB, tres.get("billing", 0)
+    others = tuple([(name, amount) for name, amount in tres.items() if name not in _OWN])
+    typed = sum([amount for name, amount in others if name.startswith(_TYPED_GPU)]) if others else 0
+    # The untyped count is that of all types, where the site accounts it.
+    gpus = max(tres.get(_GPU, 0), typed)
+    of_time = (1, cpus, nodes, memory, gpus, billing)
+    return _Rates(cpus, memory, gpus, tres.get("energy_joules", 0), others, of_time)
 
 
 def _spread(attempt: Attempt, *totals: int) -> Iterator[tuple[int, ...]]:

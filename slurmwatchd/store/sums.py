@@ -6,14 +6,14 @@ has expired stays in the sums; if it is read again, by a backfill, its hour says
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiosqlite
 import anyio.to_thread
 import orjson
 
 from slurmwatchd.model.outcomes import outcome_of
-from slurmwatchd.model.sums import AMOUNTS, HOUR, Attempt, Group, Sums, attempt_of
+from slurmwatchd.model.sums import AMOUNTS, HOUR, Attempt, Group, Results, Sums, attempt_of
 from slurmwatchd.store.bodies import RECORD, added
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
@@ -163,25 +163,36 @@ async def add(connection: aiosqlite.Connection, sums: Sums) -> None:
     """Add to the sums in the store; inside the transaction that writes what they are of."""
     if not sums:
         return
-    amounts, tres, waits = await anyio.to_thread.run_sync(sums.results)
-    ids = await _group_ids(connection, {group for _, group in amounts})
-    # In the order of the tables, which is that of their pages.
-    await connection.executemany(
-        _ADD_AMOUNTS,
-        sorted((hour, ids[group], *_exact(values)) for (hour, group), values in amounts.items() if any(values)),
-    )
-    await connection.executemany(
-        _ADD_TRES,
+    results = await anyio.to_thread.run_sync(sums.results)
+    ids = await _group_ids(connection, results.groups)
+    rows = await anyio.to_thread.run_sync(_rows, results, [ids[group] for group in results.groups])
+    await connection.executemany(_ADD_AMOUNTS, rows.amounts)
+    await connection.executemany(_ADD_TRES, rows.tres)
+    await _add_waits(connection, rows.waits)
+
+
+class _Rows(NamedTuple):
+    """What is to be added to each table, in the order of its pages."""
+
+    amounts: Sequence[tuple[int, ...]]
+    tres: Sequence[tuple[int | str, ...]]
+    waits: dict[tuple[int, int], dict[int, int]]
+
+
+def _rows(results: Results, ids: Sequence[int]) -> _Rows:
+    """Return the rows that change something; runs in a worker thread."""
+    tres = results.tres.items()
+    return _Rows(
         sorted(
-            (hour, ids[group], name, *_exact((seconds,)))
-            for (hour, group, name), seconds in tres.items()
-            if seconds
+            (hour, ids[group], *_exact(values)) for (hour, group), values in results.amounts.items() if any(values)
         ),
+        sorted((hour, ids[group], name, *_exact((seconds,))) for (hour, group, name), seconds in tres if seconds),
+        {
+            (hour, ids[group]): dict(counts)
+            for (hour, group), counts in results.waits.items()
+            if any(counts.values())
+        },
     )
-    counts = {
-        (hour, ids[group]): dict(counted) for (hour, group), counted in waits.items() if any(counted.values())
-    }
-    await _add_waits(connection, counts)
 
 
 async def _add_waits(connection: aiosqlite.Connection, waits: Mapping[tuple[int, int], dict[int, int]]) -> None:
@@ -200,7 +211,8 @@ async def _add_waits(connection: aiosqlite.Connection, waits: Mapping[tuple[int,
 
 def _exact(amounts: Sequence[int]) -> Sequence[int]:
     """Return amounts that the store holds exactly."""
-    if min(amounts) >= -_EXACT and max(amounts) <= _EXACT:
+    # Nearly all pass by their sum, which is the cheaper to have.
+    if min(amounts) >= 0 and sum(amounts) <= _EXACT:
         return amounts
     return [max(-_EXACT, min(_EXACT, amount)) for amount in amounts]
 

@@ -6,6 +6,7 @@ Where all rows of an answer look so, sacctmgr is asked for the list itself: that
 """
 
 import math
+from collections.abc import Iterator
 
 from slurmwatchd.errors import SilenceError
 from slurmwatchd.model.attempts import AttemptBatch
@@ -21,6 +22,11 @@ TRUST_SECONDS = 300.0
 """How long a list that sacctmgr showed vouches for rows without its names."""
 
 _TRES, _QOS, _UNKNOWN_QOS = b'"alloc_tres":', b'"qos":', b'"qos":"Unknown"'
+
+
+def _all(judged: Iterator[bool]) -> bool:
+    """Tell whether there is something, and all of it is so."""
+    return next(judged, False) and all(judged)
 
 
 class NameLists:
@@ -42,14 +48,13 @@ class NameLists:
         Raises:
             SilenceError: A list is gone: what the rows lack is not what they have.
         """
-        bodies = readings.bodies
-        started = [
-            body for body, start in zip(bodies, readings.columns["start"], strict=True) if start is not None
-        ]
-        if started and "alloc_tres" in slots and not any(_TRES in body for body in started):
+        # A row with its names ends each search, which in nearly all answers is the first.
+        pairs = zip(readings.bodies, readings.columns["start"], strict=True)
+        started = (body for body, start in pairs if start is not None)
+        if "alloc_tres" in slots and _all(_TRES not in body for body in started):
             await self._ask("tres", "format=type", "cpu")
-        named = [body for body in bodies if _QOS in body]
-        if named and "qos" in slots and all(_UNKNOWN_QOS in body for body in named):
+        named = (body for body in readings.bodies if _QOS in body)
+        if "qos" in slots and _all(_UNKNOWN_QOS in body for body in named):
             await self._ask("qos", "format=name", None)
 
     async def _ask(self, entity: str, form: str, expected: str | None) -> None:

@@ -39,11 +39,11 @@ ATTEMPT = Attempt(
 
 def amounts(sums: Sums) -> dict[tuple[int, Group], dict[str, int]]:
     """What is not zero, by name."""
-    named = {place: dict(zip(AMOUNTS, values, strict=True)) for place, values in sums.results().amounts.items()}
+    results = sums.results()
     return {
-        place: {name: value for name, value in values.items() if value}
-        for place, values in named.items()
-        if any(values.values())
+        (hour, results.groups[group]): {name: value for name, value in zip(AMOUNTS, values, strict=True) if value}
+        for (hour, group), values in results.amounts.items()
+        if any(values)
     }
 
 
@@ -65,12 +65,14 @@ def test_what_an_attempt_had_is_spread_over_the_hours_it_ran_and_its_end_counts_
         (NINE + 3600, GROUP): full,
         (NINE + 7200, GROUP): {**half, "attempts": 1, "waits": 1, "wait_seconds": 1800},
     }
-    assert sums.results().tres == {
-        (NINE, GROUP, "gres/gpu:a100"): 3600,
-        (NINE + 3600, GROUP, "gres/gpu:a100"): 7200,
-        (NINE + 7200, GROUP, "gres/gpu:a100"): 3600,
+    results = sums.results()
+    assert results.groups == [GROUP]
+    assert results.tres == {
+        (NINE, 0, "gres/gpu:a100"): 3600,
+        (NINE + 3600, 0, "gres/gpu:a100"): 7200,
+        (NINE + 7200, 0, "gres/gpu:a100"): 3600,
     }
-    assert sums.results().waits == {(NINE + 7200, GROUP): {wait_bucket(1800): 1}}
+    assert results.waits == {(NINE + 7200, 0): {wait_bucket(1800): 1}}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import click
 import orjson
 
 from slurmwatchd.cli import EX_TEMPFAIL
-from slurmwatchd.cli.gc_tuning import tune
+from slurmwatchd.cli.memory_tuning import tune
 from slurmwatchd.cli.options import load_quietly, store_options, stretch_of, stretch_options
 from slurmwatchd.cli.progress import PLAIN_SECONDS, Progress
 from slurmwatchd.cli.tables import local_time

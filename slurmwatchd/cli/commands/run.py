@@ -5,7 +5,7 @@ from pathlib import Path
 import anyio
 import click
 
-from slurmwatchd.cli.gc_tuning import tune
+from slurmwatchd.cli.memory_tuning import tune
 from slurmwatchd.cli.options import config_options, load
 from slurmwatchd.daemon import startup
 from slurmwatchd.daemon.sighup import ignore_hangups
