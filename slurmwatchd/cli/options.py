@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 from pydantic import ValidationError
 
-from slurmwatchd.config import settings as configuration
+from slurmwatchd.config import loader
 from slurmwatchd.config.moments import parse_stretch
 from slurmwatchd.config.paths import STORE_VARIABLE, config_path, read_config
 from slurmwatchd.config.settings import Config
@@ -164,4 +164,4 @@ def _loaded(path: Path | None, flags: Mapping[str, str | None], environ: Mapping
         if value is not None:
             section, key = _KEYS[name]
             layer.setdefault(section, {})[key] = value
-    return configuration.load(path, sink_options=sink_options(), environ=environ, flags=layer)
+    return loader.load(path, sink_options=sink_options(), environ=environ, flags=layer)

@@ -10,7 +10,7 @@ import anyio
 
 from simslurm import JobKey, SimCluster, install_commands
 from simslurm.rows import JobColumns
-from slurmwatchd.config.settings import load
+from slurmwatchd.config.loader import load
 from slurmwatchd.daemon.assembly import assembled
 from slurmwatchd.daemon.daemon import Daemon, Outside
 from slurmwatchd.daemon.sd_notify import Notifier

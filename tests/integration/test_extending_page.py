@@ -69,7 +69,7 @@ def test_the_daemon_takes_the_configuration_of_the_page(folder: Path, installed:
     config = tmp_path / "slurmwatchd.toml"
     section = block("toml", "[sinks.site]")
     ask = (
-        "import sys; from pathlib import Path; from slurmwatchd.config.settings import load; "
+        "import sys; from pathlib import Path; from slurmwatchd.config.loader import load; "
         "from slurmwatchd.sinks.registry import sink_kinds; "
         "models = {name: kind.options for name, kind in sink_kinds().items()}; "
         "print(load(Path(sys.argv[1]), sink_options=models).sinks['site'].argv)"

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.config import settings
+from slurmwatchd.config import loader
+from slurmwatchd.config.settings import Config
 from slurmwatchd.sinks.registry import sink_kinds
 from tests.patience import HANGS_SECONDS, Patience
 
@@ -51,9 +52,9 @@ def directives(text: str) -> dict[str, list[str]]:
     return found
 
 
-def load(path: Path) -> settings.Config:
+def load(path: Path) -> Config:
     models = {name: kind.options for name, kind in sink_kinds().items()}
-    return settings.load(path, sink_options=models, environ={})
+    return loader.load(path, sink_options=models, environ={})
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 from pydantic import BaseModel
 
 from slurmwatchd.config import paths
-from slurmwatchd.config.settings import Config, load
+from slurmwatchd.config.loader import load
+from slurmwatchd.config.settings import Config
 from slurmwatchd.errors import ConfigError
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.sinks.prometheus import PrometheusOptions

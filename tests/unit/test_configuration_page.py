@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from slurmwatchd.config.settings import Config, load
+from slurmwatchd.config.loader import load
+from slurmwatchd.config.settings import Config
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.sinks.kafka.options import KafkaOptions
 from slurmwatchd.sinks.nats.options import NatsOptions

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmwatchd.config.settings import WebSection, load
+from slurmwatchd.config.loader import load
+from slurmwatchd.config.settings import WebSection
 from slurmwatchd.config.web_config import TlsConfig, read_web_config
 from slurmwatchd.daemon.web.tls import _openssl_name
 from slurmwatchd.errors import ConfigError

@@ -14,7 +14,7 @@ import anyio
 import click
 
 from simslurm import SimCluster, Workload, install_commands
-from slurmwatchd.config import settings as configuration
+from slurmwatchd.config import loader
 from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon import startup
 from slurmwatchd.daemon.web.server import bind
@@ -65,7 +65,7 @@ def command(seconds: float | None, rate: float, seed: int, listen: str | None, l
 
 
 def _config(folder: Path, listen: str, log_level: str) -> Config:
-    return configuration.load(
+    return loader.load(
         None,
         sink_options=sink_options(),
         environ={},
