@@ -11,8 +11,8 @@ import click
 
 from slurmwatchd.config import moments, paths
 from slurmwatchd.errors import ConfigError
+from slurmwatchd.store.opening import no_store
 from slurmwatchd.store.read.reader import StoreReader
-from slurmwatchd.store.read.uris import no_store
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -3,8 +3,6 @@
 What stands in the tables is the business of the modules beside this one; they are given a `Database`.
 """
 
-import errno
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -17,24 +15,25 @@ import anyio
 from slurmwatchd.config import ownership
 from slurmwatchd.config.paths import real_path
 from slurmwatchd.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError
+from slurmwatchd.store import sqlite_errors
 from slurmwatchd.store.bodies import Bodies
 from slurmwatchd.store.dictionaries import Packer
 from slurmwatchd.store.lockfile import LockFile, ShutdownState
+from slurmwatchd.store.opening import Mode, OpenFile, open_file
 from slurmwatchd.store.recent_events import RecentEvents
 from slurmwatchd.store.repair import damage
-from slurmwatchd.store.schema import APPLICATION_ID, migrations, must_be_known
+from slurmwatchd.store.schema import APPLICATION_ID, migrations
 from slurmwatchd.store.shared_lock import SharedLock
 from slurmwatchd.telemetry.log import get_logger
 
 WRITE_TIMEOUT_SECONDS = 120.0
-BUSY_TIMEOUT_MS = 30_000
 
 _FIRST_ROWS = 250
 _MOST_ROWS = 1000
 """How many rows are fetched at a time: few until their weight is known, then more, since each fetch waits for the
 connection's thread."""
 
-_PAGE_BYTES = 16384
+_CHUNK_ROWS = 64
 _READER_CACHE_KIB = 4096
 _WRITER_CACHE_KIB = 16384
 """Indexes by user and by node list are written all over: what does not fit is read again for every batch."""
@@ -46,7 +45,7 @@ T = TypeVar("T")
 _Connection = tuple[aiosqlite.Connection, Bodies]
 
 OnDiskFull = Callable[[StoreFullError | None], None]
-"""Told that the store's disk is full, and with None that disk has space again."""
+"""Called when the store's disk is full, and with None when it has space again."""
 
 
 class Database:
@@ -166,11 +165,11 @@ class Database:
     def _meaning(self, error: sqlite3.DatabaseError) -> Exception:
         """Return what an error of SQLite means to us; damage and a full disk are noted."""
         in_body = self._bodies_of_reader.take_damage() or self._bodies_of_writer.take_damage()
-        if in_body or damage.is_damage(error):
+        if in_body or sqlite_errors.is_damage(error):
             with suppress(StoreError):
                 self._lock_file.mark(ShutdownState.CORRUPT)
             return StoreCorruptError(f"{self.path}: {in_body or error}")
-        if damage.is_full(error):
+        if sqlite_errors.is_full(error):
             self._full = True
             full = StoreFullError(f"{self.path}: {error}: the daemon continues when there is room")
             self.noted(full)
@@ -218,17 +217,18 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
             _set_aside(path, lock_file, str(error))
             writer = await _ready(path, suspect=False)
         try:
-            reader = await _connect(path, cache_kib=_READER_CACHE_KIB)
+            reader, opened = await connect(path, Mode.OWN)
             try:
-                await reader[0].execute("PRAGMA query_only = 1")
+                await reader.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
+                await reader.execute("PRAGMA query_only = 1")
                 if not lock_file.aside:
                     lock_file.mark(ShutdownState.OPEN)
-                database = Database(path, writer, reader, lock_file)
+                database = Database(path, writer, (reader, opened.bodies), lock_file)
                 await database.packer.load(database)
                 yield database
             finally:
                 with anyio.CancelScope(shield=True):
-                    await reader[0].close()
+                    await reader.close()
         finally:
             with anyio.CancelScope(shield=True):
                 await writer[0].close()
@@ -256,95 +256,46 @@ async def _ready(path: Path, *, suspect: bool) -> _Connection:
         StoreError: It cannot be used.
         StoreBusyError: It cannot be written now.
     """
-    connection, bodies = await _connect(path, cache_kib=_WRITER_CACHE_KIB)
+    connection, opened = await connect(path, Mode.OWN)
     try:
-        await _migrate(path, connection)
+        await connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+        await _migrate(connection, opened.version)
         await damage.examine(connection, thorough=suspect)
     except sqlite3.DatabaseError as error:
         await connection.close()
-        if damage.is_damage(error):
+        if sqlite_errors.is_damage(error):
             raise StoreCorruptError(f"{path}: {error}") from error
-        kind = StoreFullError if damage.is_full(error) else StoreBusyError
+        kind = StoreFullError if sqlite_errors.is_full(error) else StoreBusyError
         raise kind(f"{path}: {error}") from error
     except BaseException:
         with anyio.CancelScope(shield=True):
             await connection.close()
         raise
-    return connection, bodies
+    return connection, opened.bodies
 
 
-async def _connect(path: Path, *, cache_kib: int) -> _Connection:
-    bodies = Bodies()
-    try:
-        # Tried first: where aiosqlite fails to open a file, its thread outlives the event loop with a traceback.
-        await anyio.to_thread.run_sync(_try_to_open, path)
-        connection = await aiosqlite.connect(path, isolation_level=None, factory=bodies.connection)
-    except OSError as error:
-        file = Path(error.filename or path)
-        raise StoreError(f"{file}: cannot be opened: {ownership.reason(file, error)}") from error
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: cannot be opened: {error}") from error
-    connection.row_factory = sqlite3.Row
-    try:
-        await connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        # Takes effect where the file is made: with 4 KiB, inserting costs a fifth more.
-        await connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-        await connection.execute("PRAGMA journal_mode = WAL")
-        await connection.execute("PRAGMA synchronous = FULL")
-        await connection.execute("PRAGMA foreign_keys = 0")
-        await connection.execute(f"PRAGMA cache_size = -{cache_kib}")
-        await connection.execute("PRAGMA journal_size_limit = 67108864")
-    except sqlite3.Error as error:
-        await connection.close()
-        if damage.is_damage(error):
-            raise StoreCorruptError(f"{path}: cannot be used as a store: {error}") from error
-        if damage.is_full(error):
-            raise StoreFullError(f"{path}: {error}") from error
-        if damage.is_locked(error):
-            raise StoreBusyError(f"{path}: {error}: another program (not slurmwatchd) has it open") from error
-        raise StoreError(f"{path}: cannot be used as a store: {error}") from error
-    return connection, bodies
+async def connect(path: Path, mode: Mode) -> tuple[aiosqlite.Connection, OpenFile]:
+    """Open the store's file as `mode` says, for the event loop.
+
+    Raises:
+        StoreError: As `open_file` raises them.
+        StoreBusyError: Likewise.
+    """
+    # Opened beforehand: if aiosqlite fails to open a file, its thread outlives the event loop with a traceback.
+    opened = await anyio.to_thread.run_sync(open_file, path, mode)
+    opened.connection.row_factory = sqlite3.Row
+    return await aiosqlite.Connection(lambda: opened.connection, iter_chunk_size=_CHUNK_ROWS), opened
 
 
-def _try_to_open(path: Path) -> None:
-    ownership.make_for_folder_owner(path)
-    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-        # SQLite does not say which of its files is closed, nor to whom. Asked and not tried: closing a file that
-        # SQLite has open would take its locks away.
-        if file.exists() and not os.access(file, os.R_OK | os.W_OK, effective_ids=True):
-            raise _closed(file)
-    if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
-        raise _closed(path.parent)
-    sqlite3.connect(path).close()
-
-
-def _closed(file: Path) -> OSError:
-    is_read_only = os.statvfs(file).f_flag & os.ST_RDONLY
-    number = errno.EROFS if is_read_only else errno.EACCES
-    return OSError(number, os.strerror(number), str(file))
-
-
-async def _migrate(path: Path, connection: aiosqlite.Connection) -> None:
+async def _migrate(connection: aiosqlite.Connection, version: int) -> None:
     """Bring the file to the newest schema; each migration is one transaction."""
-    steps = migrations()
-    have = await _pragma(connection, "user_version")
-    application = await _pragma(connection, "application_id")
-    tables = await connection.execute_fetchall("SELECT 1 FROM sqlite_master LIMIT 1")
-    is_new = application == 0 and not list(tables)
-    if not is_new:
-        must_be_known(path, application_id=application, version=have)
-    for number, sql in steps:
-        if number > have:
+    for number, sql in migrations():
+        if number > version:
             await connection.executescript(
                 f"BEGIN IMMEDIATE;\n{sql}\n"
                 f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {number};\nCOMMIT;"
             )
 
 
-async def _pragma(connection: aiosqlite.Connection, name: str) -> int:
-    rows = list(await connection.execute_fetchall(f"PRAGMA {name}"))
-    return int(rows[0][0])
-
-
 def _ignore(_: StoreFullError | None) -> None:
-    """Tell nobody."""
+    """Do nothing."""

@@ -1,6 +1,7 @@
 """Whose file a store is, and the migrations that make its tables. Quick to import: every question needs it."""
 
 import re
+import sqlite3
 from importlib import resources
 from importlib.resources.abc import Traversable
 from operator import itemgetter
@@ -32,6 +33,11 @@ def _files() -> list[tuple[int, Traversable]]:
     folder = resources.files("slurmwatchd.store") / "migrations"
     found = ((_MIGRATION.fullmatch(file.name), file) for file in folder.iterdir())
     return sorted(((int(match[1]), file) for match, file in found if match), key=itemgetter(0))
+
+
+def is_empty(connection: sqlite3.Connection, *, application_id: int) -> bool:
+    """Return whether a database has neither a mark nor a table yet: a store may be made in it."""
+    return application_id == 0 and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
 
 
 def must_be_known(path: Path, *, application_id: int, version: int) -> None:

@@ -175,7 +175,7 @@ async def test_running_between_from_the_store(path: Path) -> None:
 
 async def test_a_store_that_is_gone_or_broken_is_an_error_that_names_it(tmp_path: Path) -> None:
     for ask in (connector.open, lambda path: Slurm(5, store=path)):
-        with pytest.raises(StoreError, match=r"none\.db: No such file"):
+        with pytest.raises(StoreError, match=r"none\.db: there is no store yet"):
             ask(tmp_path / "none.db")
     with pytest.raises(StoreError, match=r"none\.db"):
         await connector.open_async(tmp_path / "none.db").__aenter__()

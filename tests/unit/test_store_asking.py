@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from slurmwatchd.errors import StoreBusyError, StoreError
+from slurmwatchd.store import opening
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.read import reader as read_reader
@@ -233,7 +234,7 @@ def _a_newer_store(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda path: None, "No such file or directory"),
+        (lambda path: None, "there is no store yet"),
         (_not_a_database, "file is not a database"),
         (_another_database, "not a store of slurmwatchd"),
         (_a_newer_store, "has schema 9999"),
@@ -253,7 +254,7 @@ def test_what_is_no_store_of_ours_is_refused_in_one_line_that_names_it(
 def test_a_store_that_is_locked_is_busy_and_may_be_asked_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read_reader, "BUSY_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setitem(opening.BUSY_SECONDS, opening.Mode.READ, 0.01)
     with closing(sqlite3.connect(path.with_name("other.db"))) as other, StoreReader(path) as store:
         other.execute("CREATE TABLE t (a)")
         store._connection.execute(f"ATTACH '{path.with_name('other.db')}' AS other")

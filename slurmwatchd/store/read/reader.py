@@ -8,7 +8,6 @@ and the answer holds each attempt once, whatever is written meanwhile.
 
 import array
 import sqlite3
-import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,22 +19,18 @@ from typing import Any, Self
 
 import orjson
 
-from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.model.outcomes import outcome_of
 from slurmwatchd.model.records import JobRecord
-from slurmwatchd.store.bodies import BASES_SINCE, RECORD, Bodies, added
+from slurmwatchd.store.bodies import BASES_SINCE, RECORD, added
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
+from slurmwatchd.store.opening import Mode, errors, open_file
 from slurmwatchd.store.read import query
 from slurmwatchd.store.read.query import Question, Statement
-from slurmwatchd.store.read.uris import uri_for_reading
-from slurmwatchd.store.schema import must_be_known
 
 Record = dict[str, Any]
 """An attempt as its newest event tells it: the fields of the wire format, times as RFC 3339 text."""
 
 _BEHIND_OUTCOME = JobRecord._fields[JobRecord._fields.index("outcome") + 1 :]
-
-BUSY_TIMEOUT_SECONDS = 10.0
 
 _PAGE = 500
 _STEPS = 20_000
@@ -113,8 +108,12 @@ class StoreReader:
         self._lock = threading.Lock()
         self._nodes: dict[int, tuple[str, ...]] = {}
         self._known_lists = known_lists
-        self._bodies = Bodies()
-        self._connection = _connect(self.path, self._bodies)
+        opened = open_file(self.path, Mode.READ)
+        self._connection, self._bodies = opened.connection, opened.bodies
+        self._connection.create_function("outcome_of", 1, _outcome_of_body, deterministic=True)
+        if opened.version < BASES_SINCE:
+            # A store that an older daemon made, and that only a daemon may change.
+            self._connection.execute("CREATE TEMP VIEW events AS SELECT *, NULL AS base FROM main.events")
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -327,31 +326,8 @@ class StoreReader:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _errors(self.path, self._bodies):
+        with self._lock, errors(self.path, Mode.READ, self._bodies):
             yield self._connection
-
-
-def _connect(path: Path, bodies: Bodies) -> sqlite3.Connection:
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise StoreError(f"{path}: is not a file")
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from error
-    with _errors(path, bodies):
-        connection = bodies.connection(
-            uri_for_reading(path),
-            uri=True,
-            timeout=BUSY_TIMEOUT_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        try:
-            connection.create_function("outcome_of", 1, _outcome_of_body, deterministic=True)
-            _check(path, connection)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
 
 
 def _array(rows: Sequence[Any]) -> Array:
@@ -377,29 +353,3 @@ def _derive_outcome(record: Record) -> None:
 def _outcome_of_body(body: bytes | None) -> str | None:
     """Return why an attempt ended; the function `outcome_of` of our SQL."""
     return None if body is None else outcome_of(orjson.loads(body))
-
-
-def _check(path: Path, connection: sqlite3.Connection) -> None:
-    """Make sure that it is a store, and one that this program understands."""
-    application, have = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-    )
-    must_be_known(path, application_id=application, version=have)
-    if have < BASES_SINCE:
-        # A store that an older daemon made, and that only a daemon may change.
-        connection.execute("CREATE TEMP VIEW events AS SELECT *, NULL AS base FROM main.events")
-
-
-@contextmanager
-def _errors(path: Path, bodies: Bodies) -> Iterator[None]:
-    """Say in our words what SQLite says in its own."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if damage := bodies.take_damage():
-            raise StoreError(f"{path}: {damage}") from error
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise StoreBusyError(f"{path}: {error}") from error
-        raise StoreError(f"{path}: cannot be read: {error}") from error
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from error

@@ -5,9 +5,7 @@ opened here never writes attempts or events. A request is a row or two in a shor
 it says.
 """
 
-import os
 import sqlite3
-import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -19,12 +17,10 @@ import anyio
 from slurmwatchd.config.paths import lock_path
 from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.store.bodies import Bodies
-from slurmwatchd.store.database import Database
-from slurmwatchd.store.read.uris import no_store, uri_for_reading, uri_for_requests
-from slurmwatchd.store.schema import must_be_known, newest
+from slurmwatchd.store.database import Database, connect
+from slurmwatchd.store.opening import Mode, errors
 
 _PAGE_ROWS = 1000
-_BUSY_TIMEOUT_MS = 10_000
 
 T = TypeVar("T")
 
@@ -43,24 +39,22 @@ class ComparisonReader:
 
         Raises:
             StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
         """
-        try:
+        with errors(self.path, Mode.COMPARE, self._bodies):
             return list(await self._connection.execute_fetchall(sql, parameters))
-        except sqlite3.OperationalError as error:
-            raise self._meaning(error) from error
 
     async def pages(self, sql: str, parameters: Sequence[object] = ()) -> AsyncGenerator[list[sqlite3.Row], None]:
         """Give the rows of a query, some at a time, as they were when it began.
 
         Raises:
             StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
         """
-        try:
+        with errors(self.path, Mode.COMPARE, self._bodies):
             async with self._connection.execute(sql, parameters) as cursor:
                 while page := list(await cursor.fetchmany(_PAGE_ROWS)):
                     yield page
-        except sqlite3.OperationalError as error:
-            raise self._meaning(error) from error
 
     async def note(self, sql: str, rows: Iterable[Sequence[object]] = ((),)) -> None:
         """Run a statement on temporary tables, for each row of parameters.
@@ -75,12 +69,6 @@ class ComparisonReader:
                 raise StoreError(f"{self.path}: {damage}") from error
             raise StoreBusyError(f"temporary tables: {error}") from error
 
-    def _meaning(self, error: sqlite3.OperationalError) -> StoreError | StoreBusyError:
-        """Return what an error of SQLite means to us."""
-        if damage := self._bodies.take_damage():
-            return StoreError(f"{self.path}: {damage}")
-        return StoreBusyError(f"{self.path}: {error}")
-
 
 class Requester(ComparisonReader):
     """The store, open for requests to whoever has it."""
@@ -91,22 +79,19 @@ class Requester(ComparisonReader):
         Raises:
             StoreBusyError: The file is locked or its disk is full; nothing was written.
         """
-        try:
-            with anyio.CancelScope(shield=True):
-                result = await self._transaction(work)
-        except sqlite3.OperationalError as error:
-            raise self._meaning(error) from error
-        return result
+        with errors(self.path, Mode.REQUEST, self._bodies):
+            return await self._transaction(work)
 
     async def _transaction(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
-        await self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            result = await work(self._connection)
-            await self._connection.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                await self._connection.execute("ROLLBACK")
-            raise
+        with anyio.CancelScope(shield=True):
+            await self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = await work(self._connection)
+                await self._connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    await self._connection.execute("ROLLBACK")
+                raise
         return result
 
 
@@ -121,8 +106,7 @@ async def open_for_reading(path: Path) -> AsyncIterator[ComparisonReader]:
     Raises:
         StoreError: There is none, it cannot be read, or its schema is not this program's.
     """
-    _must_exist(path)
-    async with _opened(path, uri_for_reading(path)) as (connection, bodies):
+    async with _connected(path, Mode.COMPARE) as (connection, bodies):
         yield ComparisonReader(path, connection, bodies)
 
 
@@ -133,11 +117,7 @@ async def open_beside(path: Path) -> AsyncIterator[Requester]:
     Raises:
         StoreError: There is none, it cannot be written, or its schema is not this program's.
     """
-    _must_exist(path)
-    async with _opened(path, uri_for_requests(path)) as (connection, bodies):
-        if not os.access(path, os.W_OK):
-            raise StoreError(f"{path}: cannot be written by this user")
-        await connection.execute("PRAGMA synchronous = FULL")
+    async with _connected(path, Mode.REQUEST) as (connection, bodies):
         yield Requester(path, connection, bodies)
 
 
@@ -151,46 +131,10 @@ def owner(path: Path) -> int | None:
 
 
 @asynccontextmanager
-async def _opened(path: Path, uri: str) -> AsyncIterator[tuple[aiosqlite.Connection, Bodies]]:
-    bodies = Bodies()
+async def _connected(path: Path, mode: Mode) -> AsyncIterator[tuple[aiosqlite.Connection, Bodies]]:
+    connection, opened = await connect(path, mode)
     try:
-        connection = await aiosqlite.connect(uri, uri=True, isolation_level=None, factory=bodies.connection)
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: cannot be opened: {error}") from error
-    try:
-        connection.row_factory = sqlite3.Row
-        await _check_schema(path, connection)
-        yield connection, bodies
+        yield connection, opened.bodies
     finally:
         with anyio.CancelScope(shield=True):
             await connection.close()
-
-
-def _must_exist(path: Path) -> None:
-    try:
-        is_file = stat.S_ISREG(path.stat().st_mode)
-    except FileNotFoundError:
-        raise no_store(path) from None
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be opened: {error.strerror}") from error
-    if not is_file:
-        raise StoreError(f"{path}: is not a file")
-
-
-async def _check_schema(path: Path, connection: aiosqlite.Connection) -> None:
-    """Refuse what is no store of ours, or one of another schema: its owner brings it to the newest."""
-    try:
-        await connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-        application = await _pragma(connection, "application_id")
-        have = await _pragma(connection, "user_version")
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from error
-    must_be_known(path, application_id=application, version=have)
-    if have < newest():
-        raise StoreError(
-            f"{path}: has schema {have}, and this slurmwatchd needs {newest()}: restart the daemon to migrate it"
-        )
-
-
-async def _pragma(connection: aiosqlite.Connection, name: str) -> int:
-    return int(next(iter(await connection.execute_fetchall(f"PRAGMA {name}")))[0])

@@ -1,4 +1,4 @@
-"""Damage to the store's file: what SQLite calls it, how it is looked for at the start, and how it is set aside.
+"""Damage to the store's file: how the daemon looks for it at the start, and how it sets a damaged store aside.
 
 What a look at the start may cost is bounded, however large the store: the small tables whole, the ends of the
 large ones, and, where the last daemon died instead of closing the store, all of it for some seconds. What that
@@ -14,6 +14,7 @@ from pathlib import Path
 import aiosqlite
 import anyio
 
+from slurmwatchd.store import sqlite_errors
 from slurmwatchd.telemetry.log import get_logger
 
 THOROUGH_SECONDS = 20.0
@@ -27,24 +28,6 @@ _SMALL = ("dictionaries", "meta", "cursors", "sink_state", "horizons", "coverage
 _LARGE = ("jobs", "events", "nodelists", "nodes", "ledger", "quarantine")
 
 _log = get_logger(__name__)
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Tell whether SQLite says that the file is not what it should be."""
-    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def is_full(error: sqlite3.Error) -> bool:
-    """Tell whether SQLite found no room; where the disk is full an I/O error may be all it says of it."""
-    if _code(error) == sqlite3.SQLITE_FULL:
-        return True
-    # A quota, a limit on the size of files, or no room for the shared memory beside the store.
-    return getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
-
-
-def is_locked(error: sqlite3.Error) -> bool:
-    """Tell whether another program keeps the file to itself just now."""
-    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def was_ours(path: Path, application_id: int) -> bool:
@@ -98,7 +81,7 @@ async def _look_for(seconds: float, connection: aiosqlite.Connection) -> None:
         group.cancel_scope.cancel()
     if failure is None:
         _log.info("store not closed cleanly, checked", seconds=round(time.monotonic() - began, 1))
-    elif _code(failure) == sqlite3.SQLITE_INTERRUPT:
+    elif sqlite_errors.code(failure) == sqlite3.SQLITE_INTERRUPT:
         _log.warning("store not closed cleanly, too large to check whole", seconds=round(seconds))
     else:
         raise failure
@@ -143,8 +126,3 @@ def set_aside(path: Path) -> Path | None:
     finally:
         os.close(folder)
     return aside
-
-
-def _code(error: sqlite3.Error) -> int:
-    """Return SQLite's primary error code."""
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
