@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,10 @@ ATTEMPTS: dict[int, tuple[int, dict[str, Any]]] = {
     6: (7, {"job_id": "5+1", "het_job_id": 5, "het_job_offset": 1, "name": "X_1"}),
     7: (7, {"state": "CANCELLED", "start": None, "node_list": None, "node_count": 1}),
     8: (6, {"start": MIDNIGHT - 9 * DAY, "elapsed_seconds": 3 * DAY}),
-    9: (2, {"qos": "high", "alloc_tres": {"cpu": 2, "gres/gpu:a100_1g.5gb": 1}}),
+    9: (
+        2,
+        {"job_id": "30_9", "array_job_id": 30, "qos": "high", "alloc_tres": {"cpu": 2, "gres/gpu:a100_1g.5gb": 1}},
+    ),
     10: (1, {"user": "bob", "state": "FAILED"}),
     300: (1, {"db_index": str((1 << 63) + 5)}),
 }
@@ -177,6 +180,39 @@ def test_totals_are_too(both: ArchivedReader, full: StoreReader, by: str | None,
         assert found[group].node_hours == pytest.approx(total.node_hours)
 
 
+@pytest.mark.parametrize(
+    "question", [Question(), Question(node="n2"), Question(outcomes=("failed",)), Question(job_ids=("30_1",))]
+)
+def test_arrays_are_too(both: ArchivedReader, full: StoreReader, question: Question) -> None:
+    def known(reader: StoreReader) -> list[dict[str, Any]]:
+        arrays = reader.arrays(question)
+        newest = [record["job_id"] for record in reader.fetched([array.newest for array in arrays])]
+        return [{**asdict(array), "newest": job} for array, job in zip(arrays, newest, strict=True)]
+
+    assert known(both) == known(full)
+
+
+def test_an_array_is_one_row_whether_its_tasks_are_in_the_store_or_in_the_archive(both: ArchivedReader) -> None:
+    (array,) = both.arrays(Question())
+    assert (array.job_id, array.outcomes) == ("30", {"completed": 3})
+    # Its first task was in the archive, and its last one is in the store.
+    first, last = ended(3, 8)[0].end, ended(9, 2)[0].end
+    assert (array.start, array.end) == ((first or 0) - 13, last)
+    (record,) = both.fetch([array.newest])
+    assert record["job_id"] == "30_9"
+
+
+def test_a_count_of_whole_days_reads_no_rows(both: ArchivedReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("rows were read")
+
+    monkeypatch.setattr("slurmwatchd.store.archive.files.Dataset._answering", fail)
+    assert both.count(Question(ended_from=MIDNIGHT - 8 * DAY, ended_until=MIDNIGHT - 7 * DAY - 1)) == 3
+    # Of the next day the store has attempt 6 again.
+    with pytest.raises(AssertionError, match="rows were read"):
+        both.count(Question(ended_from=MIDNIGHT - 7 * DAY, ended_until=MIDNIGHT - 6 * DAY - 1))
+
+
 def _text(record: Record) -> bytes:
     # An outcome that no body has yet is added at the end of it.
     return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
@@ -233,10 +269,10 @@ async def test_a_day_written_again_between_question_and_answer_is_said(
 
 def test_the_connector_reaches_into_the_archive(both: ArchivedReader, tmp_path: Path) -> None:
     with Store(tmp_path / "store.db", archive=tmp_path / "archive") as store:
-        assert [record["job_id"] for record in store.jobs(30)] == ["30_1", "30_2"]
+        assert [record["job_id"] for record in store.jobs(30)] == ["30_1", "30_2", "30_9"]
         assert store.nodes_of("30_2") == {"n1", "n2", "n3"}
     with Store(tmp_path / "store.db") as store:
-        assert store.jobs(30) == []
+        assert [record["job_id"] for record in store.jobs(30)] == ["30_9"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Questions to the archive's files: which rows answer one, and the records that rows stand for.
+"""Questions to the archive's files: which rows answer one, what they add up to, and the records they stand for.
 
 A row is known by the place of its file in the listing and its place in the file. Files are read a row group at a
 time, only the columns that a question needs, and only the row groups whose statistics do not rule them out: memory
@@ -20,6 +20,8 @@ from slurmwatchd.store.archive.records import Record, records_of
 from slurmwatchd.store.read.query import Order, Question
 
 KEY = ("job_id_raw", "submit")
+Key = tuple[int, int]
+"""job_id_raw and submit, epoch seconds."""
 
 _ORDERS = {
     Order.FOUND: (),
@@ -29,6 +31,7 @@ _ORDERS = {
     Order.ELAPSED: ("start", "end"),
     Order.EFFICIENCY: ("usage_cpu_efficiency",),
 }
+_ALL_BITS = (1 << 64) - 1
 _KEPT_GROUPS = 4
 _KEPT_COUNTS = 10_000
 
@@ -46,8 +49,28 @@ class Found:
 
     file: int
     rows: Sequence[int]
-    keys: Sequence[tuple[int, int]]
+    keys: Sequence[Key]
     order: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayRow:
+    """Tasks of one array and one outcome in a row group.
+
+    Attributes:
+        array: Its number, as text.
+        attempts: How many.
+        start: The first start, epoch seconds; None where nothing started.
+        end: The last end.
+        row: The last one's place in the file.
+    """
+
+    array: str
+    outcome: str
+    attempts: int
+    start: int | None
+    end: int | None
+    row: int
 
 
 class Dataset:
@@ -101,18 +124,63 @@ class Dataset:
             StoreBusyError: The daemon has replaced the file.
             StoreError: It cannot be read.
         """
-        file = self.files[place]
-        condition = condition_of(self._pa, self._pc, question)
-        needed = list(dict.fromkeys((*KEY, *_ORDERS[question.order], *columns_of(question))))
-        with _errors(self._pa, file.path):
-            for first, fragment in self._groups(file, condition):
-                table = fragment.to_table(schema=arrow.schema(self._pa), columns=needed)
-                table = table.append_column("row", self._pa.array(range(first, first + table.num_rows)))
-                if question.node is not None:
-                    table = self._on(table, question.node)
-                table = table if condition is None else table.filter(condition)
-                if table.num_rows:
-                    yield self._found(place, table, question.order)
+        needed = (*KEY, *_ORDERS[question.order])
+        with _errors(self._pa, self.files[place].path):
+            for table in self._answering(place, question, needed):
+                yield self._found(place, table, question.order)
+
+    def count(self, place: int, question: Question, known: Collection[Key]) -> int:
+        """Return how many rows of a file answer a question, by the file's own counts as far as they tell.
+
+        Args:
+            place: The file's.
+            question: Which.
+            known: Keys of attempts that do not count.
+
+        Raises:
+            StoreBusyError: The daemon has replaced the file.
+            StoreError: It cannot be read.
+        """
+        with _errors(self._pa, self.files[place].path):
+            if known or question.node is not None:
+                return sum(table.num_rows for table in self._answering(place, question, KEY, known))
+            return self._rows_in(self._fragment(self.files[place]), condition_of(self._pa, self._pc, question))
+
+    def arrays(self, place: int, question: Question, known: Collection[Key]) -> Iterator[ArrayRow]:
+        """Give the arrays of which a file has tasks that answer a question, by outcome.
+
+        Args:
+            place: The file's.
+            question: Which tasks count.
+            known: Keys of attempts that do not count.
+
+        Raises:
+            StoreBusyError: The daemon has replaced the file.
+            StoreError: It cannot be read.
+        """
+        pa, pc = self._pa, self._pc
+        with _errors(pa, self.files[place].path):
+            for table in self._answering(place, question, ("job_id", "outcome", "start", "end"), known):
+                tasks = table.filter(pc.match_substring(table["job_id"], "_"))
+                columns = {
+                    "array": pc.replace_substring_regex(tasks["job_id"], pattern="(?s)_.*", replacement=""),
+                    "outcome": tasks["outcome"],
+                    "start": tasks["start"].cast(pa.int64()),
+                    "end": tasks["end"].cast(pa.int64()),
+                    "row": tasks["row"],
+                }
+                sums = pa.table(columns).group_by(["array", "outcome"])
+                sums = sums.aggregate([([], "count_all"), ("start", "min"), ("end", "max"), ("row", "max")])
+                for found in sums.to_pylist():
+                    start, end = (found[name] for name in ("start_min", "end_max"))
+                    yield ArrayRow(
+                        array=found["array"],
+                        outcome=found["outcome"],
+                        attempts=found["count_all"],
+                        start=None if start is None else start // 1000,
+                        end=None if end is None else end // 1000,
+                        row=found["row_max"],
+                    )
 
     def records(self, rows: Sequence[tuple[int, int]], *, nodes: bool, usage: bool) -> list[Record]:
         """Return the records of some rows, given by file and row, in their order.
@@ -137,7 +205,7 @@ class Dataset:
         return result
 
     def add_up(
-        self, place: int, question: Question, by: str | None, known: Collection[tuple[int, int]]
+        self, place: int, question: Question, by: str | None, known: Collection[Key]
     ) -> Iterator[tuple[str | None, int, int, int]]:
         """Add up the rows of a file that ran in the interval from `running_from` until `running_until`.
 
@@ -155,20 +223,10 @@ class Dataset:
             StoreError: It cannot be read.
         """
         pa, pc = self._pa, self._pc
-        condition = condition_of(self._pa, self._pc, question)
-        needed = (*KEY, "start", "end", "node_count", "nodes", *([by] if by else []), *columns_of(question))
+        needed = ("start", "end", "node_count", "nodes", *([by] if by else []))
         begin, end = ((moment or 0) * 1000 for moment in (question.running_from, question.running_until))
         with _errors(pa, self.files[place].path):
-            for _, fragment in self._groups(self.files[place], condition):
-                # Most of what ended after an interval began after it, too: node names are read only where it pays.
-                if not fragment.scanner(schema=arrow.schema(pa), filter=condition).count_rows():
-                    continue
-                table = fragment.to_table(schema=arrow.schema(pa), columns=list(dict.fromkeys(needed)))
-                if question.node is not None:
-                    table = self._on(table, question.node)
-                table = table if condition is None else table.filter(condition)
-                if known:
-                    table = table.filter(pa.array([key not in known for key in self._keys(table)], pa.bool_()))
+            for table in self._answering(place, question, needed, known):
                 # As numbers: pyarrow has no smaller one of two times.
                 start, stop = (table[name].cast(pa.int64()) for name in ("start", "end"))
                 ran = pc.subtract(pc.min_element_wise(stop, end), pc.max_element_wise(start, begin))
@@ -182,6 +240,36 @@ class Dataset:
                 sums = sums.aggregate([([], "count_all"), ("ended", "sum"), ("milliseconds", "sum")])
                 for row in sums.to_pylist():
                     yield row["group"], row["count_all"], row["ended_sum"], row["milliseconds_sum"] // 1000
+
+    def _answering(
+        self, place: int, question: Question, columns: Sequence[str], known: Collection[Key] = ()
+    ) -> Iterator[Any]:
+        """Give the rows of a file that answer a question, a row group at a time, as tables of some columns.
+
+        A column `row` says where in the file each stands. Rows with a key in `known` are left out.
+        """
+        pa, pc = self._pa, self._pc
+        condition = condition_of(pa, pc, question)
+        needed = [*columns, *columns_of(question), *(KEY if known else ())]
+        left_out = _packed_keys(pa, known) if known else None
+        for first, fragment in self._groups(self.files[place], condition):
+            # Most of what ended after an interval began after it, too: node names are read only where it pays.
+            if "nodes" in needed and not self._rows_in(fragment, condition):
+                continue
+            table = fragment.to_table(schema=arrow.schema(pa), columns=list(dict.fromkeys(needed)))
+            table = table.append_column("row", pa.array(range(first, first + table.num_rows)))
+            if question.node is not None:
+                table = self._on(table, question.node)
+            if condition is not None:
+                table = table.filter(condition)
+            if left_out is not None:
+                table = table.filter(pc.invert(pc.is_in(_packed(pa, pc, table), value_set=left_out)))
+            if table.num_rows:
+                yield table
+
+    def _rows_in(self, fragment: Any, condition: Any) -> int:  # noqa: ANN401 - pyarrow's
+        """Count what a condition holds for, by the footer alone where its statistics say so."""
+        return int(fragment.scanner(schema=arrow.schema(self._pa), filter=condition).count_rows())
 
     def _fragment(self, file: DayFile) -> Any:  # noqa: ANN401 - pyarrow's
         return self._format.make_fragment(str(file.path), filesystem=self._disk)
@@ -237,7 +325,7 @@ class Dataset:
         rows = table.column("row").to_pylist()
         return Found(file=place, rows=rows, keys=self._keys(table), order=self._order(table, order))
 
-    def _keys(self, table: Any) -> list[tuple[int, int]]:  # noqa: ANN401 - pyarrow's
+    def _keys(self, table: Any) -> list[Key]:  # noqa: ANN401 - pyarrow's
         return list(zip(table.column("job_id_raw").to_pylist(), self._seconds(table, "submit"), strict=True))
 
     def _order(self, table: Any, order: Order) -> Sequence[float | None]:  # noqa: ANN401 - pyarrow's
@@ -260,6 +348,18 @@ def min_day(question: Question) -> int | None:
     """Return the first day that may have attempts a question is about; None: any."""
     begins = [moment for moment in (question.ended_from, question.running_from) if moment is not None]
     return day_of(max(begins)) if begins else None
+
+
+def _packed(pa: Any, pc: Any, table: Any) -> Any:  # noqa: ANN401 - pyarrow's
+    """Return the keys of rows as one number each, which pyarrow compares at once: both parts have 32 bits."""
+    submit = pc.divide(table["submit"].cast(pa.int64()), 1000)
+    return pc.bit_wise_or(pc.shift_left(table["job_id_raw"], 32), submit)
+
+
+def _packed_keys(pa: Any, keys: Collection[Key]) -> Any:  # noqa: ANN401 - pyarrow's
+    """Return keys as `_packed` has them."""
+    numbers = ((job << 32 | submit) & _ALL_BITS for job, submit in keys)
+    return pa.array((number - (number >> 63 << 64) for number in numbers), pa.int64())
 
 
 class _errors:  # noqa: N801 - used as a function

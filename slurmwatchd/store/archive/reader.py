@@ -6,10 +6,11 @@ difference.
 """
 
 import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
+from typing import Any, TypeVar
 
 from slurmwatchd.errors import StoreBusyError
 from slurmwatchd.store.archive import layout
@@ -18,6 +19,8 @@ from slurmwatchd.store.archive.layout import DAY_SECONDS, day_of
 from slurmwatchd.store.read import query
 from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import Record, StoreReader, Totals
+
+T = TypeVar("T")
 
 _LOWEST = -(1 << 62)
 _ROW_BITS = 32
@@ -71,15 +74,20 @@ class ArchivedReader(StoreReader):
         order = array.array("d", (_number(row[1]) for row in rows))
         if self._is_answered(question, order, before):
             return ids
-        for left in reversed(range(_TRIES)):
+        return self._whatever_is_written(lambda: self._joined(question, ids, order, before))
+
+    def _whatever_is_written(self, ask: Callable[[], T]) -> T:
+        """Ask again where the daemon writes a day anew meanwhile, with the files as they are then.
+
+        Raises:
+            StoreBusyError: That happens too often.
+        """
+        for _ in range(_TRIES - 1):
             try:
-                return self._joined(question, ids, order, before)
+                return ask()
             except StoreBusyError:
-                # A day was written again in between: with the files as they are now.
                 self._dataset = None
-                if not left:
-                    raise
-        raise AssertionError
+        return ask()
 
     def fetch(self, ids: Iterable[int], *, nodes: bool = False, usage: bool = False) -> list[Record]:
         """Return the records of some ids, in their order; see `StoreReader.fetch`.
@@ -98,16 +106,44 @@ class ArchivedReader(StoreReader):
 
     def count(self, question: Question) -> int:
         """Return how many attempts answer a question."""
-        if not self._reaches(question, self._bounds()):
+        before = self._bounds()
+        if not self._reaches(question, before):
             return super().count(question)
-        return len(self.ids(question))
+        if question.limit is not None:
+            return len(self.ids(question))
+        return self._whatever_is_written(lambda: self._counted(question, before))
+
+    def _counted(self, question: Question, before: dict[str, int]) -> int:
+        places = self._files.places(question, before)
+        archived = sum(self._files.count(place, question, self._known(place)) for place in places)
+        return super().count(question) + archived
+
+    def array_rows(self, question: Question) -> list[tuple[Any, ...]]:
+        """Return arrays by outcome; see `StoreReader.array_rows`."""
+        before = self._bounds()
+        if not self._reaches(question, before):
+            return super().array_rows(question)
+        return self._whatever_is_written(lambda: self._all_array_rows(question, before))
+
+    def _all_array_rows(self, question: Question, before: dict[str, int]) -> list[tuple[Any, ...]]:
+        rows = super().array_rows(question)
+        for place in self._files.places(question, before):
+            cluster, base = self._files.files[place].cluster, _LOWEST + (place << _ROW_BITS)
+            rows += [
+                (cluster, found.array, found.outcome, found.attempts, found.start, found.end, base + found.row)
+                for found in self._files.arrays(place, question, self._known(place))
+            ]
+        return rows
 
     def totals(self, question: Question, *, by: str | None = None) -> dict[str | None, Totals]:
         """Add up what ran in an interval; see `StoreReader.totals`."""
-        totals = super().totals(question, by=by)
         before = self._bounds()
         if not self._reaches(question, before):
-            return totals
+            return super().totals(question, by=by)
+        return self._whatever_is_written(lambda: self._all_totals(question, by, before))
+
+    def _all_totals(self, question: Question, by: str | None, before: dict[str, int]) -> dict[str | None, Totals]:
+        totals = super().totals(question, by=by)
         for place in self._files.places(question, before):
             for group, ran, ended, node_seconds in self._files.add_up(place, question, by, self._known(place)):
                 total = totals.get(group, _NOTHING)

@@ -9,11 +9,11 @@ and the answer holds each attempt once, whatever is written meanwhile.
 import array
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
@@ -230,11 +230,22 @@ class StoreReader:
             StoreBusyError: The file cannot be read now.
             StoreError: It cannot be read at all.
         """
+        found: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
+        for row in self.array_rows(question):
+            found.setdefault(row[:2], []).append(row)
+        arrays = map(_array, found.values())
+        return sorted(arrays, key=lambda array: (-(array.end or 0), array.job_id, array.cluster))
+
+    def array_rows(self, question: Question) -> list[tuple[Any, ...]]:
+        """Return rows of `query.by_array`: what `arrays` is made of.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
         asked = query.by_array(question, self.clusters(), has_outcomes=self._has_outcomes)
         with self._reading() as connection:
-            rows = connection.execute(asked.sql, asked.parameters).fetchall()
-        found = [_array(list(some)) for _, some in groupby(rows, lambda row: row[:2])]
-        return sorted(found, key=lambda array: (-(array.end or 0), array.job_id))
+            return connection.execute(asked.sql, asked.parameters).fetchall()
 
     def totals(self, question: Question, *, by: str | None = None) -> dict[str | None, Totals]:
         """Add up what ran in the interval from `running_from` until `running_until`.
@@ -330,13 +341,16 @@ class StoreReader:
             yield self._connection
 
 
-def _array(rows: Sequence[Any]) -> Array:
-    """Make an array of its rows, see `query.by_array`."""
+def _array(rows: Sequence[tuple[Any, ...]]) -> Array:
+    """Make an array of its rows, see `query.by_array`; an outcome may have several."""
+    attempts: Counter[str] = Counter()
+    for row in rows:
+        attempts[row[2]] += row[3]
     starts, ends = ([row[place] for row in rows if row[place] is not None] for place in (4, 5))
     return Array(
         cluster=rows[0][0],
         job_id=rows[0][1],
-        outcomes={row[2]: row[3] for row in sorted(rows, key=lambda row: (-row[3], row[2]))},
+        outcomes=dict(sorted(attempts.items(), key=lambda pair: (-pair[1], pair[0]))),
         start=min(starts, default=None),
         end=max(ends, default=None),
         newest=max(row[6] for row in rows),
