@@ -162,8 +162,7 @@ class Archiver:
         if is_wanted:
             await days.done(self._database, written)
         else:
-            file = (written.cluster, written.day, written.number, written.attempts, written.bytes)
-            await days.take_stock(self._database, [file])
+            await days.rewritten(self._database, written)
         self._metrics.archive_files.labels(written.cluster).inc()
         self._health.tick("archive", within_seconds=_PATIENCE_SECONDS)
         _log.info(

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +261,44 @@ async def test_a_store_made_anew_adds_to_the_archive_and_takes_nothing_from_it(
     assert rows(dataset, "job_id_raw", "name") == [
         (1, "job 1"), (2, "read again"), (3, "job 3"), (4, "job 4"),
     ]  # fmt: skip
+
+
+async def test_an_end_that_moved_while_the_store_was_lost_stands_once(
+    store: Path, dataset: Path, tmp_path: Path
+) -> None:
+    later, earlier, same = ended(1, 4), ended(2, 2), ended(3, 3)
+    await fill(store, [later, earlier, same, ended(4, 4)])
+    await archived(store, dataset)
+    # The new store never saw the old ends, and numbers its revisions from one.
+    anew = tmp_path / "anew.db"
+    moved = [
+        ended(1, 2, submit=later[0].submit),
+        ended(2, 3, submit=earlier[0].submit),
+        ended(3, 3, name="read again"),
+        ended(4, 1),
+    ]
+    await fill(anew, moved)
+    written = await archived(anew, dataset)
+    assert rows(dataset, "job_id_raw", "end", "submit") == sorted(
+        (
+            record.job_id_raw,
+            datetime.fromtimestamp(record.end or 0, UTC),
+            datetime.fromtimestamp(record.submit, UTC),
+        )
+        for record, _ in (*moved, ended(4, 4))
+    )
+    # What was found in other days' files waits until those are written without it.
+    assert written == [("sim", TODAY - day) for day in (3, 2, 1, 4, 3, 2)]
+    assert await archived(anew, dataset) == []
+
+
+async def test_a_damaged_file_does_not_hold_up_other_days(store: Path, dataset: Path) -> None:
+    await fill(store, [ended(1, 3)])
+    await archived(store, dataset)
+    (file,) = dataset.rglob("*.parquet")
+    file.write_bytes(b"PAR1 it was")
+    await fill(store, [ended(2, 2, submit=MIDNIGHT - 10 * DAY)])
+    assert await archived(store, dataset) == [("sim", TODAY - 2)]
 
 
 async def test_a_crash_before_the_note_changes_no_name(store: Path, dataset: Path) -> None:

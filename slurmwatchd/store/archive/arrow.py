@@ -4,15 +4,21 @@
 time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 from slurmwatchd.model.columns import ColumnKind, columns
 
+KEY = ("job_id_raw", "submit")
+Key = tuple[int, int]
+"""job_id_raw and submit, epoch seconds: an attempt of one cluster."""
+
 STEPS = "steps"
 REVISION = "revision"
+
+_ALL_BITS = (1 << 64) - 1
 
 
 @cache
@@ -51,3 +57,23 @@ def array(pa: ModuleType, values: Sequence[Any], kind: ColumnKind) -> Any:  # no
     if kind is ColumnKind.TIME:
         return pa.array(values, pa.string()).cast(types(pa)[kind])
     return pa.array(values, types(pa)[kind])
+
+
+def packed(pa: ModuleType, table: Any) -> Any:  # noqa: ANN401 - pyarrow's
+    """Return the keys of rows as one number each, which pyarrow compares all at once: both parts have 32 bits."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - as `pa`
+
+    submit = pc.divide(table["submit"].cast(pa.int64()), 1000)
+    return pc.bit_wise_or(pc.shift_left(table["job_id_raw"], 32), submit)
+
+
+def packed_keys(pa: ModuleType, keys: Collection[Key]) -> Any:  # noqa: ANN401 - pyarrow's
+    """Return keys as `packed` has them."""
+    numbers = ((job << 32 | submit) & _ALL_BITS for job, submit in keys)
+    return pa.array((number - (number >> 63 << 64) for number in numbers), pa.int64())
+
+
+def epochs(pa: ModuleType, column: Any) -> list[Any]:  # noqa: ANN401 - a column of times
+    """Return a column of times as epoch seconds."""
+    moments = column.cast(pa.int64()).to_pylist()
+    return [None if moment is None else moment // 1000 for moment in moments]

@@ -54,6 +54,11 @@ _DUE = (
     "ORDER BY EXISTS (SELECT 1 FROM archive_moves WHERE archive_moves.cluster = archive_days.cluster "
     "AND archive_moves.day = archive_days.day) DESC, day, cluster LIMIT ?5"
 )
+_STOCK = (
+    "INSERT INTO archive_days (cluster, day, since, changed, number, attempts, bytes) "
+    "VALUES (?1, ?2, 0, 0, ?3, ?4, ?5) ON CONFLICT (cluster, day) DO UPDATE SET "
+    "number = max(number, ?3), attempts = ?4, bytes = ?5"
+)
 
 
 async def adopt(database: Database, dataset: Path, files: Collection[DayFile]) -> None:
@@ -160,6 +165,8 @@ async def due(database: Database, *, now: int, finished_after: int, limit: int) 
 async def done(database: Database, written: Written) -> None:
     """Note that a day is in its place, with all that was noted before it was begun.
 
+    Where attempts that belong into it were found in the files of other days, those are written again first.
+
     Raises:
         StoreBusyError: It is written again.
     """
@@ -173,6 +180,36 @@ async def done(database: Database, written: Written) -> None:
             (*key, written.number, written.attempts, written.bytes, written.withheld),
         )
         await connection.execute("DELETE FROM archive_moves WHERE cluster = ? AND day = ?", key)
+        await _note_moved(connection, written)
+
+    await database.write(work)
+
+
+async def _note_moved(connection: aiosqlite.Connection, written: Written) -> None:
+    """Have both days wait of each attempt that was found in another day's file."""
+    cluster = written.cluster
+    for job, day in written.moved:
+        await connection.execute("INSERT OR IGNORE INTO archive_moves VALUES (?, ?, ?)", (job, cluster, day))
+        for waiting in (day, written.day):
+            await connection.execute(
+                "INSERT INTO archive_days (cluster, day, first_seq, since, changed) "
+                "SELECT ?1, ?2, seq, 0, 0 FROM jobs WHERE id = ?3 ON CONFLICT (cluster, day) DO UPDATE SET "
+                "first_seq = min(coalesce(first_seq, excluded.first_seq), excluded.first_seq)",
+                (cluster, waiting, job),
+            )
+
+
+async def rewritten(database: Database, written: Written) -> None:
+    """Note that a day was written again although nothing of it waited; what waits now still waits.
+
+    Raises:
+        StoreBusyError: Nothing was noted.
+    """
+
+    async def work(connection: aiosqlite.Connection) -> None:
+        file = (written.cluster, written.day, written.number, written.attempts, written.bytes)
+        await connection.execute(_STOCK, file)
+        await _note_moved(connection, written)
 
     await database.write(work)
 
@@ -186,12 +223,7 @@ async def take_stock(database: Database, files: Iterable[tuple[str, int, int, in
     rows = list(files)
 
     async def work(connection: aiosqlite.Connection) -> None:
-        await connection.executemany(
-            "INSERT INTO archive_days (cluster, day, since, changed, number, attempts, bytes) "
-            "VALUES (?1, ?2, 0, 0, ?3, ?4, ?5) ON CONFLICT (cluster, day) DO UPDATE SET "
-            "number = max(number, ?3), attempts = ?4, bytes = ?5",
-            rows,
-        )
+        await connection.executemany(_STOCK, rows)
 
     await database.write(work)
 

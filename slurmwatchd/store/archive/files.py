@@ -14,14 +14,11 @@ from typing import Any
 from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.model.columns import USAGE
 from slurmwatchd.store.archive import arrow, layout
+from slurmwatchd.store.archive.arrow import KEY, Key
 from slurmwatchd.store.archive.conditions import columns_of, condition_of
 from slurmwatchd.store.archive.layout import DayFile, day_of
 from slurmwatchd.store.archive.records import Record, records_of
 from slurmwatchd.store.read.query import Order, Question
-
-KEY = ("job_id_raw", "submit")
-Key = tuple[int, int]
-"""job_id_raw and submit, epoch seconds."""
 
 _ORDERS = {
     Order.FOUND: (),
@@ -31,7 +28,6 @@ _ORDERS = {
     Order.ELAPSED: ("start", "end"),
     Order.EFFICIENCY: ("usage_cpu_efficiency",),
 }
-_ALL_BITS = (1 << 64) - 1
 _KEPT_GROUPS = 4
 _KEPT_COUNTS = 10_000
 
@@ -251,7 +247,7 @@ class Dataset:
         pa, pc = self._pa, self._pc
         condition = condition_of(pa, pc, question)
         needed = [*columns, *columns_of(question), *(KEY if known else ())]
-        left_out = _packed_keys(pa, known) if known else None
+        left_out = arrow.packed_keys(pa, known) if known else None
         for first, fragment in self._groups(self.files[place], condition):
             # Most of what ended after an interval began after it, too: node names are read only where it pays.
             if "nodes" in needed and not self._rows_in(fragment, condition):
@@ -263,7 +259,7 @@ class Dataset:
             if condition is not None:
                 table = table.filter(condition)
             if left_out is not None:
-                table = table.filter(pc.invert(pc.is_in(_packed(pa, pc, table), value_set=left_out)))
+                table = table.filter(pc.invert(pc.is_in(arrow.packed(pa, table), value_set=left_out)))
             if table.num_rows:
                 yield table
 
@@ -326,40 +322,25 @@ class Dataset:
         return Found(file=place, rows=rows, keys=self._keys(table), order=self._order(table, order))
 
     def _keys(self, table: Any) -> list[Key]:  # noqa: ANN401 - pyarrow's
-        return list(zip(table.column("job_id_raw").to_pylist(), self._seconds(table, "submit"), strict=True))
+        return list(
+            zip(table.column("job_id_raw").to_pylist(), arrow.epochs(self._pa, table["submit"]), strict=True)
+        )
 
     def _order(self, table: Any, order: Order) -> Sequence[float | None]:  # noqa: ANN401 - pyarrow's
         if order is Order.FOUND:
             return table.column("row").to_pylist()  # type: ignore[no-any-return]
         if order is Order.EFFICIENCY:
             return table.column("usage_cpu_efficiency").to_pylist()  # type: ignore[no-any-return]
-        columns = [self._seconds(table, name) for name in _ORDERS[order]]
+        columns = [arrow.epochs(self._pa, table[name]) for name in _ORDERS[order]]
         if order is not Order.ELAPSED:
             return columns[0]
         return [None if start is None or end is None else end - start for start, end in zip(*columns, strict=True)]
-
-    def _seconds(self, table: Any, name: str) -> list[Any]:  # noqa: ANN401 - pyarrow's
-        """Return a column of times as epoch seconds."""
-        moments = table.column(name).cast(self._pa.int64()).to_pylist()
-        return [None if moment is None else moment // 1000 for moment in moments]
 
 
 def min_day(question: Question) -> int | None:
     """Return the first day that may have attempts a question is about; None: any."""
     begins = [moment for moment in (question.ended_from, question.running_from) if moment is not None]
     return day_of(max(begins)) if begins else None
-
-
-def _packed(pa: Any, pc: Any, table: Any) -> Any:  # noqa: ANN401 - pyarrow's
-    """Return the keys of rows as one number each, which pyarrow compares at once: both parts have 32 bits."""
-    submit = pc.divide(table["submit"].cast(pa.int64()), 1000)
-    return pc.bit_wise_or(pc.shift_left(table["job_id_raw"], 32), submit)
-
-
-def _packed_keys(pa: Any, keys: Collection[Key]) -> Any:  # noqa: ANN401 - pyarrow's
-    """Return keys as `_packed` has them."""
-    numbers = ((job << 32 | submit) & _ALL_BITS for job, submit in keys)
-    return pa.array((number - (number >> 63 << 64) for number in numbers), pa.int64())
 
 
 class _errors:  # noqa: N801 - used as a function

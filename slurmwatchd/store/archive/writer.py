@@ -9,7 +9,7 @@ Memory is bounded: attempts are read some hundred at a time, and a row group is 
 import filecmp
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from slurmwatchd.errors import StoreError
 from slurmwatchd.model.columns import ColumnKind, row
 from slurmwatchd.store.archive import arrow, layout
 from slurmwatchd.store.archive.layout import DAY_SECONDS, DayFile
+from slurmwatchd.store.archive.moved import moved_from
 from slurmwatchd.store.archive.publish import publish
 from slurmwatchd.store.json_array import json_array
 from slurmwatchd.store.read.reader import Record, StoreReader
@@ -57,6 +58,7 @@ class Written:
         number: Of its file now.
         attempts: How many it has; with none there is no file.
         withheld: How many of the store's are still in the file of another day, and come when that is written.
+        moved: Row id and day of those of them of which the store did not know that.
     """
 
     cluster: str
@@ -65,6 +67,7 @@ class Written:
     attempts: int
     bytes: int
     withheld: int
+    moved: Sequence[tuple[int, int]] = ()
 
 
 class DayWriter:
@@ -105,7 +108,8 @@ class DayWriter:
         old = layout.file_of(self._dataset, cluster, day)
         number = max(number, old.number if old else 0)
         part = self._folder / layout.file_name(cluster, number + 1)
-        attempts, withheld = self._compose(cluster, day, old, part)
+        moved = moved_from(self._pa, self._pq, self._store, cluster, day, layout.files(self._dataset))
+        attempts, withheld = self._compose(cluster, day, old, part, moved)
         size = part.stat().st_size
         if not attempts:
             part.unlink()
@@ -119,7 +123,8 @@ class DayWriter:
             publish(self._dataset, self._folder, old, part, self._name(cluster, day, number))
             part.unlink(missing_ok=True)
         return Written(
-            cluster=cluster, day=day, number=number, attempts=attempts, bytes=size, withheld=withheld
+            cluster=cluster, day=day, number=number, attempts=attempts, bytes=size, withheld=withheld,
+            moved=list(moved.items()),
         )  # fmt: skip
 
     def stale(self, file: DayFile) -> bool:
@@ -133,11 +138,13 @@ class DayWriter:
     def _name(self, cluster: str, day: int, number: int) -> str:
         return f"{layout.folder_name(day)}/{layout.file_name(cluster, number)}"
 
-    def _compose(self, cluster: str, day: int, old: DayFile | None, part: Path) -> tuple[int, int]:
+    def _compose(
+        self, cluster: str, day: int, old: DayFile | None, part: Path, moved: Collection[int]
+    ) -> tuple[int, int]:
         """Write all that belongs into the day; return how many attempts, and how many were left to another day."""
         start = day * DAY_SECONDS
         with self._store.snapshot(), part.open("wb") as stream:
-            elsewhere = {found[0] for found in self._store.rows(_ELSEWHERE, (cluster, day))}
+            elsewhere = {*moved} | {found[0] for found in self._store.rows(_ELSEWHERE, (cluster, day))}
             found = self._store.rows(_ORDERED, (cluster, start, start + DAY_SECONDS))
             here = [(job, revision) for job, revision in found if job not in elsewhere]
             groups = _Groups(self._pa, self._pq, stream)
@@ -167,7 +174,7 @@ class DayWriter:
                 raise StoreError(f"{old.path}: {text}: use a newer slurmwatchd")
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group)
-                keys = [table.column("job_id_raw").to_pylist(), _epochs(self._pa, table.column("submit"))]
+                keys = [table.column("job_id_raw").to_pylist(), arrow.epochs(self._pa, table.column("submit"))]
                 known = {
                     found[0]
                     for found in self._store.rows(_IN_STORE, (cluster, json_array(zip(*keys, strict=True))))
@@ -250,7 +257,3 @@ def _with_raw(pa: ModuleType, record: Record, name: str, kind: ColumnKind) -> Re
         changed["raw"] = {**place.get("raw", {}), field: str(place[field])}
         return {**record, owner: changed} if owner else changed
     return record
-
-
-def _epochs(pa: ModuleType, column: Any) -> list[int]:  # noqa: ANN401 - a column of times
-    return [moment // 1000 for moment in column.cast(pa.int64()).to_pylist()]
