@@ -4,7 +4,6 @@ In it are arrays, heterogeneous jobs, an array cancelled while it waited, requeu
 GPUs first met late, GPU types with points and capitals in their names, and names that look like numbers.
 """
 
-import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,26 +11,23 @@ from pathlib import Path
 
 import anyio
 
+from slurmwatchd.store import bodies
 from tests.integration.rig import Rig
 
 ACCOUNTS = ("007", "7", "1e5", "100000")
 """Two that are the same number, twice."""
 
-GPU_HOURS = """
-    SELECT account, sum(json_extract(CAST(body AS TEXT), '$.alloc_tres."gres/gpu"')
-                        * json_extract(CAST(body AS TEXT), '$.elapsed_seconds')) / 3600.0
-    FROM jobs JOIN events ON events.seq = jobs.seq
-    WHERE json_extract(CAST(body AS TEXT), '$.alloc_tres."gres/gpu"') > 0
-    GROUP BY account
-"""
-EVERY_EVENT = """
-    SELECT json_extract(CAST(record.body AS TEXT), '$.account'),
-           sum(json_extract(CAST(record.body AS TEXT), '$.alloc_tres."gres/gpu"')
-               * json_extract(CAST(record.body AS TEXT), '$.elapsed_seconds')) / 3600.0
-    FROM events JOIN events AS record ON record.seq = coalesce(events.base, events.seq)
-    WHERE json_extract(CAST(record.body AS TEXT), '$.alloc_tres."gres/gpu"') > 0
+_GPU_HOURS = """
+    SELECT json_extract(record, '$.account'),
+           sum(json_extract(record, '$.alloc_tres."gres/gpu"')
+               * json_extract(record, '$.elapsed_seconds')) / 3600.0
+    FROM (SELECT CAST({body} AS TEXT) AS record FROM {tables})
+    WHERE json_extract(record, '$.alloc_tres."gres/gpu"') > 0
     GROUP BY 1
 """
+# Whoever opens a store by `Bodies` has the functions that unpack them; what they are added up by is SQLite's.
+GPU_HOURS = _GPU_HOURS.format(body=bodies.RECORD, tables="jobs JOIN events ON events.seq = jobs.seq")
+EVERY_EVENT = _GPU_HOURS.format(body=bodies.BODY, tables=bodies.TABLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ def make(folder: Path, plain_jobs: int = 150) -> Example:
     with Rig(folder, poll={"since": "12h", "slice": "12h", "reread": ["5m"]}, steps={"mode": "summary"}) as rig:
         _fill(rig, plain_jobs)
         anyio.run(_run, rig)
-        with closing(sqlite3.connect(rig.store)) as store:
+        with closing(bodies.Bodies().connection(rig.store)) as store:
             return Example(folder, *(dict(store.execute(sql).fetchall()) for sql in (GPU_HOURS, EVERY_EVENT)))
 
 

@@ -31,6 +31,9 @@ PACKAGES = {
     "lnav": {"/usr/bin/lnav": "lnav"},
 }
 MODULES = {"ClickHouse": "chdb", "Spark": "pyspark"}
+OF_PARQUET = {"Parquet", *(tool for tool in recipes() if tool.startswith("The archive"))}
+"""What reads no `jobs.jsonl`."""
+
 SAMPLE = 20_480
 """How many lines duckdb looks at."""
 
@@ -136,7 +139,7 @@ def test_recipe_takes_rotated_and_packed_files_too(few: Example, tool: str, tmp_
         assert gpu_hours(run(tool, tmp_path, files="jobs.jsonl*", **environment)) == few.gpu_hours
 
 
-@pytest.mark.parametrize("tool", [tool for tool in recipes() if tool != "Parquet"])
+@pytest.mark.parametrize("tool", [tool for tool in recipes() if tool not in OF_PARQUET])
 def test_what_a_shipper_sent_twice_counts_once(few: Example, tool: str, tmp_path: Path) -> None:
     need(tool)
     text = (few.folder / "jobs.jsonl").read_bytes()
