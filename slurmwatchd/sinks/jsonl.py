@@ -16,6 +16,7 @@ import anyio.to_thread
 import orjson
 from pydantic import BeforeValidator, Field, PlainSerializer
 
+from slurmwatchd.config.file_systems import NETWORK_TYPES, kind_of
 from slurmwatchd.config.ownership import give_to_folder_owner, reason
 from slurmwatchd.config.settings import WholeDuration
 from slurmwatchd.config.units import check_file, format_size, parse_size
@@ -83,7 +84,7 @@ class JsonlSink(Sink):
 
     async def open(self, state: Mapping[str, bytes]) -> None:
         """Remember where the file ended when the cursor last moved; read the key of the pseudonyms."""
-        await anyio.to_thread.run_sync(self._form.prepare)
+        await anyio.to_thread.run_sync(self._prepare)
         self._mark = FilePosition.decode(state[_STATE_KEY]) if _STATE_KEY in state else None
 
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
@@ -104,6 +105,16 @@ class JsonlSink(Sink):
         """Take what is in the file as behind the cursor."""
         self._mark = self._written
         self._said.clear()
+
+    def _prepare(self) -> None:
+        self._form.prepare()
+        kind = kind_of(self._path.absolute().parent)
+        if kind in NETWORK_TYPES:
+            self._warn(
+                "the file is on a network file system: put it on a local disk, where locks hold and lines stay",
+                path=str(self._path),
+                kind=kind,
+            )
 
     def _warn(self, event: str, **fields: object) -> None:
         """Log what was found, once for all tries to deliver the same events."""

@@ -99,7 +99,8 @@ def _numbered(path: Path) -> Iterator[tuple[int, list[Path]]]:
     """Give the numbers that a file was rotated to, and the files of each: one, or a plain and a packed one."""
     name = re.compile(re.escape(path.name) + r"\.([1-9][0-9]{0,5})(\.gz)?")
     found: dict[int, list[Path]] = {}
-    for file in path.parent.iterdir():
+    # Before the first event there may be no folder.
+    for file in path.parent.iterdir() if path.parent.is_dir() else ():
         if (match := name.fullmatch(file.name)) and file.is_file():
             found.setdefault(int(match[1]), []).append(file)
     yield from sorted(found.items())

@@ -21,9 +21,10 @@ import pytest
 from simslurm import SimCluster, install_commands
 from simslurm.troubles import CONTROL_MACHINE
 from slurmwatchd.cli.waiting import AnnouncingRunner
+from slurmwatchd.config.file_systems import file_system
 from slurmwatchd.config.settings import Config, StoreSection
 from slurmwatchd.operations.doctor.findings import Finding, Severity
-from slurmwatchd.operations.doctor.machine import examine, file_system
+from slurmwatchd.operations.doctor.machine import examine
 from slurmwatchd.sinks.jsonl import JsonlOptions
 from slurmwatchd.sources.process import SystemProcessRunner, TimedOutError
 from tests.acceptance.process import DaemonProcess, free_port
@@ -423,7 +424,7 @@ def test_a_folder_is_no_file_for_a_sink(site: Site) -> None:
 
 def test_network_disks_and_full_ones(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("slurmwatchd.operations.doctor.machine._kind_of", lambda folder: "nfs4")
+        patch.setattr("slurmwatchd.operations.doctor.machine.kind_of", lambda folder: "nfs4")
         code, found = site.ask()
         assert (code, found["store"][0], found["sink jobs"][0]) == (1, "failed", "warning")
         assert found["store"][2] == "put it on a local disk"

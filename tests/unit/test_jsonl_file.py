@@ -110,3 +110,17 @@ async def test_no_line_is_longer_than_the_limit_and_the_head_is_always_there(tmp
         record = json.loads(line)
         assert (record["job_id_raw"], record["truncated"]) == (number, ["name"])
         assert list(record)[:4] == ["id", "event", "schema", "seq"]
+
+
+async def test_a_network_file_system_is_warned_about_when_the_sink_is_opened(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    monkeypatch.setattr("slurmwatchd.config.file_systems.MOUNTS", mounts)
+    for kind, warned in (("ext4", 0), ("nfs4", 1)):
+        mounts.write_text(f"22 1 0:20 / / rw - {kind} server:/export rw\n")
+        subject = Jsonl(tmp_path / "jobs.jsonl")
+        delivery = await delivery_to(subject)
+        await delivery.deliver(make_events(1, 2))
+        assert caplog.text.count("the file is on a network file system") == warned
+        await delivery.sink.close()

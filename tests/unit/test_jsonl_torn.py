@@ -23,6 +23,7 @@ from tests.unit.subjects import Jsonl, delivery_to, disk_full, short_events
         pytest.param(2, 5, False, id="a larger batch comes again"),
         pytest.param(0, 3, False, id="the first batch ever"),
         pytest.param(2, 3, True, id="rotated meanwhile"),
+        pytest.param(2, 5, True, id="rotated meanwhile, and a larger batch comes again"),
     ],
 )
 async def test_batch_cut_off_at_any_byte_is_completed(
@@ -37,6 +38,7 @@ async def test_batch_cut_off_at_any_byte_is_completed(
     await delivery.write(short_events(before + 1, before + 3))
     await delivery.sink.close()
     whole = subject.path.read_bytes()
+    uninterrupted = await _uninterrupted(tmp_path / "uninterrupted", before, redelivered)
     for cut in range(begin, len(whole) + 1):
         # The file itself is cut, so that it is still the one that the state speaks of.
         with subject.path.open("r+b") as file:
@@ -51,6 +53,8 @@ async def test_batch_cut_off_at_any_byte_is_completed(
         await delivery.sink.close()
         last = subject.path.with_name("jobs.jsonl.1") if rotated else subject.path
         assert last.read_bytes()[:cut] == whole[:cut], "bytes a shipper may have read were changed"
+        files = [last] if last == subject.path or not subject.path.exists() else [last, subject.path]
+        assert b"".join(file.read_bytes() for file in files) == uninterrupted
         if rotated:
             subject.path.unlink()
             last.rename(subject.path)
@@ -58,6 +62,17 @@ async def test_batch_cut_off_at_any_byte_is_completed(
             file.truncate(begin)
             file.seek(begin)
             file.write(whole[begin:])
+
+
+async def _uninterrupted(folder: Path, before: int, more: int) -> bytes:
+    """What the file holds where nothing dies."""
+    folder.mkdir()
+    subject = Jsonl(folder / "jobs.jsonl")
+    delivery = await delivery_to(subject)
+    if before:
+        await delivery.deliver(short_events(1, before))
+    await delivery.deliver(short_events(before + 1, before + more))
+    return subject.path.read_bytes()
 
 
 FOREIGN = [

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from slurmwatchd.config.file_systems import NETWORK_TYPES, kind_of
 from slurmwatchd.config.paths import is_there
 from slurmwatchd.config.settings import Config
 from slurmwatchd.config.units import split_address
@@ -15,17 +16,10 @@ from slurmwatchd.sources.sacctmgr import process_user
 from slurmwatchd.store.archive import layout
 from slurmwatchd.store.read.reader import StoreReader
 
-NETWORK_TYPES = frozenset({
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "9p", "pvfs2",
-    "orangefs", "panfs", "wekafs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.juicefs", "fuse.s3fs",
-})  # fmt: skip
-"""File systems of other machines: SQLite's locks and its promises do not hold there."""
-
 LITTLE_BYTES = 1 << 30
 NO_BYTES = 64 << 20
 
 _AS_SERVICE = "run this check as the service's user"
-_MOUNTS = Path("/proc/self/mountinfo")
 
 
 def examine(config: Config, daemon_at: Callable[[], int | None]) -> Iterator[Finding]:
@@ -42,23 +36,6 @@ def examine(config: Config, daemon_at: Callable[[], int | None]) -> Iterator[Fin
     if config.archive.folder is not None:
         yield from _allowed("archive", config.archive.folder, _archive(config.archive.folder))
     yield _port(config.web.listen, daemon_at)
-
-
-def file_system(path: Path, mounts: str) -> str:
-    """Return the type of the file system a path is on.
-
-    Args:
-        path: Absolute, without links.
-        mounts: What /proc/self/mountinfo says.
-    """
-    best, kind = -1, ""
-    for line in mounts.splitlines():
-        before, _, after = line.partition(" - ")
-        point = before.split(" ")[4].encode("latin-1", "backslashreplace").decode("unicode_escape")
-        # A later mount on the same point hides the earlier one.
-        if path.is_relative_to(point) and len(point) >= best:
-            best, kind = len(point), after.split(" ")[0]
-    return kind
 
 
 def _allowed(check: str, path: Path, findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -127,7 +104,7 @@ def _file(check: str, path: Path, *, on_network: Callable[[str, str, str], Findi
     if not os.access(target, os.W_OK | (os.X_OK if target is folder else 0)) or not os.access(folder, os.W_OK):
         yield failed(check, f"{path} cannot be written: {target} forbids it", _todo(path, folder))
         return
-    kind = _kind_of(folder)
+    kind = kind_of(folder)
     if kind in NETWORK_TYPES:
         yield on_network(check, f"{folder} is on another machine ({kind})", "put it on a local disk")
         return
@@ -152,13 +129,6 @@ def _room(check: str, path: Path, folder: Path, kind: str) -> Finding:
     if free < LITTLE_BYTES:
         return warning(check, text, "free space: a million attempts need about a gigabyte")
     return ok(check, text)
-
-
-def _kind_of(folder: Path) -> str:
-    try:
-        return file_system(folder.resolve(), _MOUNTS.read_text(encoding="latin-1"))
-    except OSError:
-        return ""
 
 
 def _port(listen: str, daemon_at: Callable[[], int | None]) -> Finding:
