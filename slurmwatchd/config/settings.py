@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from slurmwatchd.config.metrics_section import MetricsSection
 from slurmwatchd.config.paths import DEFAULT_STORE, DEFAULT_TOKENS
 from slurmwatchd.config.units import (
     DAY,
@@ -223,6 +224,7 @@ class Config(Section):
     store: StoreSection = Field(default_factory=StoreSection)
     archive: ArchiveSection = Field(default_factory=ArchiveSection)
     sinks: dict[str, SerializeAsAny[BaseModel]] = {}
+    metrics: MetricsSection = Field(default_factory=MetricsSection)
     web: WebSection = Field(default_factory=WebSection)
     log: LogSection = Field(default_factory=LogSection)
     report: ReportSection = Field(default_factory=ReportSection)

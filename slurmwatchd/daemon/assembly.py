@@ -85,6 +85,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
         SlurmNotFoundError: There is no sacct.
     """
     metrics = Metrics()
+    metrics.label_choice = config.metrics.choice()
     commands = Commands.of(
         outside.runner,
         bin_dir=config.slurm.bin_dir,

@@ -221,7 +221,9 @@ class Daemon:
             _log.warning("restart needed to apply changed sections", sections=", ".join(fixed))
         configure(format=new.log.format, level=new.log.level)
         # What needs a restart stays as it is for everybody: nobody may read again what the pruner has taken away.
-        self.config = self.config.model_copy(update={"poll": new.poll, "log": new.log})
+        if new.metrics != self.config.metrics:
+            self.metrics.label_choice = new.metrics.choice()
+        self.config = self.config.model_copy(update={"poll": new.poll, "log": new.log, "metrics": new.metrics})
         for watcher in self.watchers:
             watcher.reconfigure(rules_of(self.config))
         if self.archiver is not None:

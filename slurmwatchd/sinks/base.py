@@ -128,7 +128,7 @@ class Sink(ABC):
 
         Returns:
             What is to be remembered, in the same transaction in which the cursor moves: key to value, only
-            what changed.
+            what changed. An empty value removes its key.
 
         Raises:
             SinkError: Not all of them are safe; tried again later. With `written` on it, that many from the first

@@ -126,7 +126,8 @@ class Deliverer:
 
     def commit(self) -> None:
         """Move the cursor, and keep the state with it."""
-        self.state.update(self._pending)
+        kept = {**self.state, **self._pending}
+        self.state = {key: value for key, value in kept.items() if value}
         self._pending = {}
         self.sink.committed()
 

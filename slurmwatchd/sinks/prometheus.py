@@ -1,11 +1,12 @@
 """Ended jobs as Prometheus counters and histograms that survive restarts.
 
 The totals are kept in the store and move in the same transaction as this sink's cursor, so what `/metrics`
-shows is what was delivered, exactly, also after a crash. A scrape reads memory alone.
+shows is what was delivered, exactly, also after a crash. A scrape reads memory alone. What is counted stands in
+`model/job_metrics.py`, who is counted as `other` in `label_sets.py`.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -15,23 +16,13 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 from pydantic import Field
 
-from slurmwatchd.model.clock import EARLIEST
-from slurmwatchd.model.records import Event, EventKind, FoundBy
+from slurmwatchd.model.job_metrics import CATALOGUE, PREFIX, Family, LabelChoice, Record, weight_of
+from slurmwatchd.model.records import Event
+from slurmwatchd.sinks import kept_totals
 from slurmwatchd.sinks.base import Sink, SinkKind, SinkOptions
+from slurmwatchd.sinks.kept_totals import FOLDED, REPLACED
+from slurmwatchd.sinks.label_sets import WEIGHT, Key, Profile, Totals, copied, empty, merge, profiles
 from slurmwatchd.telemetry.metrics import Metrics
-
-OTHER = "other"
-"""What the label values fold into once a family has as many label sets as it may."""
-
-SEVERAL = "(several)"
-"""The partition of a job sent to several that never ran: its list is as the user typed it, and would be a label of
-the user's making. A partition's own name has no comma."""
-
-_HOUR, _DAY = 3600.0, 86400.0
-_ELAPSED = (1.0, 10.0, 60.0, 300.0, 900.0, _HOUR, 4 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 7 * _DAY)
-_WAIT = (1.0, 10.0, 60.0, 300.0, 900.0, _HOUR, 4 * _HOUR, 12 * _HOUR, _DAY, 3 * _DAY, 14 * _DAY)
-_RATIO = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-_LAG = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, _HOUR, _DAY)
 
 
 class PrometheusOptions(SinkOptions):
@@ -41,102 +32,21 @@ class PrometheusOptions(SinkOptions):
 
     type: Literal["prometheus"]
     max_label_sets: int = Field(1000, ge=1, le=100_000)
-    """The most label sets a family may have; the sink counts further ones as `other`."""
+    """The most label sets a family may have; the sink counts smaller ones as `other`. See
+    [Metrics](metrics.md#labels)."""
+
+
+Sample = tuple[Key, Any]
+"""The values of a family's labels, and its total."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Family:
-    """One metric family; without buckets it is a counter.
+class _Shown:
+    """What a scrape sees: one object, so that it sees all of a batch or nothing."""
 
-    Attributes:
-        name: Without the `slurmwatchd_` prefix.
-    """
-
-    name: str
-    text: str
-    labels: tuple[str, ...]
-    buckets: tuple[float, ...] = ()
-
-    @property
-    def width(self) -> int:
-        """How many numbers its values have, see `SeriesValue`."""
-        return len(self.buckets) + 2 if self.buckets else 1
-
-
-_ENDED = _Family("jobs_ended", "Job attempts that ended.", ("slurm_cluster", "partition", "state"))
-_ELAPSED_FAMILY = _Family(
-    "job_elapsed_seconds",
-    "Time from start to end of ended attempts that had started.",
-    ("slurm_cluster", "partition"),
-    _ELAPSED,
-)
-_WAIT_FAMILY = _Family(
-    "job_wait_seconds",
-    "Time from eligible to start of ended attempts that had started.",
-    ("slurm_cluster", "partition"),
-    _WAIT,
-)
-_LAG_FAMILY = _Family(
-    "detection_lag_seconds",
-    "Time from an attempt's end until the daemon first saw it, except for backfills.",
-    ("slurm_cluster",),
-    _LAG,
-)
-_CPU_SECONDS = _Family(
-    "job_cpu_seconds",
-    "CPU time used by attempts whose usage is complete.",
-    ("slurm_cluster", "partition"),
-)
-_ALLOCATED = _Family(
-    "job_allocated_cpu_seconds",
-    "Allocated CPUs times elapsed seconds of attempts whose usage is complete.",
-    ("slurm_cluster", "partition"),
-)
-_ENERGY = _Family(
-    "job_energy_joules",
-    "Energy used by attempts whose usage is complete, if Slurm gathers it.",
-    ("slurm_cluster", "partition"),
-)
-_CPU_EFFICIENCY = _Family(
-    "job_cpu_efficiency_ratio",
-    "CPU time divided by allocated CPUs times elapsed seconds, for attempts with steps.",
-    ("slurm_cluster", "partition"),
-    _RATIO,
-)
-_MEMORY_EFFICIENCY = _Family(
-    "job_memory_efficiency_ratio",
-    "Peak memory divided by memory allocated or requested, for attempts with steps.",
-    ("slurm_cluster", "partition"),
-    _RATIO,
-)
-_FOLDED = _Family("label_sets_folded", "Observations counted as other because their family was full.", ("family",))
-_FAMILIES = {
-    family.name: family
-    for family in (
-        _ENDED, _ELAPSED_FAMILY, _WAIT_FAMILY, _LAG_FAMILY,
-        _CPU_SECONDS, _ALLOCATED, _ENERGY, _CPU_EFFICIENCY, _MEMORY_EFFICIENCY, _FOLDED,
-    )
-}  # fmt: skip
-
-SeriesKey = tuple[str, ...]
-"""A family's name and its label values."""
-
-SeriesValue = tuple[float, ...]
-"""A counter's total; for a histogram the sum, then the count in each bucket, +Inf last, not cumulated."""
-
-
-def _fits(key: SeriesKey, value: SeriesValue) -> bool:
-    family = _FAMILIES.get(key[0])
-    return family is not None and len(key) == len(family.labels) + 1 and len(value) == family.width
-
-
-def _by_partition(key: SeriesKey) -> SeriesKey:
-    """Return a key as it is counted now: one of an older release may hold the list that a user typed."""
-    labels = _FAMILIES[key[0]].labels
-    if "partition" not in labels:
-        return key
-    place = 1 + labels.index("partition")
-    return (*key[:place], _partition(key[place]), *key[place + 1 :])
+    choice: LabelChoice
+    profiles: Sequence[Profile]
+    groups: Mapping[Key, Totals]
 
 
 class PrometheusSink(Sink, Collector):
@@ -146,160 +56,234 @@ class PrometheusSink(Sink, Collector):
         """Register with the daemon's metrics; nothing is counted yet."""
         self._name = name
         self._limit = options.max_label_sets
-        self._shown: dict[SeriesKey, SeriesValue] = {}
-        self._sizes: dict[str, int] = {}
-        self._next: dict[SeriesKey, SeriesValue] = {}
-        self._gathered: dict[SeriesKey, SeriesValue] = {}
+        self._metrics = metrics
+        self._shown = _Shown(metrics.label_choice, profiles(metrics.label_choice, self._limit), {})
+        self._next: dict[Key, Totals | None] = {}
+        self._moved: dict[str, bytes] = {}
+        self._is_counting = False
         metrics.registry.register(self)
 
     async def open(self, state: Mapping[str, bytes]) -> None:
         """Go on from the totals that were kept, but for those of a release with other labels or buckets."""
-        kept = {tuple(orjson.loads(key)): tuple(orjson.loads(value)) for key, value in state.items()}
-        self._shown = {key: value for key, value in kept.items() if _fits(key, value)}
-        self._gather_lists()
-        self._sizes = {}
-        for key in self._shown:
-            self._sizes[key[0]] = self._sizes.get(key[0], 0) + 1
+        self._moved = {}
+        self._is_counting = False
+        kept, foreign = kept_totals.read(state)
+        self._moved = dict.fromkeys(foreign, b"")
+        self._regroup(kept, rewrite=bool(foreign))
 
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
         """Count events, for nobody to see until the cursor has moved."""
         self._next = await anyio.to_thread.run_sync(self._count, events)
-        changed = {**self._gathered, **self._next}
-        return {orjson.dumps(key).decode(): orjson.dumps(value) for key, value in changed.items()}
+        return {**self._moved, **kept_totals.written(self._next)}
 
     def committed(self) -> None:
         """Show what was counted."""
-        for key in self._next:
-            if key not in self._shown:
-                self._sizes[key[0]] = self._sizes.get(key[0], 0) + 1
-        # A new dict and one assignment: a scrape in another thread sees all of a batch or nothing.
-        self._shown = {**self._shown, **self._next}
-        self._next, self._gathered = {}, {}
+        groups = {**self._shown.groups, **self._next}
+        whole = {key: totals for key, totals in groups.items() if totals is not None}
+        self._shown = _Shown(self._shown.choice, self._shown.profiles, whole)
+        self._next, self._moved = {}, {}
+        self._is_counting = False
 
     def describe(self) -> list[Metric]:
         """Return the families without their samples."""
-        return [_metric(family, {}) for family in _FAMILIES.values()]
+        return [_metric(family, (), ()) for family in CATALOGUE] + list(_folding({}))
 
     def collect(self) -> Iterable[Metric]:
         """Return fresh families; called by scrapes, from any thread."""
         shown = self._shown
-        return [
-            _metric(family, {key[1:]: value for key, value in sorted(shown.items()) if key[0] == name})
-            for name, family in _FAMILIES.items()
-        ]
+        samples = {family.name: found for profile in shown.profiles for family, found in self._samples(profile)}
+        for family in CATALOGUE:
+            yield _metric(family, shown.choice.labels_of(family), samples[family.name])
+        yield from _folding(shown.groups)
 
-    def _gather_lists(self) -> None:
-        """Add up under `SEVERAL` what an older release counted by the lists that users typed.
+    def _samples(self, profile: Profile) -> Iterator[tuple[Family, list[Sample]]]:
+        """Give the families of a profile with their samples; known partitions and states stand at 0."""
+        groups = sorted((key, totals) for key, totals in self._shown.groups.items() if key[0] == profile.tag)
+        zeros = self._zeros(profile)
+        for family in profile.families:
+            found: list[Sample] = []
+            for key, totals in groups:
+                if family.name not in totals:
+                    continue
+                if family.own:
+                    found += (((*key[1:], value), total) for value, total in sorted(totals[family.name].items()))
+                else:
+                    found.append((key[1:], totals[family.name]))
+            seen = {labels for labels, _ in found}
+            known = [(*key, value) for key in zeros for value in family.known] if family.own else zeros
+            found += ((labels, empty(family) if family.buckets else 0) for labels in known if labels not in seen)
+            yield family, found if len(found) <= max(profile.limit, len(seen)) else found[: len(seen)]
 
-        What was added up is kept with the next events, and what it came from is emptied in the same transaction:
-        until then a restart finds all as it was.
+    def _zeros(self, profile: Profile) -> list[Key]:
+        """Return the label values that are known before anything ended: clusters, and their partitions."""
+        known = self._metrics.known_partitions
+        if profile.labels == ("partition",):
+            return [(cluster, name) for cluster, names in known.items() for name in names]
+        return [] if profile.labels else [(cluster,) for cluster in known]
+
+    def _regroup(self, groups: Mapping[Key, Totals], *, rewrite: bool = False) -> None:
+        """Count on by the labels that are chosen now; what changes is kept with the next events.
+
+        Until then a restart finds all as it was.
+
+        Args:
+            groups: What was counted.
+            rewrite: Whether some of it stands in rows of an earlier version.
         """
-        shown: dict[SeriesKey, SeriesValue] = {}
-        self._gathered = {}
-        for key, value in self._shown.items():
-            place = _by_partition(key)
-            sums = shown.get(place, (0,) * len(value))
-            shown[place] = tuple(a + b for a, b in zip(sums, value, strict=True))
-            if place != key:
-                self._gathered[key] = ()
-        for key in [_by_partition(key) for key in self._gathered]:
-            self._gathered[key] = shown[key]
-        self._shown = shown
+        choice = self._metrics.label_choice
+        made = profiles(choice, self._limit)
+        regrouped = kept_totals.regrouped(groups, made)
+        batch = _Batch(regrouped, made)
+        batch.fit()
+        merged = {**regrouped, **batch.changed}
+        whole = {key: totals for key, totals in merged.items() if totals is not None}
+        changed: dict[Key, Totals | None] = {
+            key: totals for key, totals in whole.items() if rewrite or groups.get(key) != totals
+        }
+        changed.update(dict.fromkeys(groups.keys() - whole.keys()))
+        self._moved |= kept_totals.written(changed)
+        self._shown = _Shown(choice, made, whole)
 
-    def _count(self, events: Sequence[Event]) -> dict[SeriesKey, SeriesValue]:
-        tally = _Tally(self._shown, dict(self._sizes), self._limit)
+    def _count(self, events: Sequence[Event]) -> dict[Key, Totals | None]:
+        if self._metrics.label_choice is not self._shown.choice:
+            self._regroup(self._shown.groups)
+        elif self._is_counting:
+            # What was counted last was not kept: who is named follows from what is shown.
+            for profile in self._shown.profiles:
+                profile.learn(self._shown.groups)
+        self._is_counting = True
+        batch = _Batch(self._shown.groups, self._shown.profiles)
         for event in events:
-            if event.kind is EventKind.JOB_ENDED:
-                _count_end(tally, event, orjson.loads(event.body))
-            elif event.kind is EventKind.JOB_USAGE:
-                _count_usage(tally, orjson.loads(event.body))
-        return tally.changed
+            batch.count(event, orjson.loads(event.body))
+        return batch.changed
 
 
-def _partition(name: str) -> str:
-    """Return the label of a partition."""
-    return SEVERAL if "," in name else name
+class _Batch:
+    """New totals over old ones that stay as they are; what is gone is None."""
 
-
-def _count_end(tally: "_Tally", event: Event, record: dict[str, Any]) -> None:
-    cluster, partition = record["cluster"], _partition(record.get("partition", ""))
-    tally.add(_ENDED, (cluster, partition, record["state"]))
-    if record.get("start") is not None:
-        for family, field in ((_ELAPSED_FAMILY, "elapsed_seconds"), (_WAIT_FAMILY, "wait_seconds")):
-            if (seconds := record.get(field)) is not None:
-                tally.observe(family, (cluster, partition), seconds)
-    if event.time is not None and event.time >= EARLIEST and event.found_by is not FoundBy.BACKFILL:
-        tally.observe(_LAG_FAMILY, (cluster,), max(0, event.observed - event.time))
-
-
-def _count_usage(tally: "_Tally", record: dict[str, Any]) -> None:
-    usage = record["usage"]
-    if not usage["complete"] or record.get("start") is None:
-        return
-    labels = (record["cluster"], _partition(record.get("partition", "")))
-    # Both or neither, so that one over the other is a share.
-    if "cpu_seconds" in usage and "cpus" in record and "elapsed_seconds" in record:
-        tally.add(_CPU_SECONDS, labels, usage["cpu_seconds"])
-        tally.add(_ALLOCATED, labels, record["cpus"] * record["elapsed_seconds"])
-    if usage.get("energy_joules"):
-        tally.add(_ENERGY, labels, usage["energy_joules"])
-    if usage["steps"]:
-        for family, field in ((_CPU_EFFICIENCY, "cpu_efficiency"), (_MEMORY_EFFICIENCY, "memory_efficiency")):
-            if (ratio := usage.get(field)) is not None:
-                tally.observe(family, labels, ratio)
-
-
-class _Tally:
-    """New totals over old ones that stay as they are."""
-
-    def __init__(self, shown: Mapping[SeriesKey, SeriesValue], sizes: dict[str, int], limit: int) -> None:
+    def __init__(self, shown: Mapping[Key, Totals], made: Sequence[Profile]) -> None:
         self._shown = shown
-        self._sizes = sizes
-        self._limit = limit
-        self.changed: dict[SeriesKey, SeriesValue] = {}
+        self._profiles = made
+        self.changed: dict[Key, Totals | None] = {}
 
-    def add(self, family: _Family, labels: SeriesKey, amount: float = 1) -> None:
-        key = self._place(family, labels)
-        self.changed[key] = (self._value(key, 1)[0] + amount,)
+    def count(self, event: Event, record: Record) -> None:
+        """Count one event in every family that it is for."""
+        for profile in self._profiles:
+            plain: list[tuple[Family, float]] = []
+            own: list[tuple[str, str, float]] = []
+            for family in profile.by_kind[event.kind]:
+                if family.split is not None:
+                    own += ((family.name, value, amount) for value, amount in family.split(record, event))
+                elif family.measure is not None and (amount := family.measure(record, event)) is not None:
+                    plain.append((family, amount))
+            if plain or own:
+                weight = weight_of(record) if event.kind is profile.weighs else 0.0
+                key = profile.key_of(record)
+                if not self._has_place(profile, key, weight, own):
+                    self._folded(FOLDED, [*(family.name for family, _ in plain), *(name for name, _, _ in own)])
+                    key = profile.fold_of(key)
+                _add(self._writable(key), plain, own)
 
-    def observe(self, family: _Family, labels: SeriesKey, observed: float) -> None:
-        key = self._place(family, labels)
-        value = list(self._value(key, family.width))
-        value[0] += observed
-        value[1 + bisect_left(family.buckets, observed)] += 1
-        self.changed[key] = tuple(value)
+    def fit(self) -> None:
+        """Make `other` of the smallest label sets where there are too many."""
+        for profile in self._profiles:
+            profile.learn(self._shown)
+            while profile.is_overfull():
+                self._evict(profile, profile.smallest())
 
-    def _value(self, key: SeriesKey, width: int) -> SeriesValue:
-        return self.changed.get(key) or self._shown.get(key) or (0,) * width
+    def _has_place(self, profile: Profile, key: Key, weight: float, own: Sequence[tuple[str, str, float]]) -> bool:
+        """Make room for an event's label set where it may have series of its own, and weigh it."""
+        named = key in profile.weights
+        totals = self._writable(key) if named else {}
+        new = [name for name, value, _ in own if value not in totals.get(name, ())]
+        if not profile.has_room(key, new):
+            if not named and not profile.outweighs(profile.candidates.add(key, weight)):
+                return False
+            while not profile.has_room(key, new):
+                smallest = profile.smallest()
+                self._evict(profile, smallest)
+                if smallest == key:
+                    return False
+        if not named:
+            totals = self._writable(key)
+            # What it weighed as a candidate counts: its weight is a lower bound of all that it ever had.
+            known = profile.candidates.weights.get(key, weight) - weight
+            totals[WEIGHT] = known
+            profile.enter(key, totals)
+        for name in new:
+            profile.sizes[name] += 1
+        if weight:
+            profile.weigh(key, weight)
+            totals[WEIGHT] = totals.get(WEIGHT, 0.0) + weight
+        return True
 
-    def _place(self, family: _Family, labels: SeriesKey) -> SeriesKey:
-        """Return where to count, `other` once the family is full; the cluster is never folded."""
-        key = (family.name, *labels)
-        if key in self.changed or key in self._shown:
-            return key
-        if self._sizes.get(family.name, 0) >= self._limit and family is not _FOLDED:
-            self.add(_FOLDED, (f"slurmwatchd_{family.name}",))
-            return (family.name, labels[0], *(OTHER for _ in labels[1:]))
-        self._sizes[family.name] = self._sizes.get(family.name, 0) + 1
-        return key
+    def _evict(self, profile: Profile, key: Key) -> None:
+        """Count what a label set has as `other`."""
+        totals = self._writable(key)
+        profile.leave(key, totals)
+        self.changed[key] = None
+        merge(self._writable(profile.fold_of(key)), totals)
+        self._folded(REPLACED, [name for name in totals if name != WEIGHT])
+
+    def _writable(self, key: Key) -> Totals:
+        totals = self.changed.get(key)
+        if totals is None:
+            shown = {} if key in self.changed else self._shown.get(key, {})
+            totals = {name: copied(value) for name, value in shown.items()}
+            self.changed[key] = totals
+        return totals
+
+    def _folded(self, key: Key, names: Iterable[str]) -> None:
+        totals = self._writable(key)
+        for name in names:
+            totals[name] = totals.get(name, 0) + 1
 
 
-def _metric(family: _Family, samples: Mapping[SeriesKey, SeriesValue]) -> Metric:
+def _add(totals: Totals, plain: Sequence[tuple[Family, float]], own: Sequence[tuple[str, str, float]]) -> None:
+    for family, amount in plain:
+        name = family.name
+        if not family.buckets:
+            totals[name] = totals.get(name, 0) + amount
+            continue
+        value = totals.get(name)
+        if value is None:
+            value = totals[name] = empty(family)
+        value[0] += amount
+        value[1 + bisect_left(family.buckets, amount)] += 1
+    for name, value, amount in own:
+        counts = totals.setdefault(name, {})
+        counts[value] = counts.get(value, 0) + amount
+
+
+def _metric(family: Family, labels: Sequence[str], samples: Sequence[Sample]) -> Metric:
+    names = ["slurm_cluster", *labels, *([family.own] if family.own else [])]
     if not family.buckets:
-        counter = CounterMetricFamily(f"slurmwatchd_{family.name}", family.text, labels=family.labels)
-        for labels, value in samples.items():
-            counter.add_metric(labels, value[0])
+        counter = CounterMetricFamily(f"{PREFIX}{family.name}", family.text, labels=names)
+        for values, total in samples:
+            counter.add_metric(values, total * family.scale)
         return counter
-    histogram = HistogramMetricFamily(f"slurmwatchd_{family.name}", family.text, labels=family.labels)
+    histogram = HistogramMetricFamily(f"{PREFIX}{family.name}", family.text, labels=names)
     bounds = [*(str(bound) for bound in family.buckets), "+Inf"]
-    for labels, value in samples.items():
+    for values, (seconds, *counts) in samples:
         total = 0.0
         buckets = []
-        for bound, count in zip(bounds, value[1:], strict=True):
+        for bound, count in zip(bounds, counts, strict=True):
             total += count
             buckets.append((bound, total))
-        histogram.add_metric(labels, buckets, value[0])
+        histogram.add_metric(values, buckets, seconds)
     return histogram
+
+
+def _folding(groups: Mapping[Key, Totals]) -> Iterator[Metric]:
+    """Give the families that say what was counted as `other`."""
+    for key, text in (
+        (FOLDED, "Observations counted as other because their family was full."),
+        (REPLACED, "Label sets that a bigger one has replaced; what they had counted is in other."),
+    ):
+        counter = CounterMetricFamily(f"{PREFIX}label_sets_{key[0]}", text, labels=["family"])
+        for name, count in sorted(groups.get(key, {}).items()):
+            counter.add_metric([f"{PREFIX}{name}"], count)
+        yield counter
 
 
 KIND = SinkKind(options=PrometheusOptions, make=PrometheusSink)

@@ -139,18 +139,24 @@ async def advance(
         database: The store.
         sink: Its name.
         seq: The newest event it has now.
-        state: What it asked to have kept.
+        state: What it asked to have kept; an empty value removes a key.
         now: Epoch seconds.
         met: Ids that it had from an earlier store, see `already_delivered`.
     """
 
     async def work(connection: aiosqlite.Connection) -> None:
         await connection.execute("UPDATE cursors SET seq = ?, moved = ? WHERE sink = ?", (seq, now, sink))
-        if state:
+        kept = [(sink, key, value) for key, value in state.items() if value]
+        if kept:
             await connection.executemany(
                 "INSERT INTO sink_state VALUES (?, ?, ?) "
                 "ON CONFLICT (sink, key) DO UPDATE SET value = excluded.value",
-                [(sink, key, value) for key, value in state.items()],
+                kept,
+            )
+        if len(kept) < len(state):
+            await connection.executemany(
+                "DELETE FROM sink_state WHERE sink = ? AND key = ?",
+                [(sink, key) for key, value in state.items() if not value],
             )
         if met:
             await already_delivered.forget(connection, sink, met)

@@ -3,12 +3,18 @@
 One `Metrics` is made at start-up and handed down; nothing registers itself anywhere at import.
 """
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from slurmwatchd._version import __version__
+from slurmwatchd.model.job_metrics import DEFAULT_CHOICE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _LAG_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
@@ -24,6 +30,10 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.registry.register(_BuildInfo())
+        self.label_choice = DEFAULT_CHOICE
+        """Which labels the metrics of ended jobs have; replaced as a whole by a reload."""
+        self.known_partitions: Mapping[str, Sequence[str]] = {}
+        """The partitions of each cluster, as far as slurmctld named them; replaced as a whole."""
         cluster = ["slurm_cluster"]
         sink = ["sink"]
 

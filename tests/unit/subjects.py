@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from slurmwatchd.model.job_metrics import DEFAULT_CHOICE, LabelChoice
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.conformance import Deliverer, SinkUnderTest, make_event
@@ -59,12 +60,14 @@ class Prometheus(SinkUnderTest):
 
     ordered = False
 
-    def __init__(self, *, max_label_sets: int = 1000) -> None:
+    def __init__(self, *, max_label_sets: int = 1000, choice: LabelChoice = DEFAULT_CHOICE) -> None:
         self.max_label_sets = max_label_sets
+        self.choice = choice
         self.metrics = Metrics()
 
     def make(self) -> Sink:
         self.metrics = Metrics()
+        self.metrics.label_choice = self.choice
         options = PrometheusOptions(type="prometheus", max_label_sets=self.max_label_sets)
         return PrometheusSink("metrics", options, self.metrics)
 

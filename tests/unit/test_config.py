@@ -142,6 +142,64 @@ def test_prices_are_a_table_and_in_a_variable_pairs(file: Path) -> None:
             read(file, f"[report]\nprices = {{ {wrong} }}\n")
 
 
+def test_labels_of_metrics_are_chosen_for_all_and_for_some(file: Path) -> None:
+    assert read(file, "").metrics.labels == ("partition",)
+    table = """
+    [metrics]
+    labels = ["user", "partition"]
+    family_labels = { slurmwatchd_job_wait_seconds = ["qos"], slurmwatchd_jobs_ended_total = [] }
+    family_limits = { slurmwatchd_jobs_ended_total = 7 }
+    """
+    chosen = read(file, table).metrics.choice()
+    assert chosen.labels == ("user", "partition")
+    assert chosen.families == {"job_wait_seconds": ("qos",), "jobs_ended": ()}
+    assert chosen.limits == {"jobs_ended": 7}
+    given = {
+        "SLURMWATCHD_METRICS__LABELS": "account,qos",
+        "SLURMWATCHD_METRICS__FAMILY_LABELS": "slurmwatchd_job_nodes=partition+qos",
+    }
+    chosen = read(file, "", environ=given).metrics.choice()
+    assert (chosen.labels, chosen.families) == (("account", "qos"), {"job_nodes": ("partition", "qos")})
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('labels = ["job"]', "metrics.labels: job: not one of partition, account, user, qos, not ['job']"),
+        (
+            "family_labels = { slurmwatchd_polls_total = [] }",
+            (
+                "metrics.family_labels: slurmwatchd_polls_total: no metric of ended jobs has this name; the page on "
+                "metrics lists them"
+            ),
+        ),
+        (
+            "family_limits = { jobs_ended = 3 }",
+            (
+                "metrics.family_limits: jobs_ended: no metric of ended jobs has this name; the page on metrics lists "
+                "them"
+            ),
+        ),
+        (
+            "family_labels = { slurmwatchd_lateness_seconds = ['user'] }",
+            (
+                "metrics.family_labels: slurmwatchd_lateness_seconds has slurm_cluster alone: its labels cannot be "
+                "chosen"
+            ),
+        ),
+        (
+            "family_limits = { slurmwatchd_jobs_ended_total = 0 }",
+            (
+                "metrics.family_limits.slurmwatchd_jobs_ended_total: Input should be greater than or equal to 1, not "
+                "0"
+            ),
+        ),
+    ],
+)
+def test_a_label_or_a_metric_that_is_none_is_named(text: str, fault: str, file: Path) -> None:
+    assert faults(file, f"[metrics]\n{text}\n") == [f"{file}: {fault}"]
+
+
 def test_an_empty_variable_is_a_value_too(file: Path) -> None:
     environ = {"SLURMWATCHD_WEB__LISTEN": "", "SLURMWATCHD_SLURM__CLUSTERS": "", "SLURMWATCHD_POLL__REREAD": ""}
     config = read(file, '[slurm]\nclusters = ["gamma"]\n', environ=environ)

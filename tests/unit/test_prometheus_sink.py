@@ -185,7 +185,7 @@ async def test_label_sets_beyond_the_cap_fold_into_other_and_nothing_is_lost() -
         ("sim", "p1", "COMPLETED"): 1,
         ("sim", "p2", "COMPLETED"): 2,
         ("sim", "p3", "COMPLETED"): 1,
-        ("sim", "other", "other"): 3,
+        ("sim", "other", "COMPLETED"): 3,
     }
     assert _samples(delivery, "label_sets_folded_total")[("slurmwatchd_jobs_ended",)] == 3
     assert _samples(delivery, "job_wait_seconds_count")[("sim", "other")] == 3
@@ -200,7 +200,7 @@ async def test_label_sets_that_come_one_by_one_fold_as_well() -> None:
         ("sim", "p1", "COMPLETED"): 1,
         ("sim", "p2", "COMPLETED"): 1,
         ("sim", "p3", "COMPLETED"): 1,
-        ("sim", "other", "other"): 2,
+        ("sim", "other", "COMPLETED"): 2,
     }
 
 
@@ -232,7 +232,7 @@ async def test_cap_that_was_raised_opens_the_family_again() -> None:
     assert _samples(delivery, "jobs_ended_total") == {
         ("sim", "p1", "COMPLETED"): 1,
         ("sim", "p2", "COMPLETED"): 1,
-        ("sim", "other", "other"): 1,
+        ("sim", "other", "COMPLETED"): 1,
         ("sim", "p4", "COMPLETED"): 1,
     }
 

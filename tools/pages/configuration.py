@@ -157,7 +157,7 @@ def _type(annotation: Any, readers: set[Any]) -> str:  # noqa: ANN401 - any anno
         words = annotation if is_enum else get_args(annotation)
         return " or ".join(f"`{_toml(word)}`" for word in words)
     if get_origin(annotation) is dict:
-        return "Table of numbers"
+        return "Table of lists" if get_origin(get_args(annotation)[1]) is tuple else "Table of numbers"
     if get_origin(annotation) is tuple:
         item = FieldInfo.from_annotation(get_args(annotation)[0])
         return f"List of: {_takes(item).lower()}"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
+from slurmwatchd.model.job_metrics import CATALOGUE
 from slurmwatchd.sinks.prometheus import PrometheusOptions, PrometheusSink
 from slurmwatchd.telemetry.metrics import Metrics
 from tools.pages import marks
@@ -32,7 +33,15 @@ def render(page: str) -> str:
     metrics = Metrics(registry)
     daemon = registry.collectors.copy()
     sink = PrometheusSink("prometheus", PrometheusOptions(type="prometheus"), metrics)
-    return marks.replaced(page, {"jobs": _table([sink]), "daemon": _table(daemon)})
+    return marks.replaced(page, {"jobs": _table([sink]), "sources": _sources(), "daemon": _table(daemon)})
+
+
+def _sources() -> str:
+    rows = [
+        f"| `{family.name}` | {family.unit} | `{family.event.value}` | {marks.cell(family.source)} |\n"
+        for family in CATALOGUE
+    ]
+    return "| metric, without `slurmwatchd_` | counts | event | how |\n|---|---|---|---|\n" + "".join(rows)
 
 
 def _table(collectors: Iterable[Collector]) -> str:

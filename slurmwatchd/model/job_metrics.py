@@ -1,0 +1,341 @@
+"""The catalogue of what `/metrics` says of ended jobs: one table, for the sink to count by and the page to show.
+
+A family says what one event adds to it, and nothing of who else counts: `sinks/prometheus.py` keeps the totals.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slurmwatchd.model.clock import EARLIEST, epoch
+from slurmwatchd.model.outcomes import STATES, Outcome, outcome_of
+from slurmwatchd.model.records import Event, EventKind, FoundBy
+
+PREFIX = "slurmwatchd_"
+
+CHOICE = ("partition", "account", "user", "qos")
+"""The labels that a site may choose, in the order in which they stand."""
+
+OTHER = "other"
+"""What label values fold into once a family has as many label sets as it may."""
+
+SEVERAL = "(several)"
+"""The partition of a job sent to several that never ran: its list is as the user typed it, and would be a label of
+the user's making. A partition's own name has no comma."""
+
+UNTYPED = "(untyped)"
+"""The type of GPUs that the site accounts without one (`gres/gpu` alone)."""
+
+LATE_SECONDS = 300
+"""An attempt first seen longer after its end than this is late; polls take seconds, so a re-read found it."""
+
+KNOWN_STATES = tuple(sorted({state for states in STATES.values() for state in states}))
+KNOWN_OUTCOMES = tuple(outcome.value for outcome in Outcome)
+
+_MIB = 1 << 20
+_GPU = "gres/gpu"
+_HOUR, _DAY = 3600.0, 86400.0
+_ELAPSED = (1.0, 10.0, 60.0, 300.0, 900.0, _HOUR, 4 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 7 * _DAY)
+_WAIT = (1.0, 10.0, 60.0, 300.0, 900.0, _HOUR, 4 * _HOUR, 12 * _HOUR, _DAY, 3 * _DAY, 14 * _DAY)
+_RATIO = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+_LAG = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, _HOUR, _DAY)
+_LATE = (600.0, 1800.0, _HOUR, 3 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 4 * _DAY, 8 * _DAY, 30 * _DAY)
+_NODES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0)
+
+Record = Mapping[str, Any]
+"""The body of an event: the fields of the wire format."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One metric family of ended jobs; without buckets it is a counter.
+
+    Attributes:
+        name: Without the prefix, and without `_total`. text: Its help. unit: Of what is counted, for the page.
+        source: How it is computed from an event, for the page. event: Which events count. measure: What an event
+        adds, or what it observes; None: nothing. split: In place of `measure`, for a family with a label of its
+        own: each value of it, and what to add there. own: That label. buckets: The upper bounds of a histogram,
+        `+Inf` aside. by_choice: Whether it has the labels that a site chooses; otherwise it has the cluster alone.
+        scale: What is counted times this is what is shown. known: The values of its own label that stand at 0 from
+        the start.
+    """
+
+    name: str
+    text: str
+    unit: str
+    source: str
+    event: EventKind
+    measure: Callable[[Record, Event], float | None] | None = None
+    split: Callable[[Record, Event], Iterator[tuple[str, float]]] | None = None
+    own: str = ""
+    buckets: tuple[float, ...] = ()
+    by_choice: bool = True
+    scale: int = 1
+    known: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """What it is called on `/metrics`."""
+        return f"{PREFIX}{self.name}" if self.buckets else f"{PREFIX}{self.name}_total"
+
+
+def partition_label(name: str | None) -> str:
+    """Return a partition as a label."""
+    return SEVERAL if name and "," in name else name or ""
+
+
+def _one(_: Record, __: Event) -> float:
+    return 1
+
+
+def _state(record: Record, _: Event) -> Iterator[tuple[str, float]]:
+    yield record["state"], 1
+
+
+def _outcome(record: Record, _: Event) -> Iterator[tuple[str, float]]:
+    yield record.get("outcome") or outcome_of(record), 1
+
+
+def _requeued(record: Record, _: Event) -> float | None:
+    return 1 if record["state"] == "REQUEUED" else None
+
+
+def _ran(record: Record) -> int:
+    """Return for how many seconds an attempt had what was allocated to it."""
+    return record.get("elapsed_seconds") or 0 if record.get("start") is not None else 0
+
+
+def _tres_seconds(name: str, field: str = "") -> Callable[[Record, Event], float | None]:
+    """Return what adds the seconds of a TRES; of a field of the record where the site does not account it."""
+
+    def seconds(record: Record, _: Event) -> float | None:
+        amount = (record.get("alloc_tres") or {}).get(name)
+        if not isinstance(amount, int | float):
+            amount = record.get(field)
+        return amount * _ran(record) if amount else None
+
+    return seconds
+
+
+def _memory(record: Record, _: Event) -> float | None:
+    amount = (record.get("alloc_tres") or {}).get("mem_bytes")
+    return amount // _MIB * _ran(record) if isinstance(amount, int) else None
+
+
+def gpus_of(record: Record) -> dict[str, int]:
+    """Return the GPUs of an attempt by type, each counted once.
+
+    A site accounts `gres/gpu`, types (`gres/gpu:a100`), or both, and then the first is the sum of all.
+    """
+    tres = record.get("alloc_tres") or {}
+    found = {
+        name.removeprefix(f"{_GPU}:"): int(amount)
+        for name, amount in tres.items()
+        if name.startswith(f"{_GPU}:") and isinstance(amount, int | float) and amount > 0
+    }
+    total = tres.get(_GPU)
+    rest = int(total) - sum(found.values()) if isinstance(total, int | float) else 0
+    return {**found, UNTYPED: rest} if rest > 0 else found
+
+
+def _gpus(record: Record, _: Event) -> Iterator[tuple[str, float]]:
+    tres = record.get("alloc_tres")
+    if tres and any(name.startswith(_GPU) for name in tres):
+        ran = _ran(record)
+        for name, count in gpus_of(record).items():
+            yield name, count * ran
+
+
+def _of_started(field: str) -> Callable[[Record, Event], float | None]:
+    def observed(record: Record, _: Event) -> float | None:
+        value: float | None = record.get(field)
+        return value if record.get("start") is not None else None
+
+    return observed
+
+
+def _submit_to_eligible(record: Record, _: Event) -> float | None:
+    eligible, submit = record.get("eligible"), record.get("submit")
+    if record.get("start") is None or eligible is None or submit is None:
+        return None
+    if eligible == submit:
+        return 0
+    until, since = epoch(eligible), epoch(submit)
+    return None if until is None or since is None else max(0, until - since)
+
+
+def _limit_used(record: Record, _: Event) -> float | None:
+    limit, elapsed = record.get("timelimit_seconds"), record.get("elapsed_seconds")
+    return elapsed / limit if record.get("start") is not None and limit and elapsed is not None else None
+
+
+def _lag(_: Record, event: Event) -> float | None:
+    if event.time is None or event.time < EARLIEST or event.found_by is FoundBy.BACKFILL:
+        return None
+    return max(0, event.observed - event.time)
+
+
+def _lateness(record: Record, event: Event) -> float | None:
+    lag = _lag(record, event)
+    return lag if lag is not None and lag > LATE_SECONDS else None
+
+
+def _late(record: Record, event: Event) -> Iterator[tuple[str, float]]:
+    if _lateness(record, event) is not None:
+        yield event.found_by.value, 1
+
+
+def _whole(record: Record) -> Mapping[str, Any] | None:
+    """Return the usage of an attempt that started, if it is complete."""
+    usage: Mapping[str, Any] = record["usage"]
+    return usage if usage["complete"] and record.get("start") is not None else None
+
+
+def _cpu_known(record: Record) -> Mapping[str, Any] | None:
+    # Both or neither, so that one over the other is a share.
+    usage = _whole(record)
+    there = usage is not None and "cpu_seconds" in usage and "cpus" in record and "elapsed_seconds" in record
+    return usage if there else None
+
+
+def _cpu_used(record: Record, _: Event) -> float | None:
+    usage = _cpu_known(record)
+    return None if usage is None else usage["cpu_seconds"]
+
+
+def _cpu_allocated(record: Record, _: Event) -> float | None:
+    return None if _cpu_known(record) is None else record["cpus"] * record["elapsed_seconds"]
+
+
+def _energy(record: Record, _: Event) -> float | None:
+    usage = _whole(record)
+    return None if usage is None else usage.get("energy_joules") or None
+
+
+def _efficiency(field: str) -> Callable[[Record, Event], float | None]:
+    def ratio(record: Record, _: Event) -> float | None:
+        usage = _whole(record)
+        return usage.get(field) if usage and usage["steps"] else None
+
+    return ratio
+
+
+def _gpu_efficiency(record: Record, _: Event) -> float | None:
+    usage = _whole(record)
+    percent = usage.get("gpu_ave_utilization_percent") if usage else None
+    return None if percent is None or not gpus_of(record) else percent / 100
+
+
+_ENDED, _USAGE, _REVISED = EventKind.JOB_ENDED, EventKind.JOB_USAGE, EventKind.JOB_REVISED
+
+CATALOGUE = (
+    Family(name="jobs_ended", text="Job attempts that ended.", unit="attempts", source="one for each attempt",
+           event=_ENDED, split=_state, own="state", known=KNOWN_STATES),
+    Family(name="job_outcomes", text="Job attempts that ended, by outcome.", unit="attempts",
+           source="one for each attempt", event=_ENDED, split=_outcome, own="outcome", known=KNOWN_OUTCOMES),
+    Family(name="job_requeues", text="Job attempts that ended because their job was requeued.", unit="attempts",
+           source="one where `state` is `REQUEUED`", event=_ENDED, measure=_requeued),
+    Family(name="job_revisions", text="Changes of attempts after their end.", unit="revisions",
+           source="one for each `job_revised`", event=_REVISED, measure=_one),
+    Family(name="ended_cpu_seconds", text="Allocated CPUs times elapsed seconds of ended attempts.",
+           unit="CPU-seconds", source="`alloc_tres.cpu`, or else `cpus`, times `elapsed_seconds`", event=_ENDED,
+           measure=_tres_seconds("cpu", "cpus")),
+    Family(name="ended_node_seconds", text="Allocated nodes times elapsed seconds of ended attempts.",
+           unit="node-seconds", source="`alloc_tres.node`, or else `node_count`, times `elapsed_seconds`",
+           event=_ENDED, measure=_tres_seconds("node", "node_count")),
+    Family(name="ended_memory_byte_seconds", text="Allocated memory times elapsed seconds of ended attempts.",
+           unit="byte-seconds", source="`alloc_tres.mem_bytes`, in whole MiB, times `elapsed_seconds`",
+           event=_ENDED, measure=_memory, scale=_MIB),
+    Family(name="ended_gpu_seconds", text="Allocated GPUs times elapsed seconds of ended attempts, by type.",
+           unit="GPU-seconds",
+           source="`gres/gpu:TYPE` of `alloc_tres` times `elapsed_seconds`; what `gres/gpu` has beyond all types "
+                  f"is `{UNTYPED}`",
+           event=_ENDED, split=_gpus, own="gpu_type"),
+    Family(name="ended_billing_seconds", text="Billing units times elapsed seconds of ended attempts.",
+           unit="billing-seconds", source="`alloc_tres.billing` times `elapsed_seconds`", event=_ENDED,
+           measure=_tres_seconds("billing")),
+    Family(name="job_elapsed_seconds", text="Time from start to end of ended attempts that had started.",
+           unit="seconds", source="`elapsed_seconds`", event=_ENDED, measure=_of_started("elapsed_seconds"),
+           buckets=_ELAPSED),
+    Family(name="job_submit_to_eligible_seconds",
+           text="Time from submit to eligible of ended attempts that had started.", unit="seconds",
+           source="`eligible` minus `submit`: dependencies, begin times, holds", event=_ENDED,
+           measure=_submit_to_eligible, buckets=_WAIT),
+    Family(name="job_wait_seconds", text="Time from eligible to start of ended attempts that had started.",
+           unit="seconds", source="`wait_seconds`", event=_ENDED, measure=_of_started("wait_seconds"),
+           buckets=_WAIT),
+    Family(name="job_timelimit_used_ratio",
+           text="Elapsed time divided by the time limit, of ended attempts that had started.", unit="share",
+           source="`elapsed_seconds` divided by `timelimit_seconds`", event=_ENDED, measure=_limit_used,
+           buckets=_RATIO),
+    Family(name="job_nodes", text="Nodes allocated to ended attempts that had started.", unit="nodes",
+           source="`node_count`", event=_ENDED, measure=_of_started("node_count"), buckets=_NODES),
+    Family(name="detection_lag_seconds",
+           text="Time from an attempt's end until the daemon first saw it, except for backfills.", unit="seconds",
+           source="`observed` minus `time`", event=_ENDED, measure=_lag, buckets=_LAG, by_choice=False),
+    Family(name="late_records",
+           text="Attempts first seen over five minutes after their end, except for backfills.", unit="attempts",
+           source=f"one where `observed` is over {LATE_SECONDS} s after `time`", event=_ENDED, split=_late,
+           own="found_by", by_choice=False),
+    Family(name="lateness_seconds", text="Time from end until first seen, of late records alone.", unit="seconds",
+           source="`observed` minus `time` of those", event=_ENDED, measure=_lateness, buckets=_LATE,
+           by_choice=False),
+    Family(name="job_cpu_seconds", text="CPU time used by attempts whose usage is complete.", unit="CPU-seconds",
+           source="`usage.cpu_seconds`", event=_USAGE, measure=_cpu_used),
+    Family(name="job_allocated_cpu_seconds",
+           text="Allocated CPUs times elapsed seconds of attempts whose usage is complete.", unit="CPU-seconds",
+           source="`cpus` times `elapsed_seconds`, of the attempts that `job_cpu_seconds` counts", event=_USAGE,
+           measure=_cpu_allocated),
+    Family(name="job_energy_joules",
+           text="Energy used by attempts whose usage is complete, if Slurm gathers it.", unit="joules",
+           source="`usage.energy_joules`", event=_USAGE, measure=_energy),
+    Family(name="job_cpu_efficiency_ratio",
+           text="CPU time divided by allocated CPUs times elapsed seconds, for attempts with steps.", unit="share",
+           source="`usage.cpu_efficiency`", event=_USAGE, measure=_efficiency("cpu_efficiency"), buckets=_RATIO),
+    Family(name="job_memory_efficiency_ratio",
+           text="Peak memory divided by memory allocated or requested, for attempts with steps.", unit="share",
+           source="`usage.memory_efficiency`", event=_USAGE, measure=_efficiency("memory_efficiency"),
+           buckets=_RATIO),
+    Family(name="job_gpu_efficiency_ratio",
+           text="Average GPU utilization of attempts with GPUs, if Slurm gathers it.", unit="share",
+           source="`usage.gpu_ave_utilization_percent` divided by 100", event=_USAGE, measure=_gpu_efficiency,
+           buckets=_RATIO),
+)  # fmt: skip
+"""Every family, in the order of `/metrics`."""
+
+FAMILIES: Mapping[str, Family] = {family.name: family for family in CATALOGUE}
+
+BY_FULL_NAME: Mapping[str, Family] = {family.full_name: family for family in CATALOGUE}
+
+
+def weight_of(record: Record) -> float:
+    """Return how much an attempt counts where the biggest of many label sets are looked for.
+
+    Each counts one, and each allocated CPU-hour as much: who runs many jobs is big, and who runs large ones.
+    """
+    return 1 + (record.get("cpus") or 0) * _ran(record) / _HOUR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelChoice:
+    """Which labels families have.
+
+    Attributes:
+        labels: Of every family that has labels by choice, out of `CHOICE`.
+        families: For some, by name without the prefix, other labels.
+        limits: For some, how many label sets they may have.
+    """
+
+    labels: tuple[str, ...] = ("partition",)
+    families: Mapping[str, tuple[str, ...]]
+    limits: Mapping[str, int]
+
+    def labels_of(self, family: Family) -> tuple[str, ...]:
+        """Return the chosen labels of a family, in the order of `CHOICE`."""
+        if not family.by_choice:
+            return ()
+        chosen = self.families.get(family.name, self.labels)
+        return tuple(label for label in CHOICE if label in chosen)
+
+
+DEFAULT_CHOICE = LabelChoice(families={}, limits={})

@@ -1,0 +1,227 @@
+"""Which label sets families have of their own, and which are counted as `other`: the biggest stay visible.
+
+Families with the same labels share their label sets, so that who is named in one is named in all. Once a family
+has as many series as it may, a label set that is not named yet is a candidate: its weight is noted, and when it is
+sure to outweigh the smallest named one, it takes that one's place. What was counted of the smaller one moves to
+`other`, so the sum over a family never changes by it. The notes are bounded, whatever number of names there are.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from slurmwatchd.model.job_metrics import CATALOGUE, OTHER, Family, LabelChoice, Record, partition_label
+from slurmwatchd.model.records import EventKind
+
+Key = tuple[str, ...]
+"""A profile's tag, the cluster, and the values of the chosen labels."""
+
+Totals = dict[str, Any]
+"""A family's name to a counter's total; to value and total, where it has a label of its own; for a histogram to
+the sum, then the count in each bucket, +Inf last, not cumulated. Under `WEIGHT` how much the label set weighs."""
+
+WEIGHT = "weight"
+
+_TAG = "by:"
+_BUSY_FOLDS = 10
+"""A tenth of the label sets may be `other` of one partition each; beyond that, `other` is of all partitions."""
+
+
+@dataclass(slots=True)
+class Candidates:
+    """The weights of label sets that have no series, of the heaviest among them at least: lower bounds."""
+
+    room: int
+    weights: dict[Key, float] = field(default_factory=dict)
+
+    def add(self, key: Key, weight: float) -> float:
+        """Note more of one, and return how much of it is known."""
+        known = self.weights.get(key, 0.0) + weight
+        self.weights[key] = known
+        if len(self.weights) > 2 * self.room:
+            heaviest = sorted(self.weights.items(), key=lambda entry: -entry[1])
+            self.weights = dict(heaviest[: self.room])
+        return known
+
+    def forget(self, key: Key) -> None:
+        """Drop one that has series of its own now."""
+        self.weights.pop(key, None)
+
+
+@dataclass(slots=True)
+class Profile:
+    """Families with the same labels and the same limit, and which label sets they have.
+
+    Attributes:
+        tag: The first part of its keys.
+        labels: Those that were chosen.
+        limit: The most label sets that a family may have.
+        weights: Of the named label sets.
+        sizes: For each family with a label of its own, how many series it has, `other` aside.
+        folds: The keys that stand for others.
+    """
+
+    tag: str
+    labels: tuple[str, ...]
+    limit: int
+    families: tuple[Family, ...]
+    by_kind: Mapping[EventKind, tuple[Family, ...]]
+    candidates: Candidates
+    weights: dict[Key, float] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    folds: set[Key] = field(default_factory=set)
+    _least: float = 0.0
+
+    def key_of(self, record: Record) -> Key:
+        """Return where an event counts while there is room."""
+        return (self.tag, record["cluster"], *[_label(record, label) for label in self.labels])
+
+    def learn(self, groups: Mapping[Key, Totals]) -> None:
+        """Begin with the label sets there are."""
+        self.weights, self.sizes, self.folds = {}, dict.fromkeys(self._owned(), 0), set()
+        self._least = 0.0
+        for key, totals in groups.items():
+            if key[0] == self.tag:
+                if self.is_fold(key):
+                    self.folds.add(key)
+                else:
+                    self.enter(key, totals)
+
+    def enter(self, key: Key, totals: Totals) -> None:
+        """Note a label set that has series of its own from now on."""
+        self.weights[key] = totals.get(WEIGHT, 0.0)
+        self._least = min(self._least, self.weights[key])
+        for name in self._owned():
+            self.sizes[name] = self.sizes.get(name, 0) + len(totals.get(name, ()))
+        self.candidates.forget(key)
+
+    def leave(self, key: Key, totals: Totals) -> None:
+        """Note that a label set has no series any more."""
+        del self.weights[key]
+        for name in self._owned():
+            self.sizes[name] -= len(totals.get(name, ()))
+
+    def weigh(self, key: Key, weight: float) -> None:
+        """Note that a named label set has become heavier."""
+        self.weights[key] += weight
+
+    def is_fold(self, key: Key) -> bool:
+        """Tell whether a key stands for others: the last label is, or a name that is really called so."""
+        return len(key) > 2 and key[-1] == OTHER  # noqa: PLR2004 - tag and cluster
+
+    def fold_of(self, key: Key) -> Key:
+        """Return where a label set without series of its own counts: by partition, as long as those are few."""
+        if "partition" in self.labels and len(self.labels) > 1:
+            by_partition = (*key[:3], *(OTHER for _ in key[3:]))
+            if by_partition in self.folds or len(self.folds) < max(1, self.limit // _BUSY_FOLDS):
+                self.folds.add(by_partition)
+                return by_partition
+        fold = (*key[:2], *(OTHER for _ in key[2:]))
+        self.folds.add(fold)
+        return fold
+
+    def has_room(self, key: Key, own: Iterable[str]) -> bool:
+        """Tell whether a label set may have series, and new ones in some families with a label of their own."""
+        if not self.labels:
+            return True
+        if key not in self.weights and len(self.weights) >= self.limit:
+            return False
+        return all(self.sizes[name] < self.limit for name in own)
+
+    def is_overfull(self) -> bool:
+        """Tell whether there are more label sets than may be, as after a change of the limit."""
+        return bool(self.labels) and max(len(self.weights), *self.sizes.values(), 0) > self.limit
+
+    def smallest(self) -> Key:
+        """Return the named label set with the least weight; there must be one."""
+        return min(self.weights, key=lambda key: (self.weights[key], key))
+
+    def outweighs(self, known: float) -> bool:
+        """Tell whether so much is more than the smallest named label set has."""
+        if known <= self._least:
+            return False
+        self._least = min(self.weights.values(), default=0.0)
+        return known > self._least
+
+    def _owned(self) -> Iterator[str]:
+        return (family.name for family in self.families if family.own)
+
+    @property
+    def weighs(self) -> EventKind:
+        """The kind of event that adds to the weights."""
+        return next(kind for kind in EventKind if self.by_kind[kind])
+
+
+def _label(record: Record, label: str) -> str:
+    value = record.get(label)
+    return partition_label(value) if label == "partition" else value or ""
+
+
+def tag_of(labels: Iterable[str], limit: int | None) -> str:
+    """Return what the keys of a profile begin with; a limit of its own is part of it."""
+    return f"{_TAG}{','.join(labels)}" + ("" if limit is None else f"/{limit}")
+
+
+def labels_of(tag: str) -> tuple[str, ...] | None:
+    """Return the labels in a tag; None where it is none."""
+    if not tag.startswith(_TAG):
+        return None
+    names = tag.removeprefix(_TAG).partition("/")[0]
+    return tuple(names.split(",")) if names else ()
+
+
+def profiles(choice: LabelChoice, limit: int) -> list[Profile]:
+    """Return the families by what labels they have.
+
+    Args:
+        choice: What the site chose.
+        limit: The most label sets of a family without a limit of its own.
+    """
+    found: dict[tuple[tuple[str, ...], int | None], list[Family]] = {}
+    for family in CATALOGUE:
+        found.setdefault((choice.labels_of(family), choice.limits.get(family.name)), []).append(family)
+    return [
+        Profile(
+            tag=tag_of(labels, own),
+            labels=labels,
+            limit=limit if own is None else own,
+            families=tuple(families),
+            by_kind={kind: tuple(f for f in families if f.event is kind) for kind in EventKind},
+            candidates=Candidates(2 * (limit if own is None else own)),
+        )
+        for (labels, own), families in found.items()
+    ]
+
+
+def empty(family: Family) -> Any:  # noqa: ANN401 - three shapes
+    """Return the totals of a family that has counted nothing."""
+    if family.own:
+        return {}
+    return [0] * (len(family.buckets) + 2) if family.buckets else 0
+
+
+def added(family: Family, one: Any, other: Any) -> Any:  # noqa: ANN401 - three shapes
+    """Return the sum of two totals of a family."""
+    if family.own:
+        return {value: one.get(value, 0) + other.get(value, 0) for value in {**one, **other}}
+    if family.buckets:
+        return [a + b for a, b in zip(one, other, strict=True)]
+    return one + other
+
+
+def merge(into: Totals, totals: Totals) -> None:
+    """Add all that one label set has to another."""
+    for name, value in totals.items():
+        if name == WEIGHT:
+            into[WEIGHT] = into.get(WEIGHT, 0.0) + value
+        else:
+            family = _BY_NAME[name]
+            into[name] = added(family, into[name], value) if name in into else copied(value)
+
+
+def copied(value: Any) -> Any:  # noqa: ANN401 - three shapes
+    """Return totals that may be changed apart from others."""
+    return value.copy() if isinstance(value, list | dict) else value
+
+
+_BY_NAME = {family.name: family for family in CATALOGUE}
