@@ -1,4 +1,4 @@
-"""A stand-in for scontrol: node lists, and just enough of `show config` and `ping`."""
+"""A stand-in for scontrol: node lists, and just enough of `show config`, `show partition` and `ping`."""
 
 from __future__ import annotations
 
@@ -68,8 +68,9 @@ def _show(session: Session, words: list[str]) -> int:
         return _show_hostnames(session, value if given else None)
     if _shortens("hostlistsorted", name):
         return _show_hostlist(session, value if given else None, ordered=len(name) > len("hostlist"))
-    if "config".startswith(name):
-        return _show_config(session)
+    for whole, show in (("config", _show_config), ("partitions", _show_partitions)):
+        if whole.startswith(name):
+            return show(session)
     session.complain(f"invalid entity:{entity} for keyword:show ")
     return 1
 
@@ -117,6 +118,21 @@ def _show_hostlist(session: Session, value: str | None, *, ordered: bool) -> int
 def _natural(host: str) -> tuple[str, int]:
     prefix = host.rstrip("0123456789")
     return prefix, int(host[len(prefix) :] or -1)
+
+
+def _show_partitions(session: Session) -> int:
+    """Name those that jobs ran in; a list as a user typed it is none."""
+    query = (
+        "SELECT DISTINCT partition FROM jobs "
+        "WHERE cluster = ? AND length(partition) AND NOT instr(partition, ',') ORDER BY partition"
+    )
+    names = [row[0] for row in session.db.execute(query, (session.config["cluster"],))]
+    if not names:
+        session.write(b"No partitions in the system\n")
+    for name in names:
+        text = name if isinstance(name, bytes) else str(name).encode()
+        session.write(b"PartitionName=" + text + b" AllowGroups=ALL AllowAccounts=ALL State=UP TotalNodes=100\n")
+    return 0
 
 
 def _next_job_id(session: Session) -> int:

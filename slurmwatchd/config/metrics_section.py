@@ -37,6 +37,10 @@ class MetricsSection(BaseModel):
     """For some metrics another limit than the sink's `max_label_sets`:
     `{ slurmwatchd_jobs_ended_total = 5000 }`."""
 
+    suspect_nodes: int = Field(10, ge=0, le=1000)
+    """How many of the nodes whose failures cannot be chance stand on `/metrics`, the worst first; see
+    [`nodes --suspect`](commands.md). `0`: none, and the daemon does not look for them."""
+
     @field_validator("labels")
     @classmethod
     def _known_labels(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,10 +12,12 @@ from slurmwatchd.daemon.archiver import Archiver
 from slurmwatchd.daemon.daemon import Daemon, Outside, rules_of
 from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
 from slurmwatchd.daemon.nudges import Nudges
+from slurmwatchd.daemon.partition_names import PartitionNames
 from slurmwatchd.daemon.pruner import Pruner
 from slurmwatchd.daemon.quarantine_retrier import QuarantineRetrier
 from slurmwatchd.daemon.rebuilder import Rebuilder
 from slurmwatchd.daemon.requests import Requests
+from slurmwatchd.daemon.suspect_nodes import SuspectNodes
 from slurmwatchd.sinks.base import SinkOptions
 from slurmwatchd.sinks.registry import sink_kinds
 from slurmwatchd.sources.commands import Commands
@@ -216,6 +218,10 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 archiver=archiver,
                 pruner=pruner,
                 nudges=nudges,
+                partition_names=PartitionNames(scontrol, names, clock=outside.clock, metrics=metrics),
+                suspect_nodes=SuspectNodes(
+                    config.store.path, config.metrics.suspect_nodes, clock=outside.clock, metrics=metrics
+                ),
                 metrics=metrics,
                 health=health,
                 news=news,

@@ -17,10 +17,12 @@ from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon.archiver import Archiver
 from slurmwatchd.daemon.delivery import Delivery
 from slurmwatchd.daemon.nudges import Nudges
+from slurmwatchd.daemon.partition_names import PartitionNames
 from slurmwatchd.daemon.pruner import Pruner
 from slurmwatchd.daemon.requests import Requests
 from slurmwatchd.daemon.sd_notify import Notifier
 from slurmwatchd.daemon.sighup import hangups
+from slurmwatchd.daemon.suspect_nodes import SuspectNodes
 from slurmwatchd.errors import ConfigError, SlurmNotFoundError, TransientError
 from slurmwatchd.model.clock import Clock, SystemClock
 from slurmwatchd.model.policy import ReadPolicy
@@ -80,6 +82,8 @@ class Daemon:
     archiver: Archiver | None
     pruner: Pruner
     nudges: Nudges
+    partition_names: PartitionNames
+    suspect_nodes: SuspectNodes
     metrics: Metrics
     health: Health
     news: list[Callable[[], None]]
@@ -160,6 +164,9 @@ class Daemon:
                 workers.start_soon(self.pruner.run)
                 workers.start_soon(self.nudges.run, lambda: self.config.poll.nudge_every)
                 workers.start_soon(self.errands.run)
+                if self.config.web.listen:
+                    workers.start_soon(self.partition_names.run)
+                    workers.start_soon(self.suspect_nodes.run)
                 await stop.wait()
                 workers.cancel_scope.cancel()
             await self._drain()
@@ -223,6 +230,7 @@ class Daemon:
         # What needs a restart stays as it is for everybody: nobody may read again what the pruner has taken away.
         if new.metrics != self.config.metrics:
             self.metrics.label_choice = new.metrics.choice()
+            self.suspect_nodes.limit = new.metrics.suspect_nodes
         self.config = self.config.model_copy(update={"poll": new.poll, "log": new.log, "metrics": new.metrics})
         for watcher in self.watchers:
             watcher.reconfigure(rules_of(self.config))

@@ -27,6 +27,7 @@ _CONFIG_TIMEOUT_SECONDS = 15.0
 _CLUSTER_NAME = re.compile(r"^ClusterName\s*=\s*(\S+)\s*$", re.MULTILINE)
 _FIRST_JOB_ID = re.compile(r"^FirstJobId\s*=\s*(\d+)\s*$", re.MULTILINE)
 _NEXT_JOB_ID = re.compile(r"^NEXT_JOB_ID\s*=\s*(\d+)\s*$", re.MULTILINE)
+_PARTITION = re.compile(r"^PartitionName=(\S+)", re.MULTILINE)
 _SEPARATOR = "="
 _BLAMES_A_LIST = "Invalid hostlist"
 _FORBIDDEN = frozenset("= \t\r\n\x00{}()")
@@ -127,6 +128,24 @@ class Scontrol:
         if first is None or following is None or done.returncode != 0:
             return None
         return range(int(first[1]), int(following[1]))
+
+    async def partitions(self, cluster: str = "") -> list[str] | None:
+        """Return the names of the partitions, hidden ones too, or None where slurmctld does not tell them now."""
+        which = ["-M", cluster] if cluster else []
+        try:
+            done = await self._commands.run(
+                "scontrol",
+                *which,
+                "--all",
+                "--oneliner",
+                "show",
+                "partition",
+                timeout_seconds=_CONFIG_TIMEOUT_SECONDS,
+            )
+        except (CommandError, SlurmNotFoundError):
+            return None
+        names = _PARTITION.findall(done.stdout.decode(errors="backslashreplace"))
+        return names if done.returncode == 0 else None
 
     async def _halve(self, nodelists: Sequence[str], result: dict[str, tuple[str, ...] | NodelistError]) -> None:
         if not nodelists:

@@ -3,18 +3,16 @@
 One `Metrics` is made at start-up and handed down; nothing registers itself anywhere at import.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from slurmwatchd._version import __version__
 from slurmwatchd.model.job_metrics import DEFAULT_CHOICE
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _LAG_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
@@ -34,6 +32,8 @@ class Metrics:
         """Which labels the metrics of ended jobs have; replaced as a whole by a reload."""
         self.known_partitions: Mapping[str, Sequence[str]] = {}
         """The partitions of each cluster, as far as slurmctld named them; replaced as a whole."""
+        self.suspects = SuspectScores()
+        self.registry.register(self.suspects)
         cluster = ["slurm_cluster"]
         sink = ["sink"]
 
@@ -208,4 +208,28 @@ class _BuildInfo:
             "slurmwatchd_build_info", "The version of slurmwatchd; always 1.", labels=["version"]
         )
         family.add_metric([__version__], 1)
+        return [family]
+
+
+class SuspectScores(Collector):
+    """The nodes whose failures cannot be chance, the worst of them."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._shown: Mapping[str, Mapping[str, float]] = {}
+
+    def show(self, scores: Mapping[str, Mapping[str, float]]) -> None:
+        """Replace them all: cluster to node to score."""
+        self._shown = scores
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        """Return fresh families."""
+        family = GaugeMetricFamily(
+            "slurmwatchd_suspect_node_score",
+            "Nodes whose failures of the last day cannot be chance: the power of ten of how unlikely that is.",
+            labels=["slurm_cluster", "node"],
+        )
+        for cluster, nodes in self._shown.items():
+            for node, score in nodes.items():
+                family.add_metric([cluster, node], score)
         return [family]

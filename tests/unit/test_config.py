@@ -162,37 +162,26 @@ def test_labels_of_metrics_are_chosen_for_all_and_for_some(file: Path) -> None:
     assert (chosen.labels, chosen.families) == (("account", "qos"), {"job_nodes": ("partition", "qos")})
 
 
+NONE = "no metric of ended jobs has this name; the page on metrics lists them"
+ALONE = "has slurm_cluster alone: its labels cannot be chosen"
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
         ('labels = ["job"]', "metrics.labels: job: not one of partition, account, user, qos, not ['job']"),
         (
             "family_labels = { slurmwatchd_polls_total = [] }",
-            (
-                "metrics.family_labels: slurmwatchd_polls_total: no metric of ended jobs has this name; the page on "
-                "metrics lists them"
-            ),
+            f"metrics.family_labels: slurmwatchd_polls_total: {NONE}",
         ),
-        (
-            "family_limits = { jobs_ended = 3 }",
-            (
-                "metrics.family_limits: jobs_ended: no metric of ended jobs has this name; the page on metrics lists "
-                "them"
-            ),
-        ),
+        ("family_limits = { jobs_ended = 3 }", f"metrics.family_limits: jobs_ended: {NONE}"),
         (
             "family_labels = { slurmwatchd_lateness_seconds = ['user'] }",
-            (
-                "metrics.family_labels: slurmwatchd_lateness_seconds has slurm_cluster alone: its labels cannot be "
-                "chosen"
-            ),
+            f"metrics.family_labels: slurmwatchd_lateness_seconds {ALONE}",
         ),
         (
-            "family_limits = { slurmwatchd_jobs_ended_total = 0 }",
-            (
-                "metrics.family_limits.slurmwatchd_jobs_ended_total: Input should be greater than or equal to 1, not "
-                "0"
-            ),
+            "family_limits = { slurmwatchd_job_nodes = 0 }",
+            "metrics.family_limits.slurmwatchd_job_nodes: Input should be greater than or equal to 1, not 0",
         ),
     ],
 )

@@ -253,6 +253,18 @@ async def test_a_cluster_that_nobody_names_now_has_no_name(
     assert await answering(answer, tmp_path).cluster_name() is None
 
 
+PARTITIONS = b"""PartitionName=debug AllowGroups=ALL AllowAccounts=ALL State=UP TotalCPUs=8 TotalNodes=2
+PartitionName=high-mem AllowGroups=ALL AllowAccounts=a,PartitionName=x Default=NO Hidden=YES State=DOWN
+"""
+
+
+async def test_partitions_are_those_that_slurmctld_names(tmp_path: Path) -> None:
+    assert await answering(done(PARTITIONS), tmp_path).partitions() == ["debug", "high-mem"]
+    assert await answering(done(b"No partitions in the system\n"), tmp_path).partitions() == []
+    assert await answering(done(PARTITIONS, returncode=1), tmp_path).partitions() is None
+    assert await answering(TimedOutError("too slow"), tmp_path).partitions() is None
+
+
 async def test_without_scontrol_the_cluster_has_no_name(tmp_path: Path) -> None:
     assert await Scontrol(Commands.of(FakeRunner(hostnames), bin_dir=str(tmp_path))).cluster_name() is None
 

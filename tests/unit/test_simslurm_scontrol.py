@@ -100,6 +100,14 @@ def run(cluster: SimCluster, command: str, *arguments: str) -> subprocess.Comple
     )
 
 
+def test_partitions_are_those_that_jobs_ran_in(cluster: SimCluster) -> None:
+    assert run(cluster, "scontrol", "-ao", "show", "partition").stdout == "No partitions in the system\n"
+    for name in ("main", "gpu", "main", "gpu,main"):
+        cluster.add_job(partition=name)
+    shown = run(cluster, "scontrol", "--all", "--oneliner", "show", "partition")
+    assert [line.split()[0] for line in shown.stdout.splitlines()] == ["PartitionName=gpu", "PartitionName=main"]
+
+
 def test_show_hostnames_exits_0_whatever_it_says(cluster: SimCluster) -> None:
     good = run(cluster, "scontrol", "show", "hostnames", "n[1-2],=,n3")
     assert (good.returncode, good.stdout, good.stderr) == (0, "n1\nn2\n=\nn3\n", "")
