@@ -13,6 +13,7 @@ from simslurm.hostlists import HostlistError, compact, expand
 from tests.patience import HANGS_SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 OLD = (22, 5)
@@ -82,10 +83,10 @@ def test_hosts_are_written_as_the_real_scontrol_wrote_them(hosts: str, text: str
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> SimCluster:
-    made = SimCluster.create(tmp_path / "sim.db")
-    install_commands(tmp_path / "bin", tmp_path / "sim.db")
-    return made
+def cluster(tmp_path: Path) -> Iterator[SimCluster]:
+    with SimCluster.create(tmp_path / "sim.db") as made:
+        install_commands(tmp_path / "bin", tmp_path / "sim.db")
+        yield made
 
 
 def run(cluster: SimCluster, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
