@@ -2,7 +2,8 @@
 
 A nudge makes the next poll due at once, however long the interval is. It is sent where slurmctld runs a script
 for each end (`slurmwatchd nudge` in EpilogSlurmctld), so there may be thousands in a second: whatever comes, there
-is one poll in `every` seconds at most. What a datagram holds means nothing.
+is one poll in `every` seconds at most. Where no more nudges come, a second poll follows the first: slurmdbd may
+have got an end too late for that. What a datagram holds means nothing.
 """
 
 import asyncio
@@ -20,7 +21,10 @@ from slurmwatchd.model.clock import Clock
 from slurmwatchd.telemetry.log import get_logger
 
 SETTLE_SECONDS = 1.0
-"""slurmdbd shows an end up to a second after slurmctld has run the script."""
+"""slurmdbd mostly shows an end within a second after slurmctld has run the script."""
+
+AGAIN_SECONDS = 4.0
+"""So long after that poll the second one follows: on a busy machine slurmdbd gets an end seconds late."""
 
 _MODE = 0o660
 _DRAIN_SECONDS = 0.05
@@ -58,19 +62,25 @@ class Nudges:
             if listener is None:
                 return
             polled = -1e9
-            waits = False
+            waits = looks_again = False
             while True:
-                if not waits:
-                    await asyncio.get_running_loop().sock_recv(listener, _BYTES)
-                    self._received.inc()
-                due = max(self._clock.monotonic() + SETTLE_SECONDS, polled + every())
+                if looks_again and not waits:
+                    due = polled + max(AGAIN_SECONDS, every())
+                else:
+                    if not waits:
+                        await asyncio.get_running_loop().sock_recv(listener, _BYTES)
+                        self._received.inc()
+                    looks_again = False
+                    due = max(self._clock.monotonic() + SETTLE_SECONDS, polled + every())
                 # What comes from here on may be of an end that the poll does not see yet.
-                self._drain(listener)
-                waits = False
-                while (left := due - self._clock.monotonic()) > 0:
+                waits = self._drain(listener) and looks_again
+                while (left := due - self._clock.monotonic()) > 0 and not (looks_again and waits):
                     await self._clock.sleep(min(left, _DRAIN_SECONDS))
                     waits = self._drain(listener) or waits
+                if looks_again and waits:
+                    continue
                 polled = self._clock.monotonic()
+                looks_again = not looks_again
                 self._nudged()
 
     def _drain(self, listener: socket.socket) -> bool:

@@ -184,6 +184,7 @@ def _first_port(wanted: Release, places: Places, root: Root) -> int:
 
 def _cluster(wanted: Release, places: Places, root: Root) -> RealCluster:
     run = places.of(wanted)
+    slurmdbd, slurmctld, *_ = _daemons(run, wanted, root)
     return RealCluster(
         release=wanted,
         root=root,
@@ -192,7 +193,8 @@ def _cluster(wanted: Release, places: Places, root: Root) -> RealCluster:
         conf=run / "etc" / "slurm.conf",
         config=run / "etc" / "slurmwatchd.toml",
         database=Database(Services(places.run).database_socket, wanted.database),
-        slurmdbd=_daemons(run, wanted, root)[0],
+        slurmdbd=slurmdbd,
+        slurmctld=slurmctld,
     )
 
 

@@ -48,6 +48,7 @@ class RealCluster:
     config: Path
     database: Database = field(repr=False)
     slurmdbd: Daemon = field(repr=False)
+    slurmctld: Daemon = field(repr=False)
 
     @property
     def version(self) -> str:
@@ -149,6 +150,16 @@ class RealCluster:
         """Start slurmdbd and wait until it answers."""
         self.slurmdbd.start()
         self.wait_until(self.slurmdbd_answers, "slurmdbd to answer", explain=self.slurmdbd.tail)
+
+    def restart_slurmctld(self) -> None:
+        """Stop slurmctld in order, start it on the configuration that is there now, and wait until it answers."""
+        self.slurmctld.stop()
+        self.slurmctld.start()
+        self.wait_until(
+            lambda: self.run("scontrol", "ping", check=False, timeout_seconds=30).returncode == 0,
+            "slurmctld to answer",
+            explain=self.slurmctld.tail,
+        )
 
     def slurmdbd_answers(self) -> bool:
         """Whether a client gets an answer from slurmdbd."""

@@ -23,9 +23,10 @@ from slurmwatchd.errors import NoDaemonError, StoreError
 def command(config: Path | None, store: Path | None) -> None:
     """Have the daemon poll now, because a job has just ended.
 
-    For EpilogSlurmctld, see docs/operations.md. The daemon polls a second later, when slurmdbd shows the end, and
-    at most once in `[poll] nudge_every`, however many nudges come. The command never waits. It sends a datagram to
-    the socket STORE.nudge, which the daemon's user and group may write.
+    For EpilogSlurmctld, see docs/operations.md. The daemon polls a second later, when slurmdbd mostly shows the
+    end, and once more after four seconds without a nudge; at most once in `[poll] nudge_every`, however many come.
+    The command never waits. It sends a datagram to the socket STORE.nudge, which the daemon's user and group may
+    write.
 
     Example: slurmwatchd nudge
 
