@@ -309,6 +309,8 @@ async def test_answers_are_what_the_description_says(filled: Rig, tmp_path: Path
             "/report": ("/report", "since=2026-11-20"),
             "/status": ("/status", ""),
             "/coverage": ("/coverage", ""),
+            "/coverage/hours": ("/coverage/hours", "since=2026-11-20"),
+            "/nodes/suspect": ("/nodes/suspect", "since=2026-11-20"),
             "/export": ("/export", "limit=1"),
         }
         assert set(asked) == set(document["paths"])

@@ -70,6 +70,7 @@ def by_key(lines: list[Line]) -> dict[str, Line]:
         ("qos", f"json_extract(CAST({RECORD} AS TEXT), '$.qos')"),
         ("outcome", "jobs.outcome"),
         ("cluster", "jobs.cluster"),
+        ("hour", "strftime('%Y-%m-%dT%H', jobs.\"end\", 'unixepoch')"),
         ("day", "date(jobs.\"end\", 'unixepoch')"),
         ("month", "strftime('%Y-%m', jobs.\"end\", 'unixepoch')"),
     ],
@@ -84,10 +85,10 @@ def test_a_report_of_all_is_what_sql_adds_up_over_the_attempts(store: StoreReade
     expected = {row[0]: tuple(row[1:]) for row in found}
     *parts, total = lines
     got = {line.key: (line.attempts, line.cpu_hours, line.gpu_hours) for line in parts}
-    if by in {"day", "month"}:
-        # A run over midnight has hours on both days; that it ended is on one.
+    if by in {"hour", "day", "month"}:
+        # A run over midnight has hours on both days; that it ended is on one. So it is with hours.
         got, expected = ({key: value[0] for key, value in each.items() if value[0]} for each in (got, expected))
-    assert got == pytest.approx(expected) if by in {"day", "month"} else got.keys() == expected.keys()
+    assert got == pytest.approx(expected) if by in {"hour", "day", "month"} else got.keys() == expected.keys()
     for key, value in expected.items():
         assert got[key] == pytest.approx(value)
     assert (total.key, total.attempts) == ("total", 30)

@@ -14,8 +14,8 @@ from slurmwatchd.store.read.reader import StoreReader
 GROUPS = ("account", "user", "partition", "qos", "outcome", "cluster")
 """What a report can tell apart by, besides the time."""
 
-TIMES = {"day": "%Y-%m-%d", "month": "%Y-%m"}
-"""How days and months are written."""
+TIMES = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "month": "%Y-%m"}
+"""How hours, days and months are written."""
 
 CHOICES = (*GROUPS, *TIMES)
 

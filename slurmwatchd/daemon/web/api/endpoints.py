@@ -12,6 +12,7 @@ from slurmwatchd.daemon.web.api.parameters import (
     ArraysQuery,
     EventsQuery,
     ExportQuery,
+    HoursQuery,
     JobQuery,
     JobsQuery,
     NodeQuery,
@@ -19,6 +20,7 @@ from slurmwatchd.daemon.web.api.parameters import (
     Parameters,
     ReportQuery,
     RunningQuery,
+    SuspectsQuery,
 )
 
 PREFIX = "/api/v1"
@@ -75,6 +77,15 @@ ENDPOINTS = (
                 "As sacct's `-j` takes it.",
             )
         },
+    ),
+    Endpoint(
+        path="/nodes/suspect",
+        answer=state.suspects,
+        query=SuspectsQuery,
+        summary="Nodes whose failures cannot be chance, the worst first.",
+        text="As `slurmwatchd nodes --suspect --json`; for a token for all. For a node of the name `suspect`, ask "
+        "`/jobs?node=suspect`.",
+        schema="SuspectList",
     ),
     Endpoint(
         path="/nodes/{node}",
@@ -144,5 +155,13 @@ ENDPOINTS = (
         query=NoParameters,
         summary="Which stretches of end times were read, and when last.",
         schema="Coverage",
+    ),
+    Endpoint(
+        path="/coverage/hours",
+        answer=state.hours,
+        query=HoursQuery,
+        summary="Each hour of end times: whether it was read, when last, how often, and what was found late.",
+        text="At most 2,400 hours. Hours before the horizon are left out. `found_late` is for a token for all.",
+        schema="CoverageHours",
     ),
 )

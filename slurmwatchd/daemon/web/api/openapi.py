@@ -29,6 +29,16 @@ _TEXT = {"type": "string"}
 _NUMBER = {"type": "integer", "minimum": 0}
 _NEXT = {"type": ["string", "null"], "description": "The `cursor` of the next page; null: this is the last."}
 
+_HOUR = {
+    "hour": {**_TIME, "description": "Its beginning."},
+    "seconds": {**_NUMBER, "description": "How much of it is over and not before the horizon."},
+    "read_seconds": {**_NUMBER, "description": "How much of that was read."},
+    "read_at": {**_TIME_OR_NULL, "description": "The oldest of the last readings of its parts."},
+    "readings": {**_NUMBER, "description": "Complete answers of sacct that were about it."},
+    "found_late": {**_NUMBER, "description": "Attempts that only a re-read found; for a token for all."},
+}
+_SUSPICIONS = ("score", "chance", "attempts", "failures", "expected", "quick_failures", "node_failures")
+
 _ERRORS = (400, 401, 403, 404, 405, 413, 429, 500, 503)
 
 
@@ -282,6 +292,43 @@ def _schemas() -> Object:
                         }
                     )
                 )
+            }
+        ),
+        "CoverageHours": _object(
+            {
+                "since": _TIME,
+                "until": _TIME,
+                "clusters": _list(
+                    _object(
+                        {
+                            "cluster": _TEXT,
+                            "horizon": _TIME,
+                            "read_up_to": _TIME,
+                            "hours": _list(_object(_HOUR, optional=("found_late",))),
+                        }
+                    )
+                ),
+            }
+        ),
+        "SuspectList": _object(
+            {
+                "since": _TIME,
+                "until": _TIME,
+                "nodes": _list(
+                    {
+                        "type": "object",
+                        "description": "As `slurmwatchd nodes --suspect --json` has it; numbers are shared out "
+                        "among the nodes of an attempt.",
+                        "properties": {
+                            "cluster": _TEXT,
+                            "node": _TEXT,
+                            **{name: {"type": "number", "minimum": 0} for name in _SUSPICIONS},
+                            "users": _NUMBER,
+                        },
+                        "required": ["cluster", "node", *_SUSPICIONS, "users"],
+                    }
+                ),
+                "unread": unread,
             }
         ),
         "Problem": {

@@ -238,6 +238,25 @@ class NodeQuery(Paged):
         return self
 
 
+class SuspectsQuery(Parameters):
+    """`nodes/suspect`."""
+
+    since: Moment | None = Field(None, description="Ended at or after this time; 24 hours ago if left out.")
+    until: Moment | None = Field(None, description="Ended at or before this time; now if left out.")
+    cluster: Words = Field((), description="Only these clusters.")
+    limit: Annotated[int, *_limit(MAX_LIMIT)] = Field(100, description="At most so many.")
+
+
+class HoursQuery(Parameters):
+    """`coverage/hours`."""
+
+    since: Moment | None = Field(
+        None, description="From the full hour of this time on; 14 days before `until` if left out."
+    )
+    until: Moment | None = Field(None, description="Up to this time, to the full hour; now if left out.")
+    cluster: Words = Field((), description="Only these clusters.")
+
+
 class ArraysQuery(Filters):
     """`arrays`."""
 
@@ -248,8 +267,8 @@ class ArraysQuery(Filters):
 class ReportQuery(Parameters):
     """`report`."""
 
-    by: Literal["account", "user", "partition", "qos", "outcome", "cluster", "day", "month"] = Field(
-        "account", description="What the lines are told apart by; days and months are of UTC."
+    by: Literal["account", "user", "partition", "qos", "outcome", "cluster", "hour", "day", "month"] = Field(
+        "account", description="What the lines are told apart by; hours, days and months are of UTC."
     )
     since: Moment | None = Field(None, description="From the full hour of this time on; 30 days ago if left out.")
     until: Moment | None = Field(None, description="Up to this time, to the full hour; now if left out.")

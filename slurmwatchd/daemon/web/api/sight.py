@@ -8,8 +8,9 @@ from slurmwatchd.config.api_tokens import ScopeKind, TokenScope
 from slurmwatchd.model import formats
 from slurmwatchd.model.records import Event
 from slurmwatchd.model.reports import Line, Rates, lines
-from slurmwatchd.store.read import arrays, events, pages, report, status
+from slurmwatchd.store.read import arrays, coverage, events, pages, report, status
 from slurmwatchd.store.read.arrays import JobArray
+from slurmwatchd.store.read.coverage import HourRead
 from slurmwatchd.store.read.pages import Place
 from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.reader import Record, StoreReader
@@ -96,6 +97,10 @@ class Sight:
         """Return how far each cluster is read; this tells nothing of attempts but `last`."""
         found = status.readings(self._store)
         return found if self.is_whole else [replace(reading, last=None) for reading in found]
+
+    def hours(self, reading: status.ClusterProgress, since: int, until: int, *, now: int) -> list[HourRead]:
+        """Return what was read of each hour; see `coverage.hours`. Numbers of attempts are `is_whole`'s only."""
+        return coverage.hours(self._store, reading, since, until, now=now)
 
     def whole(self) -> StoreReader:
         """Return the store itself, for what only a token for everything shows.

@@ -1,18 +1,32 @@
-"""`status` and `coverage`: what the daemon is doing, and what it has read."""
+"""What the daemon is doing, what it has read, and which nodes are suspect."""
 
+import time
+from dataclasses import asdict
 from typing import Any
 
 from starlette.responses import Response
 
 from slurmwatchd._version import __version__
+from slurmwatchd.config.api_tokens import ScopeKind
 from slurmwatchd.daemon.web.api.calls import Call
-from slurmwatchd.daemon.web.api.parameters import NoParameters
+from slurmwatchd.daemon.web.api.parameters import HoursQuery, NoParameters, SuspectsQuery
+from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.daemon.web.api.questions import Asking
 from slurmwatchd.daemon.web.api.sight import Sight
 from slurmwatchd.model.clock import rfc3339
+from slurmwatchd.store.read import coverage as covered
 from slurmwatchd.store.read import status as stored
+from slurmwatchd.store.read import suspects as suspected
+from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.status import ClusterProgress
 from slurmwatchd.watcher.half_written import holes
+from slurmwatchd.watcher.unread import unread
+
+SUSPECTS_SECONDS = 86_400
+HOURS_SECONDS = 14 * 86_400
+MAX_HOURS = 2400
+
+_HOUR = 3600
 
 Object = dict[str, Any]
 
@@ -75,6 +89,87 @@ async def coverage(call: Call[NoParameters]) -> Response:
         return {"clusters": [_coverage(reading) for reading in sight.readings()]}
 
     return await call.answer(build)
+
+
+async def hours(call: Call[HoursQuery]) -> Response:
+    """Answer `coverage/hours`."""
+    query, now = call.query, int(time.time())
+    until = now if query.until is None else query.until
+    since = max(0, until - HOURS_SECONDS) if query.since is None else query.since
+    _in_order(since, until)
+    if until - since > MAX_HOURS * _HOUR:
+        raise ProblemError(400, f"since: more than {MAX_HOURS} hours before the end", parameter="since")
+
+    def build(sight: Sight, asking: Asking) -> Object:
+        found = []
+        for reading in sight.readings():
+            asking.check()
+            if query.cluster and reading.cluster not in query.cluster:
+                continue
+            found.append(
+                {
+                    "cluster": reading.cluster,
+                    "horizon": rfc3339(reading.ledger.horizon),
+                    "read_up_to": rfc3339(reading.ledger.watermark),
+                    "hours": [
+                        _hour(hour, whole=sight.is_whole) for hour in sight.hours(reading, since, until, now=now)
+                    ],
+                }
+            )
+        return {
+            "since": rfc3339(since - since % _HOUR),
+            "until": rfc3339(-(-until // _HOUR) * _HOUR),
+            "clusters": found,
+        }
+
+    return await call.answer(build)
+
+
+def _hour(hour: covered.HourRead, *, whole: bool) -> Object:
+    return {
+        "hour": rfc3339(hour.hour),
+        "seconds": hour.seconds,
+        "read_seconds": hour.read_seconds,
+        "read_at": _moment(hour.read_at),
+        "readings": hour.readings,
+        **({"found_late": hour.found_late} if whole else {}),
+    }
+
+
+async def suspects(call: Call[SuspectsQuery]) -> Response:
+    """Answer `nodes/suspect`."""
+    query, now = call.query, int(time.time())
+    until = now if query.until is None else query.until
+    since = max(0, until - SUSPECTS_SECONDS) if query.since is None else query.since
+    _in_order(since, until)
+    if call.token.scope.kind is not ScopeKind.ALL:
+        raise ProblemError(403, "Suspects follow from everybody's jobs, so they are for a token for all.")
+    question = Question(ended_from=since, ended_until=until, clusters=query.cluster)
+
+    def build(sight: Sight, asking: Asking) -> Object:
+        store = sight.whole()
+        found: list[Object] = []
+        for cluster in query.cluster or store.clusters():
+            asking.check()
+            found += [
+                {"cluster": cluster, **asdict(suspect)}
+                for suspect in suspected.suspects(store, cluster, since, until)
+                if suspect.is_suspect
+            ]
+        found.sort(key=lambda row: -row["score"])
+        return {
+            "since": rfc3339(since),
+            "until": rfc3339(until),
+            "nodes": found[: query.limit],
+            "unread": [stretch.on_wire() for stretch in unread(sight.readings(), question, now=now)],
+        }
+
+    return await call.answer(build)
+
+
+def _in_order(since: int, until: int) -> None:
+    if since >= until:
+        raise ProblemError(400, "until: the stretch ends before it begins", parameter="until")
 
 
 def _coverage(reading: ClusterProgress) -> Object:
