@@ -9,7 +9,8 @@ import pytest
 
 from tests.integration.api import serving_api
 from tests.integration.rig import START, Rig
-from tests.integration.test_cli_suspects import NOW, ordinary, ran, stored
+from tests.integration.test_cli_suspects import ordinary, ran, stored
+from tests.unit.attempts import NOW
 
 HOUR = 3600
 SIX = "2026-11-24T06:00:00Z"
