@@ -13,7 +13,7 @@ VERSION ?= 22.05
 SUITE ?= trixie
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test torture torture-slurm torture-brokers test-reading test-shippers lint docs test-brokers dist deb rpm \
+.PHONY: help demo test test-heavy torture torture-slurm torture-brokers test-reading test-shippers lint docs test-brokers dist deb rpm \
 	test-packages test-systemd transcript test-slurm slurm-up slurm-down bench bench-steps bench-anchor bench-odd \
 	bench-brokers clean
 # A stamp left by an install that failed half-way would be believed.
@@ -28,11 +28,16 @@ demo: $(VENV)/.runtime  ## watch a simulated cluster: no Slurm, no root (ARGS="-
 # Bytecode is kept: every test starts programs, and compiling them anew each time costs more than some of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One process of tests a core and one more, since some wait; who has little left takes from who has much (ARGS="-n 0"
-# runs them one by one).
-test: $(VENV)/.development  ## every test that needs neither Slurm nor root (ARGS="-k windows")
-	$(BIN)/python -m pytest -m "not real_slurm and not reading_tools and not shippers and not packages and not systemd" \
-		--ignore=tests/bench --ignore=tests/brokers -n $$(($$(nproc) + 1)) --dist worksteal $(ARGS)
+# One test process per core and one more, since some tests wait; a process that runs out of tests takes some from
+# another (ARGS="-n 0" runs them one by one).
+ELSEWHERE = not real_slurm and not reading_tools and not shippers and not packages and not systemd
+RUN_TESTS = $(BIN)/python -m pytest --ignore=tests/bench --ignore=tests/brokers -n $$(($$(nproc) + 1)) --dist worksteal
+test: $(VENV)/.development  ## the tests that need neither Slurm nor root, in minutes (ARGS="-k windows")
+	$(RUN_TESTS) -m "$(ELSEWHERE) and not heavy" $(ARGS)
+
+test-heavy: export SLURMWATCHD_TEST_ALL_DRAWS = yes
+test-heavy: $(VENV)/.development  ## what takes longer: loops of kills, and all examples of each property
+	$(RUN_TESTS) -m "$(ELSEWHERE) and (heavy or property)" $(ARGS)
 
 torture: $(VENV)/.development  ## harm the daemon and its Slurm for 10 minutes (ARGS="--seconds 60 --seed 7")
 	$(BIN)/python -m tests.torture $(ARGS)

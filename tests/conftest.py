@@ -1,11 +1,14 @@
-"""What all tests share: the real clusters, where there are any, and the table of the contract."""
+"""What all tests share: the real clusters, where there are any, the contract's table, and hypothesis' settings."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hypothesis import HealthCheck, settings
+
 from tests.contract.plugin import TablePlugin
+from tests.draws import draws
 from tests.real_slurm import plugin
 from tests.real_slurm.plugin import (
     cluster,
@@ -23,6 +26,13 @@ __all__ = [
     "pytest_generate_tests",
     "pytest_terminal_summary",
 ]
+
+
+# On a busy machine an example may take any time, and so may drawing it.
+settings.register_profile(
+    "slurmwatchd", deadline=None, max_examples=draws(100), suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("slurmwatchd")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

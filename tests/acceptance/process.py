@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from simslurm import JobKey, SimCluster, install_commands
 from simslurm.rows import JobColumns
 from tests.event_schema import conforming
+from tests.integration import asked
 from tests.patience import HANGS_SECONDS, Patience
 
 CONFIG = """
@@ -104,6 +105,11 @@ class DaemonProcess:
             env=_environment(),
             timeout=timeout,
         )
+
+    def ask(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the test's own process: starting another costs more and shows nothing more of it."""
+        ran = asked.run(*command.split(), "--config", self.config, *arguments)
+        return subprocess.CompletedProcess(command, ran.code, ran.out, ran.err)
 
     def kill(self) -> None:
         """End the process with SIGKILL."""

@@ -62,17 +62,17 @@ def test_verify_names_a_cluster_that_was_never_read_and_proves_nothing_of_it(tmp
     with watching(tmp_path, 'clusters = ["sim"]') as daemon:
         both(daemon, "job", 1, seconds_ago=1800)
         assert daemon.run("once").returncode == 0
-        assert daemon.run("verify", "--since", "50m").returncode == 0
+        assert daemon.ask("verify", "--since", "50m").returncode == 0
         daemon.change_config('clusters = ["sim"]', BOTH)
-        done = daemon.run("verify", "--since", "50m")
+        done = daemon.ask("verify", "--since", "50m")
         assert (done.returncode, done.stderr) == (
             75,
             "slurmwatchd: cluster poplar: nothing in that stretch has been read yet: nothing is proved\n",
         )
-        assert daemon.run("verify", "--since", "50m", "--cluster", "sim").returncode == 0
+        assert daemon.ask("verify", "--since", "50m", "--cluster", "sim").returncode == 0
         with closing(sqlite3.connect(daemon.store)) as store, store:
             store.execute("DELETE FROM jobs")
-        missing = daemon.run("verify", "--since", "50m")
+        missing = daemon.ask("verify", "--since", "50m")
         assert missing.returncode == 1
         assert "cluster poplar: nothing in that stretch" in missing.stderr
 

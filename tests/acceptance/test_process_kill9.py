@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from simslurm import SimCluster, Workload
 from tests.acceptance.process import DaemonProcess
 from tests.patience import Patience
@@ -14,6 +16,7 @@ from tests.sim_truth import differences, ended
 KILLS = 20
 
 
+@pytest.mark.heavy
 def test_daemon_killed_twenty_times_has_told_every_end_exactly_once(tmp_path: Path) -> None:
     chance = random.Random(20261123)  # noqa: S311 - seeded, so that a failure comes again
     with DaemonProcess(tmp_path, steps="summary") as daemon:

@@ -103,7 +103,7 @@ def test_sighup_with_a_faulty_configuration_says_so_and_changes_nothing(tmp_path
         faults = [line["fault"] for line in daemon.logged() if "fault" in line]
         fault = f"{daemon.config}: poll.intervall: unknown key"
         assert faults == [fault]
-        told = daemon.run("status")
+        told = daemon.ask("status")
         assert told.returncode == 4, told.stderr
         wrong = [line for line in told.stdout.splitlines() if line.startswith("wrong")]
         assert wrong == [
@@ -113,14 +113,14 @@ def test_sighup_with_a_faulty_configuration_says_so_and_changes_nothing(tmp_path
         daemon.ended(job_name="goes on")
         daemon.wait_until(lambda: daemon.names() == ["goes on"], "an event")
         daemon.change_config('intervall = "5s"', "")
-        told = daemon.run("status")
+        told = daemon.ask("status")
         assert told.returncode == 4
         assert f"wrong       the last reload was refused: {fault}; reload again\n" in told.stdout
         daemon.signal(signal.SIGHUP)
         daemon.wait_until(
             lambda: daemon.samples("slurmwatchd_config_last_reload_successful") == {(): 1}, "the next reload"
         )
-        assert daemon.run("status").returncode == 0
+        assert daemon.ask("status").returncode == 0
         assert daemon.stop() == 0
 
 
@@ -201,11 +201,11 @@ def test_a_file_that_is_no_toml_does_not_lock_status_out_while_the_daemon_runs(t
     with DaemonProcess(tmp_path) as daemon:
         daemon.start_ready()
         daemon.config.write_text("[[")
-        told = daemon.run("status", "--store", str(daemon.store))
+        told = daemon.ask("status", "--store", str(daemon.store))
         assert told.returncode == 4, told.stderr
         assert "is not valid TOML" in told.stdout
         assert daemon.stop() == 0
-        told = daemon.run("status", "--store", str(daemon.store))
+        told = daemon.ask("status", "--store", str(daemon.store))
         assert (told.returncode, told.stdout) == (78, "")
 
 
@@ -226,7 +226,7 @@ def test_a_sinks_file_moved_as_the_page_says_goes_on_where_it_was(tmp_path: Path
         daemon.ended(40, job_name="third")
         assert daemon.run("once").returncode == 0
         assert daemon.names() == ["second", "third"]
-        verified = daemon.run("verify", "--since", "1h", "--sink", "jobs")
+        verified = daemon.ask("verify", "--since", "1h", "--sink", "jobs")
         assert verified.returncode == 0, verified.stdout
 
 
@@ -238,9 +238,9 @@ def test_a_half_written_row_is_waited_for_and_no_hole_in_status(tmp_path: Path) 
         daemon.wait_until(lambda: daemon.names() == ["whole"], "the whole one alone")
 
         def told() -> dict[str, Any]:
-            (cluster,) = json.loads(daemon.run("status", "--json").stdout)["clusters"]
+            (cluster,) = json.loads(daemon.ask("status", "--json").stdout)["clusters"]
             assert cluster["holes"] == []
             return dict(cluster)
 
         daemon.wait_until(lambda: told()["half_written"], "the second that is held back")
-        assert daemon.run("jobs", "--since", "30m").stderr == ""
+        assert daemon.ask("jobs", "--since", "30m").stderr == ""

@@ -1,16 +1,21 @@
 """A store filled by the real pipeline over a simulated cluster, and the command line to ask it with."""
 
+import gc
 import io
+import logging
 import os
 import pty
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGHUP, getsignal, signal
+from unittest.mock import patch
 
 import anyio
 
@@ -54,16 +59,39 @@ class _Stream(io.TextIOWrapper):
         return buffer.getvalue().decode()
 
 
-def run(*arguments: object) -> Ran:
+def run(*arguments: object, stdin: str = "") -> Ran:
     """Run a command in this process, into pipes."""
-    out, err = _Stream(), _Stream()
+    out = _Stream()
+    code, err = _main(arguments, out, stdin)
+    return Ran(code, out.text(), err)
+
+
+def _main(arguments: Iterable[object], out: io.TextIOWrapper, stdin: str = "") -> tuple[int, str]:
+    """Run a command in this process; return its exit status and what it wrote to standard error."""
+    err = _Stream()
+    given = io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")
     code = 0
-    with redirect_stdout(out), redirect_stderr(err):
+    with _process_as_before(), patch.object(sys, "stdin", given), redirect_stdout(out), redirect_stderr(err):
         try:
             main([str(argument) for argument in arguments])
         except SystemExit as end:
             code = int(end.code or 0)
-    return Ran(code, out.text(), err.text())
+    return code, err.text()
+
+
+@contextmanager
+def _process_as_before() -> Iterator[None]:
+    """Take back what a command changes in a process of its own: the log's handlers, SIGHUP, the collector."""
+    root = logging.getLogger()
+    handlers, level, hangup, thresholds = list(root.handlers), root.level, getsignal(SIGHUP), gc.get_threshold()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        signal(SIGHUP, hangup)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        logging.captureWarnings(capture=False)
 
 
 def run_process(*arguments: object, reader: str = "", stdin: str = "", **environ: str) -> Ran:
@@ -84,30 +112,26 @@ def run_process(*arguments: object, reader: str = "", stdin: str = "", **environ
 
 
 def run_on_terminal(*arguments: object, columns: int = 80, **environ: str) -> Ran:
-    """Run a command with a terminal as its standard output."""
+    """Run a command in this process, with a terminal as its standard output."""
     ours, theirs = pty.openpty()
+    shown = bytearray()
+
+    def watch() -> None:
+        # Reading a terminal that its last writer has closed is an error.
+        with suppress(OSError):
+            while piece := os.read(ours, 65536):
+                shown.extend(piece)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    variables = environment(**{"COLUMNS": str(columns), "TERM": "xterm-256color", **environ})
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "slurmwatchd", *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            stdout=theirs,
-            stderr=subprocess.PIPE,
-            env=environment(**{"COLUMNS": str(columns), "TERM": "xterm-256color", **environ}),
-        )
+        with patch.dict(os.environ, variables, clear=True), os.fdopen(theirs, "w", encoding="utf-8") as terminal:
+            code, err = _main(arguments, terminal)
     finally:
-        os.close(theirs)
-    shown = b""
-    with os.fdopen(ours, "rb", buffering=0) as terminal:
-        while True:
-            try:
-                piece = terminal.read(65536)
-            except OSError:
-                break
-            if not piece:
-                break
-            shown += piece
-    _, err = process.communicate(timeout=HANGS_SECONDS)
-    return Ran(process.returncode, shown.decode().replace("\r\n", "\n"), err.decode())
+        watcher.join(HANGS_SECONDS)
+        os.close(ours)
+    return Ran(code, shown.decode().replace("\r\n", "\n"), err)
 
 
 def environment(**more: str) -> dict[str, str]:

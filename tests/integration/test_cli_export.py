@@ -199,6 +199,7 @@ def test_progress_is_for_terminals_and_on_stderr(filled: Rig, tmp_path: Path) ->
     assert b"exporting" not in run_process("export", "--store", filled.store).err.encode()
 
 
+@pytest.mark.heavy
 def test_memory_stays_flat(filled: Rig, tmp_path: Path) -> None:
     """Forty times the attempts take hardly more memory: eight bytes each, and a page of them at a time."""
     peaks = []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.asked import Ran, run_process
+from tests.integration.asked import Ran, run
 from tests.integration.rig import Rig
 
 
@@ -22,7 +22,7 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def ask(config: Path, *arguments: str, stdin: str = "") -> Ran:
-    return run_process(*arguments, "--config", config, stdin=stdin)
+    return run(*arguments, "--config", config, stdin=stdin)
 
 
 def test_lists_become_nodes_in_their_order(config: Path) -> None:

@@ -169,6 +169,8 @@ async def test_sink_that_never_takes_an_event_does_not_keep_the_daemon_from_endi
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("slurmwatchd.daemon.daemon.DRAIN_SECONDS", 0.2)
+    # What stores an event wakes the configured sinks; this one looks by itself.
+    monkeypatch.setattr("slurmwatchd.daemon.delivery.IDLE_SECONDS", 0.05)
     with Rig(tmp_path) as rig:
         rig.ended(5, job_name="meanwhile")
         async with rig.daemon() as daemon:

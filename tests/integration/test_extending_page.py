@@ -56,6 +56,7 @@ def test_the_sink_of_the_page_passes_the_conformance_suite(folder: Path, install
     assert "9 passed" in done.stdout
 
 
+@pytest.mark.heavy
 def test_the_sink_of_the_page_type_checks_strictly(folder: Path, installed: Path) -> None:
     done = run(
         "-m", "mypy", "--strict", "--cache-dir", str(installed / ".mypy_cache"), "slurmwatchd_command.py",

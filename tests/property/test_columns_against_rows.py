@@ -9,6 +9,7 @@ from slurmwatchd.model.records import Rejected
 from slurmwatchd.sources.sacct import column_sources, grammar
 from slurmwatchd.sources.sacct.column_sources import Memo
 from slurmwatchd.sources.sacct.columns import ColumnReader
+from tests.draws import draws
 from tests.property.test_hostile_rows import LAYOUT, any_row, keyed_row, odd
 from tests.row_by_row import Reading, put_together, read, taken_apart, turned
 from tests.unit.sacct_rows import (
@@ -70,13 +71,13 @@ any_kind = st.one_of(any_row, keyed_row, spoilt_row(), spoilt_row(), st.sampled_
 
 
 @given(st.lists(any_kind, min_size=1, max_size=6))
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=draws(400))
 def test_a_batch_reads_as_its_rows_do(rows: Rows) -> None:
     at_once(rows)
 
 
 @given(st.lists(st.lists(any_kind, min_size=1, max_size=4), min_size=2, max_size=4))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=draws(100))
 def test_what_a_reader_remembers_of_odd_values_reads_the_same_in_the_next_batch(batches: list[Rows]) -> None:
     reader = ColumnReader(LAYOUT)
     with patch.object(column_sources, "MEMO_VALUES", 3), patch.object(column_sources, "_TRIED_VALUES", 5):
@@ -85,7 +86,7 @@ def test_what_a_reader_remembers_of_odd_values_reads_the_same_in_the_next_batch(
 
 
 @given(st.lists(spoilt_row(), min_size=1, max_size=2), st.integers(0, 20))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=draws(100))
 def test_odd_rows_among_many_cost_themselves_alone(rows: Rows, place: int) -> None:
     ordinary = ORDINARY * 5
     at_once([*ordinary[:place], *rows, *ordinary[place:]])

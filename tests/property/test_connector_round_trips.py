@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from slurmwatchd.connector import Slurm, compact_nodelist, expand_nodelist
 from slurmwatchd.connector.sacct_text import read_rows, write_rows
+from tests.draws import draws
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -42,7 +43,7 @@ def tables(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
 
 
 @given(tables())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=draws(300))
 def test_a_table_of_anything_reads_back(table: tuple[list[str], list[list[str]]]) -> None:
     keys, rows = table
     assert [list(row.values()) for row in read_rows(write_rows(keys, rows))[1]] == rows
@@ -72,7 +73,7 @@ def jobs(draw: st.DrawFn) -> dict[str, dict[str, Any]]:
 
 
 @given(jobs(), st.booleans(), st.sampled_from([None, 1, 4]))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=draws(100))
 def test_jobs_read_back_from_text_and_json(
     rows: dict[str, dict[str, Any]],
     aware: bool,
@@ -89,7 +90,7 @@ def test_jobs_read_back_from_text_and_json(
 
 
 @given(nodes)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=draws(60))
 def test_nodes_come_back_from_a_compact_list(some: set[str]) -> None:
     assert expand_nodelist(compact_nodelist(some)) == some
     assert expand_nodelist(",".join(some)) == some

@@ -11,6 +11,7 @@ from slurmwatchd.errors import SacctOutputError
 from slurmwatchd.sources.sacct import framing
 from slurmwatchd.sources.sacct.client import fresh_delimiter
 from slurmwatchd.sources.sacct.framing import RowReader
+from tests.draws import draws
 from tests.unit.sacct_rows import fed
 
 NONCE = b"k3J-x_9Q"
@@ -51,7 +52,7 @@ def read(pieces: list[bytes], fields: tuple[str, ...], delimiter: bytes = DELIMI
 
 
 @given(answers(), st.lists(st.integers(0, 400), max_size=12))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=draws(200))
 def test_any_chunking_gives_the_rows_that_were_printed(
     answer: tuple[tuple[str, ...], list[list[bytes]]], cuts: list[int]
 ) -> None:
@@ -63,7 +64,7 @@ def test_any_chunking_gives_the_rows_that_were_printed(
 
 
 @given(answers(), st.integers(1, 40))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=draws(100))
 def test_wherever_the_search_for_delimiters_begins_anew_the_rows_are_those_that_were_printed(
     answer: tuple[tuple[str, ...], list[list[bytes]]], at_once: int
 ) -> None:
@@ -73,7 +74,7 @@ def test_wherever_the_search_for_delimiters_begins_anew_the_rows_are_those_that_
 
 
 @given(answers())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=draws(60))
 def test_single_bytes_give_the_rows_that_were_printed(answer: tuple[tuple[str, ...], list[list[bytes]]]) -> None:
     fields, rows = answer
     output = printed(fields, rows)
@@ -81,7 +82,7 @@ def test_single_bytes_give_the_rows_that_were_printed(answer: tuple[tuple[str, .
 
 
 @given(answers())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=draws(60))
 @example((("JobIDRaw", "JobName"), [[b"7", b"\n"], [b"8", b"x\x1f"]]))
 def test_an_answer_cut_anywhere_but_between_two_rows_is_known_to_be_cut(
     answer: tuple[tuple[str, ...], list[list[bytes]]],
@@ -101,7 +102,7 @@ def test_an_answer_cut_anywhere_but_between_two_rows_is_known_to_be_cut(
 
 
 @given(answers().filter(lambda answer: len(answer[0]) > 1), st.integers(0, 35))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=draws(150))
 def test_an_answer_with_afresh_delimiter_too_few_or_too_many_is_no_answer(
     answer: tuple[tuple[str, ...], list[list[bytes]]], which: int
 ) -> None:

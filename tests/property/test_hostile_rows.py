@@ -11,6 +11,7 @@ from simslurm.versions import fields_of, release_of
 from slurmwatchd.model.formats import body, flat, wire
 from slurmwatchd.model.records import Event, EventKind, FoundBy, JobRecord, Rejected
 from slurmwatchd.sources.sacct.fields import Layout
+from tests.draws import draws
 from tests.row_by_row import read_alone
 
 LAYOUT = Layout([field.name for field in fields_of(release_of("26.05.5"))])
@@ -63,7 +64,7 @@ def texts_in(value: object) -> list[str]:
 
 
 @given(any_row)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=draws(200))
 def test_any_row_is_a_line_of_json_or_handed_back_whole(row: list[bytes]) -> None:
     reading = read_alone(LAYOUT, row)
     if isinstance(reading, Rejected):
@@ -79,7 +80,7 @@ def test_any_row_is_a_line_of_json_or_handed_back_whole(row: list[bytes]) -> Non
 
 
 @given(keyed_row)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=draws(200))
 def test_every_value_of_a_keyed_row_is_in_the_record_or_under_raw_or_says_that_there_is_none(
     row: list[bytes],
 ) -> None:
@@ -114,7 +115,7 @@ def test_every_value_of_a_keyed_row_is_in_the_record_or_under_raw_or_says_that_t
 
 
 @given(keyed_row, st.integers(4096, 6000), st.integers(0, 3000))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=draws(80))
 def test_no_line_is_longer_than_the_limit(row: list[bytes], limit: int, length: int) -> None:
     reading = read_alone(LAYOUT, row)
     assert not isinstance(reading, Rejected)
@@ -136,7 +137,7 @@ def test_no_line_is_longer_than_the_limit(row: list[bytes], limit: int, length: 
     st.integers(0, 700).map(lambda count: [f"node{number}" for number in range(count)]),
     st.integers(4096, 9000),
 )
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=draws(100))
 def test_the_longest_text_is_cut_before_node_names_go(text: str, nodes: list[str], limit: int) -> None:
     record = JobRecord(cluster="tux", job_id="12", job_id_raw=12, submit_line=text)
     event = event_of(record, orjson.dumps(nodes))

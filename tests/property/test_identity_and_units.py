@@ -10,6 +10,7 @@ from slurmwatchd.config.units import format_duration, parse_duration
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.records import NAMESPACE, event_id
 from slurmwatchd.sources.sacct import grammar
+from tests.draws import draws
 
 
 @given(
@@ -19,7 +20,7 @@ from slurmwatchd.sources.sacct import grammar
     st.sampled_from(["job_ended", "job_usage", "job_revised"]),
     st.integers(1, 99),
 )
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=draws(150))
 def test_an_event_id_is_a_uuid5(cluster: str, job_id_raw: int, submit: int, kind: str, revision: int) -> None:
     name = f"{cluster}/{job_id_raw}/{submit}/{kind}/{revision}"
     made = event_id(cluster, job_id_raw, submit, kind, revision)
@@ -28,14 +29,14 @@ def test_an_event_id_is_a_uuid5(cluster: str, job_id_raw: int, submit: int, kind
 
 
 @given(st.integers(-30_610_224_000, 253_402_300_799))
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=draws(250))
 def test_a_moment_is_written_as_datetime_writes_it(epoch: int) -> None:
     """From the year 1000 to the year 9999."""
     assert rfc3339(epoch) == datetime.fromtimestamp(epoch, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @given(st.one_of(st.integers(0, 36_525 * 86_400), st.floats(0.001, 10**7).map(lambda seconds: round(seconds, 3))))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=draws(150))
 def test_a_duration_that_is_written_is_read_as_itself(seconds: float) -> None:
     read = parse_duration(format_duration(seconds))
     assert abs(read - seconds) < 1e-6 * max(1, seconds)
@@ -52,7 +53,7 @@ def test_saccts_durations_are_read_exactly(days: int, hours: int, minutes: int, 
 
 
 @given(st.binary(max_size=60))
-@settings(max_examples=250)
+@settings(max_examples=draws(250))
 def test_every_reader_reads_or_refuses_and_gives_nothing_that_json_or_sqlite_cannot_hold(value: bytes) -> None:
     readers = (
         grammar.integer, grammar.digits, grammar.epoch, grammar.natural, grammar.duration, grammar.minutes,
@@ -68,6 +69,6 @@ def test_every_reader_reads_or_refuses_and_gives_nothing_that_json_or_sqlite_can
 
 
 @given(st.binary(max_size=60))
-@settings(max_examples=150)
+@settings(max_examples=draws(150))
 def test_text_of_any_bytes_can_be_encoded_again(value: bytes) -> None:
     assert grammar.text(value).encode().decode() == grammar.text(value)

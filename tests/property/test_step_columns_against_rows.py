@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from slurmwatchd.model.usage import MeasuredUsage
 from slurmwatchd.sources.sacct.step_columns import StepColumns
 from slurmwatchd.sources.sacct.step_fields import FIELDS, STEP_FIELDS, Key
+from tests.draws import draws
 from tests.steps_row_by_row import attempts_in, key_of, measure
 
 ALL = FIELDS + STEP_FIELDS
@@ -118,14 +119,14 @@ cuts = st.lists(st.integers(0, 20), max_size=4)
 
 @pytest.mark.parametrize("fields", [FIELDS, ALL], ids=["summary", "full"])
 @given(answer(), cuts)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=draws(200))
 def test_an_answer_reads_as_its_rows_do(fields: tuple[str, ...], rows: Rows, cuts: list[int]) -> None:
     assert as_read(rows, fields, cuts) == one_by_one(rows, fields)
 
 
 @pytest.mark.parametrize("fields", [FIELDS, ALL], ids=["summary", "full"])
 @given(answer(), st.integers(0, 60))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=draws(50))
 def test_odd_rows_among_many_cost_themselves_alone(fields: tuple[str, ...], rows: Rows, place: int) -> None:
     """What is found of the others is what is found without any odd value."""
     many = [row for number in range(100, 120) for row in an_attempt(number)]

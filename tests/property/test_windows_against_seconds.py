@@ -10,6 +10,7 @@ from slurmwatchd.model.ledger import BackfillRemainder, Ledger, overlapping
 from slurmwatchd.model.policy import ReadPolicy
 from slurmwatchd.model.records import FoundBy
 from slurmwatchd.model.windows import Window, due, next_head
+from tests.draws import draws
 
 HORIZON, LAST = 1000, 1120
 """The model's seconds; small, so that the edges meet often."""
@@ -74,7 +75,7 @@ steps = st.tuples(st.sampled_from(["read", "read", "forget"]), spans, st.integer
 
 
 @given(st.lists(steps, max_size=20))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=draws(150))
 def test_reading_and_forgetting_change_just_the_seconds_they_name(
     changes: list[tuple[str, tuple[int, int], int]],
 ) -> None:
@@ -90,7 +91,7 @@ def test_reading_and_forgetting_change_just_the_seconds_they_name(
 
 
 @given(st.lists(steps, max_size=12), st.integers(HORIZON - 20, LAST + 60))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=draws(150))
 def test_a_clock_that_went_back_keeps_what_it_can_still_have_read(
     changes: list[tuple[str, tuple[int, int], int]], now: int
 ) -> None:
@@ -177,7 +178,7 @@ def idle(daemon: Daemon) -> None:
 
 
 @given(policies(), waits)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=draws(60))
 def test_nothing_is_left_unread_whatever_the_daemon_slept_through(policy: ReadPolicy, sleeps: list[float]) -> None:
     daemon = Daemon(policy, float(HORIZON), Ledger(HORIZON))
     for sleep in sleeps:
@@ -188,7 +189,7 @@ def test_nothing_is_left_unread_whatever_the_daemon_slept_through(policy: ReadPo
 
 
 @given(policies(), waits, st.lists(st.sampled_from([0, 0.5, 3, None]), max_size=40))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=draws(50))
 def test_a_daemon_that_dies_between_any_two_readings_goes_on_where_it_was(
     policy: ReadPolicy, sleeps: list[float], fates: list[float | None]
 ) -> None:
@@ -210,7 +211,7 @@ def test_a_daemon_that_dies_between_any_two_readings_goes_on_where_it_was(
 
 
 @given(policies(), waits)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=draws(50))
 def test_joining_what_is_settled_changes_nothing_that_is_due(policy: ReadPolicy, sleeps: list[float]) -> None:
     now, plain, joined = float(HORIZON), Ledger(HORIZON), Ledger(HORIZON)
     for sleep in sleeps:
@@ -232,7 +233,7 @@ wishes = st.lists(
 
 
 @given(policies(), wishes, st.lists(st.sampled_from([0, 1, 40, None]), max_size=40))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=draws(60))
 def test_what_backfills_want_is_read_once_after_all_else_whatever_dies_in_between(
     policy: ReadPolicy, spans: list[tuple[int, int]], fates: list[float | None]
 ) -> None:
@@ -273,7 +274,7 @@ late_records = st.lists(
 
 
 @given(policies().filter(lambda policy: bool(policy.reread)), late_records, waits)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=draws(50))
 def test_a_record_that_becomes_visible_late_is_found_as_long_as_a_re_read_is_to_come(
     policy: ReadPolicy, records: list[tuple[int, int]], sleeps: list[float]
 ) -> None:
@@ -298,7 +299,7 @@ def test_a_record_that_becomes_visible_late_is_found_as_long_as_a_re_read_is_to_
 
 
 @given(policies(), waits, st.integers(1, 300))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=draws(50))
 def test_after_a_clock_that_went_back_all_is_read_again_that_it_had_not_reached(
     policy: ReadPolicy, sleeps: list[float], back: int
 ) -> None:

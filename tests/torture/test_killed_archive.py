@@ -20,6 +20,7 @@ def folder() -> Iterator[Path]:
         yield Path(path)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("mode", "least"), [("exchange", 150), ("in-turn", 60)])
 def test_killed_before_any_line_it_leaves_a_whole_archive_and_goes_on(folder: Path, mode: str, least: int) -> None:
     argv = [sys.executable, "-m", "tests.torture.killed_archive", str(folder), mode]

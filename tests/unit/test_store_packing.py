@@ -92,6 +92,7 @@ async def test_an_old_store_is_packed_in_steps_and_every_event_reads_as_before(t
     assert size_of_bodies(path) < before / 2
 
 
+@pytest.mark.heavy
 async def test_packing_that_is_killed_at_any_moment_has_changed_nothing_that_is_read(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     written = old_store.make(path, 2100)

@@ -1,7 +1,7 @@
 """What attempts add up to by hour: the arithmetic, in numbers worked out by hand."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmwatchd.model.sums import AMOUNTS, Attempt, Group, Sums, attempt_of, bucket_wait, wait_bucket
@@ -132,7 +132,6 @@ def test_what_is_not_measured_is_neither_used_nor_had(usage: dict[str, object]) 
     assert amounts(sums) == {}
 
 
-@settings(deadline=None)
 @given(
     start=st.integers(0, 10**6),
     run=st.integers(0, 10**5),
