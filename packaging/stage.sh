@@ -15,9 +15,8 @@ put "$share/bash-completion/completions/slurmwatchd" usr/share/bash-completion/c
 put "$share/zsh/site-functions/_slurmwatchd" "$zsh/_slurmwatchd"
 put "$share/fish/vendor_completions.d/slurmwatchd.fish" usr/share/fish/vendor_completions.d/slurmwatchd.fish
 put "$share/slurmwatchd/slurmwatchd.rules.yml" usr/share/slurmwatchd/slurmwatchd.rules.yml
-for more in dashboards shippers; do
-    [ ! -d "$repository/packaging/$more" ] || cp -r "$repository/packaging/$more" "$root/usr/share/slurmwatchd/$more"
-done
+cp -r "$share/slurmwatchd/grafana" "$root/usr/share/slurmwatchd/grafana"
+cp -r "$repository/packaging/shippers" "$root/usr/share/slurmwatchd/shippers"
 
 install -d "$root/usr/bin"
 printf '%s\n' "#!$interpreter -I" 'import sys' 'from slurmwatchd.cli import main' 'sys.exit(main())' \

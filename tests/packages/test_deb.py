@@ -51,6 +51,8 @@ def test_it_brings_the_service_and_enables_nothing(package: Path) -> None:
         "/usr/share/zsh/vendor-completions/_slurmwatchd",
         "/usr/share/fish/vendor_completions.d/slurmwatchd.fish",
         "/usr/share/slurmwatchd/slurmwatchd.rules.yml",
+        "/usr/share/slurmwatchd/grafana/slurmwatchd-site.json",
+        "/usr/share/slurmwatchd/grafana/provisioning/dashboards.yml",
     } <= set(inside)
     assert not [
         name for name in inside if name.startswith("/etc/systemd") or name.endswith((".pyc", "__pycache__/"))

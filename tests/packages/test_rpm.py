@@ -63,6 +63,8 @@ def test_it_brings_the_service_and_enables_nothing(root: Path) -> None:
         "usr/lib/sysusers.d/slurmwatchd.conf",
         "usr/share/man/man1/slurmwatchd.1.gz",
         "usr/share/slurmwatchd/slurmwatchd.rules.yml",
+        "usr/share/slurmwatchd/grafana/slurmwatchd-site.json",
+        "usr/share/slurmwatchd/grafana/provisioning/dashboards.yml",
     ):
         assert (root / name).is_file(), name
     assert not (root / "etc/systemd").exists()

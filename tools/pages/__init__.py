@@ -5,11 +5,19 @@ repository's root, and a function from its present text to the text it must have
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
+from tools import dashboards
+from tools.dashboards.grafana import Dashboard
 from tools.pages import api, commands, configuration, events, metrics, templates
 
 ROOT = Path(__file__).parents[2]
+
+
+def _dashboard(board: Dashboard, _: str) -> str:
+    return dashboards.render(board)
+
 
 PAGES: Mapping[str, Callable[[str], str]] = {
     "docs/api.md": api.render,
@@ -18,6 +26,10 @@ PAGES: Mapping[str, Callable[[str], str]] = {
     "docs/events.md": events.render,
     "docs/metrics.md": metrics.render,
     "docs/openapi.json": lambda _: api.description(),
+    **{
+        f"packaging/grafana/slurmwatchd-{board.name}.json": partial(_dashboard, board)
+        for board in dashboards.DASHBOARDS
+    },
     "packaging/man/slurmwatchd.1": lambda _: commands.man(),
     "packaging/shippers/elasticsearch-template.json": lambda _: templates.render("elasticsearch"),
     "packaging/shippers/opensearch-template.json": lambda _: templates.render("opensearch"),
