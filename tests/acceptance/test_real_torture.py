@@ -48,9 +48,9 @@ REREAD = ("10s", "20s", "40s")
 LIMITED_SECONDS = (2, 5, 12, 20)
 """How long a limit is in force."""
 
-LULL_SECONDS, LULL_LIMITED_SECONDS = 30, 90
-"""In a long run a limit may follow a lull, so that no window holds an end that is known, and outlast the whole
-schedule of re-reads: what ends in it comes only if the empty answers are not believed."""
+LULL_SECONDS, SILENT_SECONDS = 20, 75
+"""In a long run queries may be silenced after a lull, so that no window holds an end that is known, and for longer
+than the whole schedule of re-reads: what ends meanwhile comes only if the empty answers are not believed."""
 
 AGREE_SECONDS = 300
 STEADY_SECONDS = 3.0
@@ -68,7 +68,7 @@ pytestmark = [
 def _slurmdbd_back(cluster: RealCluster) -> Iterator[None]:
     """Leave slurmdbd running and MariaDB unlimited, whatever the test did."""
     yield
-    cluster.limit_statements(0)
+    cluster.unsilence_queries()
     cluster.start_slurmdbd()
 
 
@@ -104,7 +104,7 @@ class _Torture:
         self._back_at = 0.0
         self._lift_at = 0.0
         self._lull_over_at = 0.0
-        self._is_after_lull = False
+        self._is_silent = False
         self._finish: list[tuple[float, Callable[[], object]]] = []
         self.done: Counter[str] = Counter()
 
@@ -123,9 +123,11 @@ class _Torture:
             self._lift()
         if self._lull_over_at and now >= self._lull_over_at:
             self._lull_over_at = 0.0
-            self._limit_for(LULL_LIMITED_SECONDS)
-            self._is_after_lull = True
-            self.done["limits after a lull"] += 1
+            self._cluster.silence_queries()
+            self._lift_at = now + SILENT_SECONDS
+            self._is_silent = True
+            self.done["silences after a lull"] += 1
+            self.done["limits"] += 1
         for due in [due for due in self._finish if due[0] <= now]:
             self._finish.remove(due)
             due[1]()
@@ -176,13 +178,13 @@ class _Torture:
         self._finish.append((time.monotonic() + seconds, lambda: self._cluster.run(*argv, check=False)))
 
     def _lift(self) -> None:
-        self._cluster.limit_statements(0)
+        self._cluster.unsilence_queries()
         self._lift_at = 0.0
-        self._is_after_lull = False
+        self._is_silent = False
 
     def _outage(self) -> None:
-        # It would end the limit, and have the daemon read all of that time again.
-        if self._back_at or self._lull_over_at or self._is_after_lull:
+        # It would end the silence, and have the daemon read all of that time again.
+        if self._back_at or self._lull_over_at or self._is_silent:
             return
         self._lift()
         if self._dice.random() < 0.5:
@@ -199,14 +201,14 @@ class _Torture:
         if self._lift_at or self._back_at or self._lull_over_at:
             return
         # Not so often that there is no time for outages.
-        if self._is_long and self.done["outages"] > 2 * self.done["limits after a lull"]:
+        if self._is_long and self.done["outages"] > self.done["silences after a lull"]:
             self._lull_over_at = time.monotonic() + LULL_SECONDS
+            return
+        if self._dice.random() < 0.5:
+            self._cluster.silence_queries()
         else:
-            self._limit_for(self._dice.choice(LIMITED_SECONDS))
-
-    def _limit_for(self, seconds: float) -> None:
-        self._cluster.limit_statements(self._dice.choice(LIMIT_SECONDS))
-        self._lift_at = time.monotonic() + seconds
+            self._cluster.limit_statements(self._dice.choice(LIMIT_SECONDS))
+        self._lift_at = time.monotonic() + self._dice.choice(LIMITED_SECONDS)
         self.done["limits"] += 1
 
     def _complain(self) -> None:

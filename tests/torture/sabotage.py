@@ -20,6 +20,7 @@ class Sabotage(NamedTuple):
     """What is replaced in one file of the program.
 
     Attributes:
+        also: File, old and new text of what is replaced besides.
         season: The failure it protects against, where the torture would meet that by luck only.
         favours: The harm it protects against, likewise.
     """
@@ -30,6 +31,7 @@ class Sabotage(NamedTuple):
     new: str
     season: Wish | None = None
     favours: str = ""
+    also: tuple[tuple[str, str, str], ...] = ()
 
 
 SABOTAGES = {
@@ -53,6 +55,15 @@ SABOTAGES = {
         "        if not answer.proves_itself:\n",
         "        if False:\n",
         ("header_only", {}),
+        # The list of open jobs is asked for at each start: its failure would bring back what windows lost.
+        also=(
+            ("watcher/open_jobs.py", "        if not is_shown:\n", "        if False:\n"),
+            (
+                "watcher/fetcher.py",
+                "        if anchor is not None and not named.readings:\n",
+                "        if False:\n",
+            ),
+        ),
     ),
     "framing": Sabotage(
         "an answer that ends inside a row is believed",
@@ -149,9 +160,10 @@ def copy_without(name: str, folder: Path) -> Path:
     one = SABOTAGES[name]
     source = Path(slurmwatchd.__file__).parent
     shutil.copytree(source, folder / "slurmwatchd", ignore=shutil.ignore_patterns("__pycache__"))
-    file = folder / "slurmwatchd" / one.file
-    text = file.read_text(encoding="utf-8")
-    if text.count(one.old) != 1:
-        raise ValueError(f"{one.file} has changed: {one.old.strip()!r} stands in it {text.count(one.old)} times")
-    file.write_text(text.replace(one.old, one.new), encoding="utf-8")
+    for file_name, old, new in ((one.file, one.old, one.new), *one.also):
+        file = folder / "slurmwatchd" / file_name
+        text = file.read_text(encoding="utf-8")
+        if text.count(old) != 1:
+            raise ValueError(f"{file_name} has changed: {old.strip()!r} stands in it {text.count(old)} times")
+        file.write_text(text.replace(old, new), encoding="utf-8")
     return folder
