@@ -26,24 +26,26 @@ INTERVAL = 30
 
 
 class _CountingSpool:
-    """Counts the lines that go to another spool."""
+    """Counts the lines and bytes that go to another spool."""
 
     def __init__(self, spool: Any) -> None:  # noqa: ANN401 - as the checkout has it
         self._spool = spool
-        self.lines = 0
+        self.lines = self.bytes = 0
 
     def write(self, data: bytes) -> object:
+        self.bytes += len(data)
         self.lines += data.count(b"\n")
         return self._spool.write(data)
 
 
 class _CountingRunner:
-    """A `ProcessRunner` that notes how many calls each command had, the lines it printed and how long it took."""
+    """A `ProcessRunner` that notes each command's calls, the lines and bytes it printed and how long it took."""
 
     def __init__(self, runner: Any) -> None:  # noqa: ANN401 - as the checkout has it
         self._runner = runner
         self.calls: Counter[str] = Counter()
         self.rows: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     async def run(self, argv: Sequence[str], *, spool: Any = None, **options: Any) -> Any:  # noqa: ANN401 - likewise
@@ -54,6 +56,7 @@ class _CountingRunner:
         lines = done.stdout.count(b"\n") if counting is None else counting.lines
         self.calls[command] += 1
         self.rows[command] += max(0, lines - 1)  # without the header
+        self.bytes[command] += len(done.stdout) if counting is None else counting.bytes
         self.seconds[command] += done.seconds
         return done
 
@@ -72,6 +75,7 @@ async def _poll(
         "attempts": attempts,
         "calls": runner.calls["sacct"],
         "rows": runner.rows["sacct"],
+        "bytes": runner.bytes["sacct"],
         "seconds": runner.seconds["sacct"],
         "cpu_seconds": used.ru_utime + used.ru_stime,
     }

@@ -133,8 +133,17 @@ def polled(tree: Path, arguments: Sequence[str]) -> Cost:
     "--hours", type=click.IntRange(1, 24), default=24, show_default=True,
     help="How much of each day is polled, up to its end.",
 )  # fmt: skip
+@click.option(
+    "--day",
+    "only",
+    multiple=True,
+    type=click.Choice(sorted(SIMULATED)),
+    help="Only this one; repeatable.",
+)
 @click.option("--pairs", default=1, show_default=True, help="How many pairs of runs for each day.")
-def main(slurm_version: str | None, against: str | None, count: int, hours: int, pairs: int) -> None:
+def main(
+    slurm_version: str | None, against: str | None, count: int, hours: int, only: tuple[str, ...], pairs: int
+) -> None:
     """Measure the daemon's questions in a busy and in a quiet day."""
     with ExitStack() as stack:
         trees = {"this": REPOSITORY}
@@ -142,6 +151,8 @@ def main(slurm_version: str | None, against: str | None, count: int, hours: int,
             trees[against] = stack.enter_context(checkout(against))
         days = real_days(slurm_version, count, hours) if slurm_version else simulated_days()
         for name, arguments in stack.enter_context(days).items():
+            if only and name not in only:
+                continue
             costs: dict[str, list[Cost]] = {tree: [] for tree in trees}
             for _ in range(pairs):
                 for tree, path in trees.items():
@@ -156,7 +167,8 @@ def main(slurm_version: str | None, against: str | None, count: int, hours: int,
 def _line(name: str, cost: Cost) -> str:
     return (
         f"{name:16} {cost['attempts']:.0f} attempts, {cost['calls']:.0f} calls of sacct, {cost['rows']:.0f} rows, "
-        f"{cost['seconds']:.1f} s of sacct, {cost['cpu_seconds']:.1f} s of CPU of all commands"
+        f"{cost['bytes']:.0f} bytes, {cost['seconds']:.1f} s of sacct, "
+        f"{cost['cpu_seconds']:.1f} s of CPU of all commands"
     )
 
 
@@ -164,7 +176,7 @@ def _ratios(ours: Sequence[Cost], theirs: Sequence[Cost]) -> str:
     # A simulated sacct has no process whose time could be taken.
     return ", ".join(
         f"{name} {statistics.median(a[name] / b[name] for a, b in zip(ours, theirs, strict=True)):.3f}"
-        for name in ("calls", "rows", "seconds", "cpu_seconds")
+        for name in ("calls", "rows", "bytes", "seconds", "cpu_seconds")
         if all(cost[name] for cost in theirs)
     )
 
