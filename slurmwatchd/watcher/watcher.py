@@ -6,7 +6,6 @@ ledger in the store, which moved only with the rows it covers.
 """
 
 import math
-import random
 from dataclasses import replace
 
 import anyio
@@ -37,6 +36,7 @@ from slurmwatchd.watcher.fetcher import Fetcher
 from slurmwatchd.watcher.half_written import HalfWrittenRows
 from slurmwatchd.watcher.open_jobs import OpenJobs
 from slurmwatchd.watcher.outage import Outage
+from slurmwatchd.watcher.pause import Pause
 from slurmwatchd.watcher.reporter import Reporter
 from slurmwatchd.watcher.silence import SilenceCheck
 from slurmwatchd.watcher.slices import Slices
@@ -48,9 +48,6 @@ PROBE_FAILURES = 3
 
 BACKFILL_FAILURES = 5
 """After so many failures in a row a backfill that no daemon works off gives up; it goes on where it stopped."""
-
-JITTER = 0.1
-"""Polls are spread by up to this share of the interval, so that daemons started together drift apart."""
 
 
 class Watcher:
@@ -80,7 +77,7 @@ class Watcher:
         self._parts = parts
         self._collector = collector
         self._policy = policy
-        self._reconfigured = anyio.Event()
+        self._pause = Pause(parts.clock)
         self._is_nudged = False
         self._since_seconds = since_seconds
         self._timeout_seconds = timeout_seconds
@@ -132,8 +129,8 @@ class Watcher:
         self.wake()
 
     def wake(self) -> None:
-        """Look at once what is due: somebody has asked for something."""
-        self._reconfigured.set()
+        """Look at once what is due: a request has come."""
+        self._pause.wake()
 
     async def run(self) -> None:
         """Read for ever; what fails is tried again, later each time."""
@@ -321,22 +318,10 @@ class Watcher:
         return self._doubt.withhold(settled, overlap=self._policy.overlap)
 
     async def _wait(self, seconds: float) -> None:
-        """Wait for the next head poll, but look again before long: a clock may jump."""
-        interval = self._policy.interval
-        wait = min(max(seconds, 0.05), interval)
+        """Wait for the next head poll."""
+        wait = self._pause.seconds(seconds, self._policy.interval)
         self._tick(wait)
-        woken, self._reconfigured = self._reconfigured.is_set(), anyio.Event()
-        if woken:
-            return
-        async with anyio.create_task_group() as group:
-
-            async def wake() -> None:
-                await self._reconfigured.wait()
-                group.cancel_scope.cancel()
-
-            group.start_soon(wake)
-            await self._parts.clock.sleep(wait + random.random() * JITTER * min(wait, interval))  # noqa: S311 - jitter
-            group.cancel_scope.cancel()
+        await self._pause.wait(wait)
 
     async def _store_all(self, receive: ObjectReceiveStream[FetchedAnswer]) -> None:
         async with receive:
@@ -346,8 +331,8 @@ class Watcher:
                     self._succeeded(fetched, stored)
                 fetched.stored.set()
                 if stored.total.new and self._collector is not None:
-                    # Whoever waits for the next poll has steps to ask for first.
-                    self._reconfigured.set()
+                    # Before the next poll there are steps to query.
+                    self._pause.wake()
 
     def _succeeded(self, fetched: FetchedAnswer, stored: StoreResult) -> None:
         self._backoff.reset()
