@@ -144,7 +144,7 @@ SABOTAGES = {
     "totals": Sabotage(
         "the prometheus sink's totals are not kept",
         "sinks/prometheus.py",
-        "return {orjson.dumps(key).decode(): orjson.dumps(value) for key, value in changed.items()}",
+        "return {**self._moved, **kept_totals.written(self._next)}",
         "return {}",
     ),
 }
