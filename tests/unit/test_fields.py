@@ -7,36 +7,18 @@ import pytest
 
 from simslurm.versions import fields_of, release_of
 from slurmwatchd.model.formats import body, wire
-from slurmwatchd.model.records import REVISING, JobRecord, Rejected
+from slurmwatchd.model.records import JobRecord, Rejected
 from slurmwatchd.sources.sacct.fields import Layout
 from tests.row_by_row import Reading, read_alone
+from tests.unit.read_rows import LAYOUT, record_of
 from tests.unit.sacct_rows import (
     ARRAY_TASK,
     CANCELLED_PENDING_ARRAY,
     FAILED,
-    FIELDS_22_05,
     HETEROGENEOUS,
     Row,
     ordered,
 )
-
-LAYOUT = Layout(FIELDS_22_05)
-
-
-def record_of(row: Row, **others: bytes) -> JobRecord:
-    reading = read_alone(LAYOUT, ordered({**row, **others}, LAYOUT.fields))
-    assert isinstance(reading, Reading)
-    return reading.record
-
-
-def digest_in(layout: Layout, row: Row) -> int:
-    reading = read_alone(layout, ordered(row, layout.fields))
-    assert isinstance(reading, Reading)
-    return reading.digest
-
-
-def digest_of(row: Row) -> int:
-    return digest_in(LAYOUT, row)
 
 
 def rejected(row: list[bytes]) -> Rejected:
@@ -329,160 +311,3 @@ def test_hostile_bytes_in_any_text_reach_the_wire_as_text(hostile: bytes) -> Non
     fields = orjson.loads(body(wire(record)))
     expected = hostile.decode(errors="backslashreplace")
     assert [fields[name] for name in ("name", "user", "submit_line", "cluster", "node_list")] == [expected] * 5
-
-
-def test_a_digest_is_the_same_for_the_same_row() -> None:
-    assert digest_of(FAILED) == digest_of(dict(FAILED))
-    assert digest_of(FAILED) != digest_of(ARRAY_TASK)
-    assert -(1 << 63) <= digest_of(FAILED) < 1 << 63
-
-
-REVISES = {
-    "State", "Start", "NodeList", "ExitCode", "DerivedExitCode", "JobName", "Partition", "Eligible", "End",
-    "ElapsedRaw", "NNodes", "NCPUS", "AllocTRES", "Comment", "AdminComment", "SystemComment",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", FIELDS_22_05)
-def test_a_digest_changes_when_and_only_when_a_revising_field_changes(name: str) -> None:
-    other = digest_of({**FAILED, name: b"7"})
-    assert (other != digest_of(FAILED)) is (name in REVISES)
-
-
-def test_a_value_that_moves_from_one_field_to_its_neighbour_changes_the_digest() -> None:
-    one = {**FAILED, "AdminComment": b"a", "SystemComment": b""}
-    other = {**FAILED, "AdminComment": b"", "SystemComment": b"a"}
-    assert digest_of(one) != digest_of(other)
-
-
-def test_what_the_digest_covers_is_what_a_revision_can_tell() -> None:
-    """Else a change would be seen and never told, or could never be seen."""
-    layout = Layout(available("26.05.5"))
-    moments = {"Start", "Eligible"}
-    row = [b"1795436431" if name in moments else b"1" for name in layout.fields]
-    told = set()
-    for index in range(len(layout.fields)):
-        odd = [*row[:index], row[index][:-1] + b"2", *row[index + 1 :]]
-        before, after = read_alone(layout, row), read_alone(layout, odd)
-        if isinstance(before, Reading) and isinstance(after, Reading) and before.digest != after.digest:
-            told |= {
-                name
-                for name in JobRecord._fields
-                if name != "raw" and getattr(before.record, name) != getattr(after.record, name)
-            }
-    # `1` is no exit code, no duration and no TRES list: those differ under `raw` only.
-    assert set(REVISING) - told == {
-        "cancelled_by_uid", "exit_code", "exit_signal", "derived_exit_code", "derived_exit_signal", "alloc_tres",
-    }  # fmt: skip
-    assert told <= set(REVISING)
-
-
-@pytest.mark.parametrize(
-    ("version", "count", "there", "not_there"),
-    [
-        ("20.11.9", 39, {"Reserved"}, {"Planned", "SubmitLine", "Container", "Extra", "Restarts"}),
-        ("22.05.8", 41, {"Reserved", "SubmitLine", "Container"}, {"Planned", "Extra", "Licenses", "SLUID"}),
-        ("23.02.7", 44, {"Planned", "Extra", "FailedNode", "Licenses"}, {"Reserved", "Restarts", "SLUID"}),
-        ("24.11.5", 50, {"Planned", "Restarts", "SLUID"}, {"Reserved"}),
-        ("26.05.5", 55, {"Planned", "Restarts", "SLUID", "OriginalSLUID"}, {"Reserved"}),
-    ],
-)
-def test_each_release_is_asked_for_just_what_it_prints(
-    version: str, count: int, there: set[str], not_there: set[str]
-) -> None:
-    fields = set(Layout(available(version)).fields)
-    assert len(fields) == count
-    assert there <= fields
-    assert not fields & not_there
-
-
-def test_22_05_is_asked_for_these_fields() -> None:
-    assert sorted(Layout(available("22.05.8")).fields) == sorted(FIELDS_22_05)
-
-
-@pytest.mark.parametrize("names", [["Reserved", "Planned"], ["Planned", "Reserved"]])
-def test_the_newer_of_two_names_for_the_wait_is_asked_for(names: list[str]) -> None:
-    layout = Layout(["Cluster", "JobIDRaw", "Submit", "JobID", "State", *names])
-    reading = read_alone(layout, ordered({**FAILED, "Planned": b"00:01:40"}, layout.fields))
-    assert set(layout.fields) == {"Cluster", "JobIDRaw", "Submit", "JobID", "State", "Planned"}
-    assert isinstance(reading, Reading)
-    assert reading.record.wait_seconds == 100
-
-
-def test_the_wait_is_read_from_reserved_before_23_02() -> None:
-    assert record_of(FAILED, Reserved=b"1-00:00:07").wait_seconds == 86_407
-
-
-def test_the_group_is_never_asked_for_since_sacct_would_look_it_up_for_every_row() -> None:
-    assert "Group" not in Layout(available("26.05.5")).fields
-    assert "GID" in Layout(available("26.05.5")).fields
-
-
-def test_no_field_is_asked_for_by_a_prefix_of_another() -> None:
-    """Sacct takes a prefix for the first field that begins so; `Reserved` must never get `ReservationId`."""
-    for version in ("20.11.9", "23.02.7", "26.05.5"):
-        offered = available(version)
-        for name in Layout(offered).fields:
-            assert next(other for other in offered if other.lower().startswith(name.lower())) == name
-
-
-def test_the_slots_are_what_the_layout_can_fill() -> None:
-    old, new = Layout(available("22.05.8")).slots, Layout(available("24.11.5")).slots
-    assert new - old == {
-        "extra", "failed_node", "licenses", "restarts", "sluid", "std_in", "std_out", "std_err", "qos_req",
-    }  # fmt: skip
-    assert {"state", "cancelled_by_uid", "start", "node_list", "exit_code", "wait_seconds"} <= old
-
-
-@pytest.mark.parametrize("missing", ["Cluster", "JobIDRaw", "Submit", "JobID", "State"])
-def test_a_sacct_without_a_key_field_cannot_be_used(missing: str) -> None:
-    with pytest.raises(ValueError, match=f"this sacct does not print {missing}"):
-        Layout([name for name in FIELDS_22_05 if name != missing])
-
-
-def test_the_header_is_expected_in_saccts_own_spelling() -> None:
-    layout = Layout([name.upper() for name in FIELDS_22_05])
-    assert layout.fields == tuple(name.upper() for name in LAYOUT.fields)
-    reading = read_alone(layout, ordered(FAILED, LAYOUT.fields))
-    assert isinstance(reading, Reading)
-    assert reading.record == record_of(FAILED)
-    assert reading.digest == digest_of(FAILED)
-
-
-@pytest.mark.parametrize("row", [FAILED, CANCELLED_PENDING_ARRAY, HETEROGENEOUS, ARRAY_TASK])
-def test_few_fields_have_the_digest_of_all_of_them(row: Row) -> None:
-    few = LAYOUT.few()
-    assert len(few.fields) == 21
-    assert few.few().fields == few.fields
-    assert digest_in(few, row) == digest_of(row)
-    read = read_alone(few, ordered(row, few.fields))
-    assert isinstance(read, Reading)
-    whole = record_of(row)
-    assert (read.record.cluster, read.record.job_id_raw, read.record.submit, read.record.job_id) == (
-        whole.cluster,
-        whole.job_id_raw,
-        whole.submit,
-        whole.job_id,
-    )
-    assert read.record.node_list is None
-
-
-def test_fields_that_do_not_revise_are_not_among_the_few() -> None:
-    assert set(Layout(FIELDS_22_05, ("state", "admin_comment")).few().fields) == {
-        "Cluster", "JobIDRaw", "Submit", "JobID", "DBIndex", "State", "AdminComment",
-    }  # fmt: skip
-
-
-def test_digest_follows_the_fields_that_revise_and_no_others() -> None:
-    layout = Layout(FIELDS_22_05, ("admin_comment",))
-
-    def digest(**others: bytes) -> int:
-        return digest_in(layout, {**FAILED, **others})
-
-    assert digest(State=b"COMPLETED", End=b"1") == digest()
-    assert digest(AdminComment=b"other") != digest()
-
-
-def test_without_fields_that_revise_every_digest_is_the_same() -> None:
-    layout = Layout(FIELDS_22_05, ())
-    assert digest_in(layout, FAILED) == digest_in(layout, ARRAY_TASK)
