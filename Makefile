@@ -15,7 +15,7 @@ SUITE ?= trixie
 .DEFAULT_GOAL = help
 .PHONY: help demo test test-heavy torture torture-slurm torture-brokers test-reading test-shippers lint docs test-brokers dist deb rpm \
 	test-packages test-systemd transcript test-slurm slurm-up slurm-down bench bench-steps bench-anchor bench-odd \
-	bench-brokers clean
+	bench-brokers bench-labels clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
@@ -126,6 +126,9 @@ $(VENV)/.reading: pyproject.toml | $(VENV)/.development
 
 bench-anchor: $(VENV)/.development  ## what it costs that each answer proves itself (ARGS="--against COMMIT")
 	$(BIN)/python -m tests.bench.bench_anchor $(ARGS)
+
+bench-labels: $(VENV)/.development  ## what labels of 10,000 users cost beside none; no Slurm needed
+	$(BIN)/python -m tests.bench.bench_labels $(ARGS)
 
 bench-odd: $(VENV)/.development  ## what one odd value in 150 rows costs to read; no Slurm needed
 	$(BIN)/python -m tests.bench.bench_odd_rows $(ARGS)

@@ -6,6 +6,7 @@ sure to outweigh the smallest named one, it takes that one's place. What was cou
 `other`, so the sum over a family never changes by it. The notes are bounded, whatever number of names there are.
 """
 
+import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,9 @@ the sum, then the count in each bucket, +Inf last, not cumulated. Under `WEIGHT`
 WEIGHT = "weight"
 
 _TAG = "by:"
+_CLEARLY = 2.0
+"""So many times as heavy as the smallest must be what takes its place: two alike do not take turns."""
+
 _BUSY_FOLDS = 10
 """A tenth of the label sets may be `other` of one partition each; beyond that, `other` is of all partitions."""
 
@@ -56,8 +60,9 @@ class Profile:
         tag: The first part of its keys.
         labels: Those that were chosen.
         limit: The most label sets that a family may have.
-        weights: Of the named label sets.
+        weights: Of the named label sets, each a list of one number, for who counts to add to.
         sizes: For each family with a label of its own, how many series it has, `other` aside.
+        weighs: The kind of event that adds to the weights.
         folds: The keys that stand for others.
     """
 
@@ -67,10 +72,12 @@ class Profile:
     families: tuple[Family, ...]
     by_kind: Mapping[EventKind, tuple[Family, ...]]
     candidates: Candidates
-    weights: dict[Key, float] = field(default_factory=dict)
+    weighs: EventKind
+    weights: dict[Key, list[float]] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     folds: set[Key] = field(default_factory=set)
-    _least: float = 0.0
+    _lightest: list[tuple[float, Key]] = field(default_factory=list)
+    """A heap of what named label sets weighed once: they only grow, so the least of it is a lower bound."""
 
     def key_of(self, record: Record) -> Key:
         """Return where an event counts while there is room."""
@@ -79,7 +86,7 @@ class Profile:
     def learn(self, groups: Mapping[Key, Totals]) -> None:
         """Begin with the label sets there are."""
         self.weights, self.sizes, self.folds = {}, dict.fromkeys(self._owned(), 0), set()
-        self._least = 0.0
+        self._lightest = []
         for key, totals in groups.items():
             if key[0] == self.tag:
                 if self.is_fold(key):
@@ -89,8 +96,9 @@ class Profile:
 
     def enter(self, key: Key, totals: Totals) -> None:
         """Note a label set that has series of its own from now on."""
-        self.weights[key] = totals.get(WEIGHT, 0.0)
-        self._least = min(self._least, self.weights[key])
+        weight = totals.get(WEIGHT, 0.0)
+        self.weights[key] = [weight]
+        heapq.heappush(self._lightest, (weight, key))
         for name in self._owned():
             self.sizes[name] = self.sizes.get(name, 0) + len(totals.get(name, ()))
         self.candidates.forget(key)
@@ -100,10 +108,6 @@ class Profile:
         del self.weights[key]
         for name in self._owned():
             self.sizes[name] -= len(totals.get(name, ()))
-
-    def weigh(self, key: Key, weight: float) -> None:
-        """Note that a named label set has become heavier."""
-        self.weights[key] += weight
 
     def is_fold(self, key: Key) -> bool:
         """Tell whether a key stands for others: the last label is, or a name that is really called so."""
@@ -134,22 +138,25 @@ class Profile:
 
     def smallest(self) -> Key:
         """Return the named label set with the least weight; there must be one."""
-        return min(self.weights, key=lambda key: (self.weights[key], key))
+        heap = self._lightest
+        while True:
+            noted, key = heap[0]
+            weight = self.weights.get(key)
+            if weight is None:
+                heapq.heappop(heap)
+            elif weight[0] == noted:
+                return key
+            else:
+                heapq.heapreplace(heap, (weight[0], key))
 
     def outweighs(self, known: float) -> bool:
-        """Tell whether so much is more than the smallest named label set has."""
-        if known <= self._least:
+        """Tell whether so much is clearly more than the smallest named label set has."""
+        if not self._lightest or known <= _CLEARLY * self._lightest[0][0]:
             return False
-        self._least = min(self.weights.values(), default=0.0)
-        return known > self._least
+        return known > _CLEARLY * self.weights[self.smallest()][0]
 
     def _owned(self) -> Iterator[str]:
         return (family.name for family in self.families if family.own)
-
-    @property
-    def weighs(self) -> EventKind:
-        """The kind of event that adds to the weights."""
-        return next(kind for kind in EventKind if self.by_kind[kind])
 
 
 def _label(record: Record, label: str) -> str:
@@ -188,6 +195,7 @@ def profiles(choice: LabelChoice, limit: int) -> list[Profile]:
             families=tuple(families),
             by_kind={kind: tuple(f for f in families if f.event is kind) for kind in EventKind},
             candidates=Candidates(2 * (limit if own is None else own)),
+            weighs=next(kind for kind in EventKind if any(f.event is kind for f in families)),
         )
         for (labels, own), families in found.items()
     ]

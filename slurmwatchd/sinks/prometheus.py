@@ -21,7 +21,7 @@ from slurmwatchd.model.records import Event
 from slurmwatchd.sinks import kept_totals
 from slurmwatchd.sinks.base import Sink, SinkKind, SinkOptions
 from slurmwatchd.sinks.kept_totals import FOLDED, REPLACED
-from slurmwatchd.sinks.label_sets import WEIGHT, Key, Profile, Totals, copied, empty, merge, profiles
+from slurmwatchd.sinks.label_sets import WEIGHT, Key, Profile, Totals, copied, empty, merge, profiles, tag_of
 from slurmwatchd.telemetry.metrics import Metrics
 
 
@@ -135,7 +135,7 @@ class PrometheusSink(Sink, Collector):
         regrouped = kept_totals.regrouped(groups, made)
         batch = _Batch(regrouped, made)
         batch.fit()
-        merged = {**regrouped, **batch.changed}
+        merged = {**regrouped, **batch.finish()}
         whole = {key: totals for key, totals in merged.items() if totals is not None}
         changed: dict[Key, Totals | None] = {
             key: totals for key, totals in whole.items() if rewrite or groups.get(key) != totals
@@ -155,7 +155,10 @@ class PrometheusSink(Sink, Collector):
         batch = _Batch(self._shown.groups, self._shown.profiles)
         for event in events:
             batch.count(event, orjson.loads(event.body))
-        return batch.changed
+        return batch.finish()
+
+
+_UNLABELLED = tag_of((), None)
 
 
 class _Batch:
@@ -164,6 +167,8 @@ class _Batch:
     def __init__(self, shown: Mapping[Key, Totals], made: Sequence[Profile]) -> None:
         self._shown = shown
         self._profiles = made
+        self._named: dict[Key, tuple[Totals, list[float]]] = {}
+        self._folds: dict[tuple[str, ...], int] = {}
         self.changed: dict[Key, Totals | None] = {}
 
     def count(self, event: Event, record: Record) -> None:
@@ -173,16 +178,23 @@ class _Batch:
             own: list[tuple[str, str, float]] = []
             for family in profile.by_kind[event.kind]:
                 if family.split is not None:
-                    own += ((family.name, value, amount) for value, amount in family.split(record, event))
-                elif family.measure is not None and (amount := family.measure(record, event)) is not None:
-                    plain.append((family, amount))
+                    for value, amount in family.split(record, event):
+                        own.append((family.name, value, amount))
+                elif family.measure is not None and (measured := family.measure(record, event)) is not None:
+                    plain.append((family, measured))
             if plain or own:
-                weight = weight_of(record) if event.kind is profile.weighs else 0.0
-                key = profile.key_of(record)
-                if not self._has_place(profile, key, weight, own):
-                    self._folded(FOLDED, [*(family.name for family, _ in plain), *(name for name, _, _ in own)])
-                    key = profile.fold_of(key)
-                _add(self._writable(key), plain, own)
+                weight = weight_of(record) if event.kind is profile.weighs and profile.labels else 0.0
+                _add(self._place(profile, profile.key_of(record), weight, plain, own), plain, own)
+
+    def finish(self) -> dict[Key, Totals | None]:
+        """Return what changed."""
+        for key, (totals, weight) in self._named.items():
+            if key[0] != _UNLABELLED:
+                totals[WEIGHT] = weight[0]
+        for families, count in self._folds.items():
+            self._folded(FOLDED, families, count)
+        self._named, self._folds = {}, {}
+        return self.changed
 
     def fit(self) -> None:
         """Make `other` of the smallest label sets where there are too many."""
@@ -191,36 +203,57 @@ class _Batch:
             while profile.is_overfull():
                 self._evict(profile, profile.smallest())
 
-    def _has_place(self, profile: Profile, key: Key, weight: float, own: Sequence[tuple[str, str, float]]) -> bool:
-        """Make room for an event's label set where it may have series of its own, and weigh it."""
-        named = key in profile.weights
-        totals = self._writable(key) if named else {}
+    def _place(
+        self,
+        profile: Profile,
+        key: Key,
+        weight: float,
+        plain: Sequence[tuple[Family, float]],
+        own: Sequence[tuple[str, str, float]],
+    ) -> Totals:
+        """Return where an event counts: under its label set, if that may have series of its own, or `other`."""
+        known = self._named.get(key)
+        if known is None and key in profile.weights:
+            known = self._named[key] = self._writable(key), profile.weights[key]
+        totals = {} if known is None else known[0]
         new = [name for name, value, _ in own if value not in totals.get(name, ())]
-        if not profile.has_room(key, new):
-            if not named and not profile.outweighs(profile.candidates.add(key, weight)):
-                return False
-            while not profile.has_room(key, new):
-                smallest = profile.smallest()
-                self._evict(profile, smallest)
-                if smallest == key:
-                    return False
-        if not named:
+        if known is not None and not new:
+            known[1][0] += weight
+            return totals
+        if not self._has_room(profile, key, weight, new):
+            families = (*[family.name for family, _ in plain], *[name for name, _, _ in own])
+            self._folds[families] = self._folds.get(families, 0) + 1
+            return self._writable(profile.fold_of(key))
+        if known is None:
             totals = self._writable(key)
-            # What it weighed as a candidate counts: its weight is a lower bound of all that it ever had.
-            known = profile.candidates.weights.get(key, weight) - weight
-            totals[WEIGHT] = known
+            # What it weighed as a candidate counts: that is a lower bound of all that it ever had.
+            totals[WEIGHT] = profile.candidates.weights.get(key, weight) - weight
             profile.enter(key, totals)
+            known = self._named[key] = totals, profile.weights[key]
         for name in new:
             profile.sizes[name] += 1
-        if weight:
-            profile.weigh(key, weight)
-            totals[WEIGHT] = totals.get(WEIGHT, 0.0) + weight
+        known[1][0] += weight
+        return totals
+
+    def _has_room(self, profile: Profile, key: Key, weight: float, new: Sequence[str]) -> bool:
+        """Make room for a label set, and for new series of it, if it may have them."""
+        if profile.has_room(key, new):
+            return True
+        if key not in profile.weights and not profile.outweighs(profile.candidates.add(key, weight)):
+            return False
+        while not profile.has_room(key, new):
+            smallest = profile.smallest()
+            self._evict(profile, smallest)
+            if smallest == key:
+                return False
         return True
 
     def _evict(self, profile: Profile, key: Key) -> None:
         """Count what a label set has as `other`."""
         totals = self._writable(key)
+        totals[WEIGHT] = profile.weights[key][0]
         profile.leave(key, totals)
+        self._named.pop(key, None)
         self.changed[key] = None
         merge(self._writable(profile.fold_of(key)), totals)
         self._folded(REPLACED, [name for name in totals if name != WEIGHT])
@@ -233,10 +266,10 @@ class _Batch:
             self.changed[key] = totals
         return totals
 
-    def _folded(self, key: Key, names: Iterable[str]) -> None:
+    def _folded(self, key: Key, names: Iterable[str], count: int = 1) -> None:
         totals = self._writable(key)
         for name in names:
-            totals[name] = totals.get(name, 0) + 1
+            totals[name] = totals.get(name, 0) + count
 
 
 def _add(totals: Totals, plain: Sequence[tuple[Family, float]], own: Sequence[tuple[str, str, float]]) -> None:
