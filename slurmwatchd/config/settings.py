@@ -1,5 +1,6 @@
 """The configuration: every key, its default and its limits. `loader.py` reads it and names the faults."""
 
+import ipaddress
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from slurmwatchd.config.api_tokens import ScopeKind, TokenScope
 from slurmwatchd.config.metrics_section import MetricsSection
 from slurmwatchd.config.paths import DEFAULT_STORE, DEFAULT_TOKENS
 from slurmwatchd.config.units import (
@@ -45,6 +47,9 @@ Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(for
 WholeDuration = Annotated[int, BeforeValidator(parse_whole_duration), PlainSerializer(format_duration)]
 """Whole seconds."""
 
+
+Scopes = Annotated[dict[str, str], BeforeValidator(split_pairs)]
+"""A table of names and what they may see."""
 
 Prices = Annotated[dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]], BeforeValidator(split_pairs)]
 """A table of prices."""
@@ -174,6 +179,14 @@ class WebSection(Section):
     """Exporter-toolkit's `web.yml`: TLS, client certificates and basic auth; needs the extra `[web]`. The daemon
     reads it again when it, or a certificate, has changed. Empty: none. See
     [API](api.md#open-it-to-other-machines)."""
+    people: Scopes = {}
+    """What people see who log in with a name, in the [pages](pages.md) and the API: `all`, `account:NAME`,
+    `user:NAME`, or `own`: their own jobs. `"*"` is everybody who can log in. Who is not named sees no jobs."""
+    trusted_proxies: Texts = ()
+    """Addresses or networks of proxies that log people in, such as `192.0.2.7` or `10.0.0.0/8`. Whoever can send
+    from one of them is whom they say: on the loopback of a machine with users, that is each of them."""
+    user_header: str = Field("X-Remote-User", pattern="^[A-Za-z0-9-]{1,64}$")
+    """The header in which a trusted proxy names the person."""
     insecure: bool = False
     """Whether an address other than the loopback may be without TLS: tokens and names then cross the network
     unprotected."""
@@ -183,6 +196,25 @@ class WebSection(Section):
     def _address(cls, value: str) -> str:
         if value:
             split_address(value)
+        return value
+
+    @field_validator("people")
+    @classmethod
+    def _scopes(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, scope in value.items():
+            try:
+                is_known = scope == "own" or TokenScope.parse(scope).kind is not ScopeKind.METRICS
+            except ValueError:
+                is_known = False
+            if not is_known:
+                raise ValueError(f"{name}: {scope!r} is not all, own, account:NAME or user:NAME")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            ipaddress.ip_network(text, strict=False)
         return value
 
     @model_validator(mode="after")

@@ -55,6 +55,8 @@ async def _run_until_stopped(
     from slurmwatchd.daemon.web.api.service import Api  # noqa: PLC0415
     from slurmwatchd.daemon.web.app import make_app  # noqa: PLC0415
     from slurmwatchd.daemon.web.guard import Guard  # noqa: PLC0415
+    from slurmwatchd.daemon.web.pages.paths import asks_itself  # noqa: PLC0415
+    from slurmwatchd.daemon.web.pages.service import Pages  # noqa: PLC0415
     from slurmwatchd.daemon.web.server import WebServer, bind, url  # noqa: PLC0415
     from slurmwatchd.daemon.web.tls import web_config_file  # noqa: PLC0415
 
@@ -72,11 +74,11 @@ async def _run_until_stopped(
         async with assembled(config, outside) as daemon, AsyncExitStack() as closing:
             server = None
             if listener is not None:
-                api = Api(config, daemon.health, key=await meta.secret(daemon.database, "cursor key"))
+                api = Api(config, daemon.health, key=await meta.secret(daemon.database, "cursor key"), file=file)
                 daemon.news.append(api.news.ring)
                 closing.callback(api.close)
-                app = make_app(daemon.health, daemon.metrics.registry, [api.mount()])
-                guarded = app if file is None else Guard(app, file, api.access)
+                app = make_app(daemon.health, daemon.metrics.registry, [api.mount(), *Pages(api).routes()])
+                guarded = app if file is None else Guard(app, file, api.access, asks_itself=asks_itself)
                 server = WebServer(guarded, listener, file=file, stopping=api.news.stop)
                 listening(address)
             _log.info(

@@ -4,19 +4,23 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import httpx
 from prometheus_client import CollectorRegistry
 
 from slurmwatchd.config.api_tokens import TokenScope, add_token
+from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon.web.api.service import Api
 from slurmwatchd.daemon.web.app import make_app
+from slurmwatchd.daemon.web.guard import Guard
+from slurmwatchd.daemon.web.pages.paths import asks_itself
+from slurmwatchd.daemon.web.pages.service import Pages
 from slurmwatchd.daemon.web.server import WebServer, bind
+from slurmwatchd.daemon.web.tls import WebConfigFile
 from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.telemetry.health import Health
-from tests.integration.rig import Rig
 from tests.patience import HANGS_SECONDS
 
 KEY = bytes(range(32))
@@ -56,6 +60,15 @@ class Client:
             headers={"Authorization": f"Bearer {self.token(scope)}", **sent},
         )
 
+    async def page(self, path: str, *, scope: str = "all", **headers: str) -> httpx.Response:
+        """Ask for a page with a token, as a browser does: its name and itself as the password."""
+        token = self.token(scope)
+        return await self.http.get(self.at(path), auth=(scope.replace(":", "."), token), headers=headers)
+
+    def at(self, path: str) -> str:
+        """Return the address of a path that is not the API's."""
+        return f"http://127.0.0.1:{self.port}{path}"
+
     async def json(self, path: str, query: Mapping[str, str] | str = "", *, scope: str = "all") -> Any:  # noqa: ANN401 - any JSON
         """Ask for JSON that must come."""
         answer = await self.ask(path, query, scope=scope)
@@ -75,17 +88,35 @@ class Client:
         return value
 
 
+class Served(Protocol):
+    """A rig, or what else has a configuration and a store."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def store(self) -> Path: ...
+
+
 @asynccontextmanager
 async def serving_api(
-    rig: Rig, folder: Path, *, store: Path | None = None, seconds: float = 60.0
+    rig: Served,
+    folder: Path,
+    *,
+    store: Path | None = None,
+    seconds: float = 60.0,
+    file: WebConfigFile | None = None,
+    **web_settings: object,
 ) -> AsyncIterator[Client]:
-    """Serve the API over a rig's store, or a copy of it."""
-    web = rig.config.web.model_copy(update={"tokens_file": folder / "tokens", "timeout": seconds})
+    """Serve the API and the pages over a rig's store, or a copy of it."""
+    settings = {"tokens_file": folder / "tokens", "timeout": seconds, **web_settings}
+    web = rig.config.web.model_copy(update=settings)
     section = rig.config.store.model_copy(update={"path": store or rig.store})
     config = rig.config.model_copy(update={"web": web, "store": section})
     health = Health(SystemClock())
-    api = Api(config, health, key=KEY)
-    app = make_app(health, CollectorRegistry(), [api.mount()])
+    api = Api(config, health, key=KEY, file=file)
+    plain = make_app(health, CollectorRegistry(), [api.mount(), *Pages(api).routes()])
+    app = plain if file is None else Guard(plain, file, api.access, asks_itself=asks_itself)
     listener = bind("127.0.0.1:0")
     server = WebServer(app, listener, stopping=api.news.stop)
     with listener:

@@ -17,9 +17,11 @@ from prometheus_client import CollectorRegistry
 from slurmwatchd.config.api_tokens import TokenFile, TokenScope, add_token
 from slurmwatchd.config.settings import WebSection
 from slurmwatchd.daemon.web import server as web_server
-from slurmwatchd.daemon.web.api.access import TokenAccess
+from slurmwatchd.daemon.web.api.access import Access
 from slurmwatchd.daemon.web.app import make_app
 from slurmwatchd.daemon.web.guard import Guard
+from slurmwatchd.daemon.web.logins import Passwords, People
+from slurmwatchd.daemon.web.pages.paths import asks_itself
 from slurmwatchd.daemon.web.server import WebServer, bind, url
 from slurmwatchd.daemon.web.tls import WebConfigFile, web_config_file
 from slurmwatchd.errors import ConfigError
@@ -72,8 +74,8 @@ async def serving(folder: Path, text: str) -> AsyncIterator[tuple[str, WebConfig
     """A server that follows the file; its address."""
     (folder / "web.yml").write_text(text)
     file = WebConfigFile(folder / "web.yml")
-    access = TokenAccess(TokenFile(folder / "tokens"), sleep=no_sleep)
-    app = Guard(make_app(Health(SystemClock()), CollectorRegistry()), file, access)
+    access = Access(TokenFile(folder / "tokens"), Passwords(file), People(WebSection()), sleep=no_sleep)
+    app = Guard(make_app(Health(SystemClock()), CollectorRegistry()), file, access, asks_itself=asks_itself)
     listener = bind("127.0.0.1:0")
     server = WebServer(app, listener, file=file)
     with listener, anyio.fail_after(HANGS_SECONDS):

@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,19 @@ import click
 
 from simslurm import SimCluster, Workload, install_commands
 from slurmwatchd.config import loader
+from slurmwatchd.config.api_tokens import ScopeKind, TokenScope, add_token
 from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon import startup
 from slurmwatchd.daemon.web.server import bind
 from slurmwatchd.errors import ListenError
+from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.sinks.registry import sink_options
 from slurmwatchd.telemetry.log import configure
 
 _NODES = 64
 _MEAN_RUNTIME_SECONDS = 6.0
 _PREFERRED_ADDRESS = "127.0.0.1:10025"
+_LOGIN = "demo"
 
 
 class _Number(click.FloatRange):
@@ -77,7 +81,7 @@ def _config(folder: Path, listen: str, log_level: str) -> Config:
                 "jobs": {"type": "jsonl", "path": str(folder / "jobs.jsonl")},
                 "screen": {"type": "terminal"},
             },
-            "web": {"listen": listen},
+            "web": {"listen": listen, "tokens_file": str(folder / "tokens")},
             "log": {"level": log_level},
         },
     )
@@ -126,6 +130,15 @@ async def _stop_after(seconds: float) -> None:
 def _greet(config: Config, url: str) -> None:
     store = config.store.path
     click.echo(f"slurmwatchd on a simulated cluster of {_NODES} nodes. Ctrl-C stops.\n")
+    token = add_token(
+        config.web.tokens_file,
+        _LOGIN,
+        TokenScope(ScopeKind.ALL),
+        added=rfc3339(int(time.time())),
+        state_folder=store.parent,
+    )
+    click.echo(f"  pages    {url}/overview")
+    click.echo(f"           log in as {_LOGIN} with {token}")
     click.echo(f"  status   {url}/")
     click.echo(f"  metrics  {url}/metrics")
     click.echo(f"  events   {store.parent / 'jobs.jsonl'}\n")

@@ -1,39 +1,36 @@
-"""Basic auth before every page, as exporter-toolkit has it; the API has its tokens instead."""
+"""Basic auth before `/`, `/metrics` and `/-/`, as exporter-toolkit has it; API and pages ask by themselves."""
 
-import base64
-import binascii
-import hashlib
-import hmac
-from collections import OrderedDict
+from collections.abc import Callable
+from http import HTTPStatus
 
-import anyio
-import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from slurmwatchd.config.api_tokens import ScopeKind
-from slurmwatchd.daemon.web.api.access import TokenAccess
-from slurmwatchd.daemon.web.api.endpoints import PREFIX
+from slurmwatchd.daemon.web.api.access import BASIC_CHALLENGE, Access
 from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.daemon.web.tls import WebConfigFile
-
-_KNOWN = 100
-_CHALLENGE = {"WWW-Authenticate": 'Basic realm="slurmwatchd", charset="UTF-8"', "Cache-Control": "no-store"}
-_DUMMY = b"$2b$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
-"""Compared with where there is no such user, so that it takes as long."""
 
 
 class Guard:
     """Lets in whom `web.yml` names, or who has a token for metrics or for all; adds the file's headers."""
 
-    def __init__(self, app: ASGIApp, file: WebConfigFile, access: TokenAccess) -> None:
-        """Stand before an application."""
+    def __init__(
+        self, app: ASGIApp, file: WebConfigFile, access: Access, *, asks_itself: Callable[[str], bool]
+    ) -> None:
+        """Stand before an application.
+
+        Args:
+            app: What answers.
+            file: Whom it names may come in.
+            access: Knows logins.
+            asks_itself: Tells of a path whether what answers there asks for a login by itself.
+        """
         self._app = app
         self._file = file
         self._access = access
-        self._known: OrderedDict[bytes, None] = OrderedDict()
-        self._one = anyio.CapacityLimiter(1)
+        self._asks_itself = asks_itself
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in or send it away."""
@@ -48,49 +45,15 @@ class Guard:
 
         answer = self._app
         try:
-            if self._file.config.users and not scope["path"].startswith(f"{PREFIX}/"):
+            if self._file.config.users and not self._asks_itself(scope["path"]):
                 await self._admit(Request(scope))
         except ProblemError as error:
-            headers = {**_CHALLENGE, **error.headers}
-            answer = PlainTextResponse(f"{error.detail}\n", error.status, headers=headers)
+            challenge = BASIC_CHALLENGE if error.status == HTTPStatus.UNAUTHORIZED else {}
+            text = f"{error.detail}\n"
+            answer = PlainTextResponse(text, error.status, headers={**error.headers, **challenge})
         await answer(scope, receive, with_headers)
 
     async def _admit(self, request: Request) -> None:
-        word, _, rest = request.headers.get("authorization", "").partition(" ")
-        if word.lower() == "bearer":
-            token = await self._access.admit(request, metrics=True)
-            if token.scope.kind not in {ScopeKind.ALL, ScopeKind.METRICS}:
-                raise ProblemError(403, "This token is for the API only.")
-            return
-        try:
-            name, colon, password = base64.b64decode(rest, validate=True).partition(b":")
-        except (binascii.Error, ValueError):
-            name = colon = password = b""
-        if word.lower() != "basic" or not colon:
-            raise ProblemError(401, "Log in with a name and a password, or a token.", headers=_CHALLENGE)
-        if not await self._is_right(name, password):
-            await self._access.refuse(request)
-            raise ProblemError(401, "The name or the password is wrong.", headers=_CHALLENGE)
-
-    async def _is_right(self, name: bytes, password: bytes) -> bool:
-        """Compare a password; one that was right is remembered, since the hash is made to take long."""
-        digest = self._file.config.users.get(name.decode("utf-8", "replace"), b"")
-        seen = hashlib.sha256(b"\0".join((hashlib.sha256(name).digest(), digest, password))).digest()
-        if any(hmac.compare_digest(seen, known) for known in self._known):
-            return True
-        # One at a time: guesses in bulk take one core at most, and the event loop none.
-        right = await anyio.to_thread.run_sync(_matches, password, digest or _DUMMY, limiter=self._one)
-        if not right or not digest:
-            return False
-        self._known[seen] = None
-        while len(self._known) > _KNOWN:
-            self._known.popitem(last=False)
-        return True
-
-
-def _matches(password: bytes, digest: bytes) -> bool:
-    # An extra; `read_web_config` says where it is missing.
-    import bcrypt  # noqa: PLC0415
-
-    # Longer ones are cut off, as bcrypt always did and htpasswd does.
-    return bcrypt.checkpw(password[:72].replace(b"\0", b""), digest)
+        caller = await self._access.admit(request, metrics=True)
+        if not caller.person and caller.scope.kind not in {ScopeKind.ALL, ScopeKind.METRICS}:
+            raise ProblemError(403, "This token is for the API and the pages only.")

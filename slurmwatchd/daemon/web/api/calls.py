@@ -1,4 +1,4 @@
-"""One request under way: its token, its parameters, and how it is answered."""
+"""One request under way: who asks, its parameters, and how it is answered."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from slurmwatchd.config.api_tokens import ApiToken
 from slurmwatchd.config.settings import ReportSection
 from slurmwatchd.daemon.web.api import answers
+from slurmwatchd.daemon.web.api.access import Caller
 from slurmwatchd.daemon.web.api.answers import Prepared
 from slurmwatchd.daemon.web.api.cursors import Sealer
 from slurmwatchd.daemon.web.api.news import News
@@ -42,10 +42,10 @@ class Behind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Generic[P_co]):
-    """A request whose token and parameters are right."""
+    """A request whose login and parameters are right."""
 
     request: Request
-    token: ApiToken
+    caller: Caller
     query: P_co
     behind: Behind
 
@@ -55,16 +55,16 @@ class Call(Generic[P_co]):
         return self.request.path_params
 
     async def ask(self, build: Callable[[Sight, Asking], T]) -> T:
-        """Put a question to the store, as the token sees it.
+        """Put a question to the store, as the caller sees it.
 
         Raises:
             ProblemError: It cannot be answered.
         """
 
         def work(store: StoreReader, asking: Asking) -> T:
-            return build(Sight(store, self.token.scope), asking)
+            return build(Sight(store, self.caller.scope), asking)
 
-        return await self.behind.questions.ask(work, who=self.token.name)
+        return await self.behind.questions.ask(work, who=self.caller.name)
 
     async def answer(self, build: Callable[[Sight, Asking], Mapping[str, Any]]) -> Response:
         """Answer with what `build` returns, as JSON made in its thread; it is ended when the client goes."""

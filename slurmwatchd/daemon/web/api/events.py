@@ -58,7 +58,7 @@ async def _place(call: Call[EventsQuery], text: str, parameter: str) -> int:
     if text == "now":
         return await call.ask(lambda sight, _: sight.newest_event())
     if text.isascii() and text.isdigit():
-        if call.token.scope.kind is not ScopeKind.ALL:
+        if call.caller.scope.kind is not ScopeKind.ALL:
             detail = f"{parameter}: this token takes `now`, `oldest` or the `next` of an answer, and no position"
             raise ProblemError(400, detail, parameter=parameter)
         return min(int(text[:20]), _MAX_SEQ)
@@ -69,7 +69,7 @@ async def _place(call: Call[EventsQuery], text: str, parameter: str) -> int:
 
 
 def _cursor(call: Call[EventsQuery], seq: int) -> str:
-    return str(seq) if call.token.scope.kind is ScopeKind.ALL else call.cursor(_KIND, (0, seq), unlike=True)
+    return str(seq) if call.caller.scope.kind is ScopeKind.ALL else call.cursor(_KIND, (0, seq), unlike=True)
 
 
 async def _waited(call: Call[EventsQuery], after: int) -> Page:

@@ -25,7 +25,7 @@ Object = dict[str, Any]
 
 async def report(call: Call[ReportQuery]) -> Response:
     """Answer `report`."""
-    if call.token.scope.kind is ScopeKind.USER:
+    if call.caller.scope.kind is ScopeKind.USER:
         raise ProblemError(403, "This token is for a user, and a report is for a token for all or an account.")
     query, now, settings = call.query, int(time.time()), call.behind.report
     until = now if query.until is None else query.until

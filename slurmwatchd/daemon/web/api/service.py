@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from slurmwatchd.config.api_tokens import TokenFile
 from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon.web.api import answers, openapi
-from slurmwatchd.daemon.web.api.access import TokenAccess
+from slurmwatchd.daemon.web.api.access import Access
 from slurmwatchd.daemon.web.api.calls import Behind, Call
 from slurmwatchd.daemon.web.api.cursors import Sealer
 from slurmwatchd.daemon.web.api.endpoints import ENDPOINTS, PREFIX, Endpoint
@@ -19,6 +19,8 @@ from slurmwatchd.daemon.web.api.news import News
 from slurmwatchd.daemon.web.api.parameters import read
 from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.daemon.web.api.questions import Questions
+from slurmwatchd.daemon.web.logins import Passwords, People
+from slurmwatchd.daemon.web.tls import WebConfigFile
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.log import get_logger
 
@@ -30,18 +32,20 @@ _log = get_logger(__name__)
 class Api:
     """The endpoints, over one store."""
 
-    def __init__(self, config: Config, health: Health, *, key: bytes) -> None:
+    def __init__(self, config: Config, health: Health, *, key: bytes, file: WebConfigFile | None = None) -> None:
         """Prepare to answer; nothing is opened before the first question.
 
         Args:
             config: Where store and tokens are, and how long a question may take.
             health: What the daemon knows of itself.
             key: The store's own, for cursors.
+            file: `web.yml`, whose users may log in.
         """
         self.news = News()
         self._questions = Questions(config.store.path, seconds=config.web.timeout)
-        self.access = TokenAccess(TokenFile(config.web.tokens_file))
-        self._behind = Behind(
+        passwords = Passwords(file)
+        self.access = Access(TokenFile(config.web.tokens_file), passwords, People(config.web))
+        self.behind = Behind(
             questions=self._questions, sealer=Sealer(key), news=self.news, health=health, report=config.report
         )
 
@@ -57,9 +61,9 @@ class Api:
 
     def _answering(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            token = await self.access.admit(request)
+            caller = await self.access.admit(request)
             query = read(endpoint.query, request.query_params.multi_items())
-            return await endpoint.answer(Call(request=request, token=token, query=query, behind=self._behind))
+            return await endpoint.answer(Call(request=request, caller=caller, query=query, behind=self.behind))
 
         return answer
 

@@ -142,7 +142,7 @@ async def suspects(call: Call[SuspectsQuery]) -> Response:
     until = now if query.until is None else query.until
     since = max(0, until - SUSPECTS_SECONDS) if query.since is None else query.since
     _in_order(since, until)
-    if call.token.scope.kind is not ScopeKind.ALL:
+    if call.caller.scope.kind is not ScopeKind.ALL:
         raise ProblemError(403, "Suspects follow from everybody's jobs, so they are for a token for all.")
     question = Question(ended_from=since, ended_until=until, clusters=query.cluster)
 

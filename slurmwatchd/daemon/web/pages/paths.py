@@ -1,0 +1,12 @@
+"""Where the pages are; kept apart, so that knowing it costs nothing."""
+
+from slurmwatchd.daemon.web.api.endpoints import PREFIX
+
+STYLE = "/static/style.css"
+OVERVIEW, COVERAGE, JOBS, NODES, REPORT, DAEMON = "/overview", "/coverage", "/jobs", "/nodes", "/report", "/daemon"
+PLACES = (OVERVIEW, JOBS, NODES, REPORT, COVERAGE, DAEMON)
+
+
+def asks_itself(path: str) -> bool:
+    """Tell whether what answers at a path asks for a login by itself, or needs none."""
+    return path.startswith(f"{PREFIX}/") or path == STYLE or f"/{path.split('/')[1]}" in PLACES
