@@ -13,8 +13,8 @@ VERSION ?= 22.05
 SUITE ?= trixie
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-heavy torture torture-slurm torture-brokers test-reading test-shippers lint docs test-brokers dist deb rpm \
-	test-packages test-systemd transcript test-slurm slurm-up slurm-down bench bench-steps bench-anchor bench-odd \
+.PHONY: help demo test test-heavy torture torture-slurm torture-brokers test-reading test-shippers lint docs test-browser shots test-brokers \
+	dist deb rpm test-packages test-systemd transcript test-slurm slurm-up slurm-down bench bench-steps bench-anchor bench-odd \
 	bench-brokers bench-labels clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
@@ -31,7 +31,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One test process per core and one more, since some tests wait; a process that runs out of tests takes some from
 # another (ARGS="-n 0" runs them one by one).
 ELSEWHERE = not real_slurm and not reading_tools and not shippers and not packages and not systemd
-RUN_TESTS = $(BIN)/python -m pytest --ignore=tests/bench --ignore=tests/brokers -n $$(($$(nproc) + 1)) --dist worksteal
+RUN_TESTS = $(BIN)/python -m pytest $(addprefix --ignore=tests/,bench brokers browser) -n $$(($$(nproc) + 1)) --dist worksteal
 test: $(VENV)/.development  ## the tests that need neither Slurm nor root, in minutes (ARGS="-k windows")
 	$(RUN_TESTS) -m "$(ELSEWHERE) and not heavy" $(ARGS)
 
@@ -52,6 +52,12 @@ test-reading: $(VENV)/.reading  ## docs/reading.md with Spark, ClickHouse, R and
 
 test-shippers: $(VENV)/.development  ## packaging/shippers/ with rsyslog and syslog-ng, over rotations and kills
 	$(BIN)/python -m pytest -m shippers tests/shippers -rA $(ARGS)
+
+test-browser: $(VENV)/.browser  ## the pages in Debian's chromium, examined by npm's axe-core; skipped where they are missing
+	$(BIN)/python -m pytest -m browser tests/browser -rA $(ARGS)
+
+shots: $(VENV)/.browser  ## take the pictures of docs/pages.md; needs chromium
+	$(BIN)/python -m tests.browser.shots $(ARGS)
 
 lint: $(VENV)/.development  ## ruff, mypy, import-linter, and what is in packaging/
 	$(BIN)/ruff check
@@ -135,6 +141,10 @@ bench-odd: $(VENV)/.development  ## what one odd value in 150 rows costs to read
 
 bench-brokers: $(VENV)/.brokers  ## the sinks against their client libraries (ARGS="kafka --pairs 3")
 	$(BIN)/python -m tests.bench.bench_brokers $(ARGS)
+
+$(VENV)/.browser: $(VENV)/.development
+	$(PIP) playwright==1.65.2 pillow
+	@touch $@
 
 clean:  ## remove .venv and everything built
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

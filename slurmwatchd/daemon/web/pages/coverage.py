@@ -12,6 +12,7 @@ from slurmwatchd.watcher.unread import BEHIND_SECONDS
 SPAN_DAYS = 14
 
 _HOUR, _DAY = 3600, 86_400
+_JUST_SECONDS = 60
 _AGES = ((15 * 60, "c1"), (2 * _HOUR, "c2"), (2 * _DAY, "c3"))
 """Read again up to so long after the hour's end, and the style's class; `c4` is later still."""
 
@@ -59,7 +60,7 @@ async def view(visit: Visit) -> View:
 
 
 def _cluster(cluster: Object) -> Object:
-    hours: list[Object] = [_settled(hour, cluster) for hour in cluster["hours"]]
+    hours: list[Object] = [_settled(hour, time.time()) for hour in cluster["hours"]]
     days: dict[str, dict[int, Object]] = {}
     for hour in hours:
         days.setdefault(hour["hour"][:10], {})[int(hour["hour"][11:13])] = hour
@@ -87,13 +88,11 @@ def _cluster(cluster: Object) -> Object:
     }
 
 
-def _settled(hour: Object, cluster: Object) -> Object:
+def _settled(hour: Object, now: float) -> Object:
     """Return an hour as it is shown: what the next poll is about to read is not missing."""
-    end = seconds_of(hour["hour"]) + hour["seconds"]
-    ahead = end - seconds_of(cluster["read_up_to"])
     unread = hour["seconds"] - hour["read_seconds"]
-    if 0 < unread <= ahead <= BEHIND_SECONDS:
-        return {**hour, "seconds": hour["seconds"] - unread}
+    if unread <= BEHIND_SECONDS and seconds_of(hour["hour"]) + hour["seconds"] >= int(now) - _JUST_SECONDS:
+        return {**hour, "seconds": hour["read_seconds"]}
     return hour
 
 
