@@ -11,7 +11,7 @@ from slurmwatchd.config.settings import WebSection
 from slurmwatchd.daemon.web.tls import WebConfigFile
 from tests.integration.api import Client, serving_api
 from tests.integration.rig import Rig
-from tests.unit.test_config import faults
+from tests.unit.configurations import faults
 
 PEOPLE = {"boss": "all", "lead": "account:physics", "*": "own"}
 OWN = {"eve": {"14_3", "16+1", "18"}, "bob": {"12", "13"}}
