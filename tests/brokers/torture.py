@@ -8,14 +8,17 @@ is killed. For `nats` and `http` nothing may be missing, wrong or twice within o
 `kafka` nothing may be missing or wrong; what is twice is counted, since the mock cluster keeps no transaction.
 """
 
+import logging
 import secrets
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -113,8 +116,6 @@ class Torture:
         """Nothing may be acknowledged between the consumer's reading and the loss, so the daemon is frozen."""
         self.daemon.signal(signal.SIGSTOP)
         try:
-            # What is on its way arrives.
-            time.sleep(0.5)
             victim.lose_data()
         finally:
             self.daemon.signal(signal.SIGCONT)
@@ -138,14 +139,19 @@ class Torture:
             for victim in self.victims:
                 known = {record["id"] for life in [*victim.lives, victim.read()] for record in life}
                 counts[victim.name] = len(known)
-            if all(count >= total for count in counts.values()):
+            if all(count >= total for count in counts.values()) and self._is_acknowledged():
                 break
             time.sleep(1)
-        # Nothing more may come of it.
-        time.sleep(5)
         self.daemon.stop()
         for victim in self.victims:
             victim.lives.append(victim.read())
+
+    def _is_acknowledged(self) -> bool:
+        """Return whether every sink's cursor is behind the newest event: nothing more is sent then."""
+        with closing(sqlite3.connect(f"file:{self.daemon.store}?mode=ro", uri=True)) as store:
+            behind = "SELECT count(*) FROM cursors WHERE seq < (SELECT max(seq) FROM events)"
+            (count,) = store.execute(behind).fetchone()
+        return bool(count == 0)
 
     def judge(self, victim: Victim) -> list[str]:
         """Return what is not as it should be of what a consumer read, and print the counts."""
@@ -211,6 +217,8 @@ def torture(folder: Path, kinds: tuple[str, ...], seconds: float, seed: int) -> 
 @click.option("--keep", is_flag=True, help="Keep the folder also where all is well.")
 def main(kinds: tuple[str, ...], seconds: int, seed: int | None, *, keep: bool) -> None:
     """Torture the brokers, all of them or some."""
+    # nats-py makes asyncio warn whenever a TLS connection ends.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     seed = secrets.randbelow(1 << 32) if seed is None else seed
     folder = Path(tempfile.mkdtemp(prefix="slurmwatchd-brokers-"))
     click.echo(f"{seconds} s, --seed {seed}")

@@ -12,15 +12,19 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from ssl import create_default_context
 from typing import Any
 
 import orjson
 
 from tests.brokers.nats_server import NatsServer, free_port
-from tests.patience import Patience
+from tests.brokers.sockets import bytes_on_their_way
+from tests.patience import HANGS_SECONDS, Patience
 
 OPENSSL = shutil.which("openssl") or "openssl"
 Record = dict[str, Any]
@@ -57,6 +61,11 @@ class Victim(ABC):
     def section(self) -> str:
         """Return the sink's section of the configuration."""
 
+    @property
+    @abstractmethod
+    def port(self) -> int:
+        """Where it listens."""
+
     @abstractmethod
     def harms(self) -> Mapping[str, Callable[[], None]]:
         """Return what harms it for a while: `heal` ends that."""
@@ -78,8 +87,12 @@ class Victim(ABC):
         """End it."""
 
     def lose_data(self) -> None:
-        """Have its consumer read what is there, and have it lose that."""
+        """Have its consumer read what is there, and have it lose that; the daemon sends nothing meanwhile."""
         self.heal()
+        patience = Patience()
+        while bytes_on_their_way({self.port}):
+            assert not patience.is_over(), f"{self.name} does not read what it was sent"
+            time.sleep(0.02)
         self.lives.append(self.read())
         self.wipe()
 
@@ -101,6 +114,10 @@ class NatsVictim(Victim):
             f'tls_ca_file = "{self.folder / "server.pem"}"\ntimeout = "2s"\nduplicate_window = "10s"\n'
             "window = 50\n"
         )
+
+    @property
+    def port(self) -> int:
+        return self._server.port
 
     def harms(self) -> Mapping[str, Callable[[], None]]:
         return {"killed": self._kill, "paused": self._server.pause, "full": self._fill, "renewed": self._renew}
@@ -143,15 +160,13 @@ class NatsVictim(Victim):
         return True
 
     async def _connected(self) -> Any:  # noqa: ANN401 - the library's
-        from ssl import create_default_context  # noqa: PLC0415
-
         import nats  # noqa: PLC0415 - may not be there
 
         context = create_default_context(cafile=self.folder / "server.pem")
         return await nats.connect(self._server.url.replace("nats:", "tls:"), tls=context)
 
     def read(self) -> list[Record]:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + HANGS_SECONDS
         while True:
             try:
                 return asyncio.run(self._read())
@@ -209,6 +224,10 @@ class HttpVictim(Victim):
             f'tls_ca_file = "{self._certificate}"\ntimeout = "3s"\nmax_events = 100\n'
         )
 
+    @property
+    def port(self) -> int:
+        return self._port
+
     def _start(self) -> None:
         command = [sys.executable, "-m", "tests.brokers.receiver", str(self.folder), "--port", str(self._port)]
         command += ["--certificate", str(self._certificate), "--key", str(self._key)]
@@ -249,9 +268,25 @@ class HttpVictim(Victim):
             os.kill(self._process.pid, signal.SIGCONT)
 
     def read(self) -> list[Record]:
+        self._answer()
         path = self.folder / "events.ndjson"
         whole = path.read_bytes() if path.exists() else b""
         return [orjson.loads(line) for line in whole[: whole.rfind(b"\n") + 1].split(b"\n") if line]
+
+    def _answer(self) -> None:
+        """Wait for an answer: by then it has written what it had read before the question."""
+        context = create_default_context(cafile=self._certificate)
+        patience = Patience()
+        while True:
+            try:
+                urllib.request.urlopen(f"https://127.0.0.1:{self._port}/", context=context, timeout=5).close()
+            except urllib.error.HTTPError as error:
+                # It takes POST alone.
+                error.close()
+                return
+            except OSError:
+                assert not patience.is_over(), f"{self.name} does not answer"
+                time.sleep(0.05)
 
     def wipe(self) -> None:
         self._kill()
@@ -286,6 +321,10 @@ class KafkaVictim(Victim):
 
     def section(self) -> str:
         return f'[sinks.bus]\ntype = "kafka"\nbootstrap = "{self.bootstrap}"\ntimeout = "4s"\n'
+
+    @property
+    def port(self) -> int:
+        return int(self.bootstrap.rpartition(":")[2])
 
     def harms(self) -> Mapping[str, Callable[[], None]]:
         return {"paused": lambda: os.kill(self._process.pid, signal.SIGSTOP)}

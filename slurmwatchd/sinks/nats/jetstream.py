@@ -5,6 +5,7 @@ connection that was lost is given up, and the sink makes a new one.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -38,6 +39,16 @@ _NO_RESPONDERS = "503"
 _BATCH = 500
 
 _log = get_logger(__name__)
+
+_HALF_OPEN = "returning true from eof_received()"
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether a line of asyncio's says anything: nats-py makes it warn whenever a TLS connection ends."""
+    return not str(record.msg).startswith(_HALF_OPEN)
+
+
+logging.getLogger("asyncio").addFilter(_is_news)
 
 
 class JetStream:
