@@ -141,6 +141,7 @@ def some_end(daemon: DaemonProcess, count: int) -> None:
         )
 
 
+@pytest.mark.heavy
 def test_every_panel_and_every_rule_has_data_and_a_bad_node_raises_an_alert(tmp_path: Path) -> None:
     if shutil.which("prometheus") is None:
         pytest.skip("Prometheus is not installed")

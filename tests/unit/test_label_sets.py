@@ -86,6 +86,7 @@ async def test_ten_thousand_users_leave_the_biggest_visible_and_every_sum_exact(
     assert samples(delivery, "label_sets_replaced_total")[("slurmwatchd_jobs_ended",)] > 50
 
 
+@pytest.mark.heavy
 async def test_memory_does_not_grow_with_the_number_of_users() -> None:
     async def grown(users: int) -> int:
         delivery = await delivery_to(Prometheus(max_label_sets=50, choice=choice("user")))
