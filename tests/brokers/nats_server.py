@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Self
 
+from tests.patience import HANGS_SECONDS
+
 
 def program() -> str | None:
     """Where nats-server is: beside the Python that runs the tests, or on PATH."""
@@ -49,7 +51,7 @@ class NatsServer:
         return self
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANGS_SECONDS
         while time.monotonic() < deadline:
             assert self._process is not None
             assert self._process.poll() is None, (self.folder / "nats.log").read_text()
@@ -68,7 +70,7 @@ class NatsServer:
         """End it as a power cut does; what it has acknowledged is on its disk."""
         self._signal(signal.SIGKILL)
         assert self._process is not None
-        self._process.wait(10)
+        self._process.wait(HANGS_SECONDS)
         self._process = None
 
     def pause(self) -> None:

@@ -22,6 +22,7 @@ from tests.brokers.conftest import need_nats
 from tests.brokers.nats_server import NatsServer
 from tests.brokers.victims import certify
 from tests.integration.rig import Rig
+from tests.patience import HANGS_SECONDS
 from tests.unit.subjects import delivery_to
 
 # A sink that hangs is a fault, not a slow test.
@@ -177,7 +178,7 @@ async def test_a_server_that_is_away_is_said_in_time_and_the_rest_comes_when_it_
     delivery = await delivery_to(Nats(nats))
     await delivery.deliver(make_events(1, 5))
     (nats.kill if how == "killed" else nats.pause)()
-    with anyio.fail_after(8):
+    with anyio.fail_after(HANGS_SECONDS):
         for _ in range(2):
             with pytest.raises(SinkError):
                 await delivery.write(make_events(6, 900))

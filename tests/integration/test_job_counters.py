@@ -15,6 +15,7 @@ from slurmwatchd.operations.backfill import BackfillScope
 from slurmwatchd.store import backfills
 from slurmwatchd.store.ledger import ledger_of
 from tests.integration.rig import START, Rig
+from tests.patience import HANGS_SECONDS
 
 HOUR, DAY = 3600, 86_400
 SHOWN = {
@@ -192,7 +193,7 @@ async def test_a_bad_node_stands_on_the_page_until_it_is_one_no_more(tmp_path: P
                 }
 
             assert scores() == {}
-            with anyio.fail_after(60):
+            with anyio.fail_after(HANGS_SECONDS):
                 await daemon.suspect_nodes.round()
             # Two are bad, and one may be shown.
             assert len(scores()) == 1

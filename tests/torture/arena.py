@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.acceptance.process import DaemonProcess
+from tests.patience import HANGS_SECONDS
 from tests.torture import verdict
 from tests.torture.disk import SmallDisk
 
@@ -143,7 +144,7 @@ class Arena:
             return
         process.send_signal(signal.SIGCONT)
         process.terminate()
-        status = process.wait(timeout=60)
+        status = process.wait(timeout=HANGS_SECONDS)
         self.daemon.process = None
         if status not in _TOLD_SIGNALS:
             self.ends.append(f"status {status} after SIGTERM: {self.daemon.stderr().strip()[-300:]}")

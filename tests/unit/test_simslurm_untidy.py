@@ -10,6 +10,7 @@ import pytest
 
 from simslurm import SimCluster, install_commands
 from simslurm.shapes import BELOW_ZERO, Shaper
+from tests.patience import HANGS_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ def sacct(cluster: SimCluster, job: int, fields: str, *options: str) -> str:
     program = str(cluster.path.parent / "bin" / "sacct")
     argv = [program, "-aDnP", "--noconvert", "-j", str(job), "-S", f"uts{T0 - 99}", "-E", f"uts{T0 + 99}"]
     done = subprocess.run(
-        [*argv, *options, "-o", fields], capture_output=True, env={"TZ": "UTC"}, check=True, timeout=30
+        [*argv, *options, "-o", fields], capture_output=True, env={"TZ": "UTC"}, check=True, timeout=HANGS_SECONDS
     )
     assert done.stderr == b""
     return done.stdout.decode()

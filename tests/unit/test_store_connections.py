@@ -16,6 +16,7 @@ import pytest
 from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.lockfile import LockFile, ShutdownState
+from tests.patience import HANGS_SECONDS
 from tests.unit.attempts import rows
 
 Read = Callable[[Database], Awaitable[object]]
@@ -35,7 +36,7 @@ async def test_reading_that_is_cancelled_ends_when_its_answer_is_there_and_not_b
 
         def hold() -> int:
             asked.set()
-            return int(answer.wait(30))
+            return int(answer.wait(HANGS_SECONDS))
 
         async def ask(scope: anyio.CancelScope) -> None:
             with scope:
