@@ -75,3 +75,14 @@ def test_every_file_is_in_the_readme_and_sends_nothing_off_the_machine(path: Pat
     text = path.read_text(encoding="utf-8")
     assert path.name == "README.md" or f"`{path.name}`" in (SHIPPERS / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"https?://([\w.]+)", text)) <= {"127.0.0.1", "lnav.org"}
+
+
+def test_rsyslog_cuts_no_line_and_reads_the_rotated_file_too() -> None:
+    conf = re.sub(r"(?m)^#.*$", "", (SHIPPERS / "rsyslog.conf").read_text(encoding="utf-8"))
+    (longest,) = re.findall(r'maxMessageSize="(\d+)k"', conf)
+    assert int(longest) * 1024 > 30_000
+    inputs = re.findall(r'input\(type="imfile" file="([^"]+)"([^)]*)\)', conf)
+    assert [file for file, _ in inputs] == ["/var/log/slurmwatchd/jobs.jsonl", "/var/log/slurmwatchd/jobs.jsonl.1"]
+    for _, settings in inputs:
+        assert 'ruleset="slurmwatchd"' in settings
+        assert 'persistStateInterval="0"' in settings
