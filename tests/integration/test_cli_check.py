@@ -28,7 +28,7 @@ def test_all_is_well(site: Site) -> None:
     assert (code, {mark for mark, _, _ in found.values()}) == (0, {"ok"}), found
     assert list(found) == [
         "configuration", "sacct", "scontrol", "sdiag", "sacctmgr", "slurmdbd", "clusters", "privileges", "purge",
-        "query range", "clock", "store", "sink jobs", "port",
+        "query range", "clock", "store", "sink jobs", "port", "tokens",
     ]  # fmt: skip
     assert found["sacct"][1] == f"slurm 24.11.5, {site.bin}/sacct"
     assert found["clusters"][1] == "slurmdbd knows sim"

@@ -16,7 +16,7 @@ from slurmwatchd.config.paths import config_path
 from slurmwatchd.config.settings import Config
 from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.model.terminal_text import shown
-from slurmwatchd.operations.doctor import machine
+from slurmwatchd.operations.doctor import machine, web
 from slurmwatchd.operations.doctor.findings import Finding, Severity, ok
 from slurmwatchd.operations.doctor.service import Shell, examine
 from slurmwatchd.operations.doctor.slurm import Examination
@@ -38,7 +38,7 @@ _COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.FAILED: "
 )  # fmt: skip
 @click.option("--config-only", is_flag=True, help="Check only the configuration, as `systemctl reload` does.")
 def command(path: Path | None, *, as_json: bool, name: str, config_only: bool, **flags: str | None) -> None:
-    """Check configuration, Slurm, rights, limits, clocks, files, disks and the port.
+    """Check configuration, Slurm, rights, limits, clocks, files, disks, logins and the port.
 
     It changes nothing.
 
@@ -103,6 +103,8 @@ async def _examine(
     async for finding in Examination(config, commands, SystemClock()).findings():
         note(finding)
     for finding in machine.examine(config, daemon_at):
+        note(finding)
+    for finding in web.examine(config.web):
         note(finding)
 
 

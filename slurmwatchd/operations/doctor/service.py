@@ -159,6 +159,9 @@ def _reads(unit: Unit, config: Config, file: Path | None, commands: Commands) ->
     conf = config.slurm.conf or unit.environment.get("SLURM_CONF", "")
     wanted += [("slurm.conf", Path(conf))] if conf else []
     wanted += [("slurm.jwt_file", Path(config.slurm.jwt_file))] if config.slurm.jwt_file else []
+    if config.web.listen:
+        wanted.append(("web.tokens_file", config.web.tokens_file))
+        wanted += [("web.web_config", Path(config.web.web_config))] if config.web.web_config else []
     for name in _COMMANDS:
         if (there := shutil.which(name, path=commands.bin_dir or commands.env["PATH"])) is not None:
             wanted.append((name, Path(there)))
