@@ -11,6 +11,7 @@ from slurmwatchd.daemon.daemon import Outside
 from slurmwatchd.errors import ListenError, StoreCorruptError, first_cause
 from slurmwatchd.store import meta
 from slurmwatchd.store.lockfile import holder, in_use
+from slurmwatchd.store.read.status import KEY_NAME
 from slurmwatchd.telemetry.log import get_logger
 
 _log = get_logger(__name__)
@@ -74,11 +75,14 @@ async def _run_until_stopped(
         async with assembled(config, outside) as daemon, AsyncExitStack() as closing:
             server = None
             if listener is not None:
-                api = Api(config, daemon.health, key=await meta.secret(daemon.database, "cursor key"), file=file)
+                key = await meta.secret(daemon.database, KEY_NAME)
+                api = Api(config, daemon.health, key=key, file=file)
                 daemon.news.append(api.news.ring)
                 closing.callback(api.close)
                 app = make_app(daemon.health, daemon.metrics.registry, [api.mount(), *Pages(api).routes()])
-                guarded = app if file is None else Guard(app, file, api.access, asks_itself=asks_itself)
+                guarded = (
+                    app if file is None else Guard(app, file, api.access, asks_itself=asks_itself, secret=key)
+                )
                 server = WebServer(guarded, listener, file=file, stopping=api.news.stop)
                 listening(address)
             _log.info(

@@ -116,7 +116,7 @@ async def serving_api(
     health = Health(SystemClock())
     api = Api(config, health, key=KEY, file=file)
     plain = make_app(health, CollectorRegistry(), [api.mount(), *Pages(api).routes()])
-    app = plain if file is None else Guard(plain, file, api.access, asks_itself=asks_itself)
+    app = plain if file is None else Guard(plain, file, api.access, asks_itself=asks_itself, secret=bytes(32))
     listener = bind("127.0.0.1:0")
     server = WebServer(app, listener, stopping=api.news.stop)
     with listener:

@@ -75,7 +75,13 @@ async def serving(folder: Path, text: str) -> AsyncIterator[tuple[str, WebConfig
     (folder / "web.yml").write_text(text)
     file = WebConfigFile(folder / "web.yml")
     access = Access(TokenFile(folder / "tokens"), Passwords(file), People(WebSection()), sleep=no_sleep)
-    app = Guard(make_app(Health(SystemClock()), CollectorRegistry()), file, access, asks_itself=asks_itself)
+    app = Guard(
+        make_app(Health(SystemClock()), CollectorRegistry()),
+        file,
+        access,
+        asks_itself=asks_itself,
+        secret=bytes(32),
+    )
     listener = bind("127.0.0.1:0")
     server = WebServer(app, listener, file=file)
     with listener, anyio.fail_after(HANGS_SECONDS):

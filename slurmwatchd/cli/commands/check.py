@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -14,6 +15,7 @@ from slurmwatchd.cli.service_seen import Service, service_of
 from slurmwatchd.cli.waiting import AnnouncingRunner
 from slurmwatchd.config.paths import config_path
 from slurmwatchd.config.settings import Config
+from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.model.terminal_text import shown
 from slurmwatchd.operations.doctor import machine, web
@@ -25,6 +27,8 @@ from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.process import SystemProcessRunner
 from slurmwatchd.sources.sacctmgr import process_user
 from slurmwatchd.store.lockfile import holder
+from slurmwatchd.store.read import status as stored
+from slurmwatchd.store.read.reader import StoreReader
 
 _COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.FAILED: "red"}
 
@@ -83,8 +87,10 @@ async def _examine(
     config: Config, file: Path | None, service: Service | None, note: Callable[[Finding], None]
 ) -> None:
     def daemon_at() -> int | None:
-        url = daemon_http.url_of(config.web)
-        told = daemon_http.told_by(url) if url else None
+        secret = None
+        with suppress(StoreError, StoreBusyError), StoreReader(config.store.path) as store:
+            secret = stored.secret(store)
+        _, told = daemon_http.ask(config.web, secret)
         # Another daemon, with another store, keeps the address from this one as any other program does.
         return told["pid"] if told and told["pid"] == holder(config.store.path) else None
 

@@ -72,8 +72,7 @@ def command(config: Path | None, store: Path | None, *, as_json: bool) -> None:
 
 def _state(store: StoreReader, config: Config, faults: Sequence[str], now: int) -> StatusReport:
     pid = holder(config.store.path)
-    url = daemon_http.url_of(config.web)
-    told = daemon_http.told_by(url) if url and pid is not None else None
+    url, told = (None, None) if pid is None else daemon_http.ask(config.web, status.secret(store))
     if told is not None and told["pid"] != pid:
         # Another daemon, with another store, has the address.
         told = None

@@ -12,6 +12,9 @@ from slurmwatchd.store import bodies
 from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.store.schema import COVERAGE
 
+KEY_NAME = "cursor key"
+"""Under which name the store has its own secret."""
+
 _HISTORY = (
     f"SELECT events.seq, {bodies.ID} AS id, events.kind, events.revision, events.observed, events.found_by, "  # noqa: S608
     f"events.changed FROM {bodies.TABLES} WHERE events.job = ? ORDER BY events.seq LIMIT 1000"
@@ -144,6 +147,12 @@ def newest(store: StoreReader) -> int:
     """Return the position of the newest event; 0 before the first."""
     rows = store.rows("SELECT CAST(value AS INTEGER) AS seq FROM meta WHERE key = 'last seq'")
     return int(rows[0]["seq"]) if rows else 0
+
+
+def secret(store: StoreReader) -> bytes | None:
+    """Return the store's own secret; None where no daemon with a web server ever had it."""
+    rows = store.rows("SELECT value FROM meta WHERE key = ?", (KEY_NAME,))
+    return bytes.fromhex(rows[0]["value"]) if rows else None
 
 
 def quarantine(store: StoreReader) -> tuple[int, int | None]:
