@@ -1,0 +1,111 @@
+"""What callgrind counts: 1,000 rows of sacct read, stored and written as lines, and the usage of 1,000 read.
+
+    valgrind --tool=callgrind --instr-atstart=no python -m tests.integration.row_work rows FOLDER
+
+Counting begins when everything is imported, warm and open, so nothing of Python's start is counted. valgrind is
+asked for that by its client requests, which are instructions without effect outside valgrind.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
+from slurmwatchd.model.clock import SystemClock
+from slurmwatchd.model.records import FoundBy, JobRecord
+from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
+from slurmwatchd.sources.sacct.columns import ColumnReader
+from slurmwatchd.store.database import open_database
+from slurmwatchd.store.intake import Batch, Intake
+from slurmwatchd.telemetry.health import Health
+from slurmwatchd.telemetry.metrics import Metrics
+from tests.bench.bench_odd_rows import LAYOUT, Row, read_steps, rows_of, step_pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROWS = 1000
+PIECE_ROWS = 500
+OBSERVED = 1_795_600_000
+WARM_ROWS = 2000
+"""So many come before: the store has its dictionary then, and every cache its first entries."""
+
+_START, _STOP = 0x43540004, 0x43540005
+_REQUEST = bytes.fromhex("4889f8 31d2 48c1c703 48c1c70d 48c1c73d 48c1c733 4887db 4889d0 c3")
+"""x86-64: the first argument to rax, 0 to rdx, valgrind's mark, rdx to rax, return."""
+
+
+class Callgrind:
+    """Starts and stops counting."""
+
+    def __init__(self) -> None:
+        """Make the instructions executable."""
+        self._memory = mmap.mmap(-1, len(_REQUEST), prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+        self._memory.write(_REQUEST)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self._ask = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.POINTER(ctypes.c_uint64))(address)
+
+    def start(self) -> None:
+        """Count from here on."""
+        self._ask((ctypes.c_uint64 * 6)(_START))
+
+    def stop(self) -> None:
+        """Count no more."""
+        self._ask((ctypes.c_uint64 * 6)(_STOP))
+
+
+async def rows(folder: Path) -> None:
+    """Read, store and write rows of jobs; the newest are counted."""
+    callgrind, reader, made = Callgrind(), ColumnReader(LAYOUT), list(rows_of(WARM_ROWS + ROWS))
+    async with open_database(folder / "store.db") as database:
+        parts = DeliveryParts(
+            database=database, clock=SystemClock(), metrics=Metrics(), health=Health(SystemClock())
+        )
+        file = JsonlOptions(type="jsonl", path=folder / "jobs.jsonl")
+        delivery = Delivery("jobs", JsonlSink("jobs", file, parts.metrics), parts)
+        await delivery.enter()
+        intake = await Intake.load(database)
+
+        async def take(some: Sequence[Row]) -> None:
+            for begin in range(0, len(some), PIECE_ROWS):
+                piece = some[begin : begin + PIECE_ROWS]
+                readings, rejected = reader.read([[row.get(name, b"") for row in piece] for name in LAYOUT.fields])
+                assert not rejected
+                await intake.commit(
+                    Batch(
+                        cluster="tux",
+                        readings=readings,
+                        slots=frozenset(JobRecord._fields),
+                        observed=OBSERVED,
+                        found_by=FoundBy.POLL,
+                    )
+                )
+            await delivery.drain()
+
+        await take(made[:WARM_ROWS])
+        callgrind.start()
+        await take(made[WARM_ROWS:])
+        callgrind.stop()
+        await delivery.close()
+
+
+async def usage(_: Path) -> None:
+    """Read the steps of attempts; the newest are counted."""
+    callgrind = Callgrind()
+    warm, counted = list(step_pieces(WARM_ROWS)), list(step_pieces(ROWS))
+    read_steps(warm)
+    callgrind.start()
+    read_steps(counted)
+    callgrind.stop()
+
+
+WORK = {"rows": rows, "usage": usage}
+
+if __name__ == "__main__":
+    anyio.run(WORK[sys.argv[1]], Path(sys.argv[2]))
