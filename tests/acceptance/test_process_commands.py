@@ -198,7 +198,7 @@ def test_a_backfill_beside_the_service_is_done_by_it_and_shown(tmp_path: Path) -
         assert done.stdout.splitlines()[-1] == "23 rows read, 23 of them new to the store"
         daemon.wait_until(lambda: len(daemon.records()) == 23, "all events")
         assert {record["found_by"] for record in daemon.records()} == {"backfill"}
-        assert daemon.samples("slurmwatchd_jobs_ended_total") == {}
+        assert daemon.counted("slurmwatchd_jobs_ended_total") == {}
         assert re.fullmatch(rf"cluster sim: ended {LOCAL} to {LOCAL}", done.stdout.splitlines()[0])
         again = daemon.ask("backfill", "--since", "2d", "--until", "1d")
         assert (again.returncode, again.stdout.split(":")[0]) == (0, "nothing to read")

@@ -53,6 +53,7 @@ def test_what_others_do_to_the_file_costs_no_event(tmp_path: Path) -> None:
         saved: list[bytes] = []
         daemon.ended(job_name="first")
         daemon.start_ready()
+        daemon.wait_until(lambda: daemon.names() == ["first"], "what ended before the start")
         end(daemon, "a")
 
         # logrotate with copytruncate: a copy, then nothing in the file.

@@ -41,7 +41,7 @@ def test_daemon_killed_twenty_times_has_told_every_end_exactly_once(tmp_path: Pa
         assert ends > 300
         # An end, and what was used: each once.
         daemon.wait_until(lambda: len(_told(daemon, "job_usage")) >= ends, f"all {ends} usages")
-        counted = daemon.samples("slurmwatchd_jobs_ended_total")
+        counted = daemon.counted("slurmwatchd_jobs_ended_total")
         assert daemon.stop() == 0
 
         records = daemon.records()

@@ -82,13 +82,13 @@ def test_metrics_equal_the_file_also_after_a_kill(tmp_path: Path) -> None:
         daemon.wait_until(
             lambda: sum(daemon.samples("slurmwatchd_jobs_ended_total").values()) == 30, "thirty in the metrics"
         )
-        assert daemon.samples("slurmwatchd_jobs_ended_total") == {
+        assert daemon.counted("slurmwatchd_jobs_ended_total") == {
             (partition, "sim", state): 5.0
             for partition in ("main", 'q"x\n')
             for state in ("COMPLETED", "FAILED", "CANCELLED")
         }
         in_file = Counter((record["partition"], record["cluster"], record["state"]) for record in daemon.records())
-        assert in_file == daemon.samples("slurmwatchd_jobs_ended_total")
+        assert in_file == daemon.counted("slurmwatchd_jobs_ended_total")
 
 
 def test_metrics_are_given_as_openmetrics_where_that_is_asked_for(tmp_path: Path) -> None:

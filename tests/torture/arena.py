@@ -193,7 +193,7 @@ class Arena:
         status, text, _ = self.daemon.get("/metrics")
         if status != 200:
             return f"/metrics: {status} {text[:200]}"
-        counted = self.daemon.samples("slurmwatchd_jobs_ended_total")
+        counted = self.daemon.counted("slurmwatchd_jobs_ended_total")
         return "" if counted == in_file else f"counted {counted}, in the file {in_file}"
 
     def close(self) -> None:
