@@ -25,7 +25,7 @@ help:  ## list the targets
 demo: $(VENV)/.runtime  ## watch a simulated cluster: no Slurm, no root (ARGS="--seconds 20")
 	$(BIN)/slurmwatchd demo $(ARGS)
 
-# Bytecode is kept: every test starts programs, and compiling them anew each time costs more than some of the tests.
+# Bytecode is kept: every test starts programs, and compiling them each time costs more than some of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
 # One test process per core and one more, since some tests wait; a process that runs out of tests takes some from
@@ -80,7 +80,7 @@ test-slurm: $(VENV)/.development  ## the tests on real Slurms, and a table; root
 	$(BIN)/python -m pytest -m "real_slurm or contract" $(addprefix --slurm-version=,$(SLURM_VERSIONS)) \
 		tests/contract tests/acceptance $(ARGS)
 
-# Built anew each time: what is in it is the whole package.
+# Built each time: what is in it is the whole package.
 dist: $(VENV)/.development  ## the wheel and the source archive, in dist/, fit for an index
 	rm -rf dist/*.whl dist/*.tar.gz
 	$(BIN)/python -m build --no-isolation

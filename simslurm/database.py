@@ -1,4 +1,4 @@
-"""SimCluster: what writes the jobs of the simulated accounting database, and tells tests what is in it.
+"""SimCluster: what writes the jobs of the simulated accounting database, and shows tests what is in it.
 
 Columns have slurmdbd's names and values (`time_end=0` is a job that has not ended); `schema` lists
 them. What sacct makes of them is not decided here.

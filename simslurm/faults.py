@@ -108,7 +108,7 @@ def _lost(session: Session, arguments: list[str], body: Body, wish: dict[str, st
     session.error("_slurm_persist_recv_msg: only read 178 of 975438 bytes")
     session.error("Getting response to message type: DBD_GET_JOBS_COND")
     session.error("DBD_GET_JOBS_COND failure: Unspecified error")
-    # Until 23.11.3 the exit status is errno, which nobody has set (measured on 22.05.8).
+    # Until 23.11.3 the exit status is errno, which no one has set (measured on 22.05.8).
     return 0 if is_before(session.version, "23.11.4") else 1
 
 

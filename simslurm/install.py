@@ -42,7 +42,7 @@ def install_commands(
             version=version,
         )
         script = folder / command
-        # Written beside and renamed, so that nobody runs half a script.
+        # Written beside and renamed, so that no one runs half a script.
         fresh = folder / f".{command}.new"
         fresh.write_text(_SCRIPT.format(python=shlex.quote(sys.executable), program=shlex.quote(program)))
         fresh.chmod(0o755)

@@ -110,9 +110,9 @@ def shape_job(job: Row, session: Session, selection: Selection) -> None:
 
 
 def _no_start(job: Row) -> int:
-    """Tell how a job shows that it never started.
+    """Return how a job shows that it never started.
 
-    Since 22.05 it is `None` where slurmctld had told slurmdbd of the job while it waited, else `Unknown`
+    Since 22.05 it is `None` where slurmdbd knew of the job while it waited, else `Unknown`
     (measured on 22.05.8, 24.11.5 and 26.05.5).
     """
     return NO_VAL if job["flags"] & START_RECEIVED else 0

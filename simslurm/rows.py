@@ -1,4 +1,4 @@
-"""What a job or step row may hold, and what fills the columns nobody gave."""
+"""What a job or step row may hold, and what fills the columns no one gave."""
 
 from __future__ import annotations
 

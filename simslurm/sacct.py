@@ -145,7 +145,7 @@ def _uncut(session: Session, answered: Iterable[tuple[Row, list[Row]]]) -> Itera
 
 
 def _is_cut(session: Session, selection: Selection, rows: int) -> bool:
-    """Tell whether MariaDB ends the statement: slurmdbd then sends an empty list and no error.
+    """Return whether MariaDB ends the statement: slurmdbd then sends an empty list and no error.
 
     A list of jobs is found by its index and answered in full where a window is not (measured on 22.05.8, 24.11.5
     and 26.05.5 with max_statement_time).

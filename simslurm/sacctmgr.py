@@ -123,7 +123,7 @@ def _slurmdbd_settings(session: Session) -> dict[str, str]:
         "DbdHost": session.config["slurmdbd_host"],
         "DbdPort": session.config["slurmdbd_port"],
         "MaxQueryTimeRange": _range_text(int(widest)) if widest else "UNLIMITED",
-        # 26.05 obeys it and does not tell (measured on 26.05.5).
+        # 26.05 obeys it and does not say so (measured on 26.05.5).
         "PrivateData": (session.release < (26, 5) and session.config["private_data"]) or "none",
         "PurgeEventAfter": "NONE",
         "PurgeJobAfter": session.config["purge_job_after"] or "NONE",

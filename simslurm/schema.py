@@ -21,7 +21,7 @@ INFINITE64 = 0xFFFFFFFFFFFFFFFF
 """Slurm's "no limit" for 64-bit numbers, and what it reads where a TRES is not in a list."""
 
 START_RECEIVED = 16
-"""The bit of a job's flags that says that slurmctld told of the job before its end."""
+"""The bit of a job's flags that says that slurmctld reported the job before its end."""
 
 STATES: dict[str, int] = {
     "PENDING": 0,

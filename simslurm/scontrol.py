@@ -76,7 +76,7 @@ def _show(session: Session, words: list[str]) -> int:
 
 
 def _shortens(entity: str, name: str) -> bool:
-    """Tell whether a name, in lower case, is a shortening scontrol takes: `host` alone is none."""
+    """Return whether a name, in lower case, is a shortening scontrol takes: `host` alone is none."""
     return len(name) > len("host") and entity.startswith(name)
 
 

@@ -35,7 +35,7 @@ class Selection:
         duplicates: -D.
         steps: False with -X.
         truncate: -T.
-        users: Only these uids; None is everybody.
+        users: Only these uids; None is everyone.
         equals: Column to the values it may have: -A, -r, -q, --name and the like.
         ranges: Column to the least and the greatest value: -i, -I, -k.
         nodes: -N, expanded; None is any.

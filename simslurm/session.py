@@ -31,7 +31,7 @@ ERRORS = {
 """What sacct says of them."""
 
 _OF_SLURMDBD = "exit stderr_exit0 errno header_only blank_tres"
-"""Kinds of fault that -V does not meet: it asks nobody."""
+"""Kinds of fault that -V does not meet: it asks no one."""
 
 _CHUNK = 1 << 16
 _NOBODY = 65534
@@ -109,9 +109,9 @@ class Session:
         self._pending_size = 0
 
     def _token_uid(self, token: str) -> int:
-        """Give the user a token names (`sun`), whose rights count; nobody where there is no such user.
+        """Give the user a token names (`sun`), whose rights count; no one where there is no such user.
 
-        Slurm refuses a token that expired, and what is none, an empty one too: then nobody answers.
+        Slurm refuses a token that expired, and what is none, an empty one too: then no one answers.
         """
         import base64  # noqa: PLC0415 - only a token pays for it
         import json  # noqa: PLC0415
@@ -155,7 +155,7 @@ class Session:
             data = data[self._emit(1, data) :]
 
     def drop_pending(self) -> None:
-        """Forget what nobody is there to read."""
+        """Forget what no one is there to read."""
         self._pending.clear()
         self._pending_size = 0
 

@@ -42,7 +42,7 @@ class Storage:
         self._db = connect(str(self.path))
         self._lock = threading.RLock()
         self._depth = 0
-        # Within one batch nobody else writes, so what was read once stays true until its end.
+        # Within one batch no one else writes, so what was read once stays true until its end.
         self._settings: dict[str, str] = {}
         self._counters: dict[tuple[str, str], int] = {}
         self._seen_users: set[bytes] = set()
@@ -99,7 +99,7 @@ class Storage:
         return value
 
     def now(self) -> int:
-        """Tell the cluster's time: the real one, or what `set_now` said."""
+        """Return the cluster's time: the real one, or what `set_now` said."""
         return int(float(self.config("now") or time.time()))
 
     def take_number(self, counter: str) -> int:

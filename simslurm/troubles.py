@@ -1,6 +1,6 @@
 """What stays wrong with a simulated site until it is lifted, and shows in every answer meanwhile.
 
-A fault (see `faults`) hits so many calls; a trouble is a setting, which a command reads anew at each call: it
+A fault (see `faults`) hits so many calls; a trouble is a setting, which a command reads again at each call: it
 works from the next call on, also for a daemon that runs. Here are MariaDB's limit of a statement's time, a
 complaint about slurm.conf and rights that were lost.
 """

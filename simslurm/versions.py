@@ -97,7 +97,7 @@ OLDEST, NEWEST = RELEASES[0], RELEASES[-1]
 
 
 def is_before(version: str, other: str) -> bool:
-    """Tell whether one full version ("23.11.3") is older than another."""
+    """Return whether one full version ("23.11.3") is older than another."""
     return [int(part) for part in version.split(".")] < [int(part) for part in other.split(".")]
 
 

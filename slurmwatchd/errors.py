@@ -23,7 +23,7 @@
     ├── FatalError                  stop, with an exit code
     │   ├── ConfigError             exit 78 (EX_CONFIG)
     │   ├── StoreError              the store cannot be used: exit 1
-    │   │   ├── StoreCorruptError       its file is damaged: it is set aside and made anew
+    │   │   ├── StoreCorruptError       its file is damaged: it is set aside and rebuilt
     │   │   └── StoreInUseError         another slurmwatchd has it
     │   ├── VerifyError             what is to be verified cannot be read: exit 74 (EX_IOERR)
     │   ├── ListenError             the web address cannot be bound: exit 1
@@ -125,7 +125,7 @@ class CommandError(TransientError):
     def __init__(
         self, reason: str, *, argv: Sequence[str] = (), returncode: int | None = None, stderr: str = ""
     ) -> None:
-        """Build one line that tells a person what ran, how it ended and what it said."""
+        """Build one line that says what ran, how it ended and what it said."""
         self.reason = reason
         self.argv = tuple(argv)
         self.returncode = returncode
@@ -175,7 +175,7 @@ class SilenceError(TransientError):
     """
 
     def __init__(self, text: str, *, reason: str) -> None:
-        """Keep the reason; `text` tells it to a person."""
+        """Keep the reason; `text` is for a person."""
         self.reason = reason
         super().__init__(text)
 
@@ -235,5 +235,5 @@ def first_cause(error: BaseException) -> BaseException:
 
 
 def is_full_error(error: OSError) -> bool:
-    """Tell whether the system found no room: a full disk, a quota, or a limit on the size of files."""
+    """Return whether the system found no room: a full disk, a quota, or a limit on the size of files."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

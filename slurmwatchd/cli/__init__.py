@@ -147,7 +147,7 @@ def _complain(line: str) -> None:
 
 
 def is_output_error(error: BaseException) -> TypeGuard[OSError]:
-    """Tell whether an error is that of writing to standard output: on a full disk, or where it was closed."""
+    """Return whether an error is that of writing to standard output: on a full disk, or where it was closed."""
     return isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITABLE
 
 

@@ -51,7 +51,7 @@ class AnswerShape:
 
     Attributes:
         columns: What of each record.
-        chosen: Whether somebody chose them.
+        chosen: Whether someone chose them.
         limit: The most rows; None: all.
     """
 
@@ -62,7 +62,7 @@ class AnswerShape:
 
     @property
     def with_nodes(self) -> bool:
-        """Whether node names are wanted: a record has thousands, a table of them nobody reads."""
+        """Whether node names are wanted: a record has thousands, a table of them no one reads."""
         return any(column.name == "nodes" for column in self.columns) or (
             self.form is TableFormat.JSON and not self.chosen
         )

@@ -50,7 +50,7 @@ _COLOURS = {
     Outcome.REQUEUED.value: "#8fb0d0",
 }
 _OTHER = "#b8bfcc"
-"""Of what was cancelled, and all else that is nobody's fault."""
+"""Of what was cancelled, and all else that is no one's fault."""
 
 _WIDTH, _LABEL, _VALUE, _STEP, _HEIGHT = 900, 190, 110, 24, 16
 _LONGEST = 28
@@ -71,7 +71,7 @@ def render(lines: Sequence[Line], *, by: str, span: tuple[str, str], currency: s
 
     Args:
         lines: The report's, that of all together last.
-        by: What they are told apart by.
+        by: What they are grouped by.
         span: From and until when, as people read it.
         currency: Of the prices.
         made: When it is made, as people read it.

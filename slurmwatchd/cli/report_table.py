@@ -54,7 +54,7 @@ def write(lines: Sequence[Line], *, by: str, currency: str, form: TableFormat) -
 
     Args:
         lines: Its lines, that of all together last.
-        by: What they are told apart by.
+        by: What they are grouped by.
         currency: Of the prices.
         form: How.
     """
@@ -70,7 +70,7 @@ def write_json(lines: Sequence[Line], *, by: str, besides: Mapping[str, object])
 
     Args:
         lines: Its lines, that of all together last.
-        by: What they are told apart by.
+        by: What they are grouped by.
         besides: What else the object has.
     """
     *parts, total = lines

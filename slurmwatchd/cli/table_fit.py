@@ -32,7 +32,7 @@ LONG_CELLS = 24
 
 
 def asked_for(wanted: Mapping[str, int], room: int) -> dict[str, int]:
-    """Return the width of each column, where somebody asked for just these: none is left out.
+    """Return the width of each column, where someone asked for just these: none is left out.
 
     Long texts share what room there is; where that is not enough, the table is wider than its room.
 

@@ -89,7 +89,7 @@ def write(
         rows: The rows; for anything but a table on a terminal one at a time.
         columns: What of them.
         form: How.
-        chosen: Whether somebody chose the columns: a table has all of them then.
+        chosen: Whether someone chose the columns: a table has all of them then.
     """
     if form is TableFormat.CSV:
         _write_csv(rows, columns)
@@ -120,9 +120,9 @@ def write_jobs(
 
     Args:
         rows: The rows, one at a time.
-        columns: What of them, where somebody chose.
+        columns: What of them, where someone chose.
         besides: What else the object has, after the rows.
-        chosen: Whether somebody chose the columns; if not, each row is whole.
+        chosen: Whether someone chose the columns; if not, each row is whole.
     """
     click.echo('{"jobs":[', nl=False)
     count = 0
@@ -138,7 +138,7 @@ def local_time(text: str) -> str:
 
 
 def colours() -> bool:
-    """Tell whether standard output takes colours: a terminal, and NO_COLOR is not set to anything."""
+    """Return whether standard output takes colours: a terminal, and NO_COLOR is not set to anything."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

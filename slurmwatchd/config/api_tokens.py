@@ -182,7 +182,7 @@ class TokenFile:
 
         Raises:
             ConfigError: The file cannot be used. Then no token is valid: one of those known before may be the one
-                that somebody meant to revoke.
+                that someone meant to revoke.
         """
         seen = self._look()
         if seen != self._seen:

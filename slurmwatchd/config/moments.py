@@ -32,7 +32,7 @@ EXAMPLES = "24h, 30d, yesterday, 2026-11-20, 2026-11-20T14:30 or 2026-11-20T14:3
 
 
 def parse_moment(text: str, *, now: float, zone: tzinfo | None = None) -> int:
-    """Read a moment as a person writes it; the module's own text tells what is accepted.
+    """Read a moment as a person writes it; the module's own text says what is accepted.
 
     Args:
         text: What was written.

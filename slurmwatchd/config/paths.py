@@ -63,7 +63,7 @@ def socket_address(path: Path) -> Iterator[str]:
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether there is such a file.
+    """Return whether there is such a file.
 
     Raises:
         OSError: That may not be known, or its name is none.
@@ -76,7 +76,7 @@ def is_there(path: Path) -> bool:
 
 
 def is_missing(path: Path) -> bool:
-    """Tell whether there is no such file; one that may not be looked for counts as there."""
+    """Return whether there is no such file; one that may not be looked for counts as there."""
     try:
         return not is_there(path)
     except OSError:

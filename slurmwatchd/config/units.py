@@ -162,7 +162,7 @@ def split_address(value: str) -> tuple[str, int]:
 
 
 def is_loopback(address: str) -> bool:
-    """Tell whether only this machine reaches an address with a port.
+    """Return whether only this machine reaches an address with a port.
 
     Raises:
         ValueError: It is none.

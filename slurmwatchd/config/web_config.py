@@ -2,7 +2,7 @@
 
 Its form: https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md. Paths in it are
 relative to its own folder. What it says and this server cannot do is refused where leaving it out would let in
-somebody who should stay out, and named as not used where it would not.
+someone who should stay out, and named as not used where it would not.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,7 +19,7 @@ EXTRA = "web"
 
 CLIENT_AUTH = {
     "NoClientCert": "none",
-    # Asked for and not looked at: what nobody looks at need not be asked for.
+    # Asked for and not looked at: what no one looks at need not be asked for.
     "RequestClientCert": "none",
     "VerifyClientCertIfGiven": "optional",
     "RequireAndVerifyClientCert": "required",

@@ -1,7 +1,7 @@
 """The connector: what Slurm knows of jobs, for scripts and notebooks.
 
 `Slurm` and `jobs_running_between` are dictionaries of jobs, from sacct, from texts and cache files, or from the
-daemon's store; `open` gives the store itself. docs/connector.md tells how, and what differs from
+daemon's store; `open` gives the store itself. docs/connector.md says how, and what differs from
 `tokio.connectors.slurm`, whose place this takes.
 """
 

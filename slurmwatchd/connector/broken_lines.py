@@ -1,4 +1,4 @@
-r"""Sacct's text read line by line, for texts whose rows cannot be told by counting.
+r"""Sacct's text read line by line, for texts whose rows cannot be found by counting.
 
 A row is one line, except where a user's text holds a line end or the delimiter. Then a line has too few values,
 too many, or does not begin with a task id, and is put together with its neighbours: in a field of free text
@@ -21,7 +21,7 @@ _TASK = re.compile(r"\d+(?:_\d+|_\[[^]|]*\]?|\+\d+)?(?:\.[^|]*)?")
 
 
 def is_task(text: str) -> bool:
-    """Tell whether a text is the id of a job or of one of its steps."""
+    """Return whether a text is the id of a job or of one of its steps."""
     return _TASK.fullmatch(text) is not None
 
 
@@ -86,14 +86,14 @@ class BrokenLines:
         return len(self._values(text)) >= len(self._keys)
 
     def _begins(self, line: str) -> bool:
-        """Tell whether a line can be the beginning of a row."""
+        """Return whether a line can be the beginning of a row."""
         return not self._numbered or _TASK.fullmatch(line.partition(self._delimiter)[0]) is not None
 
     def _stands_alone(self, line: str) -> bool:
         return self._numbered and self._begins(line) and self._is_whole(line)
 
     def _continues(self, line: str) -> bool:
-        """Tell whether a line must belong to the last value of the row before it."""
+        """Return whether a line must belong to the last value of the row before it."""
         return (
             bool(line)
             and self._repair

@@ -9,7 +9,7 @@ _PACKED = ".gz"
 
 
 def is_json(path: Path) -> bool:
-    """Tell whether a file of this name holds JSON, packed or not."""
+    """Return whether a file of this name holds JSON, packed or not."""
     return path.name.removesuffix(_PACKED).endswith(".json")
 
 

@@ -1,6 +1,6 @@
 """Rows for `Slurm`, in sacct's words: asked of sacct, without an event loop.
 
-Each question asks for a few fields more than its caller wants: what tells attempts apart, and what decides
+Each question asks for a few fields more than its caller wants: what distinguishes attempts, and what decides
 whether a row belongs to the answer. `tasks` takes them away again.
 """
 

@@ -125,7 +125,7 @@ _SPELLED: dict[Reading, Callable[[str], Callable[[Record], str]]] = {
     "state": lambda _: _state,
     **dict.fromkeys(("count", "digits", "integer", "job id", "natural", "seconds", "sluid", "text"), _text),
 }
-"""How sacct spells a field of a record. A list of TRES, and no limit of time, cannot be told from the record."""
+"""How sacct spells a field of a record. A list of TRES, and no limit of time, cannot be had from the record."""
 
 
 def _of_sacct() -> dict[str, Callable[[Record], str]]:

@@ -14,7 +14,7 @@ class Report(Sequence[Line]):
     """Lines, the one of all together last; hours are hours, waits seconds, efficiencies shares of 1.
 
     Attributes:
-        by: What the lines are told apart by.
+        by: What the lines are grouped by.
     """
 
     def __init__(self, lines: Sequence[Line], by: str) -> None:
@@ -46,7 +46,7 @@ class Report(Sequence[Line]):
         return self._lines[-1]
 
     def to_dataframe(self) -> "pd.DataFrame":
-        """Return a row a line, without that of all together, indexed by what they are told apart by.
+        """Return a row a line, without that of all together, indexed by what they are grouped by.
 
         Its columns are the fields of a line; `attempts_<outcome>` has the attempts of each outcome that is there,
         `hours_<name>` the hours of each other TRES (`hours_gres/gpu:a100`).

@@ -8,8 +8,8 @@ delimiter that none of its values holds.
 A text whose first line is no header is refused: its first job would be taken for one. So is what sacct prints for
 people, which cuts values short, and what it said on stderr in between.
 
-A text that somebody else wrote with `|` proves nothing by itself: a name such as `a|X\n8|b` can forge a row in
-it that nobody could tell from a real one. What can be told is told: a row that does not fit the header is put
+A text that someone else wrote with `|` proves nothing by itself: a name such as `a|X\n8|b` can forge a row in
+it that looks just like a real one. What can be known is reported: a row that does not fit the header is put
 together again where only one way fits, and is an error otherwise. `Slurm(jobid)` asks sacct with a random
 delimiter and is exact.
 """
@@ -146,7 +146,7 @@ def _delimiters() -> Iterable[str]:
 
 
 def _fits(value: str, delimiter: str) -> bool:
-    """Tell whether the delimiter behind a value is found there, and not earlier."""
+    """Return whether the delimiter behind a value is found there, and not earlier."""
     return (value + delimiter).find(delimiter) == len(value)
 
 

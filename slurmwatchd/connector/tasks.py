@@ -27,7 +27,7 @@ def arranged(
 ) -> tuple[dict[str, TaskFields], dict[str, list[dict[str, TaskFields]]]]:
     """Arrange rows.
 
-    A row of a job begins an attempt, and the rows of its steps follow it. Attempts are told apart by their order
+    A row of a job begins an attempt, and the rows of its steps follow it. Attempts are grouped by their order
     in Submit where the rows have it; else a later row is a newer attempt, as sacct prints them. The same row
     twice is one (sacct repeats a job whose reservation was changed, Bug 7745).
 

@@ -227,7 +227,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 news=news,
             )
         finally:
-            # Also where something broke: whoever starts anew in this process must find the files free.
+            # Also where something broke: whoever starts again in this process must find the files free.
             with anyio.CancelScope(shield=True):
                 for delivery in deliveries:
                     await delivery.close()

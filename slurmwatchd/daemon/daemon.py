@@ -40,7 +40,7 @@ ANSWERS_SECONDS = 3.0
 """How long, after the drain, requests under way may take to be answered."""
 
 READY_SECONDS = 30.0
-"""After this systemd is told READY even if sacct hangs: a slow slurmdbd must not stop the boot."""
+"""After this the daemon sends READY even if sacct hangs: a slow slurmdbd must not stop the boot."""
 
 _TICK_SECONDS = 1.0
 _LAG_SECONDS = 0.25
@@ -89,7 +89,7 @@ class Daemon:
     news: list[Callable[[], None]]
     """Called whenever events were committed; whoever wants to know adds itself."""
     _is_ready: bool = field(default=False, init=False)
-    """Whether systemd was told READY."""
+    """Whether READY was sent to systemd."""
 
     async def once(self) -> None:
         """Read what is due, deliver it, and return.
@@ -227,7 +227,7 @@ class Daemon:
         if fixed:
             _log.warning("restart needed to apply changed sections", sections=", ".join(fixed))
         configure(format=new.log.format, level=new.log.level)
-        # What needs a restart stays as it is for everybody: nobody may read again what the pruner has taken away.
+        # What needs a restart stays as it is for everyone: no one may read again what the pruner has taken away.
         if new.metrics != self.config.metrics:
             self.metrics.label_choice = new.metrics.choice()
             self.suspect_nodes.limit = new.metrics.suspect_nodes
@@ -253,7 +253,7 @@ class Daemon:
             await delivery.close()
 
     async def _report(self) -> None:
-        """Tell systemd: ready, what is going on, and that every loop keeps its word."""
+        """Report to systemd: ready, what is going on, and that every loop keeps its word."""
         notifier, health = self.outside.notifier, self.health
         watchdog = notifier.watchdog_interval()
         began = self.outside.clock.monotonic()

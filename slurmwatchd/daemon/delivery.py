@@ -246,7 +246,7 @@ class Delivery:
             self._disks.full(f"sink {self.name}", str(error))
         self._parts.metrics.sink_up.labels(self.name).set(0)
         self._parts.metrics.sink_failures.labels(self.name).inc()
-        # A full disk is told of once, by `Disks`: the sink's own here, the store's where it is written.
+        # A full disk is reported once, by `Disks`: the sink's own here, the store's where it is written.
         is_full = isinstance(error, SinkFullError | StoreFullError)
         is_news = not is_full and self._repeats.is_news(str(error), self._parts.clock.monotonic())
         self._told_failure |= is_news

@@ -84,7 +84,7 @@ class Nudges:
                 self._nudged()
 
     def _drain(self, listener: socket.socket) -> bool:
-        """Read what has come, and tell whether anything has; a sender that never rests does not keep us here."""
+        """Read what has come, and return whether anything has; a sender that never rests does not keep us here."""
         count = 0
         with suppress(BlockingIOError):
             while count < _AT_ONCE:

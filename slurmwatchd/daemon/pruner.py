@@ -52,8 +52,8 @@ class Pruner:
             sinks: The configured ones: what they have not got stays. Others hold nothing.
             archiver: What the archive has not taken stays; None: there is no archive.
             clock: Says what is old.
-            metrics: Are told what went.
-            health: Is told that this loop lives.
+            metrics: Count what went.
+            health: Sees that this loop lives.
         """
         self._database = database
         self._retain_seconds = retain_seconds
@@ -69,7 +69,7 @@ class Pruner:
             try:
                 await self.round()
             except TransientError as error:
-                # A full disk is told of once, by `Disks`.
+                # A full disk is reported once, by `Disks`.
                 log = _log.debug if isinstance(error, StoreFullError) else _log.warning
                 log("pruning waits", error=str(error))
             self._tick(ROUND_SECONDS)

@@ -44,7 +44,7 @@ class RetryResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineRetrier:
-    """Reads the rows again that somebody asked for; only who holds the store's lock may have one."""
+    """Reads the rows again that someone asked for; only who holds the store's lock may have one."""
 
     database: Database
     intake: Intake

@@ -1,4 +1,4 @@
-"""A store that was damaged or lost, made anew: what it needs to know before anything is read or delivered.
+"""A store that was damaged or lost, rebuilt: what it needs to know before anything is read or delivered.
 
 The attempts come from sacct again. What must be known beforehand is what the sinks have: the ids in their files,
 so that nothing is written twice; the highest position, so that positions go on above it; and where reading began.
@@ -44,7 +44,7 @@ class _Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilder:
-    """Tells a store that is new, or has a sink that is new, what the sinks have already.
+    """Puts into a store that is new, or has a new sink, what the sinks have already.
 
     Attributes:
         sinks: Name to options of every configured sink.
@@ -81,7 +81,7 @@ class Rebuilder:
             if self._kind(name).read_back is not None:
                 events += await self._read_back(name, followers, is_new=is_new)
         if counted and salvaged.watermark and not events:
-            # Their totals were saved, and no file tells what is in them: what the old store had read is.
+            # Their totals were saved, and no file has what is in them: what the old store had read is.
             found = already_delivered.Readback(salvaged.watermark, salvaged.watermark, 0)
             await already_delivered.settle(database, counted, found, last_seq=0, horizons={}, now=self._now())
         if database.aside is not None or (is_new and events):
@@ -108,7 +108,7 @@ class Rebuilder:
         first_seq: int | None = None
         lines = self._lines(name)
         while batch := await self._some(name, lines, is_new=is_new):
-            # The one counts while the service starts, the other where it starts anew in the middle of its life.
+            # The one counts while the service starts, the other where it starts again in the middle of its life.
             self.notifier.extend_timeout(_PATIENCE_SECONDS)
             self.notifier.watchdog()
             events += len(batch)
@@ -126,8 +126,8 @@ class Rebuilder:
         if not events:
             return 0
         if span is None or first_seq == 1 or not is_new:
-            # What these files lack, the sink was not told: all it ever was told is in them, or this store knows
-            # what was told before, and reading does not begin anew.
+            # What these files lack, the sink did not receive: all it ever received is in them, or this store knows
+            # what was delivered before, and reading does not begin again.
             span = _Span(0, self._now() if span is None else span.newest)
         horizons = {cluster: self._horizon(known) for cluster, known in clusters.items()} if is_new else {}
         found = already_delivered.Readback(span.oldest, span.newest, events)
@@ -143,10 +143,10 @@ class Rebuilder:
         return events
 
     def _horizon(self, known: _Span) -> int:
-        """Return where to begin for a cluster of which only the files tell.
+        """Return where to begin for a cluster that only the files know.
 
         Early enough for what was not visible yet when the last line was written, but not before the files begin:
-        what ended before cannot be told from what was told in files that are gone.
+        what ended before cannot be distinguished from what was delivered in files that are gone.
         """
         return min(self._now() - self.since_seconds, max(known.oldest, known.newest - self.late_seconds))
 

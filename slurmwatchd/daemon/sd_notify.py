@@ -1,4 +1,4 @@
-"""What the daemon tells systemd: the sd_notify protocol, and nothing else.
+"""What the daemon sends to systemd: the sd_notify protocol, and nothing else.
 
 The protocol is one datagram of `KEY=value` lines to the socket named in NOTIFY_SOCKET, sd_notify(3); systemd
 promises it stable. When to call what is the supervisor's business. Without systemd every call does nothing.

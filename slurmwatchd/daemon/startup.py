@@ -24,13 +24,13 @@ async def run(
     outside: Outside | None = None,
     listening: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Run the service until it is told to stop.
+    """Run the service until a signal stops it.
 
     Args:
         config: What to do.
         reload: Reads the configuration again, for SIGHUP.
         outside: The world, for tests.
-        listening: Told the web server's URL once it is bound.
+        listening: Called with the web server's URL once it is bound.
 
     Raises:
         FatalError: It cannot start, or cannot go on.

@@ -26,7 +26,7 @@ class AttemptBatch:
 
     Attributes:
         columns: The fields in `COLUMNS` to the values of each.
-        digests: 64 bits over the fields whose change is worth telling, see `fields.digests_of`.
+        digests: 64 bits over the fields whose change is worth reporting, see `fields.digests_of`.
         bodies: The whole of each: `formats.body(formats.wire(record))`.
     """
 

@@ -26,7 +26,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class BackfillRemainder:
-    """What is left of a stretch that somebody asked to have read, whatever was read before: a backfill.
+    """What is left of a stretch that someone asked to have read, whatever was read before: a backfill.
 
     Attributes:
         id: The request's number in the store.
@@ -124,7 +124,7 @@ class Ledger:
     def until(self, now: int) -> "Ledger":
         """Return the ledger by a clock that has since gone back: nothing in it is ahead of now.
 
-        How far the clock was ahead is how far the newest reading is. Nobody knows since when, so every reading is
+        How far the clock was ahead is how far the newest reading is. No one knows since when, so every reading is
         dated back by as much: then none counts for seconds that were still to come, and some are made once more.
         """
         ahead = max([0, *(stretch.read_at - now for stretch in self.stretches)])
@@ -178,7 +178,7 @@ class Ledger:
 
 
 def overlapping(stretches: Iterable[Stretch]) -> bool:
-    """Tell whether any two stretches overlap or stand out of order: such a ledger is not to be trusted."""
+    """Return whether any two stretches overlap or stand out of order: such a ledger is not to be trusted."""
     return any(before.end > after.start for before, after in pairwise(stretches))
 
 

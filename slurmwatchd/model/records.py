@@ -35,7 +35,7 @@ Tres = Mapping[str, TresValue]
 
 
 class EventKind(StrEnum):
-    """What an event tells."""
+    """What an event reports."""
 
     JOB_ENDED = "job_ended"
     JOB_USAGE = "job_usage"
@@ -222,7 +222,7 @@ and newer); older ones take 128 from them."""
 
 
 class JobUsage(NamedTuple):
-    """What the steps of one attempt used, as sacct and seff have it; None means that nobody measured it.
+    """What the steps of one attempt used, as sacct and seff have it; None means that no one measured it.
 
     A named tuple for the reason `JobRecord` is one.
     """

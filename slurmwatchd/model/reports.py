@@ -123,7 +123,7 @@ class Tally:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether nothing is left of it: attempts that were revised into another group leave zeros."""
+        """Return whether nothing is left of it: attempts that were revised into another group leave zeros."""
         return not any(self.amounts.values())
 
     def line(self, key: str, rates: Rates) -> Line:
@@ -197,7 +197,7 @@ def _ratio(used: float, had: float) -> float | None:
 
 
 def _quantile(waits: Mapping[int, int], share: float) -> float | None:
-    """Return the smallest wait that so large a share waited at most; None where nobody waited."""
+    """Return the smallest wait that so large a share waited at most; None where no one waited."""
     total = sum(waits.values())
     if total <= 0:
         return None

@@ -1,6 +1,6 @@
 """Lines that would be too long, cut: the longest texts first, the names of the nodes last.
 
-On which nodes a job ran nobody else tells; a submit line of 40,000 bytes is in the store as well. So the ends of
+On which nodes a job ran no one else knows; a submit line of 40,000 bytes is in the store as well. So the ends of
 long texts go first, and long lists whole (part of a list would be another list), the longest first. Only where the
 line is too long without all of them the names of the nodes go, and the texts are cut for the room there is then.
 What was cut is named under `truncated`. The same line is cut the same way each time.

@@ -32,7 +32,7 @@ _MIB = 1 << 20
 _GPU = "gres/gpu"
 _TYPED_GPU = f"{_GPU}:"
 _OWN = frozenset({"cpu", "mem_bytes", "node", "billing", "energy_joules", _GPU})
-"""What alloc_tres has that is an amount of its own above; the rest is told apart by name."""
+"""What alloc_tres has that is an amount of its own above; the rest is grouped by name."""
 
 _REST = (0,) * (len(AMOUNTS) - _ENERGY)
 
@@ -141,7 +141,7 @@ class Sums:
         self._parts: dict[tuple[int, Group], list[int]] = defaultdict(_zeros)
 
     def __bool__(self) -> bool:
-        """Tell whether anything was added."""
+        """Return whether anything was added."""
         return bool(self._kinds or self._parts)
 
     def add(self, attempts: Iterable[Attempt], sign: int = 1) -> None:
@@ -182,7 +182,7 @@ class Sums:
                 self._add_parts(attempt, _ENERGY, (_rates(cpus, nodes, tres).energy_joules,), sign)
 
     def add_usage(self, attempt: Attempt, usage: Mapping[str, Any], sign: int = 1) -> None:
-        """Add what an attempt used, or take it out; what nobody measured counts as neither used nor had.
+        """Add what an attempt used, or take it out; what no one measured counts as neither used nor had.
 
         Args:
             attempt: Whose.

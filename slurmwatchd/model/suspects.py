@@ -37,7 +37,7 @@ _QUESTIONS = 2
 """The likelihoods, and Slurm's own word."""
 
 _LEAST_LOG = -690.0
-"""The logarithm of the least chance that is told apart from none."""
+"""The logarithm of the least chance that is distinguished from none."""
 
 
 class Counted(NamedTuple):

@@ -23,7 +23,7 @@ def json_shown(line: str) -> str:
 
 
 def is_text(text: str) -> bool:
-    """Tell whether it is text: bytes of an argument that are no UTF-8 are lone surrogates in it."""
+    """Return whether it is text: bytes of an argument that are no UTF-8 are lone surrogates in it."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 

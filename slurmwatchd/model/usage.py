@@ -33,7 +33,7 @@ class UsageRequest(NamedTuple):
         run_seconds: From start to end, the time it was suspended included; None where one of them is not known.
         node_count: Allocated.
         memory_bytes: Allocated; asked for, where the cluster does not allocate memory.
-        launcher: The command it was submitted with (`sbatch`, `srun`, `salloc`); empty where Slurm does not tell
+        launcher: The command it was submitted with (`sbatch`, `srun`, `salloc`); empty where Slurm does not say
             (before 21.08).
         leads: False for the components of a heterogeneous job that have no batch step of their own.
     """
@@ -181,7 +181,7 @@ def summed(attempt: UsageRequest, measured: MeasuredUsage | None) -> JobUsage:
 
 
 def _is_complete(attempt: UsageRequest, measured: MeasuredUsage) -> bool:
-    """Tell whether every step that is there has its usage, and every step is there that must be.
+    """Return whether every step that is there has its usage, and every step is there that must be.
 
     A step's row is there from its start on, and messages reach slurmdbd in order; so what may be missing as a
     whole are the steps of a job whose messages slurmctld has thrown away, or holds back. sbatch makes a batch

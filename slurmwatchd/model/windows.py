@@ -5,7 +5,7 @@ reading a stretch of end times. The `Ledger` knows for every second since the ho
 completely; `due` names the most urgent stretch to read now, and nothing else decides what to ask Slurm.
 
 All stretches are half-open, `[start, end)`, in epoch seconds of the attempts' ends. The one reading that is not of
-ends is that of the open jobs, whose difference from the time before tells of ends no stretch would show.
+ends is that of the open jobs, whose difference from the time before shows ends that no stretch would show.
 
 An answer without rows proves nothing by itself: slurmdbd sends an empty list also when its query failed. So each
 window reaches to an anchor, an attempt that is known to be there (`reaching`), and a complete answer shows it. For
@@ -26,7 +26,7 @@ class Window:
 
     Attributes:
         found_by: What the records only this reading finds will say. A `REREAD` asks few fields first, and whole
-            records only where they tell of something new; `OPEN_SET` is about the open jobs.
+            records only where they have something new; `OPEN_SET` is about the open jobs.
         head: Whether it reaches the present: such a call also asks for ends a little in the future, since
             slurmctld's clock may be ahead of ours.
         absent: Of `OPEN_SET`: whether those are asked for that vanished, instead of the list.
@@ -58,7 +58,7 @@ class Window:
         """Return the stretch that a complete answer has read.
 
         On the way to an anchor nothing was known, and now it is read again: that counts, except before the
-        horizon, where nobody asked to have anything read. What a backfill asks for beside its own stretch does
+        horizon, where no one asked to have anything read. What a backfill asks for beside its own stretch does
         not count: sinks treat what a backfill finds as the past.
         """
         if self.found_by is FoundBy.BACKFILL:

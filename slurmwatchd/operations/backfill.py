@@ -46,7 +46,7 @@ _NEW = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackfillScope:
-    """What somebody wants to have read.
+    """What someone wants to have read.
 
     Attributes:
         start: Epoch seconds of end time.
@@ -77,7 +77,7 @@ class BackfillProgress:
     """How far the requests are, since this command began to look.
 
     Attributes:
-        usage_waiting: Attempts of their clusters whose usage is not told yet.
+        usage_waiting: Attempts of their clusters whose usage is not delivered yet.
     """
 
     left_seconds: int
@@ -109,8 +109,8 @@ async def alone(
     Args:
         config: Whose store and clusters.
         wish: What to read.
-        begun: Told the requests before the first is worked off.
-        seen: Told how far they are, now and then and at the end.
+        begun: Called with the requests before the first is worked off.
+        seen: Called with how far they are, now and then and at the end.
 
     Raises:
         StoreInUseError: A daemon has the store: `beside` is for that.
@@ -165,7 +165,7 @@ async def count(
     Args:
         view: Store and sacct.
         wish: What would be read.
-        seen: Told seconds done, seconds in all, and rows.
+        seen: Called with seconds done, seconds in all, and rows.
         now: Epoch seconds.
 
     Raises:

@@ -36,7 +36,7 @@ class ReadOnlyStore:
         return await ledger_of(self.reader, cluster)
 
     async def limits(self) -> Limits:
-        """Return slurmdbd's limits; none where sacctmgr does not tell."""
+        """Return slurmdbd's limits; none where sacctmgr does not show them."""
         return await self.sacctmgr.limits() or Limits()
 
     def policy(self, limits: Limits) -> ReadPolicy:

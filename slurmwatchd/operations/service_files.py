@@ -2,7 +2,7 @@
 
 For a program that came by pip; a Debian or an RPM package brings the same files itself. A file written here ends
 in a seal, a comment with the digest of all before it. A file whose seal is right is as it was written: a newer
-version may rewrite it, and `--remove` removes it. Any other was changed by somebody, or never ours: it stays.
+version may rewrite it, and `--remove` removes it. Any other was changed by someone, or never ours: it stays.
 """
 
 import hashlib
@@ -84,10 +84,10 @@ def run(argv: Sequence[str]) -> None:
 
 
 def refuse_unless_root(uid: int) -> None:
-    """Let nobody but root go on.
+    """Let no one but root go on.
 
     Raises:
-        InstallError: It is somebody else.
+        InstallError: It is someone else.
     """
     if uid != 0:
         raise InstallError("install-service --yes: only root can do this")
@@ -266,7 +266,7 @@ class ServiceFiles:
         return None
 
     def _is_sealed(self, path: Path) -> bool:
-        """Tell whether a file is there and as it was written."""
+        """Return whether a file is there and as it was written."""
         try:
             text = self._in(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):

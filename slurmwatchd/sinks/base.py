@@ -33,7 +33,7 @@ _SELECTING = (
 
 
 class SinkOptions(BaseModel):
-    """What every sink can be told; a sink's own options are added by a subclass."""
+    """The options that every sink has; a sink's own options are added by a subclass."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 

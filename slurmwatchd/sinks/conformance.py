@@ -59,8 +59,8 @@ def make_event(number: int, *, kind: EventKind = EventKind.JOB_ENDED, revision: 
 
     Args:
         number: Its `seq` and `job_id_raw`; its partition is `p<number>`.
-        kind: What it tells.
-        revision: Which revision of the attempt it tells of.
+        kind: What it reports.
+        revision: Which revision of the attempt it reports.
         text: The job's name; a few newlines, quotes and wide characters where none is given.
     """
     end = FIRST_END + number

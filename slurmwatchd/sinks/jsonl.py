@@ -149,7 +149,7 @@ class JsonlSink(Sink):
     def _rotate(self, now: int) -> None:
         """Rename the file where it is time to, and all that is in it is behind the cursor.
 
-        What fails is told and holds no event up: they go on into the same file.
+        What fails is logged and holds no event up: they go on into the same file.
         """
         try:
             if self._mark is not None and self._mark.is_at(self._path):
@@ -247,7 +247,7 @@ class JsonlSink(Sink):
     ) -> tuple[list[bytes], int]:
         """Compare what stands behind an offset with what is due; complete a line that was cut off.
 
-        In a file that somebody has closed to us such a line stays as it is, and its event goes to the next file.
+        In a file that someone has closed to us such a line stays as it is, and its event goes to the next file.
 
         Returns:
             What must still be written, and the offset up to which the file is accounted for.
@@ -265,7 +265,7 @@ class JsonlSink(Sink):
             self._torn.inc()
             self._warn("truncated line in a rotated file cannot be completed")
             return due, residue.offset
-        # Told when it is done: on a full disk it is tried again and again.
+        # Logged when it is done: on a full disk it is tried again and again.
         _write_all(descriptor, due[0][residue.remaining :])
         self._torn.inc()
         _log.info("truncated line completed", sink=self._name, id=_id_of(due[0]))

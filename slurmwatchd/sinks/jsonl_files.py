@@ -1,6 +1,6 @@
 """What a file of JSON lines already holds, for a store that does not know: the file, and what it was renamed to.
 
-Lines of any format count; where one was cut off, or is somebody else's, it is passed over.
+Lines of any format count; where one was cut off, or is someone else's, it is passed over.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -28,10 +28,10 @@ class EventLine:
 
     Attributes:
         id: Its sixteen bytes.
-        seq: Its position in the store that wrote it; 0 where the format does not tell.
-        observed: Epoch seconds; None where the format does not tell.
-        attempt: Cluster, job_id_raw and submit; None where the format does not tell.
-        revision: Which revision of the attempt it tells of.
+        seq: Its position in the store that wrote it; 0 where the format does not have it.
+        observed: Epoch seconds; None where the format does not have it.
+        attempt: Cluster, job_id_raw and submit; None where the format does not have it.
+        revision: Which revision of the attempt it reports.
     """
 
     id: bytes
@@ -69,7 +69,7 @@ def lines(path: Path, others: Collection[Path] = ()) -> Iterator[EventLine]:
 
 
 def line_of(line: bytes) -> EventLine | None:
-    """Read what tells which event a line, or the body of a message, is about; None where it is none of ours."""
+    """Read what identifies the event of a line, or of a message's body; None where it is none of ours."""
     try:
         fields = head_of(orjson.loads(line))
         identity = UUID(fields["id"]).bytes

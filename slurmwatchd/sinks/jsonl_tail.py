@@ -49,7 +49,7 @@ class FilePosition:
         return orjson.dumps(asdict(self))
 
     def is_at(self, path: Path) -> bool:
-        """Tell whether the file now at a path is the one of this mark, by its inode."""
+        """Return whether the file now at a path is the one of this mark, by its inode."""
         try:
             found = path.stat()
         except FileNotFoundError:
@@ -57,7 +57,7 @@ class FilePosition:
         return (found.st_dev, found.st_ino) == (self.device, self.inode)
 
     def matches(self, descriptor: int) -> bool:
-        """Tell whether an open file is the one of this mark and has not been replaced by another of its inode.
+        """Return whether an open file is the one of this mark and has not been replaced by another of its inode.
 
         A file that is shorter than the mark was truncated and is still the same.
         """
@@ -157,7 +157,7 @@ class Residue:
         return True
 
     def is_prefix_of(self, line: bytes) -> bool:
-        """Tell whether all that remains is the beginning of a line."""
+        """Return whether all that remains is the beginning of a line."""
         if self.remaining >= len(line):
             return False
         return line.startswith(os.pread(self._descriptor, self.remaining, self.offset))

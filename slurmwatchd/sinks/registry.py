@@ -53,7 +53,7 @@ def sink_kinds() -> Mapping[str, SinkKind]:
 
 
 def sink_options() -> Mapping[str, type[BaseModel]]:
-    """Return name to what a sink of that kind can be told, of every installed sink; as `sink_kinds`."""
+    """Return name to the options of a sink of that kind, of every installed sink; as `sink_kinds`."""
     return _OnDemand(lambda kind: kind.options)
 
 

@@ -64,6 +64,6 @@ DAMAGES = (EOFError, lzma.LZMAError, zlib.error, OSError)
 
 
 def is_damage(error: Exception) -> bool:
-    """Tell whether one of these means that the file is damaged, and not that it cannot be read."""
+    """Return whether one of these means that the file is damaged, and not that it cannot be read."""
     # Of gzip and bz2 OSError is also the error for what they cannot unpack; it has no number then.
     return not isinstance(error, OSError) or error.errno is None

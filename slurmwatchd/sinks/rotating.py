@@ -1,6 +1,6 @@
 """Rotation of our own, for sites without logrotate: `jobs.jsonl.1`, `jobs.jsonl.2.gz` and so on.
 
-The names are logrotate's, and so is what is done: rename, and let the next write make the file anew. The newest
+The names are logrotate's, and so is what is done: rename, and let the next write make the file again. The newest
 rotated file stays as it is, since a shipper may still read it. Each step can be the last one before a crash:
 nothing is removed that does not stand complete under another name.
 """
@@ -40,7 +40,7 @@ class Rotation:
         return bool(self.size_bytes or self.every_seconds)
 
     def is_due(self, *, size: int, written_at: int, now: int) -> bool:
-        """Tell whether a file must be rotated before more is written to it.
+        """Return whether a file must be rotated before more is written to it.
 
         Args:
             size: Bytes in it.

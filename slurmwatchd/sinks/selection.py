@@ -1,4 +1,4 @@
-"""Which events a sink is given: by what they tell, and by the attempt they are about.
+"""Which events a sink is given: by what they report, and by the attempt they are about.
 
 A sink's cursor moves over what is not for it as over all else. `verify` asks the same question of the same events,
 so an event that was left out on purpose is never taken for a lost one.
@@ -60,7 +60,7 @@ class Selection:
         return await anyio.to_thread.run_sync(lambda: [event for event in events if self.takes(event)])
 
     def takes(self, event: Event) -> bool:
-        """Tell whether the sink is given an event.
+        """Return whether the sink is given an event.
 
         A `job_revised` is given where the attempt fits now or did before: a receiver that has an attempt learns
         that it is another one by now. What cannot be known, such as the nodes of a list that could not be
@@ -110,12 +110,12 @@ def check_nodes(texts: Sequence[str]) -> None:
 
 
 def _matching(patterns: Sequence[str]) -> Callable[[str], Any]:
-    """Return what tells whether a text is as one of some patterns says, as in a shell."""
+    """Return a test of whether a text is as one of some patterns says, as in a shell."""
     return re.compile("|".join(map(translate, patterns))).match
 
 
 def _named_nodes(texts: Sequence[str]) -> Callable[[str], Any]:
-    """Return what tells whether a node is meant: by node lists as Slurm writes them, or by patterns with `*`."""
+    """Return a test of whether a node is meant: by node lists as Slurm writes them, or by patterns with `*`."""
     patterns = [text for text in texts if "*" in text or "?" in text]
     if mixed := [text for text in patterns if "[" in text]:
         raise ValueError(f"{mixed[0]!r}: write a node list such as gpu[01-16] or a pattern such as gpu*, not both")
@@ -143,7 +143,7 @@ def _expanded(texts: Sequence[str]) -> frozenset[str]:
 
 
 def _nodes_of(event: Event, record: Mapping[str, Any]) -> Collection[str] | None:
-    """Return the names of an event's nodes; None where it has some and nobody knows which."""
+    """Return the names of an event's nodes; None where it has some and no one knows which."""
     if event.nodes is not None:
         names: list[str] = orjson.loads(event.nodes)
         return names

@@ -56,7 +56,7 @@ class TerminalSink(Sink):
 
 
 def readable(event: Event, *, colour: bool) -> str:
-    """Return an event's line, without a line end; empty where it tells nothing worth one."""
+    """Return an event's line, without a line end; empty where it reports nothing worth one."""
     record: dict[str, Any] = orjson.loads(event.body)
     if event.kind is EventKind.JOB_USAGE and not record["usage"]["steps"]:
         return ""
@@ -75,7 +75,7 @@ def readable(event: Event, *, colour: bool) -> str:
 
 
 def _mark(event: Event, record: Mapping[str, Any]) -> str:
-    """Say what a line tells where it is not the end."""
+    """Say what a line reports where it is not the end."""
     if event.kind is EventKind.JOB_USAGE:
         usage = record["usage"]
         shares = [

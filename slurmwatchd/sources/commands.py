@@ -27,7 +27,7 @@ class Commands:
         bin_dir: Where the commands are; empty: on PATH.
         env: The children's whole environment, without the token of a file.
         token_file: Holds the token they are given; it is read again for each.
-        token_seen: Is told each token that was read.
+        token_seen: Called with each token that was read.
         now: Epoch seconds.
         complaints: What the commands complain of without harm.
     """

@@ -1,7 +1,7 @@
 """What Slurm's commands complain of whatever they are asked: lines about slurm.conf that say nothing of an answer.
 
 A key that is ignored, a node whose numbers do not fit: every command prints such lines as `sacct: error: ...`,
-does its work and exits 0. With `-V` a command asks nobody, and it has read slurm.conf by then: it prints the very
+does its work and exits 0. With `-V` a command asks no one, and it has read slurm.conf by then: it prints the very
 same lines (measured on 22.05.8, 24.11.5 and 26.05.5). So a line that `-V` prints too is a warning, any other a
 failure. A call that complains is judged by a `-V` of its own, made behind it: what is known is never kept, so an
 edited slurm.conf stops nothing, and a line that was harmless once hides no error later. One that is mended between
@@ -15,20 +15,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from slurmwatchd.sources.process import UNKEPT, Completed
 
 VERSION = ("-V",)
-"""The question that nobody needs to be asked for."""
+"""The question that no one needs to be asked for."""
 
 REMEDY = "fix slurm.conf; the daemon accepts the answers anyway"
 
 OnComplaint = Callable[[str, Sequence[str]], None]
-"""Told a command and all it complains of when there is something new, and nothing when it complains no more."""
+"""Called with a command and all it complains of, if that is new; with nothing once it complains no more."""
 
 
 def to_nobody(command: str, complaints: Sequence[str]) -> None:
-    """Tell nobody: for what runs once and has no log."""
+    """Do nothing: for what runs once and has no log."""
 
 
 class Complaints:
-    """What each command complained of last, and was told."""
+    """What each command complained of last, as it was reported."""
 
     def __init__(self, tell: OnComplaint = to_nobody) -> None:
         """Begin with no complaints."""
@@ -41,7 +41,7 @@ class Complaints:
         return self._of
 
     def note(self, command: str, complaints: Iterable[str]) -> None:
-        """Take what a call complained of, harmless all of it; tell once what no command complained of before."""
+        """Take what a call complained of, harmless all of it; report once what no command complained of before."""
         before = {line for lines in self._of.values() for line in lines}
         now = tuple(dict.fromkeys(complaints))
         if now:

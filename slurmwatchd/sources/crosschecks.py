@@ -10,11 +10,11 @@ RESTS_ON = {"eligible": "wait_seconds", "start": "elapsed_seconds"}
 """What slurmdbd's client counts from a moment: nothing, where that moment is none."""
 
 UNNAMED = "allocation"
-"""What slurmdbd names a job whose start it was never told. Its row is of UID 0 and has no partition; a whole one
+"""What slurmdbd names a job whose start it never heard of. Its row is of UID 0 and has no partition; a whole one
 has."""
 
 FILLED_IN = ("name", "user", "uid", "gid")
-"""What slurmdbd put there for such a job, instead of what it was not told."""
+"""What slurmdbd put there for such a job, instead of what it does not know."""
 FILLED_WITH_ZERO = ("priority", "timelimit_seconds")
 
 RUN = ("start", "end", "node_count")
@@ -26,7 +26,7 @@ _ENERGY = re.compile(rb"(?:^|,)energy=(\d+)")
 
 
 def unnamed(names: Sequence[bytes], partitions: Sequence[bytes]) -> list[int]:
-    """Return the places of rows that may be of jobs whose start slurmdbd was never told."""
+    """Return the places of rows that may be of jobs whose start slurmdbd never heard of."""
     if all(partitions):
         return []
     rows = enumerate(zip(names, partitions, strict=True))
@@ -49,7 +49,7 @@ def with_too_much_energy(texts: Sequence[bytes], values: Mapping[str, Sequence[A
 
 
 def is_too_much(joules: int, start: int | None, end: int | None, node_count: int | None) -> bool:
-    """Tell whether so much energy cannot be an attempt's; of one without a start or an end nobody can."""
+    """Return whether so much energy cannot be an attempt's; of one without a start or an end no one can."""
     if start is None or end is None or node_count is None:
         return False
     return joules > WATTS_A_NODE * node_seconds(end - start, node_count)

@@ -27,7 +27,7 @@ SLOW_SECONDS = 10.0
 """A scontrol that fails after so long hangs: it waits for a slurmctld that does not answer."""
 
 PAUSE_SECONDS = 300.0
-"""For so long nobody waits for one that hangs again."""
+"""For so long no one waits for one that hangs again."""
 
 _ONE_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """A list without brackets and commas names itself; nothing needs to be asked."""
@@ -158,7 +158,7 @@ def _second_opinion(
 
 
 def names_itself(text: str) -> bool:
-    """Tell whether a list is a single host's name, so that nothing needs to be asked."""
+    """Return whether a list is a single host's name, so that nothing needs to be asked."""
     return _ONE_HOST.fullmatch(text) is not None
 
 

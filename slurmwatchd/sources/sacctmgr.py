@@ -7,7 +7,7 @@ What proves an answer, besides exit status 0:
   last (`TrackWCKey`).
 - `show user` asks for root too, an administrator of every slurmdbd: either root's row or the user's own is there.
   Without any the answer is none, except where PrivateData hides users: an operator would be shown both.
-- `show cluster` must name one: slurmdbd answers nobody else. No row is no answer.
+- `show cluster` must name one: slurmdbd answers no one else. No row is no answer.
 - None of the latter two may complain, beyond what `sacctmgr -V` does (see `complaints`).
 """
 
@@ -44,13 +44,13 @@ _PURGE_SECONDS = {"hour": 3600, "day": 86400, "month": 30 * 86400}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What slurmdbd's configuration means for reading it; None where there is no limit or nobody tells.
+    """What slurmdbd's configuration means for reading it; None where there is no limit or it is not known.
 
     Attributes:
         query_seconds: The widest stretch an ordinary user may ask for (MaxQueryTimeRange).
         purge_seconds: Jobs older than this may have been purged (PurgeJobAfter; a month is 30 days).
         private: What ordinary users see only of themselves (PrivateData), such as `jobs`; None where slurmdbd does
-            not tell: 26.05 prints `none` whatever it is.
+            not say so: 26.05 prints `none` whatever it is.
         slurm_user: Who may see everything besides operators and administrators.
     """
 
@@ -62,13 +62,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What slurmdbd knows of the cluster and of the user who asks; None where nobody tells.
+    """What slurmdbd knows of the cluster and of the user who asks; None where it is not known.
 
     Attributes:
         clusters: All that slurmdbd has accounts of.
         limits: Under which slurmdbd answers.
-        sees_all: Whether this user is shown everybody's jobs. None is "not known": nobody tells, or slurmdbd does
-            not tell whether it hides jobs and the user is neither operator nor administrator.
+        sees_all: Whether this user is shown everyone's jobs. None is "not known": there was no answer, or
+            slurmdbd does not say whether it hides jobs and the user is neither operator nor administrator.
         cluster: The one that is watched; empty where its name is not known.
     """
 
@@ -128,19 +128,19 @@ class Sacctmgr:
         )
 
     async def only_cluster(self) -> str | None:
-        """Return the name of the one cluster that slurmdbd knows; None where it has several, or none tells."""
+        """Return the name of the one cluster that slurmdbd knows; None where it has several or does not answer."""
         rows = await self.show("cluster", "format=cluster")
         return rows[0][0] if rows is not None and len(rows) == 1 else None
 
     async def sees_all(self, limits: Limits) -> bool | None:
-        """Tell whether this user is shown everybody's jobs; None where that is not known."""
+        """Return whether this user is shown everyone's jobs; None where that is not known."""
         if limits.private is not None and "jobs" not in limits.private:
             return True
         operator = await self.is_operator(limits)
         return operator if operator or limits.private is not None else None
 
     async def is_operator(self, limits: Limits) -> bool | None:
-        """Tell whether slurmdbd shows this user everything, whatever its limits; None where nobody tells."""
+        """Return whether slurmdbd shows this user everything, whatever its limits; None where it is not known."""
         if not self.user:
             return None
         if self.user in {_ROOT, limits.slurm_user}:
@@ -176,7 +176,7 @@ class Sacctmgr:
         return [line.split("|") for line in lines if line]
 
     async def limits(self) -> Limits | None:
-        """Return the limits, or None where nobody tells them; who asks while somebody does gets that answer."""
+        """Return the limits, or None where it is not known them; who asks while someone does gets that answer."""
         before = self._answers
         async with self._turn:
             if self._answers == before:

@@ -106,7 +106,7 @@ class Scontrol:
         return dict(zip(texts, parts, strict=True))
 
     async def cluster_name(self) -> str | None:
-        """Return the local cluster's name from `scontrol show config`, or None where nobody tells it now."""
+        """Return the local cluster's name from `scontrol show config`, or None where it is not known it now."""
         try:
             done = await self._commands.run("scontrol", "show", "config", timeout_seconds=_CONFIG_TIMEOUT_SECONDS)
         except (CommandError, SlurmNotFoundError):
@@ -115,7 +115,7 @@ class Scontrol:
         return match[1] if match and done.returncode == 0 else None
 
     async def job_numbers(self, cluster: str = "") -> range | None:
-        """Return the numbers that slurmctld has given to jobs, or None where it does not tell them now."""
+        """Return the numbers that slurmctld has given to jobs, or None where it does not show them now."""
         which = ["-M", cluster] if cluster else []
         try:
             done = await self._commands.run(
@@ -130,7 +130,7 @@ class Scontrol:
         return range(int(first[1]), int(following[1]))
 
     async def partitions(self, cluster: str = "") -> list[str] | None:
-        """Return the names of the partitions, hidden ones too, or None where slurmctld does not tell them now."""
+        """Return the names of the partitions, hidden ones too, or None where slurmctld does not show them now."""
         which = ["-M", cluster] if cluster else []
         try:
             done = await self._commands.run(
@@ -174,7 +174,7 @@ class Scontrol:
 
 
 def _is_plausible(text: str) -> bool:
-    """Tell whether scontrol would take it for a list: not for an option, two hosts, or a separator of ours."""
+    """Return whether scontrol would take it for a list: not for an option, two hosts, or a separator of ours."""
     return not text.startswith("-") and _FORBIDDEN.isdisjoint(text) and _PAIRED.fullmatch(text) is not None
 
 

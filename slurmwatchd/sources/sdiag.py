@@ -18,7 +18,7 @@ class Sdiag:
         self._cluster = cluster
 
     async def queue_size(self) -> int | None:
-        """Return how many messages for slurmdbd wait in slurmctld, or None where nobody tells.
+        """Return how many messages for slurmdbd wait in slurmctld, or None where it is not known.
 
         `sdiag` prints it from 20.11 to 26.05; a slurmctld that is down, a cluster that this machine cannot reach,
         or an sdiag that cannot be started is no failure here.

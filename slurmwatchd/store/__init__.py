@@ -2,6 +2,6 @@
 
 `database.py` opens it and runs transactions; `intake.py` takes attempts in, `outbox.py` gives events out,
 `ledger.py` remembers what was read, `nodelists.py` which nodes a list names, `usage_queue.py` whose usage is still
-to be told and `usage.py` tells it. `bodies.py` reads events' bodies, `body_versions.py` those that older versions
-wrote; `dictionaries.py` and `packing.py` make them small. No other room writes SQL.
+to be queried and `usage.py` stores it. `bodies.py` reads events' bodies, `body_versions.py` those of older
+versions; `dictionaries.py` and `packing.py` make them small. No other room writes SQL.
 """

@@ -1,4 +1,4 @@
-"""Backfills in the store: stretches of end times that somebody asked to have read, and how far each is.
+"""Backfills in the store: stretches of end times that someone asked to have read, and how far each is.
 
 A request is written by the command, and worked off by whoever holds the store: the daemon, or the command itself.
 It goes from its end back to its beginning, so that each answer can be held to show an attempt that is known

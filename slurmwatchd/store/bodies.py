@@ -31,7 +31,7 @@ BODY = "body(events.seq, events.body, events.base, record.body)"
 """The whole body of an event of any kind, in the present form."""
 
 RECORD = "body(events.seq, events.body, NULL, NULL)"
-"""The same of an event that is known to tell a record, so that nothing need be joined."""
+"""The same of an event that is known to have a record, so that nothing need be joined."""
 
 BASES_SINCE = 8
 """The migration that gave events a base."""

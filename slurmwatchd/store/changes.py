@@ -23,7 +23,7 @@ def changes(
         slots_then: The fields that the reading it came from could fill, with spaces between them.
         fields: The record as it is now.
         slots: The fields that this reading could fill.
-        revising: The fields whose change is worth telling, in the order in which they are told.
+        revising: The fields whose change is worth reporting, in the order in which they are reported.
     """
     then = frozenset(slots_then.split())
     asked = then & frozenset(slots)

@@ -15,7 +15,7 @@ FORGET_SECONDS = 8 * 86400
 """How long a job that slurmdbd neither lists nor says to have ended is looked for."""
 
 _TOLD = 1 << 62
-"""Stands for when one was asked for that is told, and listed all the same: never again."""
+"""Stands for when one was queried that is delivered, and listed all the same: never again."""
 
 _ROLL = (
     "CREATE TEMP TABLE IF NOT EXISTS roll (cluster TEXT, job_id_raw INTEGER, submit INTEGER, job_id TEXT, "
@@ -72,8 +72,8 @@ async def gather(database: Database, cluster: str, listed: Iterable[ListedJob], 
 async def conclude(database: Database, cluster: str, now: int) -> None:
     """Take the listing that was gathered for what is open now; what is not in it is missing from now on.
 
-    One that has ended at a time nobody knows is listed for as long as slurmdbd has it. It is remembered for as
-    long, since what the store has of it goes with `[store] retain`, and it would be told once more.
+    One that has ended at a time no one knows is listed for as long as slurmdbd has it. It is remembered for as
+    long, since what the store has of it goes with `[store] retain`, and it would be delivered once more.
     """
 
     async def work(connection: aiosqlite.Connection) -> None:

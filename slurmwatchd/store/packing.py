@@ -124,7 +124,7 @@ async def renew(database: Database) -> int:
 async def _train(
     database: Database, kind: DictionaryKind, samples: list[bytes], *, only_better: bool = False
 ) -> bool:
-    """Make a dictionary; tell whether there is a new one."""
+    """Make a dictionary; return whether there is a new one."""
     packer = database.packer
     make = packer.renewed if only_better else packer.trained
     made = await anyio.to_thread.run_sync(make, kind, samples)

@@ -117,7 +117,7 @@ async def left(database: AnyStore, ids: Sequence[int]) -> int:
 
 
 async def refuse(database: Database, reasons: Iterable[tuple[int, str]]) -> None:
-    """Leave rows where they are, with the reason of today; nobody waits for them any more."""
+    """Leave rows where they are, with the reason of today; no one waits for them any more."""
     parameters = [(reason, number) for number, reason in reasons]
 
     async def work(connection: aiosqlite.Connection) -> None:

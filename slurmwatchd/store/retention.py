@@ -1,4 +1,4 @@
-"""What has had its time, removed in steps so small that nobody waits for them; each is one transaction.
+"""What has had its time, removed in steps so small that no one waits for them; each is one transaction.
 
 Events go from the oldest on, and never one that a configured sink still lacks. An attempt goes with its newest
 event, a node list once neither an attempt nor an event has it. So an attempt is kept for as long as was asked
@@ -30,7 +30,7 @@ class PrunedRows:
     rows: dict[str, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        """Tell whether any went."""
+        """Return whether any went."""
         return bool(self.rows)
 
     def add(self, table: str, count: int) -> None:
@@ -142,7 +142,7 @@ async def prune_dictionaries(database: Database) -> PrunedRows:
 
 
 async def prune_nodelists(database: Database) -> PrunedRows:
-    """Remove some node lists that nobody has any more, with their places in the index of nodes.
+    """Remove some node lists that no one has any more, with their places in the index of nodes.
 
     A list that no attempt has is idle; an event may still have it. Once all events are gone that there were when
     it became idle, the list goes, unless it was met again (`nodelists.keep` then takes it off).
@@ -195,7 +195,7 @@ async def prune_records(database: Database, *, before: int) -> PrunedRows:
 
 
 async def prune_told(database: Database, *, before: int) -> PrunedRows:
-    """Remove some of what sinks were told by an earlier store, once it was read back long enough ago."""
+    """Remove some of what sinks received from an earlier store, once it was read back long enough ago."""
     pruned = PrunedRows()
 
     async def work(connection: aiosqlite.Connection) -> None:

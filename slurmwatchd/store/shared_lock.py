@@ -10,7 +10,7 @@ class SharedLock:
     """Held by any number who share it, or by one alone, who is let in before newcomers."""
 
     def __init__(self) -> None:
-        """Nobody holds it."""
+        """No one holds it."""
         self._gate = anyio.Lock()
         self._users = 0
         self._idle = anyio.Event()

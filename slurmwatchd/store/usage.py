@@ -53,7 +53,7 @@ class UsageResults:
 
 
 async def tell(intake: Intake, results: UsageResults) -> int:
-    """Write results in one transaction: events for those told, another date for the others.
+    """Write results in one transaction: events for those that are known, another date for the others.
 
     An attempt that was revised since its record was read keeps waiting, so that its `job_usage` repeats the newest
     record.

@@ -1,4 +1,4 @@
-"""Which attempts wait for their usage: in from the transaction that stores them, out by the one that tells it."""
+"""Which attempts wait for their usage: in from the transaction that stores them, out by the one that stores it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ async def count(database: Database, cluster: str) -> int:
 
 
 async def forget(database: Database) -> None:
-    """Have nobody wait any more: usage is not wanted."""
+    """Have no one wait any more: usage is not wanted."""
 
     async def work(connection: aiosqlite.Connection) -> None:
         await connection.execute("DELETE FROM usage_queue")

@@ -11,7 +11,7 @@ class Disks:
     """What each part that writes says of its disk."""
 
     def __init__(self, health: Health, metrics: Metrics) -> None:
-        """Tell these two; nothing is full yet."""
+        """Report to these two; nothing is full yet."""
         self.health = health
         self._metrics = metrics
 

@@ -1,6 +1,6 @@
-"""How the daemon is: what `/-/ready`, `/`, systemd's STATUS and its watchdog are told.
+"""How the daemon is: what `/-/ready`, `/`, systemd's STATUS and its watchdog receive.
 
-Each part writes its own entry; nobody reads the store to answer a probe.
+Each part writes its own entry; no one reads the store to answer a probe.
 """
 
 from dataclasses import dataclass, field
@@ -94,7 +94,7 @@ class Health:
         ]
 
     def started(self) -> bool:
-        """Tell whether each cluster's first reading has come to an end, good or bad."""
+        """Return whether each cluster's first reading has come to an end, good or bad."""
         return all(entry.attempted for entry in self.clusters.values())
 
     def line(self) -> str:

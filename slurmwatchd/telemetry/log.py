@@ -42,7 +42,7 @@ VALUE_MAX_CHARACTERS = 2_000
 """A longer value is cut: the journal splits a line at 48 KiB (LineMax in journald.conf) into two events."""
 
 REPEAT_SECONDS = 3600.0
-"""So often a failure that goes on is told again: an outage of a night is no thousand lines."""
+"""So often a failure that goes on is logged again: an outage of a night is no thousand lines."""
 
 TRACEBACK_MAX_CHARACTERS = 12_000
 """A longer traceback keeps its end, where the fault is."""
@@ -51,7 +51,7 @@ _CHATTY = {
     # Every query, and every turn of the event loop.
     "aiosqlite": logging.INFO,
     "asyncio": logging.INFO,
-    # Its own starting and stopping, which the daemon tells.
+    # Its own starting and stopping, which the daemon logs.
     "uvicorn": logging.WARNING,
     # A line for each request.
     "httpx": logging.WARNING,
@@ -95,7 +95,7 @@ def configure(
 
 
 class Repeats:
-    """Tells which of the same failures in a row deserve a line: the first, another one, and then one an hour."""
+    """Decides which of the same failures in a row deserve a line: the first, another one, and then one an hour."""
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -103,7 +103,7 @@ class Repeats:
         self._told_at = -math.inf
 
     def is_news(self, text: str, now: float) -> bool:
-        """Return whether to tell of a failure.
+        """Return whether to log a failure.
 
         Args:
             text: What it is.
@@ -233,7 +233,7 @@ def _error_fields(error: BaseException, *, tracebacks: bool) -> Iterator[tuple[s
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """Open groups: `unhandled errors in a TaskGroup` tells nobody anything."""
+    """Open groups: `unhandled errors in a TaskGroup` says nothing."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from _leaves(inner)

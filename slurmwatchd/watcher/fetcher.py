@@ -56,7 +56,7 @@ class Fetcher:
                 looked for a little beyond its edge.
 
         Returns:
-            The answer, and the ledger as it will stand once that is stored; None where nobody is left to ask for.
+            The answer, and the ledger as it will stand once that is stored; None where no one is left to ask for.
 
         Raises:
             SacctError: There is no complete answer.
@@ -97,7 +97,7 @@ class Fetcher:
         return FetchedAnswer(window, whole, read_at, done)
 
     async def _compare(self, window: Window, layout: Layout, now: int) -> tuple[SacctAnswer, int] | None:
-        """Ask for the fields that can tell of a change, and for whole records of what is new or changed.
+        """Ask for the fields that can show a change, and for whole records of what is new or changed.
 
         Returns:
             The whole records, and how many attempts are as the store has them; None where asking for the whole

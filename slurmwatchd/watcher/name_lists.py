@@ -25,7 +25,7 @@ _TRES, _QOS, _UNKNOWN_QOS = b'"alloc_tres":', b'"qos":', b'"qos":"Unknown"'
 
 
 def _all(judged: Iterator[bool]) -> bool:
-    """Tell whether there is something, and all of it is so."""
+    """Return whether there is something, and all of it is so."""
     return next(judged, False) and all(judged)
 
 
@@ -62,7 +62,7 @@ class NameLists:
             return
         rows = await self._sacctmgr.show(entity, form)
         if rows is None and self._sacctmgr.is_missing:
-            # Nobody can be asked; rows without names are rare, and lists that are gone are rarer.
+            # No one can be asked; rows without names are rare, and lists that are gone are rarer.
             return
         if not any(expected in (None, row[0]) for row in rows or ()):
             raise SilenceError(NAMES_TEXT, reason=NAMES)

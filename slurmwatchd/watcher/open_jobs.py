@@ -34,7 +34,7 @@ _ENDED = frozenset({
 
 
 def has_ended(state: str, end: int | None) -> bool:
-    """Tell whether an attempt is over, also where slurmdbd does not know since when (`End=Unknown`)."""
+    """Return whether an attempt is over, also where slurmdbd does not know since when (`End=Unknown`)."""
     return end is not None or state in _ENDED
 
 
@@ -58,7 +58,7 @@ class OpenJobs:
         await self._load()
 
     async def _load(self) -> None:
-        """Read from the store when somebody is to be asked for."""
+        """Read from the store when someone is to be asked for."""
         roll = await open_jobs.stand(self._database, self.cluster, grace=self._grace, again=AGAIN_SECONDS)
         # While an answer is on its way to the store, the store still has these as not asked for.
         self._ask_at = math.inf if roll.ask_at is None or self._asking else roll.ask_at
@@ -77,7 +77,7 @@ class OpenJobs:
             self._listed_at = now
 
     async def missing(self, now: int) -> list[KnownAttempt]:
-        """Return whom to ask for now; nobody, where the polls have found their ends meanwhile."""
+        """Return whom to ask for now; no one, where the polls have found their ends meanwhile."""
         jobs = await open_jobs.missing(
             self._database, self.cluster, now, grace=self._grace, again=AGAIN_SECONDS, limit=ASK_ROWS
         )

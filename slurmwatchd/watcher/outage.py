@@ -16,7 +16,7 @@ PATIENT_POLLS = 3
 """So many polls in a row must see a queue before it is more than messages in flight."""
 
 BLIND_SECONDS = 60
-"""How long after an outage a stretch is read again where nobody tells the size of the queue."""
+"""How long after an outage a stretch is read again where the size is not known of the queue."""
 
 
 class Outage:
@@ -40,7 +40,7 @@ class Outage:
 
         Args:
             watermark: Of the ledger it saved: what ended since is in doubt if the queue stays.
-            queue: Messages waiting now, before anything is read; None where nobody tells.
+            queue: Messages waiting now, before anything is read; None where it is not known.
         """
         self._calm = watermark
         self._waiting = 1 if queue else 0
@@ -63,11 +63,11 @@ class Outage:
         """Note that slurmdbd answers, and what slurmctld's queue was just before.
 
         Args:
-            queue: Messages waiting; None where nobody tells.
+            queue: Messages waiting; None where it is not known.
             now: Epoch seconds.
         """
         if queue is None and self._since is None:
-            # Nobody tells, which is no news: neither that there is a queue nor that there is none.
+            # That is not known, which is no news: neither that there is a queue nor that there is none.
             return
         if queue:
             self._waiting += 1

@@ -1,4 +1,4 @@
-"""What one cluster's readings came to, told to metrics, health and log; nothing is decided here.
+"""What one cluster's readings came to, for metrics, health and log; nothing is decided here.
 
 And what Slurm's commands complain of.
 """
@@ -17,7 +17,7 @@ _log = get_logger(__name__)
 
 
 class Reporter:
-    """Tells of one cluster."""
+    """Reports on one cluster."""
 
     def __init__(self, cluster: str, *, clock: Clock, metrics: Metrics, health: ClusterHealth) -> None:
         """Begin with a cluster that has not answered."""
@@ -33,7 +33,7 @@ class Reporter:
         self.probing(False)
 
     def read(self, fetched: FetchedAnswer, stored: StoreResult, watermark: int) -> None:
-        """Tell of a complete reading."""
+        """Report a complete reading."""
         metrics, health, window, total = self._metrics, self._health, fetched.window, stored.total
         if self._told_failure:
             self._told_failure = False
@@ -61,14 +61,14 @@ class Reporter:
         )
 
     def failed(self, error: BaseException) -> None:
-        """Tell of a reading, or a probe, that failed."""
+        """Report a reading, or a probe, that failed."""
         health = self._health
         health.error, health.attempted = str(error), True
         health.failures += 1
         if not isinstance(error, StoreBusyError):
             self._metrics.up.labels(self.cluster).set(0)
         self._metrics.poll_failures.labels(self.cluster, type(error).__name__).inc()
-        # A full disk is told of once, by `Disks`.
+        # A full disk is reported once, by `Disks`.
         is_full = isinstance(error, StoreFullError)
         is_news = not is_full and self._repeats.is_news(str(error), self._clock.monotonic())
         self._told_failure |= is_news
@@ -76,13 +76,13 @@ class Reporter:
         log("query failed", cluster=self.cluster, failures=health.failures, error=str(error))
 
     def probing(self, probing: bool) -> None:  # noqa: FBT001 - one value
-        """Tell whether only a cheap probe is sent from now on."""
+        """Return whether only a cheap probe is sent from now on."""
         self._health.probing = probing
         self._metrics.breaker_open.labels(self.cluster).set(probing)
 
 
 def complaints(command: str, lines: Sequence[str]) -> None:
-    """Tell what Slurm's commands complain of without harm, or that they do no more; see `complaints.Tell`."""
+    """Report what Slurm's commands complain of without harm, or that they do no more; see `complaints.Tell`."""
     if lines:
         _log.warning("Slurm commands print errors but work", command=command, lines=" / ".join(lines), todo=REMEDY)
     else:

@@ -51,7 +51,7 @@ REASONS = {
     SILENT: SILENT_TEXT,
     NAMES: NAMES_TEXT,
 }
-"""What may be suspected, and how it is told."""
+"""What may be suspected, and how it is reported."""
 
 STANDING_SECONDS = 300.0
 """How long what slurmdbd says of cluster and user vouches for an empty answer, where nothing is known yet."""
@@ -243,7 +243,7 @@ class SilenceCheck:
                 raise _silence(SILENT)
 
     async def _shows_end(self, numbers: Sequence[int], until: int) -> bool:
-        """Tell whether one of some jobs, by their numbers, ended before a moment."""
+        """Return whether one of some jobs, by their numbers, ended before a moment."""
         now, found = int(self._clock.now()), False
         async with self._sacct.named(list(map(str, numbers)), KEYS, since=0, now=now) as answer:
             async for rows in answer.rows():
@@ -293,7 +293,7 @@ class SilenceCheck:
         await self._note_gone(kept)
 
     async def _answer_by_name(self, attempts: Sequence[KnownAttempt]) -> bool:
-        """Tell whether one of some attempts answers to its name, and still says that it ended when it did."""
+        """Return whether one of some attempts answers to its name, and still says that it ended when it did."""
         # Fewer at a time where none answers: a long list fails as silently as a window does.
         for number in (ASK_ROWS, 1):
             shown = await self._named(attempts[-number:])

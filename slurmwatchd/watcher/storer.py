@@ -230,7 +230,7 @@ class Storer:
     async def _without_strangers(self, fetched: FetchedAnswer, readings: AttemptBatch) -> AttemptBatch:
         """Return the readings without what lies on the way to an anchor and is not this window's to bring.
 
-        Before the horizon nobody asked to have anything read, and what a backfill finds beside its own stretch
+        Before the horizon no one asked to have anything read, and what a backfill finds beside its own stretch
         would pass for the past.
         """
         own = self._own(fetched, readings)
@@ -268,7 +268,7 @@ class Storer:
         expanded: Expanded,
         found_by: FoundBy,
     ) -> None:
-        """Tell the metrics what a transaction did."""
+        """Count in the metrics what a transaction did."""
         metrics, name = self._parts.metrics, self.cluster
         metrics.rows.labels(name).inc(len(readings) + committed.rejected)
         metrics.records.labels(name, found_by).inc(committed.new)

@@ -59,7 +59,7 @@ def unread(
 
 
 def is_running(question: Question) -> bool:
-    """Tell whether a question is about what was running."""
+    """Return whether a question is about what was running."""
     return question.running_until is not None or question.running_from is not None
 
 

@@ -1,4 +1,4 @@
-"""One cluster's usage: ask for the steps of stored attempts, tell what is complete, ask again for the rest.
+"""One cluster's usage: ask for the steps of stored attempts, deliver what is complete, ask again for the rest.
 
 This has the lowest rank of all that asks sacct. The watcher calls `work` when no window is due, one list at a
 time, and a list is as long as fits before the next poll by what lists have cost so far: a poll does not find sacct
@@ -27,7 +27,7 @@ from slurmwatchd.telemetry.metrics import Metrics
 from slurmwatchd.watcher.step_lists import StepLists, StepsAnswer
 
 RETRY_SECONDS = (300, 600)
-"""How long after an incomplete answer the next is asked for: 5 and 15 minutes after the first. Then it is told."""
+"""How long an incomplete answer is left alone: 5 and 15 minutes after the first. Then the event goes out."""
 
 PUT_OFF_SECONDS = 300
 """How long an attempt waits whose steps sacct does not give although it shows the job."""
@@ -46,7 +46,7 @@ TIMEOUT_SECONDS = 60.0
 """For one list; what is not answered by then is asked for again in shorter ones."""
 
 QUEUE_JOBS = 500_000
-"""While lists fail, no more than this wait: the oldest are told without usage, `complete` false."""
+"""While lists fail, no more than this wait: the oldest are delivered without usage, `complete` false."""
 
 _COUNT_SECONDS = 10.0
 
@@ -167,7 +167,7 @@ class UsageCollector:
             log("sacct gives no steps of jobs that it shows", cluster=self.cluster, jobs=len(put_off))
 
     def _note(self, made: int, usages: Sequence[JobUsage], later: int) -> None:
-        """Tell metrics, sinks and the log what a list brought."""
+        """Report to metrics, sinks and the log what a list brought."""
         metrics = self._parts.metrics
         incomplete = sum(not usage.complete for usage in usages)
         metrics.usages.labels(self.cluster).inc(made)
@@ -195,7 +195,7 @@ class UsageCollector:
             log("usage not stored", cluster=self.cluster, error=str(busy))
 
     async def _give_up(self) -> None:
-        """Tell the oldest of too many without usage."""
+        """Deliver the oldest of too many without usage."""
         parts = self._parts
         excess = await waiting_store.count(parts.database, self.cluster) - QUEUE_JOBS
         if excess <= 0:

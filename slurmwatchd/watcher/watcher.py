@@ -71,7 +71,7 @@ class Watcher:
             policy: When to read what; `reconfigure` changes it.
             since_seconds: How far back the very first start begins.
             timeout_seconds: Of one sacct call, for the watchdog's patience.
-            collector: Asks for usage when no window is due; None where nobody wants it.
+            collector: Asks for usage when no window is due; None where no one wants it.
         """
         self.cluster = cluster
         self._parts = parts
@@ -172,7 +172,7 @@ class Watcher:
             await self._collector.drain()
 
     async def backfill(self) -> None:
-        """Read what backfills have left, and what was never read; look at the present only if nobody ever did.
+        """Read what backfills have left, and what was never read; look at the present only if no one ever did.
 
         Raises:
             TransientError: Readings failed again and again; what was read until then is stored.
@@ -290,7 +290,7 @@ class Watcher:
             ClockError: Reading began ahead of the clock.
         """
         if ledger.horizon > now:
-            # Which of the two is wrong, nobody can tell: to begin anew would tell of jobs that were told before.
+            # Which of the two is wrong, no one can know: to begin again would deliver jobs a second time.
             began = rfc3339(ledger.horizon)
             raise ClockError(f"the clock says {rfc3339(now)}, but reading began at {began}: set the clock right")
         ledger = self._roll_call.mark(ledger.until(now))
@@ -313,7 +313,7 @@ class Watcher:
         """Return the ledger to save: without half-written rows' ends, and what may be in doubt."""
         settled = self._settling.withhold(ledger)
         if not self._looks_back:
-            # Nobody would take the doubt back: a poll by itself leaves late records to the re-reads.
+            # No one would take the doubt back: a poll by itself leaves late records to the re-reads.
             return settled
         return self._doubt.withhold(settled, overlap=self._policy.overlap)
 
@@ -386,6 +386,6 @@ async def _hand_over(send: ObjectSendStream[FetchedAnswer], fetched: FetchedAnsw
 def _ceiling(policy: ReadPolicy) -> float:
     """Return the longest pause after failures: slurmdbd's return is to be noticed within about one interval.
 
-    A refused connection costs nobody anything; what does cost slurmdbd, a timeout, waits longer anyway.
+    A refused connection costs no one anything; what does cost slurmdbd, a timeout, waits longer anyway.
     """
     return max(policy.interval, 10.0)

@@ -212,7 +212,7 @@ def test_a_token_file_is_examined_and_what_is_wrong_with_it_is_about_tokens_not_
     file.touch(0o644)
     assert site.ask()[1]["token file"] == (
         "warning",
-        f"{file}: everybody on this machine can read it",
+        f"{file}: every user of this machine can read it",
         f"chmod o-r {file}",
     )
     file.chmod(0o640)

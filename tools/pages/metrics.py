@@ -52,7 +52,7 @@ def _table(collectors: Iterable[Collector]) -> str:
 def _rows(collector: Collector) -> Iterator[str]:
     for family in collector.collect():
         if family.name.startswith(_PREFIX):
-            # Neither an instrument nor a family tells its labels in public; an instrument's family has none.
+            # Neither an instrument nor a family has its labels in public; an instrument's family has none.
             names: Iterable[str] = getattr(family, "_labelnames", getattr(collector, "_labelnames", ()))
             labels = ", ".join(f"`{name}`" for name in names)
             suffix = "_total" if family.type == "counter" else ""

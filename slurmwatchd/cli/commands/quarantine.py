@@ -98,7 +98,7 @@ async def _list(config: Config, as_json: bool) -> None:  # noqa: FBT001 - anyio.
     """Write the rows page by page: there may be more than memory should hold."""
     sql = f"SELECT {quarantine.COLUMNS} FROM quarantine ORDER BY id"  # noqa: S608 - constants
     count = 0
-    # The pages are closed at once where writing fails, or their last answer would be left for nobody.
+    # The pages are closed at once where writing fails, or their last answer would be left for no one.
     async with open_for_reading(config.store.path) as reader, aclosing(reader.pages(sql)) as pages:
         async for page in pages:
             count += len(page)

@@ -60,10 +60,10 @@ def command(
 
     Exit codes: 0 done; 1 the store cannot be read or the file not written; 2 the command line is wrong; 75 the
     receiver cannot take them now: what was sent is said, and the rest can be replayed; 78 the configuration is
-    wrong; 141 whoever read the output has gone.
+    wrong; 141 the reader of the output closed it.
     """  # noqa: D301 - click's mark for lines to be left alone
     start, end = stretch_of(since, until, now=time.time())
-    # What was seen in this very second counts where nobody names an end.
+    # What was seen in this very second counts where no one names an end.
     last = end if until is not None else sys.maxsize
     config = load_quietly(path, flags)
     options = _options(config, name)
@@ -93,7 +93,7 @@ def _options(config: Config, name: str) -> SinkOptions:
 
 
 async def _to_sink(kind: SinkKind, name: str, options: SinkOptions, pages: AsyncIterator[list[Event]]) -> int:
-    """Send events; the sink is one of this command's own, and its cursor nobody's."""
+    """Send events; the sink is one of this command's own, and its cursor no one's."""
     selection, count = options.selection(), 0
     sink = kind.make(name, options, Metrics())
     try:

@@ -30,7 +30,7 @@ _TIME = "%Y-%m-%d %H:%M"
     type=click.Choice(CHOICES),
     default="account",
     show_default=True,
-    help="What the lines are told apart by.",
+    help="What the lines are grouped by.",
 )
 @click.option(
     "-S", "--since", "since", type=MOMENT, default="30d", show_default=True,

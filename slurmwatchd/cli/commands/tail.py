@@ -81,7 +81,7 @@ def command(
              slurmwatchd tail -n 100 --no-follow --json
 
     Exit codes: 0 done; 1 the store cannot be read; 2 the command line is wrong; 75 the store is busy, try again;
-    78 the configuration is wrong; 130 interrupted; 141 whoever read the output has gone.
+    78 the configuration is wrong; 130 interrupted; 141 the reader of the output closed it.
     """  # noqa: D301 - click's mark for lines to be left alone
     try:
         check_nodes(filters["nodes"])

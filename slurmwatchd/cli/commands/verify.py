@@ -87,7 +87,7 @@ def command(
     try again later; 78 the configuration is wrong.
     """  # noqa: D301 - click's mark for lines to be left alone
     start, end = stretch_of(since, until)
-    # Where nobody names an end, what was seen in this very second counts: the cursor says what must be there.
+    # Where no one names an end, what was seen in this very second counts: the cursor says what must be there.
     last = sys.maxsize if until is None else end
     accept_deleted, archive = bool(flags.pop("accept_deleted")), bool(flags.pop("archive"))
     _check_combination(sinks, no_sacct=no_sacct, accept_deleted=accept_deleted, archive=archive)

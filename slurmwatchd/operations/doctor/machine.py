@@ -1,4 +1,4 @@
-"""Files and the port: can the service write where it is told to, on a disk of this machine, with room on it?"""
+"""Files and the port: can the service write its files, on a disk of this machine, and is there room?"""
 
 import os
 import shlex
@@ -48,7 +48,7 @@ def _allowed(check: str, path: Path, findings: Iterator[Finding]) -> Iterator[Fi
 
 
 def _closed(path: Path) -> Path:
-    """Return the folder on the way to a file that lets nobody look inside."""
+    """Return the folder on the way to a file that lets no one look inside."""
     for step in reversed(path.parents):
         try:
             step.stat()

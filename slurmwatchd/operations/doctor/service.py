@@ -112,7 +112,7 @@ def _environment(unit: Unit, shell: Shell, config: Config) -> Iterator[Finding]:
         if not here or here == have.get(name, "") or (name == "SLURM_CONF" and config.slurm.conf):
             continue
         there = f"has {name}={have[name]}" if have.get(name) else f"has no {name}"
-        # A token is nobody's business.
+        # A token is no one's business.
         shown = "..." if name == "SLURM_JWT" else here
         ways = [edit(unit, f"Environment={name}={shown}")]
         if name == "SLURM_CONF":

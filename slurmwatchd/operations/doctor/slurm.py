@@ -1,4 +1,4 @@
-"""Slurm: are its commands there, does slurmdbd answer, may we see everybody's jobs, do the clocks agree?"""
+"""Slurm: are its commands there, does slurmdbd answer, may we see everyone's jobs, do the clocks agree?"""
 
 import re
 import stat
@@ -119,16 +119,16 @@ class Examination:
             text = f"{error}: {_WITHOUT['scontrol']}"
             found.append(warning("node lists", text, f"run: scontrol show hostnames '{_NODES}'"))
         except SlurmNotFoundError:
-            # That is told already.
+            # Another finding has it.
             pass
         return found
 
     def _token_file(self) -> list[Finding]:
-        """See that the token is not everybody's: it gives the rights of its user to whoever can read it."""
+        """See that the token is not everyone's: it gives the rights of its user to whoever can read it."""
         file = self._commands.token_file
         if file is None or not file.exists() or not file.stat().st_mode & stat.S_IROTH:
             return []
-        return [warning("token file", f"{file}: everybody on this machine can read it", f"chmod o-r {file}")]
+        return [warning("token file", f"{file}: every user of this machine can read it", f"chmod o-r {file}")]
 
     def _token(self) -> list[Finding]:
         """See whose rights a token gives, and until when: Slurm does not say that one expired."""
@@ -237,7 +237,7 @@ class Examination:
         return found
 
     async def _clocks(self, cluster: str) -> Finding:
-        """Compare our clock with slurmctld's, which dates the ends; slurmdbd's own is told by no command."""
+        """Compare our clock with slurmctld's, which dates the ends; no command shows slurmdbd's own."""
         check = f"clock ({cluster})" if cluster else "clock"
         arguments = ["-M", cluster] if cluster else []
         begun = self._clock.now()
@@ -250,7 +250,7 @@ class Examination:
         if moment is None:
             return warning(check, "slurmctld does not report its time", "check that slurmctld runs: sdiag")
         theirs = int(moment[1])
-        # It answered at some moment of the call, and tells whole seconds.
+        # It answered at some moment of the call, and shows whole seconds.
         ahead = theirs - asked if theirs > asked else min(0.0, theirs + 1 - begun)
         if abs(ahead) < 1:
             return ok(check, "agrees with slurmctld's")

@@ -33,7 +33,7 @@ _TWICE = (
     "INSERT INTO faults (what, id, seq, file, line) SELECT '{what}', id, seq, file, line FROM lines WHERE id IN "
     "(SELECT id FROM lines GROUP BY id HAVING count(*) > 1) ORDER BY id, file, line"
 )
-# A line says at which position its event stands; where it does not, or where the store was made anew since, the id
+# A line says at which position its event stands; where it does not, or where the store was rebuilt since, the id
 # is looked for among all events. Lines older than the oldest event kept are neither known nor unknown.
 _UNKNOWN = (
     "INSERT INTO faults (what, id, seq, file, line) SELECT '{what}', id, seq, file, line FROM lines "  # noqa: S608 - constants
@@ -167,7 +167,7 @@ class SinkFiles:
         Args:
             since: Epoch seconds.
             until: The second behind the stretch.
-            seen: Told now and then how many lines were read.
+            seen: Called now and then with how many lines were read.
 
         Raises:
             VerifyError: The sink was never delivered to, or a file cannot be read.

@@ -142,7 +142,7 @@ class Comparison:
             ledger: What was read of it.
             policy: How much one call may ask for.
             timeout_seconds: Of one call.
-            seen: Told after each slice.
+            seen: Called after each slice.
             held: Whether each answer must show an attempt that the store has.
 
         Raises:
@@ -229,7 +229,7 @@ class Comparison:
         )
 
     async def _is_quarantined(self, key: Sequence[bytes]) -> bool:
-        """Tell whether a row that begins with these values is in the quarantine; they are its first fields."""
+        """Return whether a row that begins with these values is in the quarantine; they are its first fields."""
         begin = SEPARATOR.join([*key, b""])
         rows = await self._reader.read(
             "SELECT 1 FROM quarantine WHERE row >= ? AND row < ? LIMIT 1", (begin, begin[:-1] + b"\x01")

@@ -1,4 +1,4 @@
-"""Attempts that somebody says were deleted from slurmdbd: noted, so that no answer is held to show them."""
+"""Attempts that someone says were deleted from slurmdbd: noted, so that no answer is held to show them."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -67,7 +67,7 @@ def rendered(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def outcome(state: str) -> str:
-    """Return how a job ended, as `event.outcome` has it; what somebody stopped is neither."""
+    """Return how a job ended, as `event.outcome` has it; what someone stopped is neither."""
     return "success" if state in _SUCCESS else "unknown" if state in _NEITHER else "failure"
 
 

@@ -1,4 +1,4 @@
-"""What every sink that writes events can be told about how they look."""
+"""What every sink that writes events has about how they look."""
 
 from typing import Literal
 

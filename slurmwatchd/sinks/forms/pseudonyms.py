@@ -1,4 +1,4 @@
-"""Values that say who somebody is, replaced by a keyed hash: nobody without the key finds out who it was."""
+"""Values that say who someone is, replaced by a keyed hash: no one without the key finds out who it was."""
 
 import hmac
 from collections.abc import Callable

@@ -1,11 +1,11 @@
-"""Which event a line tells of, whatever its format: for what is compared with a file or a stream that is there."""
+"""Which event a line has, whatever its format: for what is compared with a file or a stream that is there."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def head_of(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what tells which event it is, by the names of the flat format, as far as the format has it.
+    """Return what identifies an event, by the names of the flat format, as far as the format has it.
 
     Args:
         fields: A line, parsed. It may be anybody's.
@@ -28,6 +28,6 @@ def head_of(fields: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def identity_of(fields: object) -> str | None:
-    """Return the id of the event a parsed line tells of; None where it is none of ours."""
+    """Return the id of the event a parsed line has; None where it is none of ours."""
     found = head_of(fields).get("id") if isinstance(fields, Mapping) else None
     return found if isinstance(found, str) else None

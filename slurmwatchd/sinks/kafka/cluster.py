@@ -53,7 +53,7 @@ class Cluster:
         try:
             if transactional_id:
                 self._producer = self._make_producer()
-            # Only now: a transaction of which nobody knows how it ended has ended.
+            # Only now: a transaction of which no one knows how it ended has ended.
             self.ends: Mapping[int, tuple[int, int]] = self._find_ends()
         except KafkaException as error:
             self.close()
@@ -63,7 +63,7 @@ class Cluster:
             raise
 
     def _note(self, error: KafkaError) -> None:
-        # The first tells why; that all brokers are down follows from it.
+        # The first says why; that all brokers are down follows from it.
         if not self._said or self._said == "all brokers are down":
             self._said = error.str()
 
@@ -235,7 +235,7 @@ def connect(options: KafkaOptions, transactional_id: str) -> Cluster:
 
 
 def _connection(options: KafkaOptions, note: Any) -> dict[str, Any]:  # noqa: ANN401 - a callback
-    """Return what every connection needs, secrets read anew."""
+    """Return what every connection needs, secrets read again."""
     found: dict[str, Any] = {
         "bootstrap.servers": options.bootstrap,
         "client.id": "slurmwatchd",

@@ -1,4 +1,4 @@
-"""What a sink of type `kafka` can be told."""
+"""The options of a sink of type `kafka`."""
 
 from typing import Literal
 

@@ -8,7 +8,7 @@ from slurmwatchd.sinks.jsonl_files import EventLine, line_of
 from slurmwatchd.sinks.kafka.options import KafkaOptions
 
 MAX_MESSAGES = 1_000_000
-"""So many of each partition's newest messages are read; what is older was sent long before reading begins anew."""
+"""So many of each partition's newest messages are read; what is older was sent long before."""
 
 
 def read_back(options: KafkaOptions, others: Collection[Path]) -> Iterator[EventLine]:

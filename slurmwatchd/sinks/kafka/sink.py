@@ -98,7 +98,7 @@ class KafkaSink(Sink):
         self._last = ()
 
     async def reopen(self) -> None:
-        """Connect anew at the next write, with certificates and passwords as they are then."""
+        """Connect again at the next write, with certificates and passwords as they are then."""
         await self.close()
 
     async def close(self) -> None:

@@ -61,7 +61,7 @@ class Topic(Protocol):
         """Have messages stored, as one transaction where those are asked for.
 
         Raises:
-            SinkError: None of them is, or nobody knows.
+            SinkError: None of them is, or no one knows.
         """
         ...
 

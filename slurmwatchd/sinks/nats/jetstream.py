@@ -209,7 +209,7 @@ async def connect(options: NatsOptions) -> JetStream:
     for server in options.servers:
         if time.monotonic() - began > CONNECT_SECONDS:
             break
-        # The first error tells why; what follows from it does not.
+        # The first error says why; what follows from it does not.
         lost: asyncio.Future[SinkError] = asyncio.get_running_loop().create_future()
         client = Client()
         try:
@@ -245,7 +245,7 @@ def _listening(lost: "asyncio.Future[SinkError]") -> dict[str, Any]:
             lost.set_result(error)
 
     async def on_error(error: Exception) -> None:
-        # Refusals of single messages come this way, too: the library raises them where nobody can catch them.
+        # Refusals of single messages come this way, too: the library raises them where no one can catch them.
         note(_told(error))
 
     async def on_end() -> None:
@@ -255,7 +255,7 @@ def _listening(lost: "asyncio.Future[SinkError]") -> dict[str, Any]:
 
 
 def _secrets(options: NatsOptions) -> dict[str, Any]:
-    """Return what proves who we are, read anew for each connection: certificates are renewed."""
+    """Return what proves who we are, read again for each connection: certificates are renewed."""
     found: dict[str, Any] = {}
     if options.credentials_file:
         found["user_credentials"] = str(credential_path(options.credentials_file))

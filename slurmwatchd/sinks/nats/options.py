@@ -1,4 +1,4 @@
-"""What a sink of type `nats` can be told."""
+"""The options of a sink of type `nats`."""
 
 from typing import Literal
 

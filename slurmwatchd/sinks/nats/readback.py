@@ -10,7 +10,7 @@ from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.stream import StreamMessage
 
 MAX_MESSAGES = 1_000_000
-"""So many of the newest messages are read; what is older was sent long before reading begins anew."""
+"""So many of the newest messages are read; what is older was sent long before reading begins again."""
 
 
 def read_back(options: NatsOptions, others: Collection[Path]) -> Iterator[EventLine]:

@@ -99,7 +99,7 @@ class NatsSink(Sink):
         self._last = ()
 
     async def reopen(self) -> None:
-        """Connect anew at the next write, with certificates and credentials as they are then."""
+        """Connect again at the next write, with certificates and credentials as they are then."""
         await self.close()
 
     async def close(self) -> None:

@@ -54,7 +54,7 @@ class Stream(Protocol):
         """Wait for a message to be stored.
 
         Raises:
-            SinkError: It is not, or nobody knows.
+            SinkError: It is not, or no one knows.
         """
         ...
 

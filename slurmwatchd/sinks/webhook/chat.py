@@ -30,7 +30,7 @@ def message(written: Sequence[WrittenEvent], *, chat: Chat, lines: int) -> bytes
         texts.append(f"and {more} more")
     if chat == "teams":
         return orjson.dumps(_card(texts))
-    # In a block of code nothing is formatted, and nobody is called.
+    # In a block of code nothing is formatted, and no one is called.
     text = "\n".join(texts).replace("`", "'")
     if chat == "slack":
         # Slack reads these everywhere.
@@ -54,7 +54,7 @@ def _card(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _line(fields: Mapping[str, Any]) -> str:
-    """Say what an event tells: `tux 12 FAILED exit 2 ann gpu after 3h02m: train`."""
+    """Write what an event reports: `tux 12 FAILED exit 2 ann gpu after 3h02m: train`."""
     parts = [fields["cluster"], fields["job_id"], fields["state"]]
     if fields.get("exit_code"):
         parts.append(f"exit {fields['exit_code']}")

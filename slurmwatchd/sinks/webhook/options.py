@@ -1,4 +1,4 @@
-"""What a sink of type `http` can be told."""
+"""The options of a sink of type `http`."""
 
 from typing import Literal
 from urllib.parse import urlsplit

@@ -84,7 +84,7 @@ class HttpSink(Sink):
         self._refused: Counter[str] = Counter()
         self._aside: list[dict[str, object]] = []
         self._saved = self._aside
-        # How many events the request had that nobody answered: it comes again as it was, with the same key.
+        # How many events the request had that no one answered: it comes again as it was, with the same key.
         self._begun = 0
         self._spoke = 0.0
         self._ahead: tuple[Sequence[Event], Sequence[WrittenEvent]] = ((), ())
@@ -118,7 +118,7 @@ class HttpSink(Sink):
         self._saved = self._aside
 
     async def reopen(self) -> None:
-        """Read secrets and certificates anew, and connect anew, at the next write."""
+        """Read secrets and certificates again, and connect again, at the next write."""
         await self.close()
 
     async def close(self) -> None:

@@ -68,7 +68,7 @@ def carry_out(order: WriteOrder) -> None:
 
 
 def _lowered() -> bool:
-    """Let everybody else go first; a hardened service may not be allowed to."""
+    """Let everyone else go first; a hardened service may not be allowed to."""
     try:
         os.nice(NICENESS)
     except OSError:

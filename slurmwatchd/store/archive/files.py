@@ -126,7 +126,7 @@ class Dataset:
                 yield self._found(place, table, question.order)
 
     def count(self, place: int, question: Question, known: Collection[Key]) -> int:
-        """Return how many rows of a file answer a question, by the file's own counts as far as they tell.
+        """Return how many rows of a file answer a question, by the file's own counts as far as they say.
 
         Args:
             place: The file's.
@@ -208,7 +208,7 @@ class Dataset:
         Args:
             place: The file's.
             question: Names both.
-            by: The column to tell groups apart by; None: none.
+            by: The column to group by; None: none.
             known: Keys of attempts that do not count.
 
         Yields:

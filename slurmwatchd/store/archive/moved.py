@@ -1,6 +1,6 @@
 """Attempts of a day that other days' files still have: their end moved, and the store does not know from where.
 
-A store notes such a move when it sees the revision. One that was made anew after a loss has not seen it: it knows
+A store notes such a move when it sees the revision. One that was rebuilt after a loss has not seen it: it knows
 the new end only, and the old one stands in the archive.
 """
 

@@ -177,7 +177,7 @@ def _recover(dataset: Path, folder: Path) -> None:
 
 
 def _expire(folder: Path) -> None:
-    """Remove the replaced folders that nobody reads any more."""
+    """Remove the replaced folders that no one reads any more."""
     replaced = folder / REPLACED
     for entry in list(os.scandir(replaced)) if replaced.is_dir() else ():
         # Its name says when it was replaced; a clock that was set back keeps it no longer than it is wrong.

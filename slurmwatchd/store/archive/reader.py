@@ -77,7 +77,7 @@ class ArchivedReader(StoreReader):
         return self._whatever_is_written(lambda: self._joined(question, ids, order, before))
 
     def _whatever_is_written(self, ask: Callable[[], T]) -> T:
-        """Ask again where the daemon writes a day anew meanwhile, with the files as they are then.
+        """Ask again where the daemon writes a day again meanwhile, with the files as they are then.
 
         Raises:
             StoreBusyError: That happens too often.
@@ -170,7 +170,7 @@ class ArchivedReader(StoreReader):
         return {row["cluster"]: day_of(row["horizon"]) for row in self.rows(_SINCE)}
 
     def _reaches(self, question: Question, before: dict[str, int]) -> bool:
-        """Tell whether a question is about days of which the store may have pruned something."""
+        """Return whether a question is about days of which the store may have pruned something."""
         begin = max(question.ended_from or 0, question.running_from or 0)
         last = [day for cluster, day in before.items() if not question.clusters or cluster in question.clusters]
         # A cluster that the archive has and the store has not may have anything.
@@ -181,7 +181,7 @@ class ArchivedReader(StoreReader):
 
     @staticmethod
     def _is_answered(question: Question, order: Sequence[float], before: dict[str, int]) -> bool:
-        """Tell whether the store alone has the first of an answer: then nobody need wait for the archive."""
+        """Return whether the store alone has the first of an answer: then no one need wait for the archive."""
         if question.limit is None or len(order) < question.limit or not before:
             return False
         newest = (max(before.values()) + 1) * DAY_SECONDS

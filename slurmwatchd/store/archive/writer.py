@@ -128,7 +128,7 @@ class DayWriter:
         )  # fmt: skip
 
     def stale(self, file: DayFile) -> bool:
-        """Tell whether a file has other columns than it would get today."""
+        """Return whether a file has other columns than it would get today."""
         return bool(self._pq.read_schema(file.path).remove_metadata() != arrow.schema(self._pa))
 
     def measured(self, file: DayFile) -> tuple[int, int]:

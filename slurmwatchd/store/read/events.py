@@ -8,7 +8,7 @@ from slurmwatchd.store.json_array import json_array
 from slurmwatchd.store.read.reader import StoreReader
 
 _NEAR = 1000
-"""Of so few positions all are looked at; else the attempts of the user: the time tells nothing of others."""
+"""Of so few positions all are looked at; else the attempts of the user: the time shows nothing of others."""
 
 _ALL = "SELECT seq FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
 _OF_ACCOUNT = (

@@ -19,7 +19,7 @@ GROUPS = {
     "partition": 'jobs."partition"',
     "state": "jobs.state",
 }
-"""What totals can be told apart by."""
+"""What totals can be grouped by."""
 
 LONG_SECONDS = 86_400
 """What ran longer stands in the index `jobs_long`: it is the number in that index's condition."""
@@ -39,7 +39,7 @@ _NODE = (
     "jobs.nodelist IN (SELECT nodelist_nodes.nodelist FROM nodes "
     "JOIN nodelist_nodes ON nodelist_nodes.node = nodes.id WHERE nodes.name = ?)"
 )
-# The same for a walk over the attempts of one user: as long for a node that nobody used as for any other.
+# The same for a walk over the attempts of one user: as long for a node that no one used as for any other.
 _NODE_OF_ROW = (
     "EXISTS (SELECT 1 FROM nodelist_nodes WHERE nodelist_nodes.nodelist = jobs.nodelist "
     "AND nodelist_nodes.node = coalesce((SELECT nodes.id FROM nodes WHERE nodes.name = ?), -1))"
@@ -93,7 +93,7 @@ class Question:
         limit: At most so many.
         behind: Only what comes behind an attempt in that order: what it is sorted by (None: it has none), and its
             row id. What has no such value is reached by None only.
-        own: Walk over the attempts of the one user asked for, so that the time it takes tells nothing of others.
+        own: Walk over the attempts of the one user asked for, so that the time it takes shows nothing of others.
     """
 
     job_ids: tuple[str, ...] = ()
@@ -159,7 +159,7 @@ def without_place(question: Question) -> Question:
 
 
 def by_array(question: Question, clusters: Sequence[str], *, has_outcomes: bool = True) -> Statement:
-    """Return the statement that tells arrays apart, the one that ended last first, and their outcomes.
+    """Return the statement that groups by array, the one that ended last first, and their outcomes.
 
     Rows of cluster, array, outcome, how many attempts, the first start, the last end, the newest attempt's row id.
     """

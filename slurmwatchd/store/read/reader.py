@@ -28,7 +28,7 @@ from slurmwatchd.store.read import query
 from slurmwatchd.store.read.query import Question, Statement
 
 Record = dict[str, Any]
-"""An attempt as its newest event tells it: the fields of the wire format, times as RFC 3339 text."""
+"""An attempt as its newest event has it: the fields of the wire format, times as RFC 3339 text."""
 
 _BEHIND_OUTCOME = JobRecord._fields[JobRecord._fields.index("outcome") + 1 :]
 
@@ -137,7 +137,7 @@ class StoreReader:
         self._connection.set_progress_handler(stopped, _STEPS)
 
     def records(self, question: Question, *, nodes: bool = False, usage: bool = False) -> Iterator[Record]:
-        """Give the attempts that answer a question, each as its newest event tells it.
+        """Give the attempts that answer a question, each as its newest event has it.
 
         Args:
             question: Which.
@@ -295,7 +295,7 @@ class StoreReader:
             return cursor.fetchall()
 
     def has_column(self, table: str, column: str) -> bool:
-        """Tell whether a table is there and has a column: a store that an older daemon made may not."""
+        """Return whether a table is there and has a column: a store that an older daemon made may not."""
         found = self.rows("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (table, column))
         return bool(found)
 

@@ -12,7 +12,7 @@ from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.read.reader import StoreReader
 
 GROUPS = ("account", "user", "partition", "qos", "outcome", "cluster")
-"""What a report can tell apart by, besides the time."""
+"""What a report can distinguishes by, besides the time."""
 
 TIMES = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "month": "%Y-%m"}
 """How hours, days and months are written."""
@@ -112,7 +112,7 @@ class _Keys(dict[int | str, str]):
 
 
 def _rows(store: StoreReader, wish: Wish, columns: str, table: str, group: str) -> Iterator[tuple[Any, ...]]:
-    """Give rows of what is told apart by, and columns."""
+    """Give rows of what is grouped by, and columns."""
     key = "hour" if wish.by in TIMES else f'sum_groups."{wish.by}"'
     start, end = wish.span
     clauses: list[str] = ["hour >= ?", "hour < ?"]

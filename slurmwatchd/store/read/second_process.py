@@ -122,7 +122,7 @@ async def open_beside(path: Path) -> AsyncIterator[Requester]:
 
 
 def owner(path: Path) -> int | None:
-    """Return the pid of who has the store, or had it last; None where nobody ever did."""
+    """Return the pid of who has the store, or had it last; None where no one ever did."""
     try:
         first = lock_path(path).read_bytes().partition(b"\n")[0].strip()
     except OSError:

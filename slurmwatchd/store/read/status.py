@@ -1,4 +1,4 @@
-"""What else the store can tell: the history of an attempt, who shared its nodes, how far everybody has got."""
+"""What else the store can answer: the history of an attempt, who shared its nodes, how far everyone has got."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _SHARED = (
     'WHERE mine.id = ?) AND "end" > ? AND start < ? AND +cluster = ? AND +id <> ? '
     "AND (?7 IS NULL OR +account = ?7) ORDER BY start, id LIMIT ?6"
 )
-# Among the attempts of one user, by a walk over them: how long it takes tells nothing of others.
+# Among the attempts of one user, by a walk over them: how long it takes shows nothing of others.
 _SHARED_OWN = (
     "SELECT id FROM jobs INDEXED BY jobs_by_user WHERE EXISTS ("
     "SELECT 1 FROM nodelists AS mine, json_each(CAST(mine.nodes AS TEXT)) AS listed "
@@ -71,12 +71,12 @@ class ClusterProgress:
 
 
 def knows_node(store: StoreReader, node: str) -> bool:
-    """Tell whether any attempt here ran on a node of this name."""
+    """Return whether any attempt here ran on a node of this name."""
     return bool(store.rows("SELECT 1 FROM nodes WHERE name = ?", (node,)))
 
 
 def history(store: StoreReader, job: int) -> list[dict[str, Any]]:
-    """Return what was told of an attempt, oldest first: each event's head, and what it changed."""
+    """Return what was delivered of an attempt, oldest first: each event's head, and what it changed."""
     return [
         {
             "seq": row["seq"],

@@ -1,4 +1,4 @@
-"""What the sinks were told out of an earlier store, which was damaged or lost: they are not told it again.
+"""What the sinks received from an earlier store, which was damaged or lost: they do not receive it again.
 
 The ids stand in the store and not in memory: there may be a hundred million. A row goes when its event is met
 again, since from then on the store itself knows the attempt; what is never met goes with retention.
@@ -32,7 +32,7 @@ class Readback:
 
 
 async def is_known(database: Database, sink: str) -> bool:
-    """Tell whether this store has seen a sink before; else another store may have told it things."""
+    """Return whether this store has seen a sink before; else another store may have delivered to it."""
     return bool(await database.read("SELECT 1 FROM cursors WHERE sink = ?", (sink,)))
 
 
@@ -115,8 +115,8 @@ class AlreadyDelivered:
     async def among(self, events: Sequence[Event]) -> set[str]:
         """Return the ids of the events that the sink has.
 
-        What ended before its files begin, and is found as reading begins anew, was told in a file that is gone by
-        now. What a re-read or a backfill finds, or what has changed since, was not.
+        What ended before its files begin, and is found as reading begins again, was delivered to a file that is
+        gone. What a re-read or a backfill finds, or what has changed since, was not.
         """
         by_id = {_bytes(event.id): event.id for event in events}
         places = ",".join("?" * len(by_id))
@@ -144,7 +144,7 @@ async def forget(connection: aiosqlite.Connection, sink: str, ids: Collection[st
 
 
 async def are_revised(database: Database) -> bool:
-    """Tell whether any attempt's revisions go on from elsewhere."""
+    """Return whether any attempt's revisions go on from elsewhere."""
     return bool(await database.read("SELECT 1 FROM told_revisions LIMIT 1"))
 
 

@@ -31,7 +31,7 @@ _log = get_logger(__name__)
 
 
 def was_ours(path: Path, application_id: int) -> bool:
-    """Tell whether a file that cannot be read as a database was a store of ours.
+    """Return whether a file that cannot be read as a database was a store of ours.
 
     It bears our mark in its first bytes, or they are zeros as after a power cut.
     """

@@ -70,7 +70,7 @@ async def keep(database: Database, found: Salvaged, *, sinks: Collection[str]) -
     Args:
         database: The new one.
         found: What was read.
-        sinks: Whose state is kept; a file's says where in the file the old store was, which the file itself tells.
+        sinks: Whose state is kept; a file's says where in the file the old store was, which the file itself shows.
     """
 
     async def work(connection: aiosqlite.Connection) -> None:

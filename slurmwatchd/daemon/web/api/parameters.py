@@ -268,7 +268,7 @@ class ReportQuery(Parameters):
     """`report`."""
 
     by: Literal["account", "user", "partition", "qos", "outcome", "cluster", "hour", "day", "month"] = Field(
-        "account", description="What the lines are told apart by; hours, days and months are of UTC."
+        "account", description="What the lines are grouped by; hours, days and months are of UTC."
     )
     since: Moment | None = Field(None, description="From the full hour of this time on; 30 days ago if left out.")
     until: Moment | None = Field(None, description="Up to this time, to the full hour; now if left out.")

@@ -143,7 +143,7 @@ async def suspects(call: Call[SuspectsQuery]) -> Response:
     since = max(0, until - SUSPECTS_SECONDS) if query.since is None else query.since
     _in_order(since, until)
     if call.caller.scope.kind is not ScopeKind.ALL:
-        raise ProblemError(403, "Suspects follow from everybody's jobs, so they are for a token for all.")
+        raise ProblemError(403, "Suspects follow from all users' jobs, so they need a token for all.")
     question = Question(ended_from=since, ended_until=until, clusters=query.cluster)
 
     def build(sight: Sight, asking: Asking) -> Object:
