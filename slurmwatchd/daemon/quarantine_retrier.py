@@ -12,8 +12,9 @@ from slurmwatchd.sources.sacct.columns import ColumnReader
 from slurmwatchd.sources.sacct.fields import Layout
 from slurmwatchd.store import nodelists as nodelist_store
 from slurmwatchd.store import quarantine
+from slurmwatchd.store.batch import Batch
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.intake import Batch, Intake
+from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.quarantine import Quarantined
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics

@@ -5,7 +5,7 @@ whose digest is the stored one costs a comparison.
 """
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,10 @@ import anyio.to_thread
 import orjson
 
 from slurmwatchd.model.attempts import NOTHING, AttemptBatch, AttemptKey
-from slurmwatchd.model.records import REVISING, EventKind, FoundBy, Rejected, event_id, event_ids
+from slurmwatchd.model.records import EventKind, event_id, event_ids
 from slurmwatchd.model.sums import Attempt
 from slurmwatchd.store import bodies, dictionaries, ledger, nodelists, quarantine, sums, usage_queue
+from slurmwatchd.store.batch import Batch, Committed
 from slurmwatchd.store.bulk_insert import BulkRows
 from slurmwatchd.store.changes import changes
 from slurmwatchd.store.database import Database
@@ -36,66 +37,6 @@ _UPDATE = (
 )
 
 _EVENT = ("seq", "id", "job", "revision", "time", "nodelist", "changed", "body")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """What one transaction writes.
-
-    Attributes:
-        readings: The rows that can be keyed.
-        rejected: Rows for the quarantine.
-        slots: The record's fields that this reading could fill.
-        observed: Epoch seconds, now.
-        expanded: Nodes of the node lists that were not in the store.
-        revising: The fields whose later change is told by a `job_revised`.
-        released: The quarantined rows these readings come from: deleted with them. What they say is as old as they
-            are, so only attempts that the store does not have are taken from them.
-    """
-
-    cluster: str
-    readings: AttemptBatch
-    rejected: Sequence[Rejected] = ()
-    slots: frozenset[str]
-    observed: int
-    found_by: FoundBy
-    expanded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    revising: Collection[str] = REVISING
-    released: tuple[int, ...] = ()
-    span: tuple[int, int] | None = None
-    """The stretch of ends that was asked for; attempts known to have ended in it, and shown, are counted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Committed:
-    """What a transaction did.
-
-    Attributes:
-        new: Attempts that were not in the store.
-        revised: Attempts that had changed.
-        rejected: Rows that cannot be keyed, those met before too.
-        quarantined: Those of them that were not in quarantine.
-        shown: Attempts that were in the store, and had ended in the batch's span.
-        seq: The newest event's position.
-    """
-
-    new: int = 0
-    revised: int = 0
-    rejected: int = 0
-    quarantined: int = 0
-    shown: int = 0
-    seq: int = 0
-
-    def __add__(self, other: "Committed") -> "Committed":
-        """Sum two."""
-        return Committed(
-            new=self.new + other.new,
-            revised=self.revised + other.revised,
-            rejected=self.rejected + other.rejected,
-            quarantined=self.quarantined + other.quarantined,
-            shown=self.shown + other.shown,
-            seq=max(self.seq, other.seq),
-        )
 
 
 @dataclass(slots=True)

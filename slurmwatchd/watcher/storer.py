@@ -19,8 +19,9 @@ from slurmwatchd.sources.sacctmgr import Sacctmgr
 from slurmwatchd.sources.sdiag import Sdiag
 from slurmwatchd.store import ledger as ledger_store
 from slurmwatchd.store import nodelists as nodelist_store
+from slurmwatchd.store.batch import Batch, Committed
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.intake import Batch, Committed, Intake
+from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.known_attempts import KnownAttempt
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.log import get_logger

@@ -25,8 +25,9 @@ from slurmwatchd.model.job_metrics import CHOICE, LabelChoice
 from slurmwatchd.model.records import FoundBy, JobRecord
 from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
 from slurmwatchd.sinks.prometheus import PrometheusOptions, PrometheusSink
+from slurmwatchd.store.batch import Batch
 from slurmwatchd.store.database import open_database
-from slurmwatchd.store.intake import Batch, Intake
+from slurmwatchd.store.intake import Intake
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.metrics import Metrics
 from tests.bench.million import attempts

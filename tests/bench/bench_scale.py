@@ -24,8 +24,9 @@ from slurmwatchd.model.records import FoundBy, JobRecord
 from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
 from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.sink import NatsSink
+from slurmwatchd.store.batch import Batch
 from slurmwatchd.store.database import open_database
-from slurmwatchd.store.intake import Batch, Intake
+from slurmwatchd.store.intake import Intake
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.metrics import Metrics
 from tests.bench.million import attempts

@@ -14,8 +14,9 @@ import anyio
 import click
 
 from slurmwatchd.model.records import FoundBy, JobRecord
+from slurmwatchd.store.batch import Batch
 from slurmwatchd.store.database import Database, open_database
-from slurmwatchd.store.intake import Batch, Intake
+from slurmwatchd.store.intake import Intake
 from tests.row_by_row import taken_apart
 
 NEWEST = 1_795_500_000

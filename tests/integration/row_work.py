@@ -21,8 +21,9 @@ from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.model.records import FoundBy, JobRecord
 from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
 from slurmwatchd.sources.sacct.columns import ColumnReader
+from slurmwatchd.store.batch import Batch
 from slurmwatchd.store.database import open_database
-from slurmwatchd.store.intake import Batch, Intake
+from slurmwatchd.store.intake import Intake
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.metrics import Metrics
 from tests.bench.bench_odd_rows import LAYOUT, Row, read_steps, rows_of, step_pieces

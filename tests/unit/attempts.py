@@ -6,8 +6,8 @@ from typing import Any
 from slurmwatchd.model.ledger import Ledger
 from slurmwatchd.model.records import FoundBy, JobRecord
 from slurmwatchd.model.windows import Window
+from slurmwatchd.store.batch import Batch
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.intake import Batch
 from slurmwatchd.store.ledger import LedgerUpdate
 from tests.row_by_row import taken_apart
 
