@@ -181,10 +181,10 @@ class WebSection(Section):
     [API](api.md#open-it-to-other-machines)."""
     people: Scopes = {}
     """What people see who log in with a name, in the [pages](pages.md) and the API: `all`, `account:NAME`,
-    `user:NAME`, or `own`: their own jobs. `"*"` is everybody who can log in. Who is not named sees no jobs."""
+    `user:NAME`, or `own`: their own jobs. `"*"` is everyone else who can log in. Other names see no jobs."""
     trusted_proxies: Texts = ()
-    """Addresses or networks of proxies that log people in, such as `192.0.2.7` or `10.0.0.0/8`. Whoever can send
-    from one of them is whom they say: on the loopback of a machine with users, that is each of them."""
+    """Addresses or networks of proxies that log people in, such as `192.0.2.7` or `10.0.0.0/8`. The daemon
+    believes what comes from one of them: on the loopback, each user of the machine could claim to be another."""
     user_header: str = Field("X-Remote-User", pattern="^[A-Za-z0-9-]{1,64}$")
     """The header in which a trusted proxy names the person."""
     insecure: bool = False
