@@ -175,6 +175,7 @@ def test_a_day_without_events_rotates_nothing(tmp_path: Path, rotate: Callable[[
     assert [path.name for path in (tmp_path / "log").iterdir()] == ["jobs.jsonl"]
 
 
+@pytest.mark.heavy
 def test_the_alert_rules_pass_their_own_tests() -> None:
     promtool = tool("promtool")
     rules = PACKAGING / "prometheus"
