@@ -57,6 +57,8 @@ def main(folder: Path, jobs: int, days: int, stored: int) -> None:
             # As a daemon that retains so much has it.
             horizon = NEWEST - span * DAY
             connection.execute("INSERT OR REPLACE INTO horizons VALUES ('tux', ?, ?)", (horizon, NEWEST))
+            # All its events were looked at for the archive; without that each question would do so.
+            connection.execute("INSERT INTO meta SELECT 'archive seq', value FROM meta WHERE key = 'last seq'")
             connection.commit()
         _write(store, dataset, stored)
         began = time.monotonic()

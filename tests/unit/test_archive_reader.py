@@ -1,7 +1,8 @@
 """Questions that reach behind the store's horizon: the answers of a store that never pruned anything."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,25 @@ def test_an_array_is_one_row_whether_its_tasks_are_in_the_store_or_in_the_archiv
     assert (array.start, array.end) == ((first or 0) - 13, last)
     (record,) = both.fetch([array.newest])
     assert record["job_id"] == "30_9"
+
+
+def test_what_any_file_may_still_have_is_looked_up_once_a_question(
+    both: ArchivedReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    ask = ArchivedReader.rows
+
+    def rows(reader: ArchivedReader, sql: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
+        asked.append(sql)
+        return ask(reader, sql, parameters)
+
+    monkeypatch.setattr(ArchivedReader, "rows", rows)
+    both.totals(Question(running_from=MIDNIGHT - 10 * DAY, running_until=MIDNIGHT, order=Order.FOUND))
+    # There are four files, and one cluster.
+    assert len([sql for sql in asked if '"end" >= ' in sql]) == 4
+    (anywhere,) = (sql for sql in asked if "archive_moves" in sql)
+    plan = " ".join(row["detail"] for row in both.rows(f"EXPLAIN QUERY PLAN {anywhere}", ("sim",)))
+    assert "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)" in plan, "every event of the store is looked at"
 
 
 def test_a_count_of_whole_days_reads_no_rows(both: ArchivedReader, monkeypatch: pytest.MonkeyPatch) -> None:

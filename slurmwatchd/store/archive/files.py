@@ -7,7 +7,8 @@ does not grow with the archive.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ class Dataset:
             self.files: list[DayFile] = layout.files(path)
         except OSError as error:
             raise StoreError(f"{path}: the archive cannot be read: {error.strerror}") from error
+        self._condition = lru_cache(maxsize=1)(partial(condition_of, pa, pc))
         self._group = lru_cache(maxsize=_KEPT_GROUPS)(self._read_group)
         self._counts = lru_cache(maxsize=_KEPT_COUNTS)(self._read_counts)
 
@@ -140,7 +142,7 @@ class Dataset:
         with _errors(self._pa, self.files[place].path):
             if known or question.node is not None:
                 return sum(table.num_rows for table in self._answering(place, question, KEY, known))
-            return self._rows_in(self._fragment(self.files[place]), condition_of(self._pa, self._pc, question))
+            return self._rows_in(self._fragment(self.files[place]), self._condition(question))
 
     def arrays(self, place: int, question: Question, known: Collection[Key]) -> Iterator[ArrayRow]:
         """Give the arrays of which a file has tasks that answer a question, by outcome.
@@ -245,9 +247,9 @@ class Dataset:
         A column `row` says where in the file each stands. Rows with a key in `known` are left out.
         """
         pa, pc = self._pa, self._pc
-        condition = condition_of(pa, pc, question)
+        condition = self._condition(question)
         needed = [*columns, *columns_of(question), *(KEY if known else ())]
-        left_out = arrow.packed_keys(pa, known) if known else None
+        left_out = None
         for first, fragment in self._groups(self.files[place], condition):
             # Most of what ended after an interval began after it, too: node names are read only where it pays.
             if "nodes" in needed and not self._rows_in(fragment, condition):
@@ -258,7 +260,8 @@ class Dataset:
                 table = self._on(table, question.node)
             if condition is not None:
                 table = table.filter(condition)
-            if left_out is not None:
+            if known:
+                left_out = arrow.packed_keys(pa, known) if left_out is None else left_out
                 table = table.filter(pc.invert(pc.is_in(arrow.packed(pa, table), value_set=left_out)))
             if table.num_rows:
                 yield table
@@ -272,16 +275,15 @@ class Dataset:
 
     def _groups(self, file: DayFile, condition: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - an expression
         """Give the row groups that may hold what is wanted: the first row's place, and what reads it."""
-        fragment = self._fragment(file)
-        firsts, first = [], 0
-        for group in fragment.row_groups:
-            firsts.append(first)
-            first += group.num_rows
-        parts = (
-            fragment.split_by_row_group()
-            if condition is None
-            else fragment.split_by_row_group(condition, schema=arrow.schema(self._pa))
-        )
+        fragment, schema = self._fragment(file), arrow.schema(self._pa)
+        if condition is None:
+            parts = fragment.split_by_row_group()
+        else:
+            parts = fragment.split_by_row_group(condition, schema=schema)
+        if not parts:
+            # Of long intervals most files are like that.
+            return
+        firsts = [0, *accumulate(group.num_rows for group in fragment.row_groups)]
         for part in parts:
             for group in part.row_groups:
                 yield firsts[group.id], part

@@ -6,14 +6,15 @@ difference.
 """
 
 import array
-from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cache, cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
 from slurmwatchd.errors import StoreBusyError
 from slurmwatchd.store.archive import layout
+from slurmwatchd.store.archive.arrow import Key
 from slurmwatchd.store.archive.files import Dataset, Found
 from slurmwatchd.store.archive.layout import DAY_SECONDS, day_of
 from slurmwatchd.store.read import query
@@ -29,15 +30,14 @@ _NOTHING = Totals(ran=0, ended=0, node_hours=0.0)
 _SPARE = 100_000
 
 _SINCE = "SELECT cluster, horizon FROM horizons"
-_KEYS = (
-    'SELECT job_id_raw, submit FROM jobs WHERE cluster = ?1 AND "end" >= ?2 AND "end" < ?3 UNION ALL '
-    'SELECT job_id_raw, submit FROM jobs WHERE cluster = ?1 AND "end" IS NULL'
-)
+_KEYS = 'SELECT job_id_raw, submit FROM jobs WHERE cluster = ?1 AND "end" >= ?2 AND "end" < ?3'
+_ENDLESS = 'SELECT job_id_raw, submit FROM jobs WHERE cluster = ?1 AND "end" IS NULL'
+# In this order: there are few moves, and few events that the archive was not asked about.
 _MOVED = (
-    "SELECT job_id_raw, submit FROM archive_moves JOIN jobs ON jobs.id = archive_moves.job "
+    "SELECT job_id_raw, submit FROM archive_moves CROSS JOIN jobs ON jobs.id = archive_moves.job "
     "WHERE archive_moves.cluster = ?1 UNION ALL "
     # What was revised since the archive was last looked at may have moved, too.
-    "SELECT job_id_raw, submit FROM events JOIN jobs ON jobs.id = events.job "
+    "SELECT job_id_raw, submit FROM events CROSS JOIN jobs ON jobs.id = events.job "
     "WHERE jobs.cluster = ?1 AND events.kind = 'job_revised' AND events.seq > "
     "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'archive seq'), 0)"
 )
@@ -114,8 +114,8 @@ class ArchivedReader(StoreReader):
         return self._whatever_is_written(lambda: self._counted(question, before))
 
     def _counted(self, question: Question, before: dict[str, int]) -> int:
-        places = self._files.places(question, before)
-        archived = sum(self._files.count(place, question, self._known(place)) for place in places)
+        places, known = self._files.places(question, before), self._known()
+        archived = sum(self._files.count(place, question, known(place)) for place in places)
         return super().count(question) + archived
 
     def array_rows(self, question: Question) -> list[tuple[Any, ...]]:
@@ -126,12 +126,12 @@ class ArchivedReader(StoreReader):
         return self._whatever_is_written(lambda: self._all_array_rows(question, before))
 
     def _all_array_rows(self, question: Question, before: dict[str, int]) -> list[tuple[Any, ...]]:
-        rows = super().array_rows(question)
+        rows, known = super().array_rows(question), self._known()
         for place in self._files.places(question, before):
             cluster, base = self._files.files[place].cluster, _LOWEST + (place << _ROW_BITS)
             rows += [
                 (cluster, found.array, found.outcome, found.attempts, found.start, found.end, base + found.row)
-                for found in self._files.arrays(place, question, self._known(place))
+                for found in self._files.arrays(place, question, known(place))
             ]
         return rows
 
@@ -143,9 +143,9 @@ class ArchivedReader(StoreReader):
         return self._whatever_is_written(lambda: self._all_totals(question, by, before))
 
     def _all_totals(self, question: Question, by: str | None, before: dict[str, int]) -> dict[str | None, Totals]:
-        totals = super().totals(question, by=by)
+        totals, known = super().totals(question, by=by), self._known()
         for place in self._files.places(question, before):
-            for group, ran, ended, node_seconds in self._files.add_up(place, question, by, self._known(place)):
+            for group, ran, ended, node_seconds in self._files.add_up(place, question, by, known(place)):
                 total = totals.get(group, _NOTHING)
                 totals[group] = Totals(
                     ran=total.ran + ran,
@@ -192,9 +192,9 @@ class ArchivedReader(StoreReader):
     ) -> Sequence[int]:
         all_ids, all_orders = array.array("q", ids), array.array("d", order)
         by_end = question.order is Order.END
-        places = self._files.places(question, before)
+        places, known_of = self._files.places(question, before), self._known()
         for place in reversed(places) if question.descending else places:
-            known = self._known(place)
+            known = known_of(place)
             for found in self._files.find(place, question):
                 _add(found, known, all_ids, all_orders)
             if question.limit is not None and len(all_ids) - len(ids) >= question.limit:
@@ -205,12 +205,31 @@ class ArchivedReader(StoreReader):
                     all_ids, all_orders = _sorted(all_ids, all_orders, question)
         return _sorted(all_ids, all_orders, question)[0]
 
-    def _known(self, place: int) -> set[tuple[int, int]]:
-        """Return the keys that the store has of a file's day: for these its word counts."""
-        file = self._files.files[place]
-        start = file.day * DAY_SECONDS
-        sql = f"{_KEYS} UNION ALL {_MOVED}" if self._has_moves else _KEYS
-        return {(row[0], row[1]) for row in self.rows(sql, (file.cluster, start, start + DAY_SECONDS))}
+    def _known(self) -> Callable[[int], frozenset[Key]]:
+        """Return what gives the keys that the store has of a file's day: for these its word counts.
+
+        What may be in any file is asked for once a question.
+        """
+        anywhere, oldest = cache(self._anywhere), cache(self._oldest_end)
+
+        def of(place: int) -> frozenset[Key]:
+            file = self._files.files[place]
+            start = file.day * DAY_SECONDS
+            if start + DAY_SECONDS <= oldest(file.cluster):
+                return anywhere(file.cluster)
+            rows = self.rows(_KEYS, (file.cluster, start, start + DAY_SECONDS))
+            return anywhere(file.cluster) | {(row[0], row[1]) for row in rows}
+
+        return of
+
+    def _oldest_end(self, cluster: str) -> int:
+        """Return the first end that the store has of a cluster; 0 where it has none."""
+        return int(self.rows('SELECT coalesce(min("end"), 0) FROM jobs WHERE cluster = ?', (cluster,))[0][0])
+
+    def _anywhere(self, cluster: str) -> frozenset[Key]:
+        """Return keys of attempts of the store that any file may still have."""
+        sql = f"{_ENDLESS} UNION ALL {_MOVED}" if self._has_moves else _ENDLESS
+        return frozenset((row[0], row[1]) for row in self.rows(sql, (cluster,)))
 
     @cached_property
     def _has_moves(self) -> bool:
@@ -218,7 +237,7 @@ class ArchivedReader(StoreReader):
         return self.has_column("archive_moves", "job")
 
 
-def _add(found: Found, known: set[tuple[int, int]], ids: "array.array[int]", orders: "array.array[float]") -> None:
+def _add(found: Found, known: Collection[Key], ids: "array.array[int]", orders: "array.array[float]") -> None:
     """Take over the rows of which the store has no attempt."""
     base = _LOWEST + (found.file << _ROW_BITS)
     if not known:
