@@ -23,8 +23,9 @@ _EVENT = cast("Callable[[tuple[Any, ...]], Event]", partial(tuple.__new__, Event
 """Makes an event of its fields: a named tuple's own constructor takes three times as long."""
 
 _EVENTS = (
-    f"SELECT events.seq, {bodies.ID}, events.kind, events.revision, events.time, events.observed, "  # noqa: S608 - constants
-    f"events.found_by, {bodies.BODY}, nodelists.nodes, events.changed "
+    f"SELECT events.seq, {bodies.KEPT_ID}, events.kind, events.revision, events.time, events.observed, "  # noqa: S608 - constants
+    f"events.found_by, {bodies.BODY}, nodelists.nodes, events.changed, "
+    "jobs.cluster, jobs.job_id_raw, jobs.submit "
     f"FROM {bodies.TABLES} LEFT JOIN nodelists ON nodelists.id = events.nodelist "
     "WHERE events.seq > ? ORDER BY events.seq LIMIT ?"
 )
@@ -80,6 +81,8 @@ def _events(columns: list[Iterable[Any]]) -> list[Event]:
     """Make events of columns in the order of the fields."""
     if not columns:
         return []
+    *columns, clusters, numbers, submits = columns
+    columns[1] = bodies.whole_ids(columns[1], columns[2], columns[3], clusters, zip(numbers, submits, strict=True))
     columns[2] = map(_KINDS.__getitem__, columns[2])
     columns[6] = map(_FOUND_BY.__getitem__, columns[6])
     return list(map(_EVENT, zip(*columns, strict=True)))
@@ -99,9 +102,10 @@ async def _recent(database: Database, seq: int, limit: int) -> list[Event] | Non
         if len(found) < len(wanted):
             return None
         nodes |= {row[0]: row[1] for row in found}
-    events = list(chain.from_iterable(_told(pack, nodes) for pack in packs))
-    weight = sum(len(event.body) + len(event.nodes or b"") for event in events)
-    return None if weight > MAX_BYTES else events
+    weight = sum(sum(map(len, pack.columns["body"])) for pack in packs)
+    for pack in packs:
+        weight += sum(len(nodes[number] or b"") for number in pack.columns["nodelist"])
+    return None if weight > MAX_BYTES else list(chain.from_iterable(_told(pack, nodes) for pack in packs))
 
 
 def _told(pack: BulkRows, nodes: Mapping[int | None, bytes | None]) -> Iterator[Event]:

@@ -1,6 +1,6 @@
 """A topic in memory that keeps the rules of transactions: nobody reads what was aborted or never committed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from slurmwatchd.errors import SinkError
@@ -46,7 +46,7 @@ class FakeTopic:
             number: (0, len(partition)) for number, partition in enumerate(broker.partitions)
         }
 
-    def send(self, messages: Sequence[OutgoingMessage]) -> BatchResult:
+    def send(self, messages: Collection[OutgoingMessage]) -> BatchResult:
         broker, outcome = self._broker, BatchResult()
         broker.batches += 1
         taken = len(messages) if broker.takes is None else min(broker.takes, len(messages))
@@ -54,7 +54,7 @@ class FakeTopic:
             outcome.error = "topic slurm-jobs: disk full"
             if self._transactions:
                 return outcome
-        for message in messages[:taken]:
+        for message in list(messages)[:taken]:
             number = int(message.key.rpartition(b"/")[2]) % 2
             broker.partitions[number].append(message)
             outcome.offsets[number] = len(broker.partitions[number])

@@ -4,7 +4,7 @@ Its plain producer is used, not the asynchronous one: that one takes no headers.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -96,7 +96,7 @@ class Cluster:
         producer.init_transactions(options.timeout)
         return producer
 
-    def send(self, messages: Sequence[OutgoingMessage]) -> BatchResult:
+    def send(self, messages: Collection[OutgoingMessage]) -> BatchResult:
         """Have messages stored."""
         assert self._producer is not None  # noqa: S101 - for the type checker
         try:
@@ -113,7 +113,7 @@ class Cluster:
             raise self._told(error) from error
         return outcome
 
-    def _send_as_one(self, producer: Producer, messages: Sequence[OutgoingMessage]) -> BatchResult:
+    def _send_as_one(self, producer: Producer, messages: Collection[OutgoingMessage]) -> BatchResult:
         """Send the messages of a transaction: its commit fails if one of them did.
 
         Where in their partitions they are is noted of the last ones only: `offsets` says from where on to look
@@ -137,7 +137,7 @@ class Cluster:
             outcome.error = outcome.error or f"topic {self._options.topic}: {self._said or 'no answer in time'}"
         return BatchResult(error=outcome.error) if outcome.error else outcome
 
-    def _send(self, producer: Producer, messages: Sequence[OutgoingMessage]) -> BatchResult:
+    def _send(self, producer: Producer, messages: Collection[OutgoingMessage]) -> BatchResult:
         """Send messages and wait for each; those behind the first that failed do not count."""
         results: list[tuple[int, int] | str | None] = [None] * len(messages)
 

@@ -8,7 +8,7 @@ are not sent again. That closes the gap between a commit and the cursor; a broke
 
 import contextlib
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import anyio
 import anyio.to_thread
@@ -33,6 +33,8 @@ UNKNOWN_TAIL = 5_000
 OVERHEAD_BYTES = 1_500
 """What a message has besides its body: key, headers, and what the broker counts in."""
 
+FORMED_AT_ONCE = 200
+
 _STATE_KEY = "offsets"
 
 _log = get_logger(__name__)
@@ -43,6 +45,24 @@ def _connect(options: KafkaOptions, transactional_id: str) -> Topic:
     from slurmwatchd.sinks.kafka.cluster import connect  # noqa: PLC0415
 
     return connect(options, transactional_id)
+
+
+class _Forming(Collection[OutgoingMessage]):
+    """Messages that are written as they are sent: the library sends the first ones meanwhile."""
+
+    def __init__(self, events: Sequence[Event], make: Callable[[Sequence[Event]], list[OutgoingMessage]]) -> None:
+        self._events = events
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __iter__(self) -> Iterator[OutgoingMessage]:
+        for begin in range(0, len(self._events), FORMED_AT_ONCE):
+            yield from self._make(self._events[begin : begin + FORMED_AT_ONCE])
+
+    def __contains__(self, message: object) -> bool:
+        return any(message == other for other in self)
 
 
 class KafkaSink(Sink):
@@ -115,7 +135,9 @@ class KafkaSink(Sink):
         """
         if self._topic is None:
             self._topic = self._connected()
-        places = [number for number, event in enumerate(events) if event.id not in self._stored]
+        places: Sequence[int] = range(len(events))
+        if self._stored:
+            places = [number for number in places if events[number].id not in self._stored]
         if len(places) < len(events):
             _log.info("events stand in the topic already", sink=self._name, events=len(events) - len(places))
         if not places:
@@ -123,14 +145,14 @@ class KafkaSink(Sink):
         # The same sequence where all are sent: it may be written already.
         fresh = events if len(places) == len(events) else [events[number] for number in places]
         (expected, messages), self._ahead = self._ahead, ((), ())
-        outcome = self._topic.send(messages if expected is fresh else self._made_of(fresh))
+        outcome = self._topic.send(messages if expected is fresh else _Forming(fresh, self._made_of))
         self._take(fresh, outcome)
         if outcome.error:
             error = SinkError(outcome.error)
             error.written = places[outcome.written]
             raise error
 
-    def _made_of(self, events: Sequence[Event]) -> Sequence[OutgoingMessage]:
+    def _made_of(self, events: Sequence[Event]) -> list[OutgoingMessage]:
         return list(map(self._messages.of, self._form.written(events, max_bytes=self._room)))
 
     def _take(self, fresh: Sequence[Event], outcome: BatchResult) -> None:

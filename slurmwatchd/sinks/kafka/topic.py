@@ -1,6 +1,6 @@
 """What the sink needs of a topic: `cluster.py` is the real one, tests bring their own. All of it blocks."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -57,7 +57,7 @@ class Topic(Protocol):
 
     ends: Mapping[int, tuple[int, int]]
 
-    def send(self, messages: Sequence[OutgoingMessage]) -> BatchResult:
+    def send(self, messages: Collection[OutgoingMessage]) -> BatchResult:
         """Have messages stored, as one transaction where those are asked for.
 
         Raises:
