@@ -47,7 +47,7 @@ def run(tool: str, folder: Path, *, files: str = "jobs.jsonl", **environ: str) -
         capture_output=True,
         text=True,
         cwd=folder,
-        timeout=280,
+        timeout=800,
         env={**os.environ, "TZ": "Europe/Berlin", "PATH": f"{scripts}:{os.environ['PATH']}", **environ},
     )
     assert done.returncode == 0, done.stderr

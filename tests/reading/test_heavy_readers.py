@@ -20,7 +20,7 @@ from tests.reading.example import Example, make
 from tests.reading.page import gpu_hours, recipes, rotated, run
 from tests.real_slurm.packages import CannotInstallError, install
 
-pytestmark = [pytest.mark.reading_tools, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.reading_tools, pytest.mark.timeout(900)]
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = {
@@ -188,7 +188,7 @@ SparkSession.builder.getOrCreate().read.json("jobs.jsonl").count()
             capture_output=True,
             text=True,
             cwd=folder,
-            timeout=250,
+            timeout=800,
             env={**os.environ, **environment},
         )
     assert naive.returncode != 0
