@@ -1,7 +1,7 @@
 """What of an answer the store cannot know: ends that the daemon has never read, or not read yet."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -15,9 +15,19 @@ from slurmwatchd.watcher.unread import Unread, is_running
 from slurmwatchd.watcher.unread import unread as unread_of
 
 
-def unread(store: StoreReader, question: Question) -> list[Unread]:
-    """Return what the store cannot know of an answer; see `watcher.unread`."""
-    return unread_of(status.readings(store), question, now=int(time.time()), archived=store.archived_from)
+def unread(
+    store: StoreReader, question: Question, *, kept_from: Callable[[str], int | None] | None = None
+) -> list[Unread]:
+    """Return what the store cannot know of an answer; see `watcher.unread`.
+
+    Args:
+        store: The store.
+        question: What was asked.
+        kept_from: From when on the answer has a cluster's attempts that the store has pruned; without it, from the
+            beginning of the archive.
+    """
+    archived = store.archived_from if kept_from is None else kept_from
+    return unread_of(status.readings(store), question, now=int(time.time()), archived=archived)
 
 
 def note_unread(stretches: Sequence[Unread], question: Question, *, empty: bool) -> None:

@@ -34,6 +34,7 @@ from slurmwatchd.sinks.kafka.sink import KafkaSink
 from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.sink import NatsSink
 from slurmwatchd.sinks.webhook.options import HttpOptions
+from slurmwatchd.sinks.webhook.sink import HttpSink
 from slurmwatchd.store import outbox
 from slurmwatchd.store.database import open_database
 from slurmwatchd.telemetry.health import Health

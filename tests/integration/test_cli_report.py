@@ -3,10 +3,13 @@
 import csv
 import io
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from slurmwatchd.model.clock import rfc3339
 from tests.integration.asked import Ran, run, run_on_terminal, zone
 from tests.integration.rig import Rig
 
@@ -74,6 +77,30 @@ def test_prices_come_from_the_configuration(filled: Rig, prices: Path) -> None:
     assert answer["currency"] == "EUR"
     assert answer["total"]["price"] == pytest.approx(answer["total"]["cpu_hours"] / 2)
     assert "EUR" in report(filled, "--config", prices).out.splitlines()[0]
+
+
+def test_what_expired_is_in_the_sums_and_what_is_in_the_archive_only_is_said_to_be_missing(
+    filled: Rig, tmp_path: Path
+) -> None:
+    path = tmp_path / "store.db"
+    with closing(sqlite3.connect(filled.store)) as source, closing(sqlite3.connect(path)) as store:
+        source.backup(store)
+        first, last = store.execute('SELECT min("end"), max("end") FROM jobs').fetchone()
+        # As retention leaves it: the store has no attempt of before any more, and the sums have them all.
+        store.execute("UPDATE horizons SET horizon = ?", (last + 1,))
+        store.execute("DELETE FROM coverage")
+        store.commit()
+    # The archive goes back further than the sums of a store that was lost once.
+    old = tmp_path / "archive" / "day=2020-01-01" / "sim-1.parquet"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    begin = first // 3600 * 3600
+    for archive in ((), ("--archive", tmp_path / "archive")):
+        said = {}
+        for since in (begin, begin - 7200):
+            ran = run("report", "--store", path, "--since", f"@{since}", "--format", "json", *archive)
+            said[since] = [stretch["end"] for stretch in json.loads(ran.out)["unread"] if stretch["start"] is None]
+        assert said == {begin: [], begin - 7200: [rfc3339(begin)]}
 
 
 def test_a_terminal_has_bars_and_a_page_plots(filled: Rig) -> None:

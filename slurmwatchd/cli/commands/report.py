@@ -3,6 +3,7 @@
 import sys
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def command(
     with open_store(config, store) as reader:
         lines = reports.report(reader, wish, rates)
         question = Question(ended_from=wish.span[0], ended_until=end, clusters=wish.clusters)
-        stretches = unread(reader, question)
+        stretches = unread(reader, question, kept_from=partial(reports.summed_from, reader))
         waiting = reports.behind(reader)
     if form == TableFormat.JSON:
         hours = dict(zip(("since", "until"), map(rfc3339, wish.span), strict=True))

@@ -94,6 +94,19 @@ def behind(store: StoreReader) -> int:
     return int(rows[0][0]) if rows else 0
 
 
+def summed_from(store: StoreReader, cluster: str) -> int | None:
+    """Return from which end on the sums have a cluster's attempts, epoch seconds; None where they have none.
+
+    That is before the horizon where attempts expired, and behind what an archive has where the store was lost.
+    """
+    rows = store.rows(
+        "SELECT hour FROM hourly_sums JOIN sum_groups ON sum_groups.id = grp "
+        "WHERE sum_groups.cluster = ? AND attempts > 0 ORDER BY hour LIMIT 1",
+        (cluster,),
+    )
+    return int(rows[0][0]) if rows else None
+
+
 class _Keys(dict[int | str, str]):
     """What the first column of a row is in the report: hours become days or months."""
 
