@@ -2,7 +2,7 @@
 
 import importlib.util
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -11,10 +11,12 @@ import pytest
 from pydantic import ValidationError
 
 from slurmwatchd.errors import SinkError
+from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.conformance import CHECKS, Check, SinkUnderTest, make_event, make_events
 from slurmwatchd.sinks.kafka.options import KafkaOptions
 from slurmwatchd.sinks.kafka.sink import KafkaSink
+from slurmwatchd.sinks.kafka.topic import OutgoingMessage
 from slurmwatchd.telemetry.metrics import Metrics
 from tests.unit.fake_topic import Broker
 from tests.unit.subjects import delivery_to
@@ -176,3 +178,26 @@ async def test_each_daemon_has_its_own_name_unless_it_is_given_one() -> None:
 def test_options_that_cannot_work_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         KafkaOptions.model_validate({"type": "kafka", **given})
+
+
+@pytest.mark.parametrize(("is_ahead", "formed"), [(False, [200, 200, 50]), (True, [450])])
+async def test_messages_are_formed_while_the_first_ones_are_sent_if_not_before(
+    is_ahead: bool, formed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = Kafka(transactions=True)
+    sink = KafkaSink("bus", subject.options, Metrics(), connect=subject.broker.connect)
+    await sink.open({})
+    seen: list[int] = []
+    make = sink._made_of
+
+    def made_of(events: Sequence[Event]) -> list[OutgoingMessage]:
+        seen.append(len(events))
+        return make(events)
+
+    monkeypatch.setattr(sink, "_made_of", made_of)
+    events = make_events(1, 450)
+    if is_ahead:
+        await sink.expect(events)
+    await sink.write(events)
+    assert seen == formed
+    assert sorted(await subject.delivered(sink)) == list(range(1, 451))
