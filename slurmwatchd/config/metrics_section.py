@@ -37,6 +37,9 @@ class MetricsSection(BaseModel):
     """For some metrics another limit than the sink's `max_label_sets`:
     `{ slurmwatchd_jobs_ended_total = 5000 }`."""
 
+    exemplars: bool = False
+    """Whether the buckets of elapsed time and of waits show the job that was observed last, to scrapers that ask
+    for OpenMetrics (Prometheus with `--enable-feature=exemplar-storage`)."""
     suspect_nodes: int = Field(10, ge=0, le=1000)
     """How many of the nodes whose failures cannot be chance stand on `/metrics`, the worst first; see
     [`nodes --suspect`](commands.md). `0`: none, and the daemon does not look for them."""

@@ -88,6 +88,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
     """
     metrics = Metrics()
     metrics.label_choice = config.metrics.choice()
+    metrics.with_exemplars = config.metrics.exemplars
     commands = Commands.of(
         outside.runner,
         bin_dir=config.slurm.bin_dir,

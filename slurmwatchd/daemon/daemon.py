@@ -230,6 +230,7 @@ class Daemon:
         # What needs a restart stays as it is for everyone: no one may read again what the pruner has taken away.
         if new.metrics != self.config.metrics:
             self.metrics.label_choice = new.metrics.choice()
+            self.metrics.with_exemplars = new.metrics.exemplars
             self.suspect_nodes.limit = new.metrics.suspect_nodes
         self.config = self.config.model_copy(update={"poll": new.poll, "log": new.log, "metrics": new.metrics})
         for watcher in self.watchers:

@@ -5,7 +5,6 @@ shows is what was delivered, exactly, also after a crash. A scrape reads memory 
 `model/job_metrics.py`, who is counted as `other` in `label_sets.py`.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -16,12 +15,14 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 from pydantic import Field
 
-from slurmwatchd.model.job_metrics import CATALOGUE, PREFIX, Family, LabelChoice, Record, weight_of
+from slurmwatchd.model.job_metrics import CATALOGUE, FAMILIES, PREFIX, Family, LabelChoice
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks import kept_totals
 from slurmwatchd.sinks.base import Sink, SinkKind, SinkOptions
 from slurmwatchd.sinks.kept_totals import FOLDED, REPLACED
-from slurmwatchd.sinks.label_sets import WEIGHT, Key, Profile, Totals, copied, empty, merge, profiles, tag_of
+from slurmwatchd.sinks.label_sets import Key, Profile, Totals, empty, profiles
+from slurmwatchd.sinks.sample_lines import Exemplar, go_number, header, lines
+from slurmwatchd.sinks.tally import WITH_EXEMPLARS, Tally
 from slurmwatchd.telemetry.metrics import Metrics
 
 
@@ -47,6 +48,7 @@ class _Shown:
     choice: LabelChoice
     profiles: Sequence[Profile]
     groups: Mapping[Key, Totals]
+    exemplars: Mapping[tuple[Key, str], Mapping[int, Exemplar]]
 
 
 class PrometheusSink(Sink, Collector):
@@ -57,10 +59,12 @@ class PrometheusSink(Sink, Collector):
         self._name = name
         self._limit = options.max_label_sets
         self._metrics = metrics
-        self._shown = _Shown(metrics.label_choice, profiles(metrics.label_choice, self._limit), {})
+        self._shown = _Shown(metrics.label_choice, profiles(metrics.label_choice, self._limit), {}, {})
         self._next: dict[Key, Totals | None] = {}
+        self._observed: Mapping[tuple[Key, str, int], Exemplar] = {}
         self._moved: dict[str, bytes] = {}
         self._is_counting = False
+        self._written: dict[Key, tuple[Totals, dict[str, str]]] = {}
         metrics.registry.register(self)
 
     async def open(self, state: Mapping[str, bytes]) -> None:
@@ -80,8 +84,12 @@ class PrometheusSink(Sink, Collector):
         """Show what was counted."""
         groups = {**self._shown.groups, **self._next}
         whole = {key: totals for key, totals in groups.items() if totals is not None}
-        self._shown = _Shown(self._shown.choice, self._shown.profiles, whole)
-        self._next, self._moved = {}, {}
+        exemplars = {of: dict(shown) for of, shown in self._shown.exemplars.items() if of[0] in whole}
+        for (key, name, bucket), shown in self._observed.items():
+            if key in whole:
+                exemplars.setdefault((key, name), {})[bucket] = shown
+        self._shown = _Shown(self._shown.choice, self._shown.profiles, whole, exemplars)
+        self._next, self._moved, self._observed = {}, {}, {}
         self._is_counting = False
 
     def describe(self) -> list[Metric]:
@@ -99,20 +107,51 @@ class PrometheusSink(Sink, Collector):
     def _samples(self, profile: Profile) -> Iterator[tuple[Family, list[Sample]]]:
         """Give the families of a profile with their samples; known partitions and states stand at 0."""
         groups = sorted((key, totals) for key, totals in self._shown.groups.items() if key[0] == profile.tag)
-        zeros = self._zeros(profile)
         for family in profile.families:
-            found: list[Sample] = []
+            found = [sample for key, totals in groups for sample in _of_group(family, key, totals)]
+            yield family, found + self._known_samples(profile, family, {labels for labels, _ in found})
+
+    def text(self, *, openmetrics: bool) -> Iterator[str]:
+        """Give the lines of all families; what did not change since the last scrape is not written again."""
+        shown = self._shown
+        written: dict[Key, tuple[Totals, dict[str, str]]] = {}
+        of_family: dict[str, list[str]] = {family.name: [] for family in CATALOGUE}
+        for profile in shown.profiles:
+            groups = sorted((key, totals) for key, totals in shown.groups.items() if key[0] == profile.tag)
             for key, totals in groups:
-                if family.name not in totals:
-                    continue
-                if family.own:
-                    found += (((*key[1:], value), total) for value, total in sorted(totals[family.name].items()))
-                else:
-                    found.append((key[1:], totals[family.name]))
-            seen = {labels for labels, _ in found}
-            known = [(*key, value) for key in zeros for value in family.known] if family.own else zeros
-            found += ((labels, empty(family) if family.buckets else 0) for labels in known if labels not in seen)
-            yield family, found if len(found) <= max(profile.limit, len(seen)) else found[: len(seen)]
+                known = self._written.get(key)
+                written[key] = known if known and known[0] is totals else (totals, _lines(profile, key, totals))
+                own = self._with_exemplars(profile, key, totals) if openmetrics and shown.exemplars else {}
+                for name, text in written[key][1].items():
+                    of_family[name].append(own.get(name, text))
+            for family in profile.families if self._zeros(profile) else ():
+                seen = {labels for key, totals in groups for labels, _ in _of_group(family, key, totals)}
+                names = _names(family, profile.labels)
+                of_family[family.name] += (
+                    lines(family, names, *sample) for sample in self._known_samples(profile, family, seen)
+                )
+        self._written = written
+        for family in CATALOGUE:
+            yield header(family, openmetrics=openmetrics)
+            yield from of_family[family.name]
+        yield _folding_text(shown.groups, openmetrics=openmetrics)
+
+    def _with_exemplars(self, profile: Profile, key: Key, totals: Totals) -> dict[str, str]:
+        """Return the lines of a label set whose buckets show jobs, by family."""
+        return {
+            name: lines(FAMILIES[name], _names(FAMILIES[name], profile.labels), key[1:], totals[name], exemplars)
+            for name in WITH_EXEMPLARS & totals.keys()
+            if (exemplars := self._shown.exemplars.get((key, name)))
+        }
+
+    def _known_samples(self, profile: Profile, family: Family, seen: set[Key]) -> list[Sample]:
+        """Return what stands at 0 of a family, if its label sets are not too many with them."""
+        zeros = self._zeros(profile)
+        known = [(*key, value) for key in zeros for value in family.known] if family.own else zeros
+        found: list[Sample] = [
+            (labels, empty(family) if family.buckets else 0) for labels in known if labels not in seen
+        ]
+        return found if len(seen) + len(found) <= profile.limit else []
 
     def _zeros(self, profile: Profile) -> list[Key]:
         """Return the label values that are known before anything ended: clusters, and their partitions."""
@@ -133,7 +172,7 @@ class PrometheusSink(Sink, Collector):
         choice = self._metrics.label_choice
         made = profiles(choice, self._limit)
         regrouped = kept_totals.regrouped(groups, made)
-        batch = _Batch(regrouped, made)
+        batch = Tally(regrouped, made)
         batch.fit()
         merged = {**regrouped, **batch.finish()}
         whole = {key: totals for key, totals in merged.items() if totals is not None}
@@ -142,7 +181,7 @@ class PrometheusSink(Sink, Collector):
         }
         changed.update(dict.fromkeys(groups.keys() - whole.keys()))
         self._moved |= kept_totals.written(changed)
-        self._shown = _Shown(choice, made, whole)
+        self._shown = _Shown(choice, made, whole, {})
 
     def _count(self, events: Sequence[Event]) -> dict[Key, Totals | None]:
         if self._metrics.label_choice is not self._shown.choice:
@@ -152,144 +191,50 @@ class PrometheusSink(Sink, Collector):
             for profile in self._shown.profiles:
                 profile.learn(self._shown.groups)
         self._is_counting = True
-        batch = _Batch(self._shown.groups, self._shown.profiles)
+        batch = Tally(self._shown.groups, self._shown.profiles, with_exemplars=self._metrics.with_exemplars)
         for event in events:
             batch.count(event, orjson.loads(event.body))
+        self._observed = batch.exemplars
         return batch.finish()
 
 
-_UNLABELLED = tag_of((), None)
+def _lines(profile: Profile, key: Key, totals: Totals) -> dict[str, str]:
+    """Return the lines of a label set, by family."""
+    return {
+        family.name: "".join(
+            lines(family, _names(family, profile.labels), values, total)
+            for values, total in _of_group(family, key, totals)
+        )
+        for family in profile.families
+        if family.name in totals
+    }
 
 
-class _Batch:
-    """New totals over old ones that stay as they are; what is gone is None."""
-
-    def __init__(self, shown: Mapping[Key, Totals], made: Sequence[Profile]) -> None:
-        self._shown = shown
-        self._profiles = made
-        self._named: dict[Key, tuple[Totals, list[float]]] = {}
-        self._folds: dict[tuple[str, ...], int] = {}
-        self.changed: dict[Key, Totals | None] = {}
-
-    def count(self, event: Event, record: Record) -> None:
-        """Count one event in every family that it is for."""
-        for profile in self._profiles:
-            plain: list[tuple[Family, float]] = []
-            own: list[tuple[str, str, float]] = []
-            for family in profile.by_kind[event.kind]:
-                if family.split is not None:
-                    for value, amount in family.split(record, event):
-                        own.append((family.name, value, amount))
-                elif family.measure is not None and (measured := family.measure(record, event)) is not None:
-                    plain.append((family, measured))
-            if plain or own:
-                weight = weight_of(record) if event.kind is profile.weighs and profile.labels else 0.0
-                _add(self._place(profile, profile.key_of(record), weight, plain, own), plain, own)
-
-    def finish(self) -> dict[Key, Totals | None]:
-        """Return what changed."""
-        for key, (totals, weight) in self._named.items():
-            if key[0] != _UNLABELLED:
-                totals[WEIGHT] = weight[0]
-        for families, count in self._folds.items():
-            self._folded(FOLDED, families, count)
-        self._named, self._folds = {}, {}
-        return self.changed
-
-    def fit(self) -> None:
-        """Make `other` of the smallest label sets where there are too many."""
-        for profile in self._profiles:
-            profile.learn(self._shown)
-            while profile.is_overfull():
-                self._evict(profile, profile.smallest())
-
-    def _place(
-        self,
-        profile: Profile,
-        key: Key,
-        weight: float,
-        plain: Sequence[tuple[Family, float]],
-        own: Sequence[tuple[str, str, float]],
-    ) -> Totals:
-        """Return where an event counts: under its label set, if that may have series of its own, or `other`."""
-        known = self._named.get(key)
-        if known is None and key in profile.weights:
-            known = self._named[key] = self._writable(key), profile.weights[key]
-        totals = {} if known is None else known[0]
-        new = [name for name, value, _ in own if value not in totals.get(name, ())]
-        if known is not None and not new:
-            known[1][0] += weight
-            return totals
-        if not self._has_room(profile, key, weight, new):
-            families = (*[family.name for family, _ in plain], *[name for name, _, _ in own])
-            self._folds[families] = self._folds.get(families, 0) + 1
-            return self._writable(profile.fold_of(key))
-        if known is None:
-            totals = self._writable(key)
-            # What it weighed as a candidate counts: that is a lower bound of all that it ever had.
-            totals[WEIGHT] = profile.candidates.weights.get(key, weight) - weight
-            profile.enter(key, totals)
-            known = self._named[key] = totals, profile.weights[key]
-        for name in new:
-            profile.sizes[name] += 1
-        known[1][0] += weight
-        return totals
-
-    def _has_room(self, profile: Profile, key: Key, weight: float, new: Sequence[str]) -> bool:
-        """Make room for a label set, and for new series of it, if it may have them."""
-        if profile.has_room(key, new):
-            return True
-        if key not in profile.weights and not profile.outweighs(profile.candidates.add(key, weight)):
-            return False
-        while not profile.has_room(key, new):
-            smallest = profile.smallest()
-            self._evict(profile, smallest)
-            if smallest == key:
-                return False
-        return True
-
-    def _evict(self, profile: Profile, key: Key) -> None:
-        """Count what a label set has as `other`."""
-        totals = self._writable(key)
-        totals[WEIGHT] = profile.weights[key][0]
-        profile.leave(key, totals)
-        self._named.pop(key, None)
-        self.changed[key] = None
-        merge(self._writable(profile.fold_of(key)), totals)
-        self._folded(REPLACED, [name for name in totals if name != WEIGHT])
-
-    def _writable(self, key: Key) -> Totals:
-        totals = self.changed.get(key)
-        if totals is None:
-            shown = {} if key in self.changed else self._shown.get(key, {})
-            totals = {name: copied(value) for name, value in shown.items()}
-            self.changed[key] = totals
-        return totals
-
-    def _folded(self, key: Key, names: Iterable[str], count: int = 1) -> None:
-        totals = self._writable(key)
-        for name in names:
-            totals[name] = totals.get(name, 0) + count
+def _folding_text(groups: Mapping[Key, Totals], *, openmetrics: bool) -> str:
+    found = []
+    for metric in _folding(groups):
+        name = metric.name if openmetrics else f"{metric.name}_total"
+        found.append(f"# HELP {name} {metric.documentation}\n# TYPE {name} counter\n")
+        found += (f'{s.name}{{family="{s.labels["family"]}"}} {go_number(s.value)}\n' for s in metric.samples)
+    return "".join(found)
 
 
-def _add(totals: Totals, plain: Sequence[tuple[Family, float]], own: Sequence[tuple[str, str, float]]) -> None:
-    for family, amount in plain:
-        name = family.name
-        if not family.buckets:
-            totals[name] = totals.get(name, 0) + amount
-            continue
-        value = totals.get(name)
-        if value is None:
-            value = totals[name] = empty(family)
-        value[0] += amount
-        value[1 + bisect_left(family.buckets, amount)] += 1
-    for name, value, amount in own:
-        counts = totals.setdefault(name, {})
-        counts[value] = counts.get(value, 0) + amount
+def _names(family: Family, labels: Sequence[str]) -> list[str]:
+    return ["slurm_cluster", *labels, *([family.own] if family.own else [])]
+
+
+def _of_group(family: Family, key: Key, totals: Totals) -> list[Sample]:
+    """Return the samples that a label set has in a family."""
+    total = totals.get(family.name)
+    if total is None:
+        return []
+    return (
+        [((*key[1:], value), part) for value, part in sorted(total.items())] if family.own else [(key[1:], total)]
+    )
 
 
 def _metric(family: Family, labels: Sequence[str], samples: Sequence[Sample]) -> Metric:
-    names = ["slurm_cluster", *labels, *([family.own] if family.own else [])]
+    names = _names(family, labels)
     if not family.buckets:
         counter = CounterMetricFamily(f"{PREFIX}{family.name}", family.text, labels=names)
         for values, total in samples:

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from slurmwatchd._version import __version__
 from slurmwatchd.model.job_metrics import DEFAULT_CHOICE
+from slurmwatchd.telemetry.exposition import Registry
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _LAG_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
@@ -24,12 +25,14 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:  # noqa: PLR0915 - a line a series
         """Register everything; `slurm_cluster` labels the cluster a series is about, `sink` the sink."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = registry or CollectorRegistry(auto_describe=True)
+        self.registry = registry or Registry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.registry.register(_BuildInfo())
         self.label_choice = DEFAULT_CHOICE
         """Which labels the metrics of ended jobs have; replaced as a whole by a reload."""
+        self.with_exemplars = False
+        """Whether the histograms of elapsed time and of waits show jobs."""
         self.known_partitions: Mapping[str, Sequence[str]] = {}
         """The partitions of each cluster, as far as slurmctld named them; replaced as a whole."""
         self.suspects = SuspectScores()

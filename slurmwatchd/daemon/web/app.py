@@ -1,11 +1,10 @@
 """`/`, `/metrics` and what is below `/-/`: they ask neither the store nor Slurm; `api/` and `pages/` do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import anyio.to_thread
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -14,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from slurmwatchd.daemon.web.pages import render
 from slurmwatchd.daemon.web.status import status
 from slurmwatchd.model.clock import rfc3339
+from slurmwatchd.telemetry.exposition import exposition
 from slurmwatchd.telemetry.health import Health
 
 
@@ -26,9 +26,9 @@ def make_app(health: Health, registry: CollectorRegistry, more: Sequence[BaseRou
         return HTMLResponse(text, headers=render.HEADERS)
 
     async def metrics(request: Request) -> Response:
-        encode, content_type = _encoder(request.headers.get("accept", ""))
         # Rendering thousands of series takes tens of milliseconds, so it is done off the event loop.
-        text = await anyio.to_thread.run_sync(encode, registry)
+        accept = request.headers.get("accept", "")
+        text, content_type = await anyio.to_thread.run_sync(exposition, registry, accept)
         return Response(text, media_type=content_type, headers=render.HEADERS)
 
     async def healthy(_: Request) -> Response:
@@ -54,15 +54,6 @@ def make_app(health: Health, registry: CollectorRegistry, more: Sequence[BaseRou
             *more,
         ]
     )
-
-
-def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
-    """Return what writes the metrics as a scraper wants them, and what that is called."""
-    try:
-        return choose_encoder(accept)
-    except (TypeError, ValueError):
-        # A version that is no number is not to be had, like any other form that nobody writes.
-        return choose_encoder("")
 
 
 _Row = tuple[str, int, int | str, str]
