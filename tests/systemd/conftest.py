@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.real_slurm.packages import CannotInstallError
+from tests.systemd import breaks
 from tests.systemd.images import image
 from tests.systemd.machine import Machine
 from tests.systemd.site import DIST, PACKAGES, Site
@@ -51,7 +52,8 @@ def head(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     try:
         machine.boot()
         slurmctld = install_slurm(machine, suite)
-        (package,) = DIST.glob(PACKAGES[suite])
+        (built,) = DIST.glob(PACKAGES[suite])
+        package = breaks.package(built, tmp_path_factory.mktemp("package"))
         (port,) = free_ports(1)
         yield Head(machine, suite, package, port, slurmctld)
     except CannotInstallError as error:

@@ -78,7 +78,11 @@ class Machine:
                 return False
             return self.run("systemctl", "is-system-running", check=False).strip() in {"running", "degraded"}
 
-        wait_until(is_up, self.console)
+        def told() -> str:
+            jobs = self.run("systemctl", "list-jobs", "--no-pager", check=False) if self._init else ""
+            return f"{self.console()}\n{jobs}"
+
+        wait_until(is_up, told)
 
     def power_off(self) -> None:
         """Have systemd end everything and itself."""

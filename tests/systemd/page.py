@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.systemd import breaks
 
 if TYPE_CHECKING:
     from tests.systemd.machine import Machine
 
-PAGE = Path(__file__).parents[2] / "docs" / "install.md"
+PAGE = "docs/install.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def blocks() -> dict[str, str]:
         AssertionError: Two blocks begin alike.
     """
     found: dict[str, str] = {}
-    for block in re.findall(r"(?:^    .*\n)+", _without_fences(PAGE.read_text(encoding="utf-8")), re.MULTILINE):
+    for block in re.findall(r"(?:^    .*\n)+", _without_fences(breaks.read(PAGE)), re.MULTILINE):
         lines = [line.removeprefix("    ") for line in block.splitlines()]
         assert lines[0] not in found, f"two blocks begin with {lines[0]!r}"
         found[lines[0]] = "\n".join(lines) + "\n"
@@ -96,7 +97,7 @@ def configuration(language: str, mark: str) -> str:
     """Return the fenced example of a language, such as `toml`, that has a mark in it."""
     (text,) = [
         text
-        for text in re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        for text in re.findall(rf"^```{language}\n(.*?)^```$", breaks.read(PAGE), re.MULTILINE | re.DOTALL)
         if mark in text
     ]
     return str(text)

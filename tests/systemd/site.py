@@ -11,6 +11,7 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import simslurm
 from simslurm import SimCluster, Workload
 from tests.patience import HANGS_SECONDS
 from tests.sim_truth import differences
+from tests.systemd import breaks
 from tests.systemd.machine import Machine, wait_until
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ class Site:
 
     def __init__(self, machine: Machine, suite: str, scratch: Path) -> None:
         """Boot, and install an older package than the one that was built."""
-        (self.package,) = DIST.glob(PACKAGES[suite])
+        (built,) = DIST.glob(PACKAGES[suite])
+        self.package = breaks.package(built, scratch)
         self.machine = machine
         self.mark = PACKAGES[suite]
         self._python = _PYTHONS[suite]
@@ -71,7 +74,7 @@ class Site:
 
     def follow(self, heading: str, mark: str) -> None:
         """Run the block of commands under a heading of docs/install.md that has a mark in it, as it stands."""
-        text = (_REPOSITORY / "docs" / "install.md").read_text(encoding="utf-8")
+        text = breaks.read("docs/install.md")
         section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
         (block,) = [found for found in re.findall(r"(?:^    .*\n)+", section, re.MULTILINE) if mark in found]
         (self.machine.root / "root/dist").mkdir(exist_ok=True)
@@ -91,6 +94,18 @@ class Site:
         lines = [f'{key} = "{value}"\n' for key, value in keys.items()]
         text = "[poll]\n" + "".join(lines) + f'[web]\nlisten = "{self._address}"\n'
         (self.machine.root / CONFIGURATION.removeprefix("/")).write_text(text)
+
+    @contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """Leave no room on the disk of the events, for a while."""
+        ballast = self.machine.log / "ballast"
+        with ballast.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        try:
+            yield
+        finally:
+            ballast.unlink()
 
     def is_ready(self) -> bool:
         """Whether `/-/ready` says so."""

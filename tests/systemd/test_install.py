@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.systemd import breaks
 from tests.systemd.images import image
 from tests.systemd.machine import UNIT, Machine, wait_until
 from tests.systemd.page import Reader, configuration
@@ -248,7 +249,7 @@ def _prometheus(machine: Machine) -> None:
 @on_trixie
 def test_the_image_is_made_of(head: Head, tmp_path: Path) -> None:
     """Run what the Containerfile runs, on a machine beside the head's."""
-    text = (REPOSITORY / "packaging/container/Containerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    text = breaks.read("packaging/container/Containerfile").replace("\\\n", " ")
     steps = dict(line.split(maxsplit=1) for line in text.splitlines() if line and not line.startswith("#"))
     folder = tmp_path / "image"
     folder.mkdir()
