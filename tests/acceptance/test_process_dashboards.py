@@ -20,7 +20,7 @@ from tests.acceptance.process import DaemonProcess, free_port
 from tests.patience import HANGS_SECONDS, Patience
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
-DASHBOARDS = sorted((PACKAGING / "grafana").glob("*.json"))
+DASHBOARDS = sorted((PACKAGING / "grafana").glob("slurmwatchd-*.json"))
 RULES = PACKAGING / "prometheus" / "slurmwatchd.rules.yml"
 CONFIG = """
 global: {{ scrape_interval: 1s, evaluation_interval: 1s }}

@@ -107,6 +107,7 @@ def test_the_wheel_brings_the_files_of_a_service() -> None:
         "share/bash-completion/completions/slurmwatchd",
         "share/fish/vendor_completions.d/slurmwatchd.fish",
         "share/man/man1/slurmwatchd.1",
+        "share/slurmwatchd/grafana/jobs-api.json",
         "share/slurmwatchd/grafana/provisioning/dashboards.yml",
         "share/slurmwatchd/grafana/provisioning/datasources.yml",
         "share/slurmwatchd/grafana/slurmwatchd-accounts.json",

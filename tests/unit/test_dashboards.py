@@ -17,7 +17,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as grafana
 
 FOLDER = Path(__file__).parents[2] / "packaging" / "grafana"
-FILES = sorted(FOLDER.glob("*.json"))
+FILES = sorted(FOLDER.glob("slurmwatchd-*.json"))
+"""Those over Prometheus; tests/integration/test_grafana_api.py has the one over the API."""
 
 plugins.register_default_plugins()
 

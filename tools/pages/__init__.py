@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from tools import dashboards
+from tools.dashboards import jobs_api
 from tools.dashboards.grafana import Dashboard
 from tools.pages import api, commands, configuration, events, metrics, templates
 
@@ -30,6 +31,7 @@ PAGES: Mapping[str, Callable[[str], str]] = {
         f"packaging/grafana/slurmwatchd-{board.name}.json": partial(_dashboard, board)
         for board in dashboards.DASHBOARDS
     },
+    "packaging/grafana/jobs-api.json": lambda _: jobs_api.render(),
     "packaging/man/slurmwatchd.1": lambda _: commands.man(),
     "packaging/shippers/elasticsearch-template.json": lambda _: templates.render("elasticsearch"),
     "packaging/shippers/opensearch-template.json": lambda _: templates.render("opensearch"),
