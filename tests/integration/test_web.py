@@ -1,6 +1,7 @@
 """The web server in the daemon's process: it holds up neither event loop nor end, nor touches signals."""
 
 import signal
+import socket
 import threading
 import urllib.request
 from collections.abc import AsyncIterator, Iterable
@@ -69,6 +70,17 @@ async def test_metrics_are_written_in_another_thread_than_that_of_the_event_loop
 async def test_page_says_which_version_this_is() -> None:
     async with serving(make_app(Health(SystemClock()), CollectorRegistry())) as (_, port):
         assert f"<h1>slurmwatchd {version('slurmwatchd')}</h1>" in await get(port, "/")
+
+
+async def test_an_answer_does_not_wait_for_the_clients_acknowledgement() -> None:
+    async with serving(make_app(Health(SystemClock()), CollectorRegistry())) as (server, port):
+        client = await anyio.connect_tcp("127.0.0.1", port)
+        await client.send(b"GET /-/healthy HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert (await client.receive()).startswith(b"HTTP/1.1 200")
+        (connection,) = server.server_state.connections
+        sock = connection.transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        await client.aclose()
 
 
 async def test_signals_stay_with_whom_they_belong_to_while_the_server_runs() -> None:
