@@ -261,6 +261,12 @@ async def test_an_error_names_the_parameter(filled: Rig, tmp_path: Path) -> None
         assert problem["detail"] == "cursor: is a cursor of another question"
 
 
+@pytest.mark.parametrize("path", ["/jobs/1%0A2", "/nodes/%0A", "/%0A", "/jobs/%0D%0A", "/no/such"])
+async def test_an_error_is_a_problem_document_whatever_the_path(filled: Rig, tmp_path: Path, path: str) -> None:
+    async with serving_api(filled, tmp_path) as client:
+        assert (await client.problem(path))["status"] in {400, 404}
+
+
 async def test_only_reading_is_possible_and_nothing_has_a_body(filled: Rig, tmp_path: Path) -> None:
     async with serving_api(filled, tmp_path) as client:
         headers = {"Authorization": f"Bearer {client.token('all')}"}

@@ -1,5 +1,6 @@
 """The API as routes of the web server."""
 
+import re
 from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
@@ -53,7 +54,10 @@ class Api:
         """Return the routes, which answer with problem documents whatever goes wrong."""
         routes = [Route(endpoint.path, self._answering(endpoint), methods=["GET"]) for endpoint in ENDPOINTS]
         routes.append(Route("/openapi.json", _openapi, methods=["GET"]))
-        return Mount(PREFIX, app=_Problems(Router(routes, redirect_slashes=False)))
+        mount = Mount(PREFIX, app=_Problems(Router(routes, redirect_slashes=False)))
+        # Starlette's dot stops at a line break, and what it does not match gets an error of another form.
+        mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
+        return mount
 
     def close(self) -> None:
         """Close the connections to the store."""
