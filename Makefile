@@ -15,7 +15,7 @@ SUITE ?= trixie
 .DEFAULT_GOAL = help
 .PHONY: help demo test test-heavy torture torture-slurm torture-brokers test-reading test-shippers lint docs test-browser shots test-brokers \
 	dist deb rpm test-packages test-systemd transcript test-slurm slurm-up slurm-down bench bench-steps bench-anchor bench-odd \
-	bench-brokers bench-labels clean
+	bench-api bench-brokers bench-labels clean
 # A stamp left by an install that failed half-way would be believed.
 .DELETE_ON_ERROR:
 
@@ -138,6 +138,9 @@ bench-labels: $(VENV)/.development  ## what labels of 10,000 users cost beside n
 
 bench-odd: $(VENV)/.development  ## what one odd value in 150 rows costs to read; no Slurm needed
 	$(BIN)/python -m tests.bench.bench_odd_rows $(ARGS)
+
+bench-api: $(VENV)/.development  ## the API: ARGS="rate STORE --datasette PROGRAM", or ARGS=latency
+	$(BIN)/python -m tests.bench.bench_api $(ARGS)
 
 bench-brokers: $(VENV)/.brokers  ## the sinks against their client libraries (ARGS="kafka --pairs 3")
 	$(BIN)/python -m tests.bench.bench_brokers $(ARGS)
