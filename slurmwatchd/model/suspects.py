@@ -105,6 +105,31 @@ class _Count:
         self.quick += weight * row.quick
 
 
+class _OfUser:
+    """What a user's attempts on a node came to, arrays apart.
+
+    Where nothing failed, the rate does not matter: those attempts are added up. Most are such.
+    """
+
+    __slots__ = ("clean", "clean_soon", "failed", "failed_soon")
+
+    def __init__(self) -> None:
+        self.clean = self.clean_soon = 0.0
+        self.failed: list[tuple[float, float, float]] = []
+        self.failed_soon: list[tuple[float, float, float]] = []
+
+    def add(self, count: _Count, rate: float, rate_soon: float) -> None:
+        """Add those of an array, with the rates of failures to be expected, at all and within a minute."""
+        if count.failures:
+            self.failed.append((count.attempts, count.failures, rate))
+        else:
+            self.clean += count.attempts
+        if count.quick:
+            self.failed_soon.append((count.attempts, count.quick, rate_soon))
+        else:
+            self.clean_soon += count.attempts
+
+
 _Group = tuple[str, ...]
 
 
@@ -165,11 +190,11 @@ def _judged(
             sums.failures += count.failures
             sums.quick += count.quick
     expected = 0.0
-    users: dict[str, list[tuple[_Count, float, float]]] = defaultdict(list)
+    users: dict[str, _OfUser] = defaultdict(_OfUser)
     for family, count in counted.items():
-        rates = _rates(family, here, groups)
-        expected += count.attempts * rates[0]
-        users[family[1]].append((count, *rates))
+        rate, rate_soon = _rates(family, here, groups)
+        expected += count.attempts * rate
+        users[family[1]].add(count, rate, rate_soon)
     evidence = _evidence(list(users.values()))
     unlikely = min(-evidence, math.log(poisson_tail(failed, due))) + math.log(tests)
     chance = math.exp(max(_LEAST_LOG, min(0.0, unlikely)))
@@ -182,25 +207,28 @@ def _judged(
         expected=expected,
         quick_failures=sum(count.quick for count in counted.values()),
         node_failures=failed,
-        users=sum(any(count.failures for count, *_ in seen) for seen in users.values()),
+        users=sum(bool(seen.failed) for seen in users.values()),
     )
 
 
-def _evidence(users: Sequence[Sequence[tuple[_Count, float, float]]]) -> float:
+def _evidence(users: Sequence[_OfUser]) -> float:
     """Return the logarithm of how much likelier it is that a node eats attempts than that it is good.
 
     Args:
-        users: What each user's attempts came to: their counts by array, with the rates of failures to be expected,
-            at all and within a minute.
+        users: What each user's attempts on the node came to.
     """
     logs = []
     for eaten in _EATEN:
+        went_well = math.log1p(-eaten)
         for_all = soon = 0.0
         for seen in users:
             for_all += min(
-                _MOST_OF_A_USER, sum(_ratio(c.attempts, c.failures, rate, eaten) for c, rate, _ in seen)
+                _MOST_OF_A_USER, sum(_ratio(*args, eaten) for args in seen.failed) + seen.clean * went_well
             )
-            soon += min(_MOST_OF_A_USER, sum(_ratio(c.attempts, c.quick, rate, eaten) for c, _, rate in seen))
+            soon += min(
+                _MOST_OF_A_USER,
+                sum(_ratio(*args, eaten) for args in seen.failed_soon) + seen.clean_soon * went_well,
+            )
         logs += [for_all, soon]
     most = max(logs)
     return most + math.log(sum(math.exp(log - most) for log in logs) / len(logs))

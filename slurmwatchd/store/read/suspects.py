@@ -1,6 +1,7 @@
 """Which nodes of a store have failures that chance does not explain; `model/suspects.py` says how it is judged."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import orjson
 
@@ -39,11 +40,16 @@ def suspects(store: StoreReader, cluster: str, since: int, until: int) -> list[S
     return ranked(_counted(store, cluster, since, until))
 
 
+@lru_cache(maxsize=20_000)
+def _names(nodes: str) -> tuple[str, ...]:
+    return tuple(orjson.loads(nodes))
+
+
 def _counted(store: StoreReader, cluster: str, since: int, until: int) -> Iterator[Counted]:
     failures = json_array(FAILURES - {_NODE_FAILURE})
     for row in store.rows(_COUNTED, (failures, failures, cluster, since, until)):
         nodes, partition, user, array, attempts, failed, quick = row
-        yield Counted(orjson.loads(nodes), partition, user, array, attempts, int(failed), int(quick))
+        yield Counted(_names(nodes), partition, user, array, attempts, int(failed), int(quick))
     question = Question(clusters=(cluster,), outcomes=(_NODE_FAILURE,), ended_from=since, ended_until=until)
     for record in store.records(question, nodes=True):
         nodes = record.get("nodes") or ()
