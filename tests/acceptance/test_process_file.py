@@ -5,8 +5,10 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,12 @@ from tests.event_schema import conforming
 
 def warnings(daemon: DaemonProcess) -> list[str]:
     return [line["event"] for line in daemon.logged() if line["level"] == "warning"]
+
+
+def is_delivered(daemon: DaemonProcess, seq: int) -> bool:
+    """Tell whether the sink's cursor in the store has come to an event."""
+    with closing(sqlite3.connect(f"file:{daemon.store}?mode=ro", uri=True)) as store:
+        return store.execute("SELECT seq FROM cursors WHERE sink = 'jobs'").fetchall() == [(seq,)]
 
 
 def end(daemon: DaemonProcess, *names: str) -> None:
@@ -55,6 +63,7 @@ def test_what_others_do_to_the_file_costs_no_event(tmp_path: Path) -> None:
         daemon.start_ready()
         daemon.wait_until(lambda: daemon.names() == ["first"], "what ended before the start")
         end(daemon, "a")
+        daemon.wait_until(lambda: is_delivered(daemon, 2), "the sink to know where the file ends")
 
         # logrotate with copytruncate: a copy, then nothing in the file.
         shutil.copy(daemon.file, daemon.file.with_name("jobs.jsonl.1"))
