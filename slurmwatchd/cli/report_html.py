@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from slurmwatchd.config.units import spoken_duration
 from slurmwatchd.model.outcomes import Outcome
-from slurmwatchd.model.reports import FAILURES, TOTAL, Line
+from slurmwatchd.model.reports import FAILURES, TOTAL, ReportLine
 from slurmwatchd.model.terminal_text import shown
 
 _STYLE = """
@@ -66,7 +66,7 @@ class _Part:
     text: str
 
 
-def render(lines: Sequence[Line], *, by: str, span: tuple[str, str], currency: str, made: str) -> bytes:
+def render(lines: Sequence[ReportLine], *, by: str, span: tuple[str, str], currency: str, made: str) -> bytes:
     """Return the page.
 
     Args:
@@ -102,7 +102,7 @@ def render(lines: Sequence[Line], *, by: str, span: tuple[str, str], currency: s
     return b"<!DOCTYPE html>\n" + text + b"\n"
 
 
-def _figures(body: Element, total: Line, currency: str) -> None:
+def _figures(body: Element, total: ReportLine, currency: str) -> None:
     figures = SubElement(body, "ul", {"class": "figures"})
     for name, text in (
         ("jobs ended", f"{total.attempts:,}"),
@@ -121,7 +121,7 @@ def _figures(body: Element, total: Line, currency: str) -> None:
             SubElement(item, "span").text = name
 
 
-def _cpu_parts(line: Line) -> list[_Part]:
+def _cpu_parts(line: ReportLine) -> list[_Part]:
     # What was lost was partly used: of the rest as large a share is idle as of all.
     rest = line.cpu_hours - line.lost_cpu_hours
     idle = rest * max(0.0, 1 - (1.0 if line.cpu_efficiency is None else min(1.0, line.cpu_efficiency)))
@@ -132,7 +132,7 @@ def _cpu_parts(line: Line) -> list[_Part]:
     ]
 
 
-def _gpu_parts(line: Line) -> list[_Part]:
+def _gpu_parts(line: ReportLine) -> list[_Part]:
     rest = line.gpu_hours - line.lost_gpu_hours
     return [
         _Part(rest, _USED, f"{rest:,.0f} h"),
@@ -140,7 +140,7 @@ def _gpu_parts(line: Line) -> list[_Part]:
     ]
 
 
-def _outcome_parts(line: Line) -> list[_Part]:
+def _outcome_parts(line: ReportLine) -> list[_Part]:
     ordered = sorted(line.outcomes.items(), key=lambda pair: list(Outcome).index(Outcome(pair[0])))
     named = [pair for pair in ordered if pair[0] in _COLOURS]
     others = [pair for pair in ordered if pair[0] not in _COLOURS]
@@ -153,9 +153,9 @@ def _outcome_parts(line: Line) -> list[_Part]:
 def _chart(
     body: Element,
     title: str,
-    lines: Sequence[Line],
-    parts_of: Callable[[Line], Sequence[_Part]],
-    text_of: Callable[[Line], str],
+    lines: Sequence[ReportLine],
+    parts_of: Callable[[ReportLine], Sequence[_Part]],
+    text_of: Callable[[ReportLine], str],
     *,
     shares: bool = False,
 ) -> None:
@@ -193,9 +193,9 @@ def _legend(body: Element, entries: Iterable[tuple[str, str]]) -> None:
         SubElement(entry, "i", style=f"background: {colour}; print-color-adjust: exact").tail = text
 
 
-def _table(body: Element, lines: Sequence[Line], by: str, currency: str) -> None:
+def _table(body: Element, lines: Sequence[ReportLine], by: str, currency: str) -> None:
     total = lines[-1]
-    columns: list[tuple[str, Callable[[Line], str]]] = [
+    columns: list[tuple[str, Callable[[ReportLine], str]]] = [
         (by, lambda line: _name(line.key)),
         ("jobs", lambda line: f"{line.attempts:,}"),
         ("failed", lambda line: f"{_failed(line):,}"),
@@ -239,11 +239,11 @@ def _notes(body: Element) -> None:
         SubElement(body, "p").text = text
 
 
-def _tres_hours(name: str) -> Callable[[Line], str]:
+def _tres_hours(name: str) -> Callable[[ReportLine], str]:
     return lambda line: _hours(line.tres_hours.get(name, 0.0))
 
 
-def _failed(line: Line) -> int:
+def _failed(line: ReportLine) -> int:
     return sum(count for outcome, count in line.outcomes.items() if outcome in FAILURES)
 
 

@@ -10,7 +10,7 @@ import orjson
 from slurmwatchd.cli import tables
 from slurmwatchd.cli.tables import TableColumn, TableFormat, TableRow
 from slurmwatchd.model.outcomes import Outcome
-from slurmwatchd.model.reports import FAILURES, OTHERS, TOTAL, Line
+from slurmwatchd.model.reports import FAILURES, OTHERS, TOTAL, ReportLine
 
 BAR_CELLS = 12
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -49,7 +49,7 @@ class _Amount(TableColumn):
         return f"{value:,}" if isinstance(value, int) else TableColumn.text(self, row)
 
 
-def write(lines: Sequence[Line], *, by: str, currency: str, form: TableFormat) -> None:
+def write(lines: Sequence[ReportLine], *, by: str, currency: str, form: TableFormat) -> None:
     """Write a report to standard output as a table or as CSV.
 
     Args:
@@ -65,7 +65,7 @@ def write(lines: Sequence[Line], *, by: str, currency: str, form: TableFormat) -
         tables.write_table(list(_with_bars(lines)), list(_columns(lines, by, currency)))
 
 
-def write_json(lines: Sequence[Line], *, by: str, besides: Mapping[str, object]) -> None:
+def write_json(lines: Sequence[ReportLine], *, by: str, besides: Mapping[str, object]) -> None:
     """Write a report as one JSON object; see `write`.
 
     Args:
@@ -78,11 +78,11 @@ def write_json(lines: Sequence[Line], *, by: str, besides: Mapping[str, object])
     tables.write_json({"by": by, **besides, "lines": named, "total": _without_key(total)})
 
 
-def _without_key(line: Line) -> dict[str, Any]:
+def _without_key(line: ReportLine) -> dict[str, Any]:
     return {name: value for name, value in asdict(line).items() if name != "key"}
 
 
-def _flat(line: Line) -> dict[str, Any]:
+def _flat(line: ReportLine) -> dict[str, Any]:
     """Return a line with a column for each outcome; other TRES are JSON text, since each site has its own."""
     values = _without_key(line)
     outcomes, tres = values.pop("outcomes"), values.pop("tres_hours")
@@ -90,7 +90,7 @@ def _flat(line: Line) -> dict[str, Any]:
     return {**values, "tres_hours": orjson.dumps(tres).decode(), **counts}
 
 
-def _with_bars(lines: Sequence[Line]) -> Iterator[Mapping[str, Any]]:
+def _with_bars(lines: Sequence[ReportLine]) -> Iterator[Mapping[str, Any]]:
     most = max((line.cpu_hours for line in lines if line.key not in {TOTAL, OTHERS}), default=0.0)
     for line in lines:
         row = asdict(line)
@@ -108,7 +108,7 @@ def bar(amount: float, most: float) -> str:
     return "█" * whole + (_EIGHTHS[rest] if rest else "")
 
 
-def _columns(lines: Sequence[Line], by: str, currency: str) -> Iterator[TableColumn]:
+def _columns(lines: Sequence[ReportLine], by: str, currency: str) -> Iterator[TableColumn]:
     """Give the columns in which anything stands."""
     total = lines[-1]
     yield _Amount("key", by.upper())

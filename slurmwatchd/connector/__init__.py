@@ -15,7 +15,7 @@ from slurmwatchd.connector.reports import Report
 from slurmwatchd.connector.sacct_text import parse_sacct
 from slurmwatchd.connector.slurm import DEFAULT_KEYS, Slurm
 from slurmwatchd.connector.store import AsyncStore, Store
-from slurmwatchd.model.reports import Line, Rates
+from slurmwatchd.model.reports import Rates, ReportLine
 from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import Totals
 
@@ -25,11 +25,11 @@ __all__ = [
     "SACCT",
     "SCONTROL",
     "AsyncStore",
-    "Line",
     "Order",
     "Question",
     "Rates",
     "Report",
+    "ReportLine",
     "Slurm",
     "SlurmEncoder",
     "Store",

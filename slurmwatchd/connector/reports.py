@@ -4,31 +4,31 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, overload
 
-from slurmwatchd.model.reports import Line
+from slurmwatchd.model.reports import ReportLine
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Report(Sequence[Line]):
+class Report(Sequence[ReportLine]):
     """Lines, the one of all together last; hours are hours, waits seconds, efficiencies shares of 1.
 
     Attributes:
         by: What the lines are grouped by.
     """
 
-    def __init__(self, lines: Sequence[Line], by: str) -> None:
+    def __init__(self, lines: Sequence[ReportLine], by: str) -> None:
         """Wrap lines."""
         self._lines = list(lines)
         self.by = by
 
     @overload
-    def __getitem__(self, index: int) -> Line: ...
+    def __getitem__(self, index: int) -> ReportLine: ...
 
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Line]: ...
+    def __getitem__(self, index: slice) -> Sequence[ReportLine]: ...
 
-    def __getitem__(self, index: int | slice) -> Line | Sequence[Line]:
+    def __getitem__(self, index: int | slice) -> ReportLine | Sequence[ReportLine]:
         """Return a line, or some."""
         return self._lines[index]
 
@@ -41,7 +41,7 @@ class Report(Sequence[Line]):
         return f"<report by {self.by}: {len(self) - 1} lines and a total>"
 
     @property
-    def total(self) -> Line:
+    def total(self) -> ReportLine:
         """The line of all together."""
         return self._lines[-1]
 

@@ -38,7 +38,7 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class ReportLine:
     """What some attempts add up to. Hours are those of the span only, whenever the attempt began or ended.
 
     Attributes:
@@ -126,11 +126,11 @@ class Tally:
         """Return whether nothing is left of it: attempts that were revised into another group leave zeros."""
         return not any(self.amounts.values())
 
-    def line(self, key: str, rates: Rates) -> Line:
+    def line(self, key: str, rates: Rates) -> ReportLine:
         """Return the line."""
         amounts = self.amounts
         kwh = amounts["energy_joules"] / _JOULES_A_KWH
-        return Line(
+        return ReportLine(
             key=key,
             attempts=round(amounts["attempts"]),
             outcomes=dict(sorted(self.outcomes.items(), key=lambda pair: (-pair[1], pair[0]))),
@@ -169,7 +169,7 @@ class Tally:
         return sum(price * seconds.get(name, 0.0) for name, price in prices.items()) / HOUR
 
 
-def lines(tallies: Mapping[str, Tally], rates: Rates, *, top: int | None = None) -> list[Line]:
+def lines(tallies: Mapping[str, Tally], rates: Rates, *, top: int | None = None) -> list[ReportLine]:
     """Return the lines of a report, in the order of the tallies, and one of them all at the end.
 
     Args:

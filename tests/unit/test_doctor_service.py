@@ -8,7 +8,7 @@ import pytest
 
 from slurmwatchd.config.settings import ArchiveSection, Config, SlurmSection, StoreSection
 from slurmwatchd.operations.doctor.findings import Severity
-from slurmwatchd.operations.doctor.sandbox import Access, Sandbox
+from slurmwatchd.operations.doctor.sandbox import PathAccess, Sandbox
 from slurmwatchd.operations.doctor.service import Shell, examine
 from slurmwatchd.operations.doctor.unit import Unit, find
 from slurmwatchd.sinks.jsonl import JsonlOptions
@@ -179,7 +179,7 @@ def test_a_folder_that_is_to_be_made_first(site: Site) -> None:
 
 def test_slurm_below_home(site: Site) -> None:
     unit = unit_of("ProtectHome=yes")
-    assert Sandbox(unit).rule(Path("/home/slurm/bin/sacct")).access is Access.HIDDEN
+    assert Sandbox(unit).rule(Path("/home/slurm/bin/sacct")).access is PathAccess.HIDDEN
     link = site.folder / "links" / "sacct"
     link.parent.mkdir()
     link.symlink_to("/home/slurm/bin/sacct")
@@ -244,25 +244,25 @@ def unit_of(*directives: str) -> Unit:
 @pytest.mark.parametrize(
     ("directives", "path", "access"),
     [
-        (["ProtectSystem=strict"], "/data/x", Access.READ),
-        (["ProtectSystem=strict", "StateDirectory=w"], "/var/lib/w/store.db", Access.WRITE),
-        (["ProtectSystem=strict", "LogsDirectory=w:log w/more"], "/var/log/w/more/x", Access.WRITE),
-        (["ProtectSystem=strict", "ConfigurationDirectory=w"], "/etc/w/x", Access.WRITE),
-        (["ProtectSystem=strict", "ConfigurationDirectory=w"], "/etc/x", Access.READ),
-        (["ProtectSystem=strict", "ReadWritePaths=-/data"], "/data/x", Access.WRITE),
-        (["ProtectSystem=strict", "ReadWritePaths=/data", "ReadOnlyPaths=/data/x"], "/data/x/y", Access.READ),
-        (["ProtectSystem=full"], "/etc/x", Access.READ),
-        (["ProtectSystem=full"], "/var/x", Access.WRITE),
-        (["ProtectSystem=true"], "/usr/x", Access.READ),
-        (["ProtectHome=yes", "ReadWritePaths=/home/x"], "/home/x/y", Access.HIDDEN),
-        (["ProtectHome=tmpfs"], "/root/x", Access.HIDDEN),
-        (["ProtectHome=read-only", "ReadWritePaths=/home/x"], "/home/x/y", Access.WRITE),
-        (["ProtectHome=no"], "/home/x", Access.WRITE),
-        (["PrivateTmp=yes"], "/var/tmp/x", Access.HIDDEN),
-        (["InaccessiblePaths=-/data"], "/data/x", Access.HIDDEN),
-        (["ReadOnlyPaths=/data", "ReadWritePaths=/data"], "/data/x", Access.READ),
-        ([], "/data/x", Access.WRITE),
+        (["ProtectSystem=strict"], "/data/x", PathAccess.READ),
+        (["ProtectSystem=strict", "StateDirectory=w"], "/var/lib/w/store.db", PathAccess.WRITE),
+        (["ProtectSystem=strict", "LogsDirectory=w:log w/more"], "/var/log/w/more/x", PathAccess.WRITE),
+        (["ProtectSystem=strict", "ConfigurationDirectory=w"], "/etc/w/x", PathAccess.WRITE),
+        (["ProtectSystem=strict", "ConfigurationDirectory=w"], "/etc/x", PathAccess.READ),
+        (["ProtectSystem=strict", "ReadWritePaths=-/data"], "/data/x", PathAccess.WRITE),
+        (["ProtectSystem=strict", "ReadWritePaths=/data", "ReadOnlyPaths=/data/x"], "/data/x/y", PathAccess.READ),
+        (["ProtectSystem=full"], "/etc/x", PathAccess.READ),
+        (["ProtectSystem=full"], "/var/x", PathAccess.WRITE),
+        (["ProtectSystem=true"], "/usr/x", PathAccess.READ),
+        (["ProtectHome=yes", "ReadWritePaths=/home/x"], "/home/x/y", PathAccess.HIDDEN),
+        (["ProtectHome=tmpfs"], "/root/x", PathAccess.HIDDEN),
+        (["ProtectHome=read-only", "ReadWritePaths=/home/x"], "/home/x/y", PathAccess.WRITE),
+        (["ProtectHome=no"], "/home/x", PathAccess.WRITE),
+        (["PrivateTmp=yes"], "/var/tmp/x", PathAccess.HIDDEN),
+        (["InaccessiblePaths=-/data"], "/data/x", PathAccess.HIDDEN),
+        (["ReadOnlyPaths=/data", "ReadWritePaths=/data"], "/data/x", PathAccess.READ),
+        ([], "/data/x", PathAccess.WRITE),
     ],
 )
-def test_what_a_sandbox_lets_a_path_be(directives: list[str], path: str, access: Access) -> None:
+def test_what_a_sandbox_lets_a_path_be(directives: list[str], path: str, access: PathAccess) -> None:
     assert Sandbox(unit_of(*directives)).rule(Path(path)).access is access

@@ -4,13 +4,13 @@ import re
 from html.parser import HTMLParser
 
 from slurmwatchd.cli import report_html
-from slurmwatchd.model.reports import Line, Rates, Tally, lines
+from slurmwatchd.model.reports import Rates, ReportLine, Tally, lines
 from slurmwatchd.model.sums import AMOUNTS
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>&amp;\x1b[31m\x00'
 
 
-def made(*keys: str) -> list[Line]:
+def made(*keys: str) -> list[ReportLine]:
     tallies = {}
     for number, key in enumerate(keys, 1):
         tallies[key] = Tally()

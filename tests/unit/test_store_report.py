@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from slurmwatchd.errors import StoreError
-from slurmwatchd.model.reports import Line, Rates
+from slurmwatchd.model.reports import Rates, ReportLine
 from slurmwatchd.store import retention
 from slurmwatchd.store.bodies import RECORD
 from slurmwatchd.store.database import open_database
@@ -57,7 +57,7 @@ def store(path: Path) -> Iterator[StoreReader]:
         yield reader
 
 
-def by_key(lines: list[Line]) -> dict[str, Line]:
+def by_key(lines: list[ReportLine]) -> dict[str, ReportLine]:
     return {line.key: line for line in lines}
 
 
@@ -106,7 +106,7 @@ def test_the_largest_come_first_and_times_in_their_order(store: StoreReader) -> 
 
 
 def test_filters_and_the_hours_of_the_span(store: StoreReader) -> None:
-    def one(**asked: Any) -> Line:  # noqa: ANN401 - any field of a wish
+    def one(**asked: Any) -> ReportLine:  # noqa: ANN401 - any field of a wish
         return report(store, Wish(**{"by": "account", "since": LONG_AGO.since, "until": NOW, **asked}), Rates())[
             -1
         ]

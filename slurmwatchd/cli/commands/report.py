@@ -16,7 +16,7 @@ from slurmwatchd.cli.store_access import MOMENT, open_store, store_options
 from slurmwatchd.cli.tables import TableFormat
 from slurmwatchd.cli.unread import note_unread, unread
 from slurmwatchd.model.clock import rfc3339
-from slurmwatchd.model.reports import Line, Rates
+from slurmwatchd.model.reports import Rates, ReportLine
 from slurmwatchd.store.read import report as reports
 from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.report import CHOICES, Wish
@@ -102,7 +102,7 @@ def command(
         click.echo(f"slurmwatchd: {waiting} attempts of before are not in the sums yet: ask again later", err=True)
 
 
-def _write_page(lines: list[Line], wish: Wish, currency: str) -> None:
+def _write_page(lines: list[ReportLine], wish: Wish, currency: str) -> None:
     begin, end = (datetime.fromtimestamp(moment).astimezone().strftime(_TIME) for moment in wish.span)
     made = datetime.now().astimezone().strftime(_TIME)
     page = report_html.render(lines, by=wish.by, span=(begin, end), currency=currency, made=made)

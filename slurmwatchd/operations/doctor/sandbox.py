@@ -12,7 +12,7 @@ from pathlib import Path
 from slurmwatchd.operations.doctor.unit import Unit
 
 
-class Access(IntEnum):
+class PathAccess(IntEnum):
     """How much may be done with a path."""
 
     HIDDEN = 0
@@ -29,7 +29,7 @@ class Rule:
     """
 
     path: Path
-    access: Access
+    access: PathAccess
     text: str
 
 
@@ -41,9 +41,11 @@ _SYSTEM = {"yes": ("/usr", "/boot", "/efi"), "full": ("/usr", "/boot", "/efi", "
 _HOMES = ("/home", "/root", "/run/user")
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - what PrivateTmp is about
 _LISTS = (
-    ("ReadWritePaths", Access.WRITE), ("ReadOnlyPaths", Access.READ), ("InaccessiblePaths", Access.HIDDEN),
-    ("TemporaryFileSystem", Access.HIDDEN),
-)  # fmt: skip
+    ("ReadWritePaths", PathAccess.WRITE),
+    ("ReadOnlyPaths", PathAccess.READ),
+    ("InaccessiblePaths", PathAccess.HIDDEN),
+    ("TemporaryFileSystem", PathAccess.HIDDEN),
+)
 _TRUE = frozenset({"yes", "true", "on", "1"})
 
 
@@ -58,9 +60,9 @@ class Sandbox:
         """Return the rule that decides what may be done with a path, links followed."""
         real = _real(path)
         above = [rule for rule in self._rules if real.is_relative_to(rule.path)]
-        hidden = [rule for rule in above if rule.access is Access.HIDDEN]
+        hidden = [rule for rule in above if rule.access is PathAccess.HIDDEN]
         best = max(hidden or above, key=lambda rule: (len(rule.path.parts), -rule.access), default=None)
-        return best or Rule(Path("/"), Access.WRITE, "")
+        return best or Rule(Path("/"), PathAccess.WRITE, "")
 
 
 def missing(unit: Unit) -> list[tuple[str, Path]]:
@@ -84,15 +86,15 @@ def _exists(path: Path) -> bool:
 
 def _protections(unit: Unit) -> list[Rule]:
     system = _word(unit.last("ProtectSystem"))
-    rules = [Rule(Path(path), Access.READ, f"ProtectSystem={system}") for path in _SYSTEM.get(system, ())]
+    rules = [Rule(Path(path), PathAccess.READ, f"ProtectSystem={system}") for path in _SYSTEM.get(system, ())]
     if system == "strict":
-        rules += [Rule(Path(path), Access.WRITE, "") for path in ("/dev", "/proc", "/sys")]
+        rules += [Rule(Path(path), PathAccess.WRITE, "") for path in ("/dev", "/proc", "/sys")]
     home = _word(unit.last("ProtectHome"))
     if home in ("yes", "read-only", "tmpfs"):
-        access = Access.READ if home == "read-only" else Access.HIDDEN
+        access = PathAccess.READ if home == "read-only" else PathAccess.HIDDEN
         rules += [Rule(Path(path), access, f"ProtectHome={home}") for path in _HOMES]
     if _word(unit.last("PrivateTmp")) == "yes":
-        rules += [Rule(Path(path), Access.HIDDEN, "PrivateTmp=yes") for path in _TEMPORARY]
+        rules += [Rule(Path(path), PathAccess.HIDDEN, "PrivateTmp=yes") for path in _TEMPORARY]
     return rules
 
 
@@ -105,7 +107,7 @@ def _lists(unit: Unit) -> list[Rule]:
     for directive, base in _FOLDERS.items():
         for word in unit.words(directive):
             name = word.partition(":")[0]
-            rules.append(Rule(_real(Path(base, name)), Access.WRITE, f"{directive}={name}"))
+            rules.append(Rule(_real(Path(base, name)), PathAccess.WRITE, f"{directive}={name}"))
     return rules
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from slurmwatchd.config.settings import PREFIX, Config
 from slurmwatchd.operations.doctor import sandbox
 from slurmwatchd.operations.doctor.findings import Finding, failed, ok, warning
-from slurmwatchd.operations.doctor.sandbox import Access, Sandbox
+from slurmwatchd.operations.doctor.sandbox import PathAccess, Sandbox
 from slurmwatchd.operations.doctor.unit import Unit
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.store.archive import layout
@@ -96,7 +96,7 @@ def _programs(unit: Unit) -> Iterator[Finding]:
                 yield judge(CHECK, f"{directive} names {program}, which does not exist", todo)
                 continue
             for step in _chain(program):
-                if box.rule(step).access is Access.HIDDEN:
+                if box.rule(step).access is PathAccess.HIDDEN:
                     yield _hidden(unit, box, f"{directive}'s program", step)
                     break
 
@@ -170,7 +170,7 @@ def _reads(unit: Unit, config: Config, file: Path | None, commands: Commands) ->
         for step in _chain(path):
             rule = box.rule(step)
             # Four commands in one folder are one finding.
-            if rule.access is Access.HIDDEN and f"{step.parent}" not in told:
+            if rule.access is PathAccess.HIDDEN and f"{step.parent}" not in told:
                 told.add(f"{step.parent}")
                 yield _hidden(unit, box, what, step)
 
@@ -189,9 +189,9 @@ def _writes(unit: Unit, config: Config) -> Iterator[Finding]:
             continue
         path = path.absolute()  # noqa: PLW2901 - as it is meant
         rule = box.rule(path)
-        if rule.access is Access.HIDDEN:
+        if rule.access is PathAccess.HIDDEN:
             yield _hidden(unit, box, what, path, write=True)
-        elif rule.access is Access.READ:
+        elif rule.access is PathAccess.READ:
             text = f"{what}: {rule.text} of {unit.name} forbids the service to write {path}"
             told.add((what, path.parent))
             yield failed(CHECK, text, _opened(unit, path.parent))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from slurmwatchd.errors import StoreError
-from slurmwatchd.model.reports import Line, Rates, Tally, lines
+from slurmwatchd.model.reports import Rates, ReportLine, Tally, lines
 from slurmwatchd.model.sums import AMOUNTS, HOUR
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.read.reader import StoreReader
@@ -59,7 +59,7 @@ class Wish:
         return self.since - self.since % HOUR, -(-self.until // HOUR) * HOUR
 
 
-def report(store: StoreReader, wish: Wish, rates: Rates) -> list[Line]:
+def report(store: StoreReader, wish: Wish, rates: Rates) -> list[ReportLine]:
     """Return the lines of a report, the one of all together last.
 
     Raises:

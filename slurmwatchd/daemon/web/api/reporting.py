@@ -13,7 +13,7 @@ from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.daemon.web.api.questions import Asking
 from slurmwatchd.daemon.web.api.sight import Sight
 from slurmwatchd.model.clock import rfc3339
-from slurmwatchd.model.reports import Line, Rates
+from slurmwatchd.model.reports import Rates, ReportLine
 from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.report import Wish
 from slurmwatchd.watcher.unread import unread
@@ -62,5 +62,5 @@ async def report(call: Call[ReportQuery]) -> Response:
     return await call.answer(build)
 
 
-def _amounts(line: Line) -> Object:
+def _amounts(line: ReportLine) -> Object:
     return {name: value for name, value in asdict(line).items() if name != "key"}

@@ -7,7 +7,7 @@ from typing import Any
 from slurmwatchd.config.api_tokens import ScopeKind, TokenScope
 from slurmwatchd.model import formats
 from slurmwatchd.model.records import Event
-from slurmwatchd.model.reports import Line, Rates, lines
+from slurmwatchd.model.reports import Rates, ReportLine, lines
 from slurmwatchd.store.read import arrays, coverage, events, pages, report, status
 from slurmwatchd.store.read.arrays import JobArray
 from slurmwatchd.store.read.coverage import HourRead
@@ -75,7 +75,7 @@ class Sight:
         found, until = events.positions(self._store, after, limit, account=self._account, user=self._user)
         return [(event.seq, self._line(event)) for event in events.events(self._store, found)], until
 
-    def report(self, wish: Wish, rates: Rates) -> list[Line]:
+    def report(self, wish: Wish, rates: Rates) -> list[ReportLine]:
         """Return the lines of a report; see `report.report`.
 
         Raises:
