@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     "sacct",
     "sacctmgr",
+    "sreport",
     "salloc",
     "sbatch",
     "scancel",
