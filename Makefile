@@ -120,14 +120,19 @@ slurm-up: $(VENV)/.development  ## bring up a real Slurm to play with; root (VER
 slurm-down: $(VENV)/.development  ## take it down again; root (VERSION=24.11)
 	$(BIN)/python -m tests.real_slurm down $(VERSION)
 
-bench: $(VENV)/.development  ## what it adds to sacct, on a real slurmdbd with 100,000 jobs; root
-	$(BIN)/python -m tests.bench.bench_ingest $(ARGS)
+bench: $(VENV)/.bench  ## every row of docs/benchmarks.md, and its plots (ARGS="--jobs 10000"); root for a real Slurm
+	$(BIN)/python -m tests.bench --plots $(ARGS)
+	$(BIN)/python -m tools.pages
 
 bench-steps: $(VENV)/.development  ## what the steps of 100,000 jobs cost slurmdbd, by lists and by windows; root
 	$(BIN)/python -m tests.bench.bench_steps $(ARGS)
 
 $(VENV)/.reading: pyproject.toml | $(VENV)/.development
 	$(PIP) -e '.[reading]'
+	@touch $@
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/.development
+	$(PIP) -e '.[bench]'
 	@touch $@
 
 bench-anchor: $(VENV)/.development  ## what it costs that each answer proves itself (ARGS="--against COMMIT")

@@ -15,15 +15,14 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-import tomllib
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from tests.bench.programs import REPOSITORY, checkout
 from tests.real_slurm import bringup, jobs, untidy
 from tests.real_slurm.releases import RELEASES
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
     from tests.real_slurm.cluster import RealCluster
 
-REPOSITORY = Path(__file__).parents[2]
 DAY_SECONDS = 86400
 MARGIN_SECONDS = 3600
 SIMULATED = {"busy": 10, "quiet": 2880}
@@ -41,35 +39,6 @@ SIMULATED = {"busy": 10, "quiet": 2880}
 TARGET_RATIO = 1.10
 
 Cost = dict[str, float]
-
-
-@contextmanager
-def checkout(commit: str) -> Iterator[Path]:
-    """Check another commit out, for a while."""
-    git = ("git", "-C", str(REPOSITORY), "worktree")
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder) / "tree"
-        subprocess.run([*git, "add", "--quiet", "--detach", str(tree), commit], check=True)
-        try:
-            _describe(tree)
-            yield tree
-        finally:
-            subprocess.run([*git, "remove", "--force", str(tree)], check=True)
-
-
-def _describe(tree: Path) -> None:
-    """Give a checkout the entry points of its own: those that are installed are of this one."""
-    with (tree / "pyproject.toml").open("rb") as file:
-        groups = tomllib.load(file)["project"]["entry-points"]
-    about = tree / "slurmwatchd-0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: slurmwatchd\nVersion: 0\n", encoding="utf-8")
-    lines = [
-        line
-        for group, points in groups.items()
-        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in points.items()))
-    ]
-    (about / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 @contextmanager

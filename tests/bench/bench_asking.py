@@ -1,90 +1,72 @@
-"""How long the commands take on a large store, and how fast `export` is beside a copy of the same bytes.
+"""How long a question takes on a large store, and how fast `export` is.
 
-python -m tests.bench.bench_asking STORE
-
-STORE is what tests.bench.million makes. A command's time is that of the whole process, Python's start
-included: the median of several, their spread, and CPU seconds, which a machine with other work shows more truly.
+Each program has a store of its own, made by its own intake (`million.py`). A command's time is that of the whole
+process, Python's start included. Exports are counted in rows a CPU second, which a machine with other work shows
+more truly than rows a second.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
-
-from slurmwatchd.store.read.reader import StoreReader
-from slurmwatchd.store.read.status import attempts
+from tests.bench.measuring import Run, measured
 from tests.bench.million import DAY, NEWEST
 
-ROUNDS = 9
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.bench.programs import Program
+    from tests.bench.results import Result
+    from tests.bench.setting import Setting
+
+USER = "user000"
+"""One with many jobs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a process took: wall and CPU seconds, and its peak of memory in MB."""
+def measure(setting: Setting) -> Iterator[Result]:
+    """Ask both stores in turn."""
+    stores = [made(program, setting.folder, setting.jobs) for program in setting.programs]
 
-    wall: float
-    cpu: float
-    peak: float
+    def runs(*words: str) -> tuple[list[Run], list[Run]]:
+        found: tuple[list[Run], list[Run]] = ([], [])
+        for _ in range(setting.pairs):
+            for program, store, its in zip(setting.programs, stores, found, strict=True):
+                argv = program.argv(words[0], "--store", str(store), *words[1:])
+                its.append(measured(argv, program.environment(), folder=setting.folder))
+        return found
 
-
-@click.command()
-@click.argument("store", type=click.Path(path_type=Path, exists=True))
-def main(store: Path) -> None:
-    """Measure and print."""
-    moment = f"@{NEWEST - 45 * DAY}"
-    asked = {
-        "jobs --user (busy)": ["jobs", "--user", "user000", "--since", f"@{NEWEST - 7 * DAY}"],
-        "jobs --user (rare)": ["jobs", "--user", "user350", "--since", f"@{NEWEST - 7 * DAY}"],
-        "nodes --at": ["nodes", "n0500", "--at", moment],
-        "running": ["running", "--from", moment, "--to", f"@{NEWEST - 45 * DAY + 3600}"],
-        "running, all rows": ["running", "--from", moment, "--to", moment, "--limit", "0"],
-        "show": ["show", "500000"],
-    }
-    for name, words in asked.items():
-        found = [cost(argv(store, *words)) for _ in range(ROUNDS)]
-        walls, cpu = sorted(one.wall * 1000 for one in found), min(one.cpu for one in found) * 1000
-        median = statistics.median(walls)
-        click.echo(f"{name:<22} {median:5.0f} ms ({walls[0]:.0f} to {walls[-1]:.0f}), {cpu:.0f} ms of CPU")
-    with StoreReader(store) as reader:
-        count = attempts(reader)
-    with tempfile.TemporaryDirectory(dir=store.parent) as folder:
-        for form in ("jsonl", "csv", "parquet"):
-            file = Path(folder) / f"jobs.{form}"
-            spent = cost(argv(store, "export", "--format", form, "-o", str(file)))
-            begun = time.process_time()
-            shutil.copyfile(file, Path(folder) / "copy")
-            copied = time.process_time() - begun
-            click.echo(
-                f"export {form:<8} {count / spent.wall:8.0f} jobs/s, {count / spent.cpu:8.0f} a CPU second, "
-                f"{spent.cpu / copied:6.1f} times a copy of its {file.stat().st_size / 1e6:.0f} MB, "
-                f"peak {spent.peak:.0f} MB"
-            )
-            file.unlink()
+    against, jobs = setting.then.name, setting.jobs
+    watch = setting.stopwatch("")
+    asked = runs("jobs", "--user", USER, "--since", f"@{NEWEST - 7 * DAY}")
+    yield watch.result(
+        "jobs-user", jobs, *[[run.wall_seconds * 1000 for run in its] for its in asked], against=against
+    )
+    yield watch.result(
+        "jobs-user-cpu", jobs, *[[run.cpu_seconds * 1000 for run in its] for its in asked], against=against
+    )
+    with tempfile.TemporaryDirectory(dir=setting.folder) as name:
+        for form in ("parquet", "jsonl"):
+            watch = setting.stopwatch("")
+            found = runs("export", "--format", form, "--output", f"{name}/jobs.{form}", "--overwrite")
+            rates = [[jobs / run.cpu_seconds for run in its] for its in found]
+            yield watch.result(f"{form}-rate", jobs, *rates, against=against)
+            if form == "parquet":
+                peaks = [[run.peak_bytes / 1e6 for run in its] for its in found]
+                yield watch.result("parquet-peak", jobs, *peaks, against=against)
 
 
-def argv(store: Path, command: str, *words: str) -> list[str]:
-    return [sys.executable, "-m", "slurmwatchd", command, "--store", str(store), *words]
-
-
-def cost(words: list[str]) -> Cost:
-    """Run a process to its end."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise click.ClickException(f"exit status {process.returncode}: {' '.join(words)}")
-    return Cost(time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
-
-
-if __name__ == "__main__":
-    main()
+def made(program: Program, folder: Path, jobs: int) -> Path:
+    """Return a store with so many attempts, made by a program's own intake."""
+    store = folder / f"asked-{program.name}-{jobs}.db"
+    if not store.exists():
+        making = folder / "making.db"
+        argv = [sys.executable, "-m", "tests.bench.million", str(making), "--jobs", str(jobs)]
+        environment = {**os.environ, "PYTHONPATH": str(program.tree), "PYTHONSAFEPATH": "1"}
+        subprocess.run(argv, check=True, env=environment, cwd=program.tree)
+        making.rename(store)
+    return store

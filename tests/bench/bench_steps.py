@@ -23,7 +23,8 @@ from slurmwatchd.sources.sacct.arguments import TERMINAL_STATES
 from slurmwatchd.sources.sacct.fields import Layout
 from slurmwatchd.sources.sacct.step_fields import FIELDS
 from slurmwatchd.watcher.usage_collector import LIST_JOBS
-from tests.bench import bench_ingest
+from tests.bench.bench_ingest import Source, run_daemon
+from tests.bench.programs import THIS
 from tests.real_slurm import bringup
 from tests.real_slurm.releases import RELEASES
 
@@ -111,15 +112,11 @@ def _started_inside(cluster: RealCluster, begin: int, width: int) -> float:
     return float(row["share"] or 0)
 
 
-def daemons(cluster: RealCluster, folder: Path, hours: int, jobs: int, modes: Sequence[str]) -> None:
+def daemons(cluster: RealCluster, folder: Path, began: int, jobs: int, modes: Sequence[str]) -> None:
     """Run `slurmwatchd once` without and with usage, and compare."""
+    source = Source(bin_dir=cluster.bin_dir, conf=str(cluster.conf), jobs=jobs, began=began)
     for mode in modes:
-        config = bench_ingest.CONFIG
-        bench_ingest.CONFIG = config.replace('mode = "off"', f'mode = "{mode}"')
-        try:
-            run = bench_ingest.run_daemon(cluster, folder / mode, hours, jobs, cluster.bin_dir)
-        finally:
-            bench_ingest.CONFIG = config
+        run = run_daemon(THIS, source, folder / mode, cluster.bin_dir, mode)
         own = run.cpu_seconds / jobs * 1e6
         click.echo(
             f"slurmwatchd once, mode {mode:8}: {run.wall_seconds:6.1f} s, own CPU {own:5.1f} us a job, children "
@@ -150,7 +147,7 @@ def main(slurm_version: str, jobs: int, hours: int, repeats: int, *, daemon: boo
         windows(cluster, start, end, repeats)
         with tempfile.TemporaryDirectory() as name:
             modes = ("off", "summary") if daemon else ()
-            daemons(cluster, Path(name), hours, jobs, modes)
+            daemons(cluster, Path(name), start, jobs, modes)
     finally:
         cluster.remove_jobs(first, jobs)
         if not was_up:

@@ -64,6 +64,7 @@ async def test_a_thousand_attempts_cost_no_more_work_than_before(tmp_path: Path,
     assert not more, f"more work than tests/integration/work.json allows, now and then: {more}"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("work", ["rows", "usage"])
 def test_a_thousand_rows_cost_no_more_instructions_than_before(tmp_path: Path, work: str) -> None:
     valgrind = shutil.which("valgrind")

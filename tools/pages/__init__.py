@@ -11,7 +11,7 @@ from pathlib import Path
 from tools import dashboards
 from tools.dashboards import jobs_api
 from tools.dashboards.grafana import Dashboard
-from tools.pages import api, commands, configuration, events, metrics, templates
+from tools.pages import api, benchmarks, commands, configuration, events, metrics, templates
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,6 +22,7 @@ def _dashboard(board: Dashboard, _: str) -> str:
 
 PAGES: Mapping[str, Callable[[str], str]] = {
     "docs/api.md": api.render,
+    "docs/benchmarks.md": benchmarks.render,
     "docs/commands.md": lambda _: commands.page(),
     "docs/configuration.md": lambda _: configuration.render(),
     "docs/events.md": events.render,
