@@ -133,29 +133,60 @@ class _OfUser:
 _Group = tuple[str, ...]
 
 
+class _Ran:
+    """What ran where: by partition, user and array, on each node and on all together.
+
+    Most of a day's attempts went well: of those a number is kept by node, and no object.
+    """
+
+    def __init__(self) -> None:
+        self.groups: dict[_Group, _Count] = defaultdict(_Count)
+        self._families: dict[_Group, _Group] = {}
+        self._failed: dict[str, dict[_Group, _Count]] = defaultdict(lambda: defaultdict(_Count))
+        self._went_well: dict[str, dict[_Group, float]] = defaultdict(lambda: defaultdict(float))
+
+    @property
+    def nodes(self) -> set[str]:
+        return self._failed.keys() | self._went_well.keys()
+
+    def add(self, row: Counted) -> None:
+        named: _Group = (row.partition, row.user, row.array)
+        family = self._families.setdefault(named, named)
+        for depth in range(1, len(family) + 1):
+            self.groups[family[:depth]].add(1.0, row)
+        share = 1 / len(row.nodes)
+        for node in row.nodes:
+            if row.failures:
+                self._failed[node][family].add(share, row)
+            else:
+                self._went_well[node][family] += share * row.attempts
+
+    def take(self, node: str) -> dict[_Group, _Count]:
+        """Return what ran on a node, and forget it."""
+        counted: dict[_Group, _Count] = defaultdict(_Count, self._failed.pop(node, {}))
+        for family, attempts in self._went_well.pop(node, {}).items():
+            counted[family].attempts += attempts
+        return counted
+
+
 def ranked(rows: Iterable[Counted]) -> list[Suspect]:
     """Return the nodes on which anything failed, those that chance explains least first."""
-    groups: dict[_Group, _Count] = defaultdict(_Count)
-    on_node: dict[str, dict[_Group, _Count]] = defaultdict(lambda: defaultdict(_Count))
+    ran = _Ran()
     node_failures: dict[str, float] = defaultdict(float)
     for row in rows:
         if row.node_failures:
             accused = [row.failed_node] if row.failed_node else row.nodes
             for node in accused:
                 node_failures[node] += row.node_failures / len(accused)
-        if not row.attempts or not row.nodes:
-            continue
-        family = (row.partition, row.user, row.array)
-        for depth in range(1, len(family) + 1):
-            groups[family[:depth]].add(1.0, row)
-        for node in row.nodes:
-            on_node[node][family].add(1 / len(row.nodes), row)
-    tests = _QUESTIONS * max(1, len(on_node))
+        if row.attempts and row.nodes:
+            ran.add(row)
+    nodes, groups = ran.nodes, ran.groups
+    tests = _QUESTIONS * max(1, len(nodes))
     total_failed = sum(node_failures.values())
     everywhere = sum(count.attempts for group, count in groups.items() if len(group) == 1)
     found = []
-    for node in on_node.keys() | node_failures.keys():
-        counted = on_node.get(node, {})
+    for node in nodes | node_failures.keys():
+        counted = ran.take(node)
         share = sum(count.attempts for count in counted.values()) / everywhere if everywhere else 0.0
         others = (total_failed - node_failures.get(node, 0.0)) * share
         suspect = _judged(node, counted, groups, node_failures.get(node, 0.0), others + share, tests)

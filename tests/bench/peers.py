@@ -38,7 +38,7 @@ def pytokio(path: str) -> float:
     """Read sacct's text into its object."""
     import warnings  # noqa: PLC0415
 
-    from tokio.connectors.slurm import Slurm  # type: ignore[import-not-found]  # noqa: PLC0415
+    from tokio.connectors.slurm import Slurm  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415
 
     warnings.simplefilter("ignore")
     return _read(path, lambda text: Slurm(from_string=text))

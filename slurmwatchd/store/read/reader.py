@@ -294,6 +294,16 @@ class StoreReader:
             cursor.row_factory = sqlite3.Row
             return cursor.fetchall()
 
+    def each(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """Give the rows of a neighbour's query that may have many; until the last, nothing else is read.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        with self._reading() as connection:
+            yield from connection.execute(sql, tuple(parameters))
+
     def has_column(self, table: str, column: str) -> bool:
         """Return whether a table is there and has a column: a store that an older daemon made may not."""
         found = self.rows("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (table, column))

@@ -14,14 +14,20 @@ from slurmwatchd.store.read.reader import StoreReader
 
 _NODE_FAILURE = Outcome.NODE_FAILURE.value
 
+# The number of the array that a task is of; an empty text for plain jobs.
+_ARRAY = "substr(jobs.job_id, 1, instr(jobs.job_id, '_') - 1)"
+_RAN = (
+    'FROM jobs JOIN nodelists ON nodelists.id = jobs.nodelist WHERE jobs.cluster = ? AND jobs."end" >= ? '
+    f"AND jobs.\"end\" <= ? AND jobs.start IS NOT NULL AND {OUTCOME} != '{_NODE_FAILURE}' "
+    "AND nodelists.nodes IS NOT NULL"
+)
+_FAILED_ARRAYS = f"SELECT DISTINCT {_ARRAY} {_RAN} AND {OUTCOME} {IN_ARRAY} AND instr(jobs.job_id, '_')"
+# An array of which no task failed says no more than its user: a busy day has hundreds of thousands of tasks.
 _COUNTED = (
-    "SELECT nodelists.nodes, coalesce(jobs.\"partition\", ''), coalesce(jobs.\"user\", ''), "  # noqa: S608 - constants
-    "CASE WHEN instr(jobs.job_id, '_') THEN substr(jobs.job_id, 1, instr(jobs.job_id, '_') - 1) ELSE '' END, "
-    f"count(*), total({OUTCOME} {IN_ARRAY}), "
+    "SELECT nodelists.nodes, coalesce(jobs.\"partition\", ''), coalesce(jobs.\"user\", ''), "
+    f"iif({_ARRAY} {IN_ARRAY}, {_ARRAY}, ''), count(*), total({OUTCOME} {IN_ARRAY}), "
     f'total({OUTCOME} {IN_ARRAY} AND jobs."end" - jobs.start < {QUICK_SECONDS}) '
-    "FROM jobs JOIN nodelists ON nodelists.id = jobs.nodelist "
-    f'WHERE jobs.cluster = ? AND jobs."end" >= ? AND jobs."end" <= ? AND jobs.start IS NOT NULL '
-    f"AND {OUTCOME} != '{_NODE_FAILURE}' AND nodelists.nodes IS NOT NULL GROUP BY jobs.nodelist, 2, 3, 4"
+    f"{_RAN} GROUP BY jobs.nodelist, 2, 3, 4"
 )
 
 
@@ -47,7 +53,9 @@ def _names(nodes: str) -> tuple[str, ...]:
 
 def _counted(store: StoreReader, cluster: str, since: int, until: int) -> Iterator[Counted]:
     failures = json_array(FAILURES - {_NODE_FAILURE})
-    for row in store.rows(_COUNTED, (failures, failures, cluster, since, until)):
+    ran = (cluster, since, until)
+    arrays = json_array(row[0] for row in store.each(_FAILED_ARRAYS, (*ran, failures)))
+    for row in store.each(_COUNTED, (arrays, failures, failures, *ran)):
         nodes, partition, user, array, attempts, failed, quick = row
         yield Counted(_names(nodes), partition, user, array, attempts, int(failed), int(quick))
     question = Question(clusters=(cluster,), outcomes=(_NODE_FAILURE,), ended_from=since, ended_until=until)
