@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.real_slurm import jobs, truth
+from tests.real_slurm import jobs, truth, untidy
 from tests.real_slurm.daemons import ClusterError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ COUNTERS = {
     "slurmwatchd_ended_node_seconds_total": "node",
     "slurmwatchd_ended_memory_byte_seconds_total": "memory",
     "slurmwatchd_ended_billing_seconds_total": "billing",
+    "slurmwatchd_ended_gpu_seconds_total": "gpu",
 }
 TRES = {"cpu": 1, "memory": 2, "node": 4, "billing": 5}
 """The numbers that slurmdbd gives them in every cluster."""
@@ -54,6 +55,8 @@ def accounted(cluster: RealCluster, watch: Watch) -> dict[str, float]:
         "select id_job, time_submit, time_start, time_end, time_suspended, tres_alloc from {job_table} job "
         "where time_end != 0"
     )
+    (gpu,) = cluster.sql("select id from tres_table where type = 'gres' and name = 'gpu'")
+    numbers = {**TRES, "gpu": gpu["id"]}
     wanted = watch.keys()
     sums = Counter(dict.fromkeys(COUNTERS.values(), 0))
     for row in rows:
@@ -64,7 +67,7 @@ def accounted(cluster: RealCluster, watch: Watch) -> dict[str, float]:
         sums["outcomes"] += 1
         ran = end - start - suspended if start else 0
         tres = dict(pair.split("=") for pair in (row["tres_alloc"] or "").split(",") if pair)
-        for name, number in TRES.items():
+        for name, number in numbers.items():
             sums[name] += int(tres.get(str(number), 0)) * ran * (1 << 20 if name == "memory" else 1)
     return {name: float(value) for name, value in sums.items()}
 
@@ -76,6 +79,8 @@ def some_jobs(cluster: RealCluster) -> None:
         cluster, "--array=0-5", script="sleep $((SLURM_ARRAY_TASK_ID % 3)); exit $((SLURM_ARRAY_TASK_ID % 2))"
     )
     jobs.batch(cluster, "--nodes=2", "--ntasks=2", "--mem=100M", script="sleep 2")
+    for gres in (f"gpu:{untidy.GPU}:2", f"gpu:{untidy.MIG}:1", "gpu:3"):
+        jobs.batch(cluster, f"--gres={gres}", script="sleep 2")
     again = jobs.batch(cluster, "--requeue", script='[ -n "$SLURM_RESTART_COUNT" ] || sleep 600')
     held = jobs.batch(cluster, "--hold")
     jobs.wait_for_state(cluster, again, "RUNNING")
@@ -91,7 +96,7 @@ def test_counters_equal_slurmdbds_tables_over_kills_and_a_rebuilt_store(
     watch.start()
     some_jobs(cluster)
     equal(cluster, watch)
-    assert counted(watch)["cpu"] > 0
+    assert min(counted(watch)[name] for name in ("cpu", "gpu")) > 0
     watch.kill()
     some_jobs(cluster)
     watch.start()
@@ -101,7 +106,7 @@ def test_counters_equal_slurmdbds_tables_over_kills_and_a_rebuilt_store(
     some_jobs(cluster)
     watch.start()
     equal(cluster, watch)
-    assert counted(watch)["attempts"] >= 27
+    assert counted(watch)["attempts"] >= 36
     assert watch.stop() == 0
 
 
