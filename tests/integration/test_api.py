@@ -242,7 +242,7 @@ WRONG = [
     ("/report", "by=node", "by", "by: Input should be 'account', 'user', "),
     ("/running", "", "from", "from: must be given"),
     ("/running", "from=-1h&to=-2h", "from", "from: the interval ends before it begins"),
-    ("/jobs/12x", "", "job_id", "job_id: is not a job id such as 12, 12_3 or 12+1"),
+    ("/jobs/12x", "", "job_id", "job_id: is not a job id such as 12, 12_3, 12+1 or 12_[0-9]"),
     ("/events", "after=yesterday", "after", "after: is not a cursor of this daemon"),
     ("/events", "wait=2m", "wait", "wait: must be at most 1m"),
     ("/events", "wait=1", "wait", "wait: '1' is not a duration such as "),

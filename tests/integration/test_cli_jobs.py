@@ -275,7 +275,7 @@ def test_show_tells_revisions_and_usage(filled: Rig, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
-        (["show", "12x"], 2, "Invalid value for JOBID: '12x' is not a job id such as 12, 12_3 or 12+1 (see slurmwatchd show --help)"),  # noqa: E501 - a line as it is
+        (["show", "12x"], 2, "Invalid value for JOBID: '12x' is not a job id such as 12, 12_3, 12+1 or 12_[0-9] (see slurmwatchd show --help)"),  # noqa: E501 - a line as it is
         (["show"], 2, "Missing argument 'JOBID...'. (see slurmwatchd show --help)"),
         (["jobs", "--since", "2026-13-45"], 2, "Invalid value for '-S' / '--since': '2026-13-45' is not a moment such as 24h, 30d, yesterday, 2026-11-20, 2026-11-20T14:30 or 2026-11-20T14:30:00Z (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--since", "2026-11-02", "--until", "2026-11-01"], 2, "--since and --until: the stretch ends before it begins (see slurmwatchd jobs --help)"),  # noqa: E501

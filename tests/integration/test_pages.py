@@ -1,5 +1,6 @@
 """The pages: what a browser gets is escaped, runs nothing, and shows what its reader may see."""
 
+import json
 import re
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from slurmwatchd.daemon.web.pages import jobs, service
 from slurmwatchd.daemon.web.pages.view import View
 from slurmwatchd.daemon.web.pages.visit import Visit
 from tests.integration.api import serving_api
-from tests.integration.asked import HOSTILE_SHOWN
+from tests.integration.asked import HOSTILE_SHOWN, run
 from tests.integration.rig import Rig
 from tests.integration.test_api_scopes import OTHERS, OTHERS_JOBS, only_eve
 from tests.integration.test_api_state import read_by_hand
+from tests.integration.test_cli_suspects import ordinary, ran, stored
 from tests.patience import HANGS_SECONDS
 
 SINCE = "since=2026-11-24T03:00:00Z"
@@ -76,6 +78,23 @@ async def test_a_page_runs_nothing_and_links_to_its_json(filled: Rig, tmp_path: 
             assert there.headers["content-type"].startswith("application/json") == link.startswith("/api/") or (
                 link == "/-/status"
             )
+
+
+async def test_an_array_that_never_started_is_found_by_its_own_id(filled: Rig, tmp_path: Path) -> None:
+    never = ran(301, 1, "ann", failed=False, job_id="301_[0-36:2%20]", array_job_id=301, start=None)
+    store = await stored(tmp_path, [never, *ordinary()])
+    where = "/jobs/301_%5B0-36%3A2%2520%5D"
+    async with serving_api(filled, tmp_path, store=store) as client:
+        listed = await client.page("/jobs?user=ann&since=@0")
+        assert where in {link for link, _ in Page(listed.text).links}
+        for path in (where, "/jobs/301"):
+            assert "301_[0-36:2%20]" in Page((await client.page(path)).text).text
+        sought = await client.page("/jobs?job_id=301_%5B0-36%3A2%2520%5D")
+        assert (sought.status_code, sought.headers["location"]) == (303, where)
+        (attempt,) = (await client.json(where))["attempts"]
+    shown = run("show", "--store", store, "301_[0-36:2%20]", "--json")
+    (record,) = json.loads(shown.out)["jobs"]
+    assert attempt["job_id"] == record["job_id"] == "301_[0-36:2%20]"
 
 
 async def test_the_style_is_a_file_of_its_own_that_anybody_may_read(filled: Rig, tmp_path: Path) -> None:

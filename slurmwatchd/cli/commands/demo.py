@@ -138,10 +138,11 @@ def _greet(config: Config, url: str) -> None:
         state_folder=store.parent,
     )
     click.echo(f"  pages    {url}/overview")
-    click.echo(f"           log in as {_LOGIN} with {token}")
+    click.echo(f"           log in as {_LOGIN}, password {token}")
     click.echo(f"  status   {url}/")
     click.echo(f"  metrics  {url}/metrics")
     click.echo(f"  events   {store.parent / 'jobs.jsonl'}\n")
+    click.echo("Each job appears when it ends, and again when the usage of its steps is known.")
     click.echo(
         f"{'ended':<9} {'job':<16} {'state':<13} {'user':<10} {'partition':<10} {'nodes':>13} {'ran':>8}  name"
     )

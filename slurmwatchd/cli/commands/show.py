@@ -11,6 +11,7 @@ from slurmwatchd.cli.job_filters import besides_jobs
 from slurmwatchd.cli.store_access import open_store, store_options
 from slurmwatchd.cli.tables import TableColumn
 from slurmwatchd.cli.unread import note_unread, unread
+from slurmwatchd.model.job_ids import NO_JOB_ID, is_job_id
 from slurmwatchd.model.terminal_text import shown
 from slurmwatchd.store.read import status
 from slurmwatchd.store.read.query import Order, Question
@@ -19,7 +20,6 @@ from slurmwatchd.store.read.reader import Record, StoreReader
 SHARED_LIMIT = 20
 MAX_ATTEMPTS = 1000
 
-_JOB = r"\d+(?:_\d+|\+\d+)?"
 _NODES_LISTED = 64
 _STEP_COLUMNS = "id,name,state,elapsed_seconds,tasks,cpus,cpu_seconds,max_rss_bytes,node_list"
 _SHARED_COLUMNS = "job_id,user,account,partition,state,start,end,node_list,name"
@@ -45,7 +45,8 @@ def command(
 
     That is each attempt, its nodes, usage and steps, its history, and who shared its nodes.
 
-    12 means a job, all tasks of an array or all components of a heterogeneous job; 12_3 and 12+1 mean one of them.
+    12 means a job, all tasks of an array or all components of a heterogeneous job; 12_3 and 12+1 mean one of them,
+    12_[0-9] the tasks of an array that never started.
     "Shared nodes with" lists other attempts that were on one of its nodes while it ran. With --json, the output
     is an object like that of `slurmwatchd jobs --json`.
 
@@ -82,11 +83,8 @@ def command(
 
 
 def _check(text: str) -> None:
-    number, _, rest = text.replace("+", "_").partition("_")
-    if not (number.isascii() and number.isdigit()) or (rest and not (rest.isascii() and rest.isdigit())):
-        raise click.BadParameter(
-            f"{text!r} is not a job id such as 12, 12_3 or 12+1", click.get_current_context(), param_hint="JOBID"
-        )
+    if not is_job_id(text):
+        raise click.BadParameter(f"{text!r} {NO_JOB_ID}", click.get_current_context(), param_hint="JOBID")
 
 
 def _attempts(store: StoreReader, jobs: Sequence[int]) -> list[Record]:

@@ -22,6 +22,7 @@ from slurmwatchd.daemon.web.api.parameters import (
     RunningQuery,
     SuspectsQuery,
 )
+from slurmwatchd.model.job_ids import JOB_ID
 
 PREFIX = "/api/v1"
 
@@ -69,11 +70,12 @@ ENDPOINTS = (
         query=JobQuery,
         summary="One job: each attempt with its nodes, usage, steps, history, and who shared its nodes.",
         text="`12` is a job, every task of an array or every component of a heterogeneous job; `12_3` and `12+1` "
-        "are one of them. The attempt that was submitted first comes first.",
+        "are one of them, and `12_[0-9]` the tasks that never started. The attempt that was submitted first comes "
+        "first.",
         schema="Job",
         path_parameters={
             "job_id": (
-                {"type": "string", "pattern": "^[0-9]{1,18}([_+][0-9]{1,18})?$"},
+                {"type": "string", "pattern": f"^{JOB_ID}$"},
                 "As sacct's `-j` takes it.",
             )
         },

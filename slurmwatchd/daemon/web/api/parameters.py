@@ -20,6 +20,7 @@ from slurmwatchd.config.moments import parse_moment
 from slurmwatchd.config.units import format_duration, parse_duration
 from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.model import event_fields
+from slurmwatchd.model.job_ids import NO_JOB_ID, is_job_id
 from slurmwatchd.model.job_states import STATES, state_of
 from slurmwatchd.model.outcomes import Outcome
 from slurmwatchd.store.read.query import Order, Question
@@ -34,7 +35,6 @@ MAX_WAIT_SECONDS = 60.0
 _MAX_STARS = 8
 _MAX_MOMENT = 64
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
-_JOB_ID = r"^[0-9]{1,18}([_+][0-9]{1,18})?$"
 
 RECORD_FIELDS = (*(field.name for field in event_fields.RECORD), "nodes", "usage", "steps")
 JOB_FIELDS = (*RECORD_FIELDS, "history", "shared_nodes_with")
@@ -342,8 +342,8 @@ def job_id_of(text: str) -> str:
     Raises:
         ProblemError: It is none.
     """
-    if not re.fullmatch(_JOB_ID, text, re.ASCII):
-        raise ProblemError(400, "job_id: is not a job id such as 12, 12_3 or 12+1", parameter="job_id")
+    if not is_job_id(text):
+        raise ProblemError(400, f"job_id: {NO_JOB_ID}", parameter="job_id")
     return text
 
 

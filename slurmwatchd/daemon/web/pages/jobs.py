@@ -1,14 +1,15 @@
 """Jobs: the search, as `slurmwatchd jobs` has it; and one job with all that is known of it."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from slurmwatchd.daemon.web.api.parameters import JobsQuery
 from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.daemon.web.pages import charts, paths
 from slurmwatchd.daemon.web.pages.view import View
 from slurmwatchd.daemon.web.pages.visit import Object, Visit, address, seconds_of
+from slurmwatchd.model.job_ids import NO_JOB_ID, is_job_id
 from slurmwatchd.model.outcomes import Outcome
 
 FIELDS = (
@@ -21,7 +22,6 @@ TEXTS = ("user", "account", "partition", "name", "node", "state", "qos", "cluste
 TIMES = ("since", "until")
 _HIDDEN = ("from", "to", "limit")
 _ORDERS = ("newest", "oldest", "longest", "least-efficient")
-_JOB_ID = re.compile(r"[0-9]{1,18}([_+][0-9]{1,18})?", re.ASCII)
 _SHOWN_HISTORY = 60
 
 
@@ -29,9 +29,9 @@ async def search(visit: Visit) -> View:
     """Show the jobs that match the address."""
     pairs = dict(visit.pairs)
     if job_id := pairs.pop("job_id", ""):
-        if not _JOB_ID.fullmatch(job_id.strip()):
-            raise ProblemError(400, "job_id: is not a job id such as 12, 12_3 or 12+1", parameter="job_id")
-        return View(elsewhere=f"{paths.JOBS}/{job_id.strip()}")
+        if not is_job_id(job_id.strip()):
+            raise ProblemError(400, f"job_id: {NO_JOB_ID}", parameter="job_id")
+        return View(elsewhere=_where(job_id.strip()))
     page: Object = {"jobs": [], "next": None, "unread": []}
     problem = None
     if "fields" in pairs:
@@ -75,11 +75,15 @@ def listed(job: Mapping[str, Any]) -> Object:
     }
 
 
+def _where(job_id: str) -> str:
+    return f"{paths.JOBS}/{quote(job_id, safe='')}"
+
+
 async def one(visit: Visit) -> View:
     """Show one job: each attempt with its life line, usage, steps, neighbours and revisions."""
     visit.only("cluster", "cursor", "limit")
     found = await visit.ask("/jobs/{job_id}", visit.pairs, link="Job")
-    where = f"{paths.JOBS}/{found['job_id']}"
+    where = _where(found["job_id"])
     return View(
         template="job.html",
         context={
