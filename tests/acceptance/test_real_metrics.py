@@ -112,9 +112,11 @@ def test_counters_equal_slurmdbds_tables_over_kills_and_a_rebuilt_store(
 
 def equal(cluster: RealCluster, watch: Watch) -> None:
     """Wait until the file has all that ended, and /metrics the same sums as slurmdbd."""
+    # Before that a new store may not be there yet, or be empty.
+    watch.wait_until(lambda: watch.get("/-/ready")[0] == 200, "ready")
     watch.wait_until(lambda: set(truth.ended(cluster)) <= watch.keys() | earlier(cluster, watch), "every job")
     try:
-        watch.wait_until(lambda: counted(watch) == accounted(cluster, watch), "/metrics to equal SQL", 30)
+        watch.wait_until(lambda: counted(watch) == accounted(cluster, watch), "/metrics to equal SQL")
     except ClusterError:
         assert counted(watch) == accounted(cluster, watch)
         raise
