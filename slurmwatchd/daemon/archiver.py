@@ -195,9 +195,11 @@ async def _process() -> AsyncIterator[anyio.abc.Process]:
     """Start the process that writes; whatever ends the caller ends it, too."""
     environ = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
     try:
-        process = await anyio.open_process(
-            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, env=environ
-        )
+        # Cancelled half-way, it would be killed and not waited for.
+        with anyio.CancelScope(shield=True):
+            process = await anyio.open_process(
+                COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, env=environ
+            )
     except OSError as error:
         raise ArchiveError(f"{COMMAND[0]}: cannot be started: {error.strerror}") from error
     try:
