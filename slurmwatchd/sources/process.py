@@ -216,7 +216,9 @@ class SystemProcessRunner:
         collected = io.BytesIO()
         tail = StderrTail()
         try:
-            process = await _start(argv, env, stdout)
+            # Cancelled half-way, it would be killed without what it had started itself, and not waited for.
+            with anyio.CancelScope(shield=True):
+                process = await _start(argv, env, stdout)
             try:
                 with anyio.fail_after(timeout_seconds):
                     await _drain(process, stdout, spool or collected, tail)
