@@ -4,8 +4,8 @@ Each sink is a task of its own with a cursor of its own: one that is dead or slo
 pipeline, which never calls a sink, nor another sink.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import anyio
@@ -137,10 +137,12 @@ class Delivery:
         parts = self._parts
         if self._reopen:
             self._reopen = False
-            await self._sink.reopen()
+            with self._bugs_named():
+                await self._sink.reopen()
         if not self._opened:
             position = await outbox.position(parts.database, self.name, now=int(parts.clock.now()))
-            await self._sink.open(position.state)
+            with self._bugs_named():
+                await self._sink.open(position.state)
             self._seq = position.seq
             self._opened = True
         batch = await self._read(self._seq)
@@ -158,7 +160,8 @@ class Delivery:
             now = int(parts.clock.now())
             await outbox.advance(parts.database, self.name, newest, state, now=now, met=batch.met)
             if batch.fresh:
-                self._sink.committed()
+                with self._bugs_named():
+                    self._sink.committed()
             self._seq = newest
             self._delivered(len(batch.fresh))
             batch = ahead or await self._read(newest)
@@ -183,7 +186,8 @@ class Delivery:
         if not batch.fresh:
             return {}, None
         if len(batch.events) < READ_AHEAD_EVENTS:
-            return await self._sink.write(batch.fresh), None
+            with self._bugs_named():
+                return await self._sink.write(batch.fresh), None
         ahead: _Batch | None = None
 
         async def read_ahead() -> None:
@@ -192,14 +196,16 @@ class Delivery:
             with suppress(SlurmwatchError):
                 ahead = await self._read(batch.events[-1].seq)
                 if ahead is not None and isinstance(self._sink, LooksAhead):
-                    await self._sink.expect(ahead.fresh)
+                    with self._bugs_named():
+                        await self._sink.expect(ahead.fresh)
 
         failure: Exception | None = None
         state: Mapping[str, bytes] = {}
         async with anyio.create_task_group() as group:
             group.start_soon(read_ahead)
             try:
-                state = await self._sink.write(batch.fresh)
+                with self._bugs_named():
+                    state = await self._sink.write(batch.fresh)
             except Exception as error:  # noqa: BLE001 - raised below, without the group around it
                 failure = error
                 group.cancel_scope.cancel()
@@ -218,7 +224,19 @@ class Delivery:
 
     async def close(self) -> None:
         """Let the sink go."""
-        await self._sink.close()
+        with self._bugs_named():
+            await self._sink.close()
+
+    @contextmanager
+    def _bugs_named(self) -> Iterator[None]:
+        """Log which sink raised what no sink may raise: it ends the process, whose traceback names no sink."""
+        try:
+            yield
+        except SlurmwatchError:
+            raise
+        except Exception as error:
+            _log.error("sink raised an unexpected error, stopping", sink=self.name, exc_info=error)
+            raise
 
     def _delivered(self, count: int) -> None:
         self._health.seq = self._seq

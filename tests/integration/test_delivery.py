@@ -217,6 +217,27 @@ async def test_failure_that_goes_on_is_told_in_one_line_and_so_is_its_end(
     assert all(text in line for text, line in zip(told, lines, strict=True))
 
 
+@pytest.mark.parametrize("jobs", [1, READ_AHEAD_EVENTS])
+async def test_an_error_that_no_sink_may_raise_is_logged_with_the_sink_before_it_ends_the_daemon(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, jobs: int
+) -> None:
+    receiver = Receiver()
+
+    def breaks() -> None:
+        raise anyio.BrokenResourceError
+
+    receiver.meanwhile = breaks
+    async with open_database(tmp_path / "store.db") as database:
+        delivery, intake = await _entered(database, receiver, batch_events=READ_AHEAD_EVENTS)
+        await intake.commit(batch(*map(reading, range(1, jobs + 1))))
+        with pytest.raises(anyio.BrokenResourceError):
+            await delivery.run()
+    (line,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert isinstance(line.msg, dict)
+    assert (line.msg["event"], line.msg["sink"]) == ("sink raised an unexpected error, stopping", "jobs")
+    assert isinstance(line.msg["exc_info"], anyio.BrokenResourceError)
+
+
 class Expecting(Receiver):
     """One that takes its time, and is meanwhile given what comes next."""
 
