@@ -33,7 +33,7 @@ def load(
 
     Args:
         path: The file; None: `SLURMWATCHD_CONFIG`, else the default path where there is a file.
-        sink_options: For each `type` of sink the model of its table.
+        sink_options: For each `type` of sink the model of its table; raises ConfigError for one that is broken.
         environ: Where the variables are.
         flags: Section to key to value, as given on the command line.
 
@@ -105,7 +105,12 @@ def _sinks(
             faults.append(f"{where}: sinks.{name}.type: must be one of {', '.join(sorted(models))}, not {kind!r}")
             continue
         try:
-            result[name] = models[kind].model_validate(table)
+            model = models[kind]
+        except ConfigError as error:
+            faults += [f"{where}: sinks.{name}.type: {fault}" for fault in error.faults]
+            continue
+        try:
+            result[name] = model.model_validate(table)
         except ValidationError as error:
             faults += _faults(error, ("sinks", name), layers)
     has_web = not isinstance(merged.get("web"), Mapping) or merged["web"].get("listen", "default") != ""

@@ -18,8 +18,7 @@ from slurmwatchd.daemon.quarantine_retrier import QuarantineRetrier
 from slurmwatchd.daemon.rebuilder import Rebuilder
 from slurmwatchd.daemon.requests import Requests
 from slurmwatchd.daemon.suspect_nodes import SuspectNodes
-from slurmwatchd.sinks.base import SinkOptions
-from slurmwatchd.sinks.registry import sink_kinds
+from slurmwatchd.sinks.registry import make_sinks, sink_kinds, sinks_of
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.nodelists import Expander
 from slurmwatchd.sources.sacct.client import Sacct
@@ -83,12 +82,14 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
     """Open the store and wire all parts to it.
 
     Raises:
+        ConfigError: A sink cannot be made.
         StoreError: The store cannot be used.
         SlurmNotFoundError: There is no sacct.
     """
     metrics = Metrics()
     metrics.label_choice = config.metrics.choice()
     metrics.with_exemplars = config.metrics.exemplars
+    made = make_sinks(config, metrics)
     commands = Commands.of(
         outside.runner,
         bin_dir=config.slurm.bin_dir,
@@ -128,7 +129,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
         deliveries = [
             Delivery(
                 name,
-                kinds[options.type].make(name, options, metrics),
+                made[name],
                 parts,
                 selection=options.selection(),
                 batch_events=options.batch_events(),
@@ -270,8 +271,3 @@ def _collector(name: str, parts: WatcherParts, mode: str) -> UsageCollector | No
             committed=parts.committed,
         ),
     )
-
-
-def sinks_of(config: Config) -> dict[str, SinkOptions]:
-    """Return the sinks' options as what they are."""
-    return {name: options for name, options in config.sinks.items() if isinstance(options, SinkOptions)}

@@ -132,7 +132,7 @@ class Sink(ABC):
 
         Raises:
             SinkError: Not all of them are safe; tried again later. With `written` on it, that many from the first
-                are, and do not come again.
+                are, and do not come again. Any other exception is a bug, and stops the daemon.
         """
 
     def committed(self) -> None:  # noqa: B027 - few sinks need it
@@ -165,7 +165,7 @@ class SinkKind:
 
     Attributes:
         options: The model of its configuration.
-        make: Builds one from its name, its options and the daemon's metrics; does no I/O.
+        make: Builds one from its name, its options and the daemon's metrics; does no I/O. `check` calls it too.
         read_back: Reads, from options, the events the receiver still has, oldest first; the other sinks' files are
             not its own. None where the receiver cannot be asked. Called when the store does not know the sink:
             what it has already must not come twice because the store was lost. Runs in a worker thread.

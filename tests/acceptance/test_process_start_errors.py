@@ -16,6 +16,7 @@ import pytest
 
 from tests.acceptance.process import DaemonProcess, free_port
 from tests.patience import HANGS_SECONDS
+from tests.sink_package import ONLY_ONCE, install
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "packaging" / "systemd" / "slurmwatchd.service"
@@ -93,6 +94,20 @@ def a_flag_that_is_none(start: Start) -> None:
     start.flags = ("--nonsense",)
 
 
+def a_sink_that_cannot_be_loaded(start: Start) -> None:
+    _add_sinks(start, "import no_such_library", 1)
+
+
+def a_sink_that_cannot_be_made(start: Start) -> None:
+    _add_sinks(start, ONLY_ONCE, 2)
+
+
+def _add_sinks(start: Start, module: str, count: int) -> None:
+    start.environ = (("PYTHONPATH", str(install(start.daemon.folder / "packages", module))),)
+    with start.daemon.config.open("a") as file:
+        file.writelines(f'\n[sinks.mine{number}]\ntype = "mine"\n' for number in range(count))
+
+
 def a_port_that_is_taken(start: Start) -> None:
     # Of no interface of this machine.
     start.flags = ("--listen", f"192.0.2.1:{free_port()}")
@@ -166,6 +181,8 @@ CASES: dict[str, Callable[[Start], None]] = {
     "FILE: cannot be read: REASON": missing_configuration,
     "FILE: is not valid TOML: REASON": no_toml,
     "FILE: SECTION.KEY: REASON": a_key_that_is_none,
+    "FILE: sinks.NAME.type: TYPE (MODULE) cannot be loaded: REASON": a_sink_that_cannot_be_loaded,
+    "sinks.NAME: this sink of type TYPE cannot be made: REASON": a_sink_that_cannot_be_made,
     "environment: NAME: REASON": a_variable_that_is_none,
     "REASON (see slurmwatchd run --help)": a_flag_that_is_none,
     "web.listen: cannot listen on ADDRESS: REASON": a_port_that_is_taken,

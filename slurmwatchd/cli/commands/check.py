@@ -23,12 +23,14 @@ from slurmwatchd.operations.doctor.findings import Finding, Severity, ok
 from slurmwatchd.operations.doctor.service import Shell, examine
 from slurmwatchd.operations.doctor.slurm import Examination
 from slurmwatchd.operations.doctor.unit import DEFAULT_NAME
+from slurmwatchd.sinks.registry import make_sinks
 from slurmwatchd.sources.commands import Commands
 from slurmwatchd.sources.process import SystemProcessRunner
 from slurmwatchd.sources.sacctmgr import process_user
 from slurmwatchd.store.lockfile import holder
 from slurmwatchd.store.read import status as stored
 from slurmwatchd.store.read.reader import StoreReader
+from slurmwatchd.telemetry.metrics import Metrics
 
 _COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.FAILED: "red"}
 
@@ -67,6 +69,7 @@ def command(path: Path | None, *, as_json: bool, name: str, config_only: bool, *
     environ = os.environ if service is None else service.environ(os.environ)
     given = {key: value for key, value in flags.items() if value is not None}
     config = load(path, {**(service.flags if service else {}), **given}, environ=environ)
+    make_sinks(config, Metrics())
     note(ok("configuration", f"valid; sinks: {', '.join(config.sinks)}"))
     if not config_only:
         for finding in seen:

@@ -17,10 +17,10 @@ from slurmwatchd.config.settings import Config
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.records import Event
-from slurmwatchd.sinks.base import SinkKind, SinkOptions
+from slurmwatchd.sinks.base import SinkOptions
 from slurmwatchd.sinks.forms.form import EventForm
 from slurmwatchd.sinks.forms.options import FormOptions
-from slurmwatchd.sinks.registry import sink_kinds
+from slurmwatchd.sinks.registry import make_sink, sink_kinds
 from slurmwatchd.store import event_log
 from slurmwatchd.store.read.second_process import open_for_reading
 from slurmwatchd.telemetry.metrics import Metrics
@@ -79,7 +79,7 @@ def command(
             pages = event_log.after(reader, first - 1, since=start, until=last)
             if target is not None:
                 return await _to_file(target, name, options, pages)
-            return await _to_sink(kind, name, options, pages)
+            return await _to_sink(name, options, pages)
 
     count = anyio.run(replay)
     click.echo(f"slurmwatchd: {count} events {'sent' if target is None else 'written'}", err=True)
@@ -92,10 +92,10 @@ def _options(config: Config, name: str) -> SinkOptions:
     return options
 
 
-async def _to_sink(kind: SinkKind, name: str, options: SinkOptions, pages: AsyncIterator[list[Event]]) -> int:
+async def _to_sink(name: str, options: SinkOptions, pages: AsyncIterator[list[Event]]) -> int:
     """Send events; the sink is one of this command's own, and its cursor no one's."""
     selection, count = options.selection(), 0
-    sink = kind.make(name, options, Metrics())
+    sink = make_sink(name, options, Metrics())
     try:
         await sink.open({})
         async for page in pages:
