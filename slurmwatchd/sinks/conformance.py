@@ -19,6 +19,7 @@ from slurmwatchd.errors import SinkError
 from slurmwatchd.model import formats
 from slurmwatchd.model.records import Event, EventKind, FoundBy, JobRecord, event_id
 from slurmwatchd.sinks.base import Sink
+from slurmwatchd.telemetry.metrics import Metrics
 
 FIRST_END = 1_795_000_000
 """When the first of the events made here ended; each later one a second later."""
@@ -32,10 +33,16 @@ class SinkUnderTest(ABC):
     repeats: bool = False
     """Whether events may come again after a failure or a crash, as they must where a receiver cannot be asked and
     knows no ids: none may be missing nonetheless, and each must come for the first time in its turn."""
+    only_one: bool = False
+    """Whether a configuration can have no second sink of this type."""
 
     @abstractmethod
-    def make(self) -> Sink:
-        """Return a new sink that has not been opened, on the same receiver: the daemon was started again."""
+    def make(self, metrics: Metrics) -> Sink:
+        """Return a new sink that has not been opened, on the same receiver.
+
+        Args:
+            metrics: The daemon's: new ones where it was started again, the same for two sinks of one daemon.
+        """
 
     @abstractmethod
     async def delivered(self, sink: Sink) -> list[int]:
@@ -108,7 +115,7 @@ class Deliverer:
     def __init__(self, subject: SinkUnderTest) -> None:
         """Begin with a sink never seen before: nothing is remembered."""
         self.subject = subject
-        self.sink = subject.make()
+        self.sink = subject.make(Metrics())
         self.state: dict[str, bytes] = {}
         self._pending: Mapping[str, bytes] = {}
 
@@ -140,7 +147,7 @@ class Deliverer:
         """Die, and start again: what the cursor did not move past is forgotten."""
         # Only the system tidies up after a process that died: it closes what was open.
         await self.sink.close()
-        self.sink = self.subject.make()
+        self.sink = self.subject.make(Metrics())
         self._pending = {}
         await self.start()
 
@@ -275,6 +282,20 @@ async def nothing_is_lost_when_the_receiver_fails(subject: SinkUnderTest) -> Non
     await delivery.expect(1, 13)
 
 
+async def two_sinks_of_one_type_share_the_metrics(subject: SinkUnderTest) -> None:
+    """Make two sinks for one daemon; it may close them unopened, where another part of it cannot start."""
+    if subject.only_one:
+        return
+    metrics, sinks = Metrics(), list[Sink]()
+    for place in ("first", "second"):
+        try:
+            sinks.append(subject.make(metrics))
+        except Exception as error:
+            raise AssertionError(f"the {place} sink of the daemon cannot be made: {error!r}") from error
+    for sink in sinks:
+        await sink.close()
+
+
 CHECKS: tuple[Check, ...] = (
     events_arrive_once_and_in_order,
     first_batch_ever_comes_again_after_a_crash,
@@ -285,5 +306,6 @@ CHECKS: tuple[Check, ...] = (
     smaller_batches_come_again_after_a_crash,
     restart_goes_on_where_the_cursor_is,
     nothing_is_lost_when_the_receiver_fails,
+    two_sinks_of_one_type_share_the_metrics,
 )
 """Every check; each needs a subject of its own."""

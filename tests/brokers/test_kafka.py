@@ -71,8 +71,8 @@ class Kafka(SinkUnderTest):
         self.bootstrap = bootstrap
         self.options = options(bootstrap, **given)
 
-    def make(self) -> Sink:
-        return KafkaSink("bus", self.options, Metrics())
+    def make(self, metrics: Metrics) -> Sink:
+        return KafkaSink("bus", self.options, metrics)
 
     async def delivered(self, sink: Sink) -> list[int]:
         return [orjson.loads(message.value())["job_id_raw"] for message in consumed(self.bootstrap)]

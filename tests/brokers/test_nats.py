@@ -66,8 +66,8 @@ class Nats(SinkUnderTest):
     def __init__(self, server: NatsServer) -> None:
         self.server = server
 
-    def make(self) -> Sink:
-        return sink(self.server)
+    def make(self, metrics: Metrics) -> Sink:
+        return NatsSink("stream", options(self.server), metrics)
 
     async def delivered(self, sink: Sink) -> list[int]:
         return [body["job_id_raw"] for _, body in await stored(self.server)]
@@ -105,7 +105,7 @@ async def test_what_was_sent_before_a_crash_is_known_when_the_server_has_forgott
     nats: NatsServer,
 ) -> None:
     subject = Nats(nats)
-    subject.make = lambda: sink(nats, duplicate_window="1s")  # type: ignore[method-assign]
+    subject.make = lambda metrics: sink(nats, duplicate_window="1s")  # type: ignore[method-assign]
     delivery = await delivery_to(subject)
     await delivery.deliver(make_events(1, 5))
     await delivery.write(make_events(6, 300))
@@ -313,7 +313,7 @@ async def test_nothing_is_lost_or_doubled_while_the_server_is_killed_and_paused_
     """Twenty harms by a fixed seed; the sink dies as well, and the server forgets ids after a second."""
     rng = random.Random(7)  # noqa: S311 - harms, not secrets
     subject = Nats(nats)
-    subject.make = lambda: sink(nats, duplicate_window="1s", window=50)  # type: ignore[method-assign]
+    subject.make = lambda metrics: sink(nats, duplicate_window="1s", window=50)  # type: ignore[method-assign]
     delivery = await delivery_to(subject)
     total, done = 4000, 0
 

@@ -27,7 +27,8 @@ class Jsonl(SinkUnderTest):
         self.format: EventFormat = format_
         self.metrics = Metrics()
 
-    def make(self) -> Sink:
+    def make(self, metrics: Metrics) -> Sink:
+        self.metrics = metrics
         options = JsonlOptions(
             type="jsonl", path=self.path, max_line_bytes=self.max_line_bytes, format=self.format
         )
@@ -59,14 +60,15 @@ class Prometheus(SinkUnderTest):
     """Totals in memory; the receiver is whoever scrapes the newest sink."""
 
     ordered = False
+    only_one = True
 
     def __init__(self, *, max_label_sets: int = 1000, choice: LabelChoice = DEFAULT_CHOICE) -> None:
         self.max_label_sets = max_label_sets
         self.choice = choice
         self.metrics = Metrics()
 
-    def make(self) -> Sink:
-        self.metrics = Metrics()
+    def make(self, metrics: Metrics) -> Sink:
+        self.metrics = metrics
         self.metrics.label_choice = self.choice
         options = PrometheusOptions(type="prometheus", max_label_sets=self.max_label_sets)
         return PrometheusSink("metrics", options, self.metrics)

@@ -66,7 +66,8 @@ class Http(SinkUnderTest):
         self.metrics = Metrics()
         self.now = NOW
 
-    def make(self) -> Sink:
+    def make(self, metrics: Metrics) -> Sink:
+        self.metrics = metrics
         return HttpSink(
             "hook",
             self.options,

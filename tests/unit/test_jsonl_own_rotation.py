@@ -13,6 +13,7 @@ from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.conformance import CHECKS, FIRST_END, Check, make_events
 from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
 from slurmwatchd.sinks.jsonl_files import lines
+from slurmwatchd.telemetry.metrics import Metrics
 from tests.unit.subjects import Jsonl, delivery_to, disk_full
 
 DAY = 86_400
@@ -25,7 +26,8 @@ class Rotating(Jsonl):
         super().__init__(path)
         self.options = {"rotate_size": "1B", "rotate_keep": 1000, **options}
 
-    def make(self) -> Sink:
+    def make(self, metrics: Metrics) -> Sink:
+        self.metrics = metrics
         options = JsonlOptions.model_validate({"type": "jsonl", "path": self.path, **self.options})
         return JsonlSink("jobs", options, self.metrics)
 

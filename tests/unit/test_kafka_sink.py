@@ -32,8 +32,8 @@ class Kafka(SinkUnderTest):
         self.options = KafkaOptions.model_construct(type="kafka", **options)
         self.broker = Broker()
 
-    def make(self) -> Sink:
-        return KafkaSink("bus", self.options, Metrics(), connect=self.broker.connect)
+    def make(self, metrics: Metrics) -> Sink:
+        return KafkaSink("bus", self.options, metrics, connect=self.broker.connect)
 
     async def delivered(self, sink: Sink) -> list[int]:
         for number, partition in enumerate(self.broker.partitions):

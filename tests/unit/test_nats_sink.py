@@ -33,8 +33,8 @@ class Nats(SinkUnderTest):
     def __init__(self, **server: Any) -> None:  # noqa: ANN401 - any attribute
         self.server = Server(**server)
 
-    def make(self) -> Sink:
-        return NatsSink("stream", options(window=WINDOW), Metrics(), connect=self.server.connect)
+    def make(self, metrics: Metrics) -> Sink:
+        return NatsSink("stream", options(window=WINDOW), metrics, connect=self.server.connect)
 
     async def delivered(self, sink: Sink) -> list[int]:
         return [int(str(body["job_id_raw"])) for body in self.server.bodies()]

@@ -5,11 +5,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from prometheus_client import Counter
 
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.conformance import CHECKS, Check, SinkUnderTest
 from slurmwatchd.sinks.forms.options import EventFormat
+from slurmwatchd.telemetry.metrics import Metrics
 from tests.unit.subjects import Jsonl, Prometheus
 
 each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -77,7 +79,7 @@ class InMemory(SinkUnderTest):
         self.kind = kind
         self.inbox: dict[str, int] = {}
 
-    def make(self) -> Sink:
+    def make(self, metrics: Metrics) -> Sink:
         return self.kind(self.inbox)
 
     async def delivered(self, sink: Sink) -> list[int]:
@@ -136,4 +138,18 @@ async def test_a_sink_that_hides_a_failure_is_refused() -> None:
         "nothing_is_lost_when_the_receiver_fails": (
             "write returned although the receiver took nothing, or not all"
         ),
+    }
+
+
+class Counting(InMemory):
+    """One that makes its metric each time."""
+
+    def make(self, metrics: Metrics) -> Sink:
+        Counter("slurmwatchd_mine", "Mine.", ["sink"], registry=metrics.registry)
+        return super().make(metrics)
+
+
+async def test_a_sink_that_cannot_be_configured_twice_is_refused() -> None:
+    assert await _refused(lambda: Counting(Perfect)) == {
+        "two_sinks_of_one_type_share_the_metrics": "the second sink of the daemon cannot be made",
     }
