@@ -25,7 +25,8 @@ def test_a_requeued_job_has_a_row_for_each_attempt(site: Site) -> None:
     assert first[1] == "REQUEUED"
     assert second[1] == "CANCELLED by 0"
     assert int(first[2]) < int(first[4]) <= int(second[2]) <= int(second[4])
-    assert int(first[3]) <= int(first[4])
+    # Once, on a machine with much else to do, 22.05 had taken back the start that was in its table.
+    assert first[3] in NEVER or int(first[3]) <= int(first[4])
     assert second[3] in {*NEVER, second[4]}
     assert first[5] != second[5]
 
