@@ -10,6 +10,7 @@ from typing import Any
 from slurmwatchd.model.clock import EARLIEST, epoch
 from slurmwatchd.model.outcomes import STATES, Outcome, outcome_of
 from slurmwatchd.model.records import Event, EventKind, FoundBy
+from slurmwatchd.model.sums import UNTYPED, gpus_by_type
 
 PREFIX = "slurmwatchd_"
 
@@ -19,13 +20,6 @@ CHOICE = ("partition", "account", "user", "qos")
 OTHER = "other"
 """What label values fold into once a family has as many label sets as it may."""
 
-SEVERAL = "(several)"
-"""The partition of a job sent to several that never ran: its list is as the user typed it, and would be a label of
-the user's making. A partition's own name has no comma."""
-
-UNTYPED = "(untyped)"
-"""The type of GPUs that the site accounts without one (`gres/gpu` alone)."""
-
 LATE_SECONDS = 300
 """An attempt first seen longer after its end than this is late; polls take seconds, so a re-read found it."""
 
@@ -33,7 +27,6 @@ KNOWN_STATES = tuple(sorted({state for states in STATES.values() for state in st
 KNOWN_OUTCOMES = tuple(outcome.value for outcome in Outcome)
 
 _MIB = 1 << 20
-_GPU = "gres/gpu"
 _HOUR, _DAY = 3600.0, 86400.0
 _ELAPSED = (1.0, 10.0, 60.0, 300.0, 900.0, _HOUR, 4 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 7 * _DAY)
 _WAIT = (1.0, 10.0, 60.0, 300.0, 900.0, _HOUR, 4 * _HOUR, 12 * _HOUR, _DAY, 3 * _DAY, 14 * _DAY)
@@ -79,11 +72,6 @@ class Family:
         return f"{PREFIX}{self.name}" if self.buckets else f"{PREFIX}{self.name}_total"
 
 
-def partition_label(name: str | None) -> str:
-    """Return a partition as a label."""
-    return SEVERAL if name and "," in name else name or ""
-
-
 def _one(_: Record, __: Event) -> float:
     return 1
 
@@ -123,27 +111,14 @@ def _memory(record: Record, _: Event) -> float | None:
 
 
 def gpus_of(record: Record) -> dict[str, int]:
-    """Return the GPUs of an attempt by type, each counted once.
-
-    A site accounts `gres/gpu`, types (`gres/gpu:a100`), or both, and then the first is the sum of all.
-    """
-    tres = record.get("alloc_tres") or {}
-    found = {
-        name.removeprefix(f"{_GPU}:"): int(amount)
-        for name, amount in tres.items()
-        if name.startswith(f"{_GPU}:") and isinstance(amount, int | float) and amount > 0
-    }
-    total = tres.get(_GPU)
-    rest = int(total) - sum(found.values()) if isinstance(total, int | float) else 0
-    return {**found, UNTYPED: rest} if rest > 0 else found
+    """Return the GPUs of an attempt by type."""
+    return gpus_by_type(record.get("alloc_tres") or {})
 
 
 def _gpus(record: Record, _: Event) -> Iterator[tuple[str, float]]:
-    tres = record.get("alloc_tres")
-    if tres and any(name.startswith(_GPU) for name in tres):
-        ran = _ran(record)
-        for name, count in gpus_of(record).items():
-            yield name, count * ran
+    ran = _ran(record)
+    for name, count in gpus_of(record).items():
+        yield name, count * ran
 
 
 def _of_started(field: str) -> Callable[[Record, Event], float | None]:

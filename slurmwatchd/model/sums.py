@@ -16,7 +16,11 @@ from slurmwatchd.model.outcomes import outcome_of
 HOUR = 3600
 
 SEVERAL = "(several)"
-"""The partition of a job sent to several that never ran: its list is as the user typed it."""
+"""The partition of a job sent to several that never ran: its list is as the user typed it, and would be a name of
+the user's making. A partition's own name has no comma."""
+
+UNTYPED = "(untyped)"
+"""The type of GPUs that the site accounts without one (`gres/gpu` alone)."""
 
 AMOUNTS = (
     "attempts", "waits", "wait_seconds", "elapsed_seconds", "cpu_seconds", "node_seconds", "memory_mib_seconds",
@@ -77,13 +81,22 @@ _Kind = tuple[Any, ...]
 class _Rates(NamedTuple):
     """What an attempt has of each TRES while it runs."""
 
-    cpus: int
-    memory_mib: int
-    gpus: int
+    of_time: tuple[int, int, int, int, int, int]
+    """What a second adds to `elapsed_seconds` and the amounts after it, energy aside."""
     energy_joules: int
     others: tuple[tuple[str, int], ...]
-    of_time: tuple[int, ...]
-    """What a second adds to `elapsed_seconds` and the amounts after it, energy aside."""
+
+    @property
+    def cpus(self) -> int:
+        return self.of_time[1]
+
+    @property
+    def memory_mib(self) -> int:
+        return self.of_time[3]
+
+    @property
+    def gpus(self) -> int:
+        return self.of_time[4]
 
 
 def attempt_of(record: Mapping[str, Any]) -> Attempt:
@@ -262,6 +275,26 @@ def _zeros() -> list[int]:
     return [0] * len(AMOUNTS)
 
 
+def partition_label(name: str | None) -> str:
+    """Return a partition as it is counted."""
+    return SEVERAL if name and "," in name else name or ""
+
+
+def gpus_by_type(tres: Mapping[str, Any]) -> dict[str, int]:
+    """Return the GPUs in a list of TRES by type, each counted once.
+
+    A site accounts `gres/gpu`, types (`gres/gpu:a100`), or both, and then the first is the sum of all.
+    """
+    found = {
+        name.removeprefix(_TYPED_GPU): int(amount)
+        for name, amount in tres.items()
+        if name.startswith(_TYPED_GPU) and isinstance(amount, int | float) and amount > 0
+    }
+    total = tres.get(_GPU)
+    rest = int(total) - sum(found.values()) if isinstance(total, int | float) else 0
+    return {**found, UNTYPED: rest} if rest > 0 else found
+
+
 @lru_cache(maxsize=20_000)
 def _group(
     cluster: str,
@@ -271,8 +304,7 @@ def _group(
     qos: str | None,
     outcome: str | None,
 ) -> Group:
-    name = partition or ""
-    return Group(cluster, SEVERAL if "," in name else name, account or "", user or "", qos or "", outcome or "")
+    return Group(cluster, partition_label(partition), account or "", user or "", qos or "", outcome or "")
 
 
 def _rates(cpus: int | None, nodes: int | None, alloc_tres: Mapping[str, Any] | None) -> _Rates:
@@ -281,14 +313,18 @@ def _rates(cpus: int | None, nodes: int | None, alloc_tres: Mapping[str, Any] | 
         for name, amount in (alloc_tres or {}).items()
         if isinstance(amount, int | float) and amount > 0
     }
-    cpus, nodes = tres.get("cpu", cpus or 0), tres.get("node", nodes or 0)
-    memory, billing = tres.get("mem_bytes", 0) // _MIB, tres.get("billing", 0)
     others = tuple([(name, amount) for name, amount in tres.items() if name not in _OWN])
-    typed = sum([amount for name, amount in others if name.startswith(_TYPED_GPU)]) if others else 0
-    # The untyped count is that of all types, where the site accounts it.
-    gpus = max(tres.get(_GPU, 0), typed)
-    of_time = (1, cpus, nodes, memory, gpus, billing)
-    return _Rates(cpus, memory, gpus, tres.get("energy_joules", 0), others, of_time)
+    # Most attempts have none.
+    gpus = sum(gpus_by_type(tres).values()) if others or _GPU in tres else 0
+    of_time = (
+        1,
+        tres.get("cpu", cpus or 0),
+        tres.get("node", nodes or 0),
+        tres.get("mem_bytes", 0) // _MIB,
+        gpus,
+        tres.get("billing", 0),
+    )
+    return _Rates(of_time, tres.get("energy_joules", 0), others)
 
 
 def _spread(attempt: Attempt, *totals: int) -> Iterator[tuple[int, ...]]:

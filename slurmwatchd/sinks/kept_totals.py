@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from slurmwatchd.model.job_metrics import FAMILIES, OTHER, PREFIX, Family, partition_label
+from slurmwatchd.model.job_metrics import FAMILIES, OTHER, PREFIX, Family
+from slurmwatchd.model.sums import partition_label
 from slurmwatchd.sinks.label_sets import WEIGHT, Key, Profile, Totals, labels_of, merge, tag_of
 
 FOLDED: Key = ("folded",)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from slurmwatchd.model.job_metrics import CATALOGUE, OTHER, Family, LabelChoice, Record, partition_label
+from slurmwatchd.model.job_metrics import CATALOGUE, FAMILIES, OTHER, Family, LabelChoice, Record
 from slurmwatchd.model.records import EventKind
+from slurmwatchd.model.sums import partition_label
 
 Key = tuple[str, ...]
 """A profile's tag, the cluster, and the values of the chosen labels."""
@@ -223,13 +224,10 @@ def merge(into: Totals, totals: Totals) -> None:
         if name == WEIGHT:
             into[WEIGHT] = into.get(WEIGHT, 0.0) + value
         else:
-            family = _BY_NAME[name]
+            family = FAMILIES[name]
             into[name] = added(family, into[name], value) if name in into else copied(value)
 
 
 def copied(value: Any) -> Any:  # noqa: ANN401 - three shapes
     """Return totals that may be changed apart from others."""
     return value.copy() if isinstance(value, list | dict) else value
-
-
-_BY_NAME = {family.name: family for family in CATALOGUE}
