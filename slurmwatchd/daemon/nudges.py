@@ -62,26 +62,33 @@ class Nudges:
             if listener is None:
                 return
             polled = -1e9
-            waits = looks_again = False
             while True:
-                if looks_again and not waits:
-                    due = polled + max(AGAIN_SECONDS, every())
-                else:
-                    if not waits:
-                        await asyncio.get_running_loop().sock_recv(listener, _BYTES)
-                        self._received.inc()
-                    looks_again = False
+                await asyncio.get_running_loop().sock_recv(listener, _BYTES)
+                self._received.inc()
+                waits = True
+                while waits:
+                    # What comes from here on may be of an end that the poll does not see yet.
+                    self._drain(listener)
                     due = max(self._clock.monotonic() + SETTLE_SECONDS, polled + every())
-                # What comes from here on may be of an end that the poll does not see yet.
-                waits = self._drain(listener) and looks_again
-                while (left := due - self._clock.monotonic()) > 0 and not (looks_again and waits):
-                    await self._clock.sleep(min(left, _DRAIN_SECONDS))
-                    waits = self._drain(listener) or waits
-                if looks_again and waits:
-                    continue
-                polled = self._clock.monotonic()
-                looks_again = not looks_again
-                self._nudged()
+                    waits = await self._came_until(due, listener)
+                    polled = self._poll()
+                    if not waits:
+                        again = polled + max(AGAIN_SECONDS, every())
+                        waits = self._drain(listener) or await self._came_until(again, listener, or_nudge=True)
+                        polled = polled if waits else self._poll()
+
+    def _poll(self) -> float:
+        """Make the next poll due, and return when that was."""
+        self._nudged()
+        return self._clock.monotonic()
+
+    async def _came_until(self, due: float, listener: socket.socket, *, or_nudge: bool = False) -> bool:
+        """Wait until a moment, or for the next nudge if that is sooner, and return whether any came."""
+        came = False
+        while (left := due - self._clock.monotonic()) > 0 and not (or_nudge and came):
+            await self._clock.sleep(min(left, _DRAIN_SECONDS))
+            came = self._drain(listener) or came
+        return came
 
     def _drain(self, listener: socket.socket) -> bool:
         """Read what has come, and return whether anything has; a sender that never rests does not keep us here."""
