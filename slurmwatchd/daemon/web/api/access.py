@@ -4,6 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 import anyio
 from starlette.requests import Request
@@ -98,8 +99,9 @@ class Access:
     async def _caller(self, request: Request) -> Caller:
         if (name := self._people.named_by_proxy(request)) is not None:
             return self._person(name)
-        word, _, rest = request.headers.get("authorization", "").partition(" ")
-        login = basic(f"{word} {rest}")
+        header = request.headers.get("authorization", "")
+        word, _, rest = header.partition(" ")
+        login = basic(header)
         if login is not None and login[0] in self._passwords.users:
             return await self._by_password(request, *login)
         tokens = self._tokens()
@@ -133,10 +135,9 @@ class Access:
             await self._passwords.are_right(name, password)
         if token is None or token.name != name:
             await self._refuse_login(request)
-            raise AssertionError
         return Caller(token.name, token.scope)
 
-    async def _refuse_login(self, request: Request) -> None:
+    async def _refuse_login(self, request: Request) -> NoReturn:
         await self.refuse(request)
         raise ProblemError(401, "The name or the password is wrong.", headers=BASIC_CHALLENGE)
 

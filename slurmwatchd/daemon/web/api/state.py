@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from slurmwatchd._version import __version__
 from slurmwatchd.config.api_tokens import ScopeKind
+from slurmwatchd.config.units import DAY, HOUR
 from slurmwatchd.daemon.web.api.calls import Call
 from slurmwatchd.daemon.web.api.parameters import HoursQuery, NoParameters, SuspectsQuery
 from slurmwatchd.daemon.web.api.problems import ProblemError
@@ -22,11 +23,10 @@ from slurmwatchd.store.read.status import ClusterProgress
 from slurmwatchd.watcher.half_written import holes
 from slurmwatchd.watcher.unread import unread
 
-SUSPECTS_SECONDS = 86_400
-HOURS_SECONDS = 14 * 86_400
+SUSPECTS_SECONDS = DAY
+HOURS_SECONDS = 14 * DAY
 MAX_HOURS = 2400
 
-_HOUR = 3600
 
 Object = dict[str, Any]
 
@@ -97,7 +97,7 @@ async def hours(call: Call[HoursQuery]) -> Response:
     until = now if query.until is None else query.until
     since = max(0, until - HOURS_SECONDS) if query.since is None else query.since
     _in_order(since, until)
-    if until - since > MAX_HOURS * _HOUR:
+    if until - since > MAX_HOURS * HOUR:
         raise ProblemError(400, f"since: more than {MAX_HOURS} hours before the end", parameter="since")
 
     def build(sight: Sight, asking: Asking) -> Object:
@@ -117,8 +117,8 @@ async def hours(call: Call[HoursQuery]) -> Response:
                 }
             )
         return {
-            "since": rfc3339(since - since % _HOUR),
-            "until": rfc3339(-(-until // _HOUR) * _HOUR),
+            "since": rfc3339(since - since % HOUR),
+            "until": rfc3339(-(-until // HOUR) * HOUR),
             "clusters": found,
         }
 

@@ -43,6 +43,11 @@ def by_kind(outcomes: Mapping[str, int]) -> dict[str, int]:
     return {kind: count for kind, count in counts.items() if count}
 
 
+def failures(kinds: Mapping[str, int]) -> int:
+    """Return how many of some counts by kind are failures."""
+    return sum(kinds.get(kind, 0) for kind in FAILED)
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
     """A rectangle: across in percent, down in pixels.

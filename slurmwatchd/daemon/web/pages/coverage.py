@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime
 
+from slurmwatchd.config.units import DAY, HOUR
 from slurmwatchd.daemon.web.pages import paths
 from slurmwatchd.daemon.web.pages.view import View
 from slurmwatchd.daemon.web.pages.visit import Object, Visit, address, seconds_of
@@ -11,9 +12,8 @@ from slurmwatchd.watcher.unread import BEHIND_SECONDS
 
 SPAN_DAYS = 14
 
-_HOUR, _DAY = 3600, 86_400
 _JUST_SECONDS = 60
-_AGES = ((15 * 60, "c1"), (2 * _HOUR, "c2"), (2 * _DAY, "c3"))
+_AGES = ((15 * 60, "c1"), (2 * HOUR, "c2"), (2 * DAY, "c3"))
 """Read again up to so long after the hour's end, and the style's class; `c4` is later still."""
 
 LEGEND = (
@@ -31,11 +31,11 @@ async def view(visit: Visit) -> View:
     visit.only("since", "until", "cluster")
     pairs = dict(visit.pairs)
     if "since" not in pairs and "until" not in pairs:
-        pairs["since"] = rfc3339(int(time.time()) // _DAY * _DAY - (SPAN_DAYS - 1) * _DAY)
+        pairs["since"] = rfc3339(int(time.time()) // DAY * DAY - (SPAN_DAYS - 1) * DAY)
     found = await visit.ask("/coverage/hours", tuple(pairs.items()), link="Hours")
     since, until = seconds_of(found["since"]), seconds_of(found["until"])
     visit.links.append(("Stretches", "/api/v1/coverage"))
-    earlier = max(0, since - SPAN_DAYS * _DAY)
+    earlier = max(0, since - SPAN_DAYS * DAY)
     horizon = min((seconds_of(cluster["horizon"]) for cluster in found["clusters"]), default=until)
     return View(
         template="coverage.html",
@@ -53,7 +53,7 @@ async def view(visit: Visit) -> View:
                 paths.COVERAGE,
                 visit.given("cluster"),
                 since=rfc3339(until),
-                until=rfc3339(until + SPAN_DAYS * _DAY),
+                until=rfc3339(until + SPAN_DAYS * DAY),
             ),
         },
     )
@@ -107,9 +107,7 @@ def _cell(number: int, hour: Object) -> Object:
 
 
 def _state(hour: Object) -> str:
-    if not hour["read_seconds"] and hour["seconds"]:
-        return "never read"
-    return "read" if hour["read_seconds"] >= hour["seconds"] else "read in part"
+    return {"never": "never read", "part": "read in part"}.get(_kind(hour), "read")
 
 
 def _kind(hour: Object) -> str:

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
-from slurmwatchd.daemon.web.api.parameters import JobsQuery
+from slurmwatchd.daemon.web.api.parameters import JobsQuery, job_id_of
 from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.daemon.web.pages import charts, paths
 from slurmwatchd.daemon.web.pages.view import View
 from slurmwatchd.daemon.web.pages.visit import Object, Visit, address, seconds_of
-from slurmwatchd.model.job_ids import NO_JOB_ID, is_job_id
 from slurmwatchd.model.outcomes import Outcome
 
 FIELDS = (
@@ -29,9 +27,7 @@ async def search(visit: Visit) -> View:
     """Show the jobs that match the address."""
     pairs = dict(visit.pairs)
     if job_id := pairs.pop("job_id", ""):
-        if not is_job_id(job_id.strip()):
-            raise ProblemError(400, f"job_id: {NO_JOB_ID}", parameter="job_id")
-        return View(elsewhere=_where(job_id.strip()))
+        return View(elsewhere=paths.of_job(job_id_of(job_id.strip())))
     page: Object = {"jobs": [], "next": None, "unread": []}
     problem = None
     if "fields" in pairs:
@@ -75,15 +71,11 @@ def listed(job: Mapping[str, Any]) -> Object:
     }
 
 
-def _where(job_id: str) -> str:
-    return f"{paths.JOBS}/{quote(job_id, safe='')}"
-
-
 async def one(visit: Visit) -> View:
     """Show one job: each attempt with its life line, usage, steps, neighbours and revisions."""
     visit.only("cluster", "cursor", "limit")
     found = await visit.ask("/jobs/{job_id}", visit.pairs, link="Job")
-    where = _where(found["job_id"])
+    where = paths.of_job(found["job_id"])
     return View(
         template="job.html",
         context={

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
+from slurmwatchd.config.units import DAY, HOUR
 from slurmwatchd.daemon.web.pages import charts, paths
 from slurmwatchd.daemon.web.pages.jobs import listed
 from slurmwatchd.daemon.web.pages.view import View
@@ -17,16 +17,15 @@ FIELDS = (
     "cpus,usage.cpu_efficiency"
 )
 
-_HOUR, _DAY = 3600, 86_400
 _MARKS = 6
-_STEPS = (60, 300, 900, _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 7 * _DAY, 30 * _DAY, 365 * _DAY)
+_STEPS = (60, 300, 900, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 30 * DAY, 365 * DAY)
 
 
 async def search(visit: Visit) -> View:
     """Show the suspects, and go to a node that is named."""
     visit.only("node", "since", "until", "cluster")
     if node := dict(visit.pairs).get("node", "").strip():
-        return View(elsewhere=f"{paths.NODES}/{quote(node, safe='')}")
+        return View(elsewhere=paths.of_node(node))
     suspects: Object = {}
     if visit.sees_all:
         suspects = await visit.ask(
@@ -50,7 +49,7 @@ async def one(visit: Visit) -> View:
     jobs = found["jobs"]
     runs = [_run(job) for job in jobs if job.get("start") and job.get("end")]
     start, end = _span(runs, pairs)
-    where = f"{paths.NODES}/{quote(found['node'], safe='')}"
+    where = paths.of_node(found["node"])
     line = charts.time_line(runs, start, end, lanes=LANES, marks=_marks(start, end))
     return View(
         template="node.html",
@@ -86,7 +85,7 @@ def _span(runs: list[charts.Run], pairs: Mapping[str, str]) -> tuple[int, int]:
     """Return from and until when to draw: what is listed; one that ran for days does not make all else narrow."""
     if not runs:
         now = int(time.time())
-        return now - _DAY, now
+        return now - DAY, now
     end = max(run.end for run in runs)
     starts = sorted(run.start for run in runs)
     oldest_end = min(run.end for run in runs)
@@ -99,6 +98,6 @@ def _marks(start: int, end: int) -> list[tuple[int, str]]:
     step = next((step for step in _STEPS if (end - start) / step <= _MARKS), _STEPS[-1])
     first = -(-start // step) * step
     return [
-        (moment, rfc3339(moment)[5:10] if moment % _DAY == 0 else rfc3339(moment)[11:16])
+        (moment, rfc3339(moment)[5:10] if moment % DAY == 0 else rfc3339(moment)[11:16])
         for moment in range(first, end + 1, step)
     ]

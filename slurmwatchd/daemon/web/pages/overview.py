@@ -5,11 +5,14 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Any
 
+from slurmwatchd.config.units import HOUR
 from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.daemon.web.pages import charts, paths
 from slurmwatchd.daemon.web.pages.view import View
 from slurmwatchd.daemon.web.pages.visit import Object, Visit, address, seconds_of
 from slurmwatchd.model.clock import rfc3339
+from slurmwatchd.model.outcomes import Outcome
+from slurmwatchd.model.reports import FAILURES
 
 SPANS = {"24h": 24, "3d": 72, "7d": 168}
 """What can be looked at, and its hours."""
@@ -17,7 +20,6 @@ SPANS = {"24h": 24, "3d": 72, "7d": 168}
 MAX_OWN = 1000
 """So many of a user's own jobs are added up."""
 
-_HOUR = 3600
 _FIELDS = "job_id,outcome,end,wait_seconds,partition,cpus,elapsed_seconds,usage.cpu_efficiency"
 
 
@@ -28,7 +30,7 @@ async def view(visit: Visit) -> View:
     if span not in SPANS:
         raise ProblemError(400, f"since: must be one of {', '.join(SPANS)}", parameter="since")
     now = int(time.time())
-    first = now - now % _HOUR - (SPANS[span] - 1) * _HOUR
+    first = now - now % HOUR - (SPANS[span] - 1) * HOUR
     asked = (*visit.given("cluster"), ("since", rfc3339(first)))
     status = await visit.ask("/status", link="Status")
     ended = await (_of_own(visit, asked) if visit.sees_own else _of_sums(visit, asked))
@@ -57,7 +59,7 @@ async def view(visit: Visit) -> View:
                 paths.JOBS,
                 visit.given("cluster"),
                 since=rfc3339(first),
-                outcome="failed,out_of_memory,time_limit,node_failure,boot_failure",
+                outcome=",".join(outcome for outcome in Outcome if outcome in FAILURES),
             ),
             **ended,
         },
@@ -99,14 +101,14 @@ async def _of_own(visit: Visit, asked: Iterable[tuple[str, str]]) -> Object:
     by_hour: dict[int, list[Mapping[str, Any]]] = {}
     for job in jobs:
         end = seconds_of(job["end"])
-        by_hour.setdefault(end - end % _HOUR, []).append(job)
+        by_hour.setdefault(end - end % HOUR, []).append(job)
         outcomes = partitions.setdefault(job.get("partition") or "(none)", {})
         outcomes[job["outcome"]] = outcomes.get(job["outcome"], 0) + 1
     return {
         "hours": {hour: _added_up(some) for hour, some in by_hour.items()},
         **_added_up(jobs),
         "attempts": len(jobs),
-        "cpu_hours": sum(job.get("cpus", 0) * (job.get("elapsed_seconds") or 0) for job in jobs) / _HOUR,
+        "cpu_hours": sum(job.get("cpus", 0) * (job.get("elapsed_seconds") or 0) for job in jobs) / HOUR,
         "partitions": _partitions(partitions.items()),
         "cut": page["next"] is not None,
     }
@@ -137,7 +139,7 @@ def _partitions(lines: Iterable[tuple[str, Mapping[str, int]]]) -> list[Object]:
     for name, outcomes in lines:
         kinds = charts.by_kind(outcomes)
         if total := sum(kinds.values()):
-            failed = sum(kinds.get(kind, 0) for kind in charts.FAILED)
+            failed = charts.failures(kinds)
             parts = [(charts.css(kind), f"{name}: {count:,} {kind}", count) for kind, count in kinds.items()]
             bars = charts.shares(parts, total)
             made.append(
@@ -147,12 +149,12 @@ def _partitions(lines: Iterable[tuple[str, Mapping[str, int]]]) -> list[Object]:
 
 
 def _chart(hours: Mapping[int, Object], first: int, now: int, count: int) -> charts.Columns:
-    starts = range(first, now + 1, _HOUR)
+    starts = range(first, now + 1, HOUR)
     stacks = [(_spoken(start), hours[start]["kinds"] if start in hours else {}) for start in starts]
     step = 6 if count == SPANS["24h"] else 24
     labels = {}
     for number, start in enumerate(starts):
-        hour = start // _HOUR % 24
+        hour = start // HOUR % 24
         if hour % step == 0:
             labels[number] = rfc3339(start)[5:10] if hour == 0 else f"{hour:02d}:00"
     return charts.columns(stacks, labels=labels)
@@ -161,10 +163,10 @@ def _chart(hours: Mapping[int, Object], first: int, now: int, count: int) -> cha
 def _table(hours: Mapping[int, Object], first: int, now: int) -> list[Object]:
     """Return the hours in which anything ended, the newest first."""
     rows = []
-    for start in range(now - now % _HOUR, first - 1, -_HOUR):
+    for start in range(now - now % HOUR, first - 1, -HOUR):
         if (found := hours.get(start)) and found["kinds"]:
             kinds = found["kinds"]
-            failed = sum(kinds.get(kind, 0) for kind in charts.FAILED)
+            failed = charts.failures(kinds)
             rows.append({"hour": _spoken(start), "ended": sum(kinds.values()), "failed": failed, **found})
     return rows
 

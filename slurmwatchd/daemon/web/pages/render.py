@@ -7,7 +7,6 @@ import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from slurmwatchd._version import __version__
 from slurmwatchd.config.units import spoken_duration
@@ -83,7 +82,6 @@ def _environment() -> "Environment":
         "percent": _percent,
         "plain": lambda value: {True: "yes", False: "no"}[value] if isinstance(value, bool) else value,
         "label": lambda name: str(name).removesuffix("_seconds").removesuffix("_bytes").replace("_", " "),
-        "segment": lambda text: quote(str(text), safe=""),
         "short": _short,
         "size": _size,
         "words": lambda text: str(text).replace("_", " "),
