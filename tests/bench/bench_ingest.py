@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.bench.configuration import written
 from tests.bench.measuring import Run, children, measured
 from tests.bench.setting import MARGIN_SECONDS, place
 from tests.real_slurm import bringup, untidy
@@ -32,28 +33,6 @@ if TYPE_CHECKING:
     from tests.real_slurm.cluster import RealCluster
 
 HOURS = 8
-CONFIG = """
-[slurm]
-bin_dir = "{bin_dir}"
-conf = "{conf}"
-
-[poll]
-since = "{since}s"
-slice = "1h"
-
-[steps]
-mode = "{mode}"
-
-[store]
-path = "{folder}/slurmwatchd.db"
-
-[sinks.jobs]
-type = "jsonl"
-path = "{folder}/jobs.jsonl"
-
-[web]
-listen = ""
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,10 +104,9 @@ def run_daemon(program: Program, source: Source, folder: Path, bin_dir: Path, mo
         RuntimeError: It failed, or the file does not hold the jobs.
     """
     folder.mkdir()
-    config = folder / "slurmwatchd.toml"
     since = int(time.time()) - source.began + MARGIN_SECONDS
-    text = CONFIG.format(bin_dir=bin_dir, conf=source.conf, folder=folder, since=since, mode=mode)
-    config.write_text(text, encoding="utf-8")
+    poll = f'since = "{since}s"\nslice = "1h"'
+    config = written(folder, bin_dir, conf=source.conf, poll=poll, mode=mode)
     argv = program.argv("once", "--config", str(config))
     run = measured(argv, program.environment(), begins=_has_asked_for_jobs, folder=folder)
     with (folder / "jobs.jsonl").open("rb") as file:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.bench.configuration import written
 from tests.bench.measuring import ended
 
 if TYPE_CHECKING:
@@ -20,21 +21,6 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 """Times as many pairs as of long runs."""
-
-CONFIG = """
-[slurm]
-bin_dir = "{folder}/bin"
-
-[store]
-path = "{folder}/store.db"
-
-[sinks.jobs]
-type = "jsonl"
-path = "{folder}/jobs.jsonl"
-
-[web]
-listen = ""
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +58,7 @@ def start(program: Program) -> Start:
             script = folder / "bin" / command
             script.write_text(f"#!/bin/sh\n{note}exit 1\n", encoding="utf-8")
             script.chmod(0o755)
-        config = folder / "slurmwatchd.toml"
-        config.write_text(CONFIG.format(folder=folder), encoding="utf-8")
+        config = written(folder, folder / "bin")
         began = time.time()
         process = subprocess.Popen(
             program.argv("once", "--config", str(config)),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.bench.configuration import written
 from tests.bench.measuring import measured
 from tests.bench.setting import Place, Setting, place
 
@@ -22,30 +23,6 @@ if TYPE_CHECKING:
 
     from tests.bench.programs import Program
     from tests.bench.results import Result
-
-CONFIG = """
-[slurm]
-bin_dir = "{site}/bin"
-
-[poll]
-since = "{since}s"
-
-[steps]
-mode = "{mode}"
-
-[store]
-path = "{folder}/store.db"
-
-[sinks.jobs]
-type = "jsonl"
-path = "{folder}/jobs.jsonl"
-
-[sinks.metrics]
-type = "prometheus"
-
-[web]
-listen = ""
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +76,8 @@ def fill(program: Program, site: Place, mode: str, folder: Path) -> Filled:
     Raises:
         RuntimeError: It has not.
     """
-    config = folder / "slurmwatchd.toml"
-    text = CONFIG.format(site=site.folder, since=site.since_seconds, mode=mode, folder=folder)
-    config.write_text(text, encoding="utf-8")
+    poll = f'since = "{site.since_seconds}s"'
+    config = written(folder, site.folder / "bin", poll=poll, mode=mode, metrics=True)
     run = measured(program.argv("once", "--config", str(config)), program.environment(), folder=folder)
     store = folder / "store.db"
     with closing(sqlite3.connect(store)) as opened:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.bench.configuration import written
 from tests.bench.measuring import cpu_seconds, shared_out_bytes
 from tests.patience import Patience
 
@@ -16,35 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.bench.programs import Program
-
-CONFIG = """
-[slurm]
-bin_dir = "{bin_dir}"
-conf = "{conf}"
-
-[poll]
-interval = "{interval}s"
-{more}
-
-[steps]
-mode = "{mode}"
-
-[store]
-path = "{folder}/store.db"
-
-[sinks.jobs]
-type = "jsonl"
-path = "{folder}/jobs.jsonl"
-
-[sinks.metrics]
-type = "prometheus"
-
-[web]
-listen = "{web}"
-
-[log]
-format = "json"
-"""
 READY = '"event":"ready"'
 
 
@@ -109,11 +81,9 @@ def running(
     Raises:
         RuntimeError: It ended by itself, or read nothing.
     """
-    config = folder / "slurmwatchd.toml"
-    text = CONFIG.format(
-        bin_dir=bin_dir, conf=conf, interval=interval, more=more, mode=mode, folder=folder, web=web
-    )
-    config.write_text(text, encoding="utf-8")
+    poll = f'interval = "{interval}s"\n{more}'
+    log_as_json = '[log]\nformat = "json"\n'
+    config = written(folder, bin_dir, conf=conf, poll=poll, mode=mode, metrics=True, web=web, more=log_as_json)
     with (folder / "log").open("wb") as log, ExitStack() as stack:
         process = stack.enter_context(
             subprocess.Popen(

@@ -3,6 +3,8 @@
 from tools.dashboards.grafana import Dashboard, Panel
 from tools.dashboards.queries import CLUSTER, FAILED, PARTITION, hours, now_and_then, over, rate, share
 
+_OF_ACCOUNT = PARTITION + ', account=~"$account"'
+
 ACCOUNTS = Dashboard(
     name="accounts",
     title="accounts and users",
@@ -63,23 +65,15 @@ ACCOUNTS = Dashboard(
                 width=24,
                 height=11,
                 queries={
-                    "attempts": over(
-                        "jobs_ended_total", by="user, account", where=PARTITION + ', account=~"$account"'
-                    ),
-                    "CPU-hours": hours(
-                        "ended_cpu_seconds_total", by="user, account", where=PARTITION + ', account=~"$account"'
-                    ),
-                    "GPU-hours": hours(
-                        "ended_gpu_seconds_total", by="user, account", where=PARTITION + ', account=~"$account"'
-                    ),
+                    "attempts": over("jobs_ended_total", by="user, account", where=_OF_ACCOUNT),
+                    "CPU-hours": hours("ended_cpu_seconds_total", by="user, account", where=_OF_ACCOUNT),
+                    "GPU-hours": hours("ended_gpu_seconds_total", by="user, account", where=_OF_ACCOUNT),
                     "CPU efficiency": share(
-                        over(
-                            "job_cpu_seconds_total", by="user, account", where=PARTITION + ', account=~"$account"'
-                        ),
+                        over("job_cpu_seconds_total", by="user, account", where=_OF_ACCOUNT),
                         over(
                             "job_allocated_cpu_seconds_total",
                             by="user, account",
-                            where=PARTITION + ', account=~"$account"',
+                            where=_OF_ACCOUNT,
                         ),
                     ),
                 },
