@@ -11,7 +11,6 @@ from slurmwatchd.daemon.daemon import Outside
 from slurmwatchd.errors import ListenError, StoreCorruptError, first_cause
 from slurmwatchd.store import meta
 from slurmwatchd.store.lockfile import holder, in_use
-from slurmwatchd.store.read.status import KEY_NAME
 from slurmwatchd.telemetry.log import get_logger
 
 _log = get_logger(__name__)
@@ -60,6 +59,7 @@ async def _run_until_stopped(
     from slurmwatchd.daemon.web.pages.service import Pages  # noqa: PLC0415
     from slurmwatchd.daemon.web.server import WebServer, bind, url  # noqa: PLC0415
     from slurmwatchd.daemon.web.tls import web_config_file  # noqa: PLC0415
+    from slurmwatchd.store.read.status import KEY_NAME  # noqa: PLC0415
 
     file = web_config_file(config.web)
 

@@ -1,6 +1,5 @@
 """The worst nodes on `/metrics`: `nodes --suspect` of the last day, now and then, off the event loop."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import anyio.to_thread
@@ -8,9 +7,7 @@ import anyio.to_thread
 from slurmwatchd.config.units import DAY
 from slurmwatchd.errors import StoreError, TransientError
 from slurmwatchd.model.clock import Clock
-from slurmwatchd.model.suspects import Suspect
 from slurmwatchd.store.read.reader import StoreReader
-from slurmwatchd.store.read.suspects import suspects
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
 
@@ -55,17 +52,16 @@ class SuspectNodes:
             return
         now = int(self._clock.now())
         try:
-            found = await anyio.to_thread.run_sync(self._found, now)
+            found = await anyio.to_thread.run_sync(self._scores, now, limit)
         except (StoreError, TransientError) as error:
             _log.debug("suspect nodes not looked for", error=str(error))
             return
-        self._metrics.suspects.show(
-            {name: {suspect.node: suspect.score for suspect in nodes[:limit]} for name, nodes in found.items()}
-        )
+        self._metrics.suspects.show(found)
 
-    def _found(self, now: int) -> Mapping[str, list[Suspect]]:
+    def _scores(self, now: int, limit: int) -> dict[str, dict[str, float]]:
+        # Only a daemon with a web server looks for them.
+        from slurmwatchd.store.read.suspects import suspects  # noqa: PLC0415
+
         with StoreReader(self._store) as reader:
-            return {
-                cluster: [s for s in suspects(reader, cluster, now - SPAN_SECONDS, now) if s.is_suspect]
-                for cluster in reader.clusters()
-            }
+            found = {name: suspects(reader, name, now - SPAN_SECONDS, now) for name in reader.clusters()}
+        return {name: {worst.node: worst.score for worst in nodes[:limit]} for name, nodes in found.items()}

@@ -99,7 +99,6 @@ def _show_suspects(
         {"cluster": cluster, **asdict(suspect)}
         for cluster in clusters
         for suspect in suspects(reader, cluster, *asked)
-        if suspect.is_suspect
     ]
     rows = sorted(found, key=lambda row: -row["score"])[: shape.limit]
     question = Question(ended_from=asked[0], ended_until=asked[1], clusters=tuple(clusters))

@@ -32,7 +32,7 @@ _COUNTED = (
 
 
 def suspects(store: StoreReader, cluster: str, since: int, until: int) -> list[Suspect]:
-    """Return the nodes of a cluster on which anything failed, those that chance explains least first.
+    """Return the nodes of a cluster whose failures chance does not explain, the worst first.
 
     Args:
         store: The store.
@@ -43,7 +43,7 @@ def suspects(store: StoreReader, cluster: str, since: int, until: int) -> list[S
     Raises:
         StoreBusyError: The store cannot be read now.
     """
-    return ranked(_counted(store, cluster, since, until))
+    return [suspect for suspect in ranked(_counted(store, cluster, since, until)) if suspect.is_suspect]
 
 
 @lru_cache(maxsize=20_000)

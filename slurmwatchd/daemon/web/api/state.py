@@ -154,7 +154,6 @@ async def suspects(call: Call[SuspectsQuery]) -> Response:
             found += [
                 {"cluster": cluster, **asdict(suspect)}
                 for suspect in suspected.suspects(store, cluster, since, until)
-                if suspect.is_suspect
             ]
         found.sort(key=lambda row: -row["score"])
         return {
