@@ -123,7 +123,7 @@ def _of_an_older_one(key: Key, value: list[Any]) -> list[tuple[Key, Totals]]:
 
 
 def _fits(name: str, total: Any) -> bool:  # noqa: ANN401 - what was in the store
-    """Tell whether a total has the shape of its family."""
+    """Return whether a total has the shape of its family."""
     if name == WEIGHT:
         return isinstance(total, int | float)
     family: Family | None = FAMILIES.get(name)

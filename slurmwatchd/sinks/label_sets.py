@@ -111,7 +111,7 @@ class Profile:
             self.sizes[name] -= len(totals.get(name, ()))
 
     def is_fold(self, key: Key) -> bool:
-        """Tell whether a key stands for others: the last label is, or a name that is really called so."""
+        """Return whether a key stands for others: the last label is, or a name that is really called so."""
         return len(key) > 2 and key[-1] == OTHER  # noqa: PLR2004 - tag and cluster
 
     def fold_of(self, key: Key) -> Key:
@@ -126,7 +126,7 @@ class Profile:
         return fold
 
     def has_room(self, key: Key, own: Iterable[str]) -> bool:
-        """Tell whether a label set may have series, and new ones in some families with a label of their own."""
+        """Return whether a label set may have series, and new ones in some families with a label of their own."""
         if not self.labels:
             return True
         if key not in self.weights and len(self.weights) >= self.limit:
@@ -134,7 +134,7 @@ class Profile:
         return all(self.sizes[name] < self.limit for name in own)
 
     def is_overfull(self) -> bool:
-        """Tell whether there are more label sets than may be, as after a change of the limit."""
+        """Return whether there are more label sets than may be, as after a change of the limit."""
         return bool(self.labels) and max(len(self.weights), *self.sizes.values(), 0) > self.limit
 
     def smallest(self) -> Key:
@@ -151,7 +151,7 @@ class Profile:
                 heapq.heapreplace(heap, (weight[0], key))
 
     def outweighs(self, known: float) -> bool:
-        """Tell whether so much is clearly more than the smallest named label set has."""
+        """Return whether so much is clearly more than the smallest named label set has."""
         if not self._lightest or known <= _CLEARLY * self._lightest[0][0]:
             return False
         return known > _CLEARLY * self.weights[self.smallest()][0]

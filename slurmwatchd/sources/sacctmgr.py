@@ -176,7 +176,7 @@ class Sacctmgr:
         return [line.split("|") for line in lines if line]
 
     async def limits(self) -> Limits | None:
-        """Return the limits, or None where it is not known them; who asks while someone does gets that answer."""
+        """Return the limits, or None if they are not known; who asks while another does gets that answer."""
         before = self._answers
         async with self._turn:
             if self._answers == before:

@@ -106,7 +106,7 @@ class Scontrol:
         return dict(zip(texts, parts, strict=True))
 
     async def cluster_name(self) -> str | None:
-        """Return the local cluster's name from `scontrol show config`, or None where it is not known it now."""
+        """Return the local cluster's name from `scontrol show config`, or None if it is not known now."""
         try:
             done = await self._commands.run("scontrol", "show", "config", timeout_seconds=_CONFIG_TIMEOUT_SECONDS)
         except (CommandError, SlurmNotFoundError):

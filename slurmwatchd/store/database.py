@@ -88,9 +88,8 @@ class Database:
     async def write(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
         """Run `work` in one transaction: all of it, or nothing.
 
-        Cancelling the caller does not cut a transaction in two: an await that aiosqlite is to give up
-        leaves its SQL in the queue of the connection's thread, so the whole of it is shielded, under a
-        deadline of its own.
+        Cancelling the caller does not cut a transaction in two: a cancelled await leaves its SQL in the queue of
+        aiosqlite's thread, so the whole of it is shielded, under a deadline of its own.
 
         Raises:
             StoreFullError: Its disk is full; rolled back.

@@ -15,7 +15,7 @@ FORGET_SECONDS = 8 * 86400
 """How long a job that slurmdbd neither lists nor says to have ended is looked for."""
 
 _TOLD = 1 << 62
-"""Stands for when one was queried that is delivered, and listed all the same: never again."""
+"""In place of the last query for a job that was delivered and is still listed: no other follows."""
 
 _ROLL = (
     "CREATE TEMP TABLE IF NOT EXISTS roll (cluster TEXT, job_id_raw INTEGER, submit INTEGER, job_id TEXT, "

@@ -46,7 +46,7 @@ async def note(database: Database, sink: str, seq: int, settings: dict[str, Any]
 
 
 async def load(reader: ComparisonReader, sink: str) -> list[Since]:
-    """Return what a sink was to be given, the oldest first; nothing where it was never distinguished."""
+    """Return what a sink was to be given, the oldest first; nothing if it always got all events."""
     rows = await reader.read("SELECT value FROM meta WHERE key = ?", (_key(sink),))
     return _decoded(rows[0][0] if rows else None)
 

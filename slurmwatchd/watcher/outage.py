@@ -16,7 +16,7 @@ PATIENT_POLLS = 3
 """So many polls in a row must see a queue before it is more than messages in flight."""
 
 BLIND_SECONDS = 60
-"""How long after an outage a stretch is read again where the size is not known of the queue."""
+"""How long after an outage a stretch is read again if the queue's size is not known."""
 
 
 class Outage:

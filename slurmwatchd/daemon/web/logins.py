@@ -115,7 +115,7 @@ class People:
 
 
 def is_name(name: str) -> bool:
-    """Tell whether it could be a user's name."""
+    """Return whether it could be a user's name."""
     return 0 < len(name) <= _MAX_NAME and name.isprintable() and " " not in name and "\ufffd" not in name
 
 

@@ -29,7 +29,7 @@ def proof(secret: bytes, *, now: float | None = None) -> str:
 
 
 def is_proof(secret: bytes, header: str, *, now: float | None = None) -> bool:
-    """Tell whether a header's value proves it; a clock may be a minute off."""
+    """Return whether a header's value proves it; a clock may be a minute off."""
     word, _, given = header.partition(" ")
     minute = int(time.time() if now is None else now) // _MINUTE_SECONDS
     if word.lower() != SCHEME.lower():

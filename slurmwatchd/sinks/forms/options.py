@@ -1,4 +1,4 @@
-"""What every sink that writes events has about how they look."""
+"""How events look: the options of every sink that writes them."""
 
 from typing import Literal
 

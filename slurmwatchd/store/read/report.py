@@ -12,7 +12,7 @@ from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.read.reader import StoreReader
 
 GROUPS = ("account", "user", "partition", "qos", "outcome", "cluster")
-"""What a report can distinguishes by, besides the time."""
+"""What a report can group by, besides the time."""
 
 TIMES = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "month": "%Y-%m"}
 """How hours, days and months are written."""

@@ -20,5 +20,5 @@ def of_node(node: str) -> str:
 
 
 def asks_itself(path: str) -> bool:
-    """Tell whether what answers at a path asks for a login by itself, or needs none."""
+    """Return whether what answers at a path asks for a login by itself, or needs none."""
     return path.startswith(f"{PREFIX}/") or path == STYLE or f"/{path.split('/')[1]}" in PLACES
