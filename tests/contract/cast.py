@@ -226,6 +226,8 @@ def _values() -> list[Attempt]:
         never_started(521, end, flags=8),
         never_started(522, end, time_eligible=end + 60),
         attempt(523, end, time_start=end + 30),
+        # slurmdbd made its row from the end message, which has no number of nodes.
+        attempt(524, end, nodes_alloc=0, tres_alloc="1=6,2=1536,4=3", nodelist="n[1-3]"),
     ]  # fmt: skip
 
 

@@ -54,6 +54,7 @@ POINTS: dict[str, dict[str, str]] = {
         "exit-codes": "exit 139 is `11:0` before 25.11, `139:0` since; signal 11 is `0:11` always",
         "no-start": "the start of what never started is `None` or `Unknown`, before 22.05 its end",
         "never-eligible-time": "what never was eligible prints `Unknown`",
+        "nodes-by-tres": "`NNodes` comes from the allocated TRES where no number of nodes is stored",
         "no-nodes": "`None assigned` and no TRES where nothing ever ran; `(unknown)` where nothing is stored",
         "planned": "the wait is from eligible to start, or to the end of what never started; `INVALID` below zero",
         "timelimit": "minutes, `UNLIMITED` or `Partition_Limit`",

@@ -69,6 +69,11 @@ def test_what_never_ran_has_no_nodes(site: Site) -> None:
     assert site.jobs("nodelist,nnodes,alloctres,allocnodes", 503, 506) == ["None assigned|1||0", "(unknown)|1||0"]
 
 
+@pytest.mark.contract("nodes-by-tres")
+def test_where_no_number_of_nodes_is_stored_the_allocated_tres_have_it(site: Site) -> None:
+    assert site.job(524, "nodelist,nnodes,allocnodes") == "n[1-3]|3|3"
+
+
 @pytest.mark.contract("planned")
 def test_the_wait_ends_with_the_start_or_the_end(site: Site) -> None:
     name = "reserved" if site.release < (23, 2) else "planned"

@@ -41,8 +41,8 @@ LOADED_ID = 1_000_000
 NEVER_STARTED = (None, "", "None assigned")
 COLUMNS = """
     job.id_job, job.time_submit, job.time_start, job.time_end, job.state, job.exit_code, job.derived_ec,
-    job.job_name, job.nodes_alloc, job.nodelist, job.tres_req, job.id_user, job.partition, job.kill_requid,
-    assoc.user as assoc_user
+    job.job_name, job.nodes_alloc, job.nodelist, job.tres_alloc, job.tres_req, job.id_user, job.partition,
+    job.kill_requid, assoc.user as assoc_user
 """
 
 
@@ -149,7 +149,8 @@ def _attempt(cluster: RealCluster, row: Mapping[str, str | None]) -> Attempt:
         "derived_exit_code": derived_code,
         "derived_exit_signal": derived_signal,
         "name": _text(row["job_name"]),
-        "node_count": _number(row, "nodes_alloc") or _requested_nodes(row["tres_req"]),
+        # A row that was made from the end message alone has no count of its own, but its TRES have.
+        "node_count": _number(row, "nodes_alloc") or _nodes(row["tres_alloc"] or row["tres_req"]),
         "node_list": row["nodelist"] if started else None,
         "user": row["assoc_user"] or cluster.root.user_name(_number(row, "id_user")),
         "uid": _number(row, "id_user"),
@@ -198,7 +199,7 @@ def _exit(cluster: RealCluster, status: int) -> tuple[int, int]:
     return code, signal
 
 
-def _requested_nodes(tres: str | None) -> int:
+def _nodes(tres: str | None) -> int:
     counts = dict(item.split("=") for item in (tres or "").split(",") if item)
     return int(counts.get(NODES_TRES, 0))
 
