@@ -3,103 +3,24 @@
 import json
 import random
 import shutil
-import subprocess
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.acceptance.process import DaemonProcess, free_port
-from tests.patience import HANGS_SECONDS, Patience
+from tests.acceptance.process import DaemonProcess
+from tests.acceptance.scraper import RULES, prometheus, quick_rules
+from tests.patience import Patience
 
-PACKAGING = Path(__file__).parents[2] / "packaging"
-DASHBOARDS = sorted((PACKAGING / "grafana").glob("slurmwatchd-*.json"))
-RULES = PACKAGING / "prometheus" / "slurmwatchd.rules.yml"
-CONFIG = """
-global: {{ scrape_interval: 1s, evaluation_interval: 1s }}
-rule_files: ["{rules}"]
-scrape_configs:
-  - job_name: slurmwatchd
-    static_configs: [{{ targets: ["127.0.0.1:{port}"] }}]
-"""
+DASHBOARDS = sorted((Path(__file__).parents[2] / "packaging" / "grafana").glob("slurmwatchd-*.json"))
 LABELS = """
 [metrics]
 labels = ["partition", "account", "user", "qos"]
 """
 STATES = (*["COMPLETED"] * 20, "FAILED", "TIMEOUT", "OUT_OF_MEMORY", "REQUEUED")
 VARIABLES = {"$cluster": ".*", "$partition": ".*", "$account": ".*", "$__rate_interval": "5m", "$__range": "1h"}
-
-
-class Prometheus:
-    """A real one, on a port of the loopback."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    def ask(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 - JSON
-        """What its API answers; None while it does not."""
-        url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        try:
-            with urllib.request.urlopen(url, timeout=HANGS_SECONDS) as answer:
-                return json.load(answer)["data"]
-        except urllib.error.HTTPError as error:
-            with error:
-                raise AssertionError(f"{parameters}: {error.read().decode()}") from error
-        except OSError:
-            return None
-
-    def values(self, query: str) -> list[float]:
-        """The values that a query has now, without those that are no number."""
-        found = self.ask("query", query=query)
-        values = [float(sample["value"][1]) for sample in found["result"]] if found else []
-        return [value for value in values if value == value]  # noqa: PLR0124 - NaN is not itself
-
-    def firing(self) -> set[tuple[str, str]]:
-        """The alerts that fire, each with its node."""
-        found = self.ask("alerts")
-        alerts = found["alerts"] if found else []
-        return {
-            (alert["labels"]["alertname"], alert["labels"].get("node", ""))
-            for alert in alerts
-            if alert["state"] == "firing"
-        }
-
-
-@contextmanager
-def prometheus(folder: Path, target: int, rules: Path) -> Iterator[Prometheus]:
-    program = shutil.which("prometheus")
-    if program is None:
-        pytest.skip("Prometheus is not installed")
-    port = free_port()
-    config, log = folder / "prometheus.yml", folder / "prometheus.log"
-    config.write_text(CONFIG.format(port=target, rules=rules), encoding="utf-8")
-    argv = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}"]
-    argv += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-    try:
-        yield Prometheus(port)
-    finally:
-        process.terminate()
-        process.wait(timeout=HANGS_SECONDS)
-
-
-def quick_rules(folder: Path) -> Path:
-    """The rules as they are shipped, but that alerts fire at once: a test has no two minutes."""
-    rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))
-    for group in rules["groups"]:
-        for rule in group["rules"]:
-            rule.pop("for", None)
-    file = folder / "rules.yml"
-    file.write_text(yaml.safe_dump(rules), encoding="utf-8")
-    return file
 
 
 def some_end(daemon: DaemonProcess, count: int) -> None:
