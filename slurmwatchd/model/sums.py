@@ -8,7 +8,10 @@ numbers, so that what is taken out again, when an attempt is revised, is what wa
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from operator import add
 from typing import Any, NamedTuple
+
+import orjson
 
 from slurmwatchd.model.clock import epoch
 from slurmwatchd.model.outcomes import outcome_of
@@ -33,12 +36,14 @@ _COUNTED = AMOUNTS.index("elapsed_seconds")
 _ENERGY = AMOUNTS.index("energy_joules")
 _USED = AMOUNTS.index("used_cpu_milliseconds")
 _MIB = 1 << 20
+_NUMBERS = (int, float)
 _GPU = "gres/gpu"
 _TYPED_GPU = f"{_GPU}:"
 _OWN = frozenset({"cpu", "mem_bytes", "node", "billing", "energy_joules", _GPU})
 """What alloc_tres has that is an amount of its own above; the rest is grouped by name."""
 
-_REST = (0,) * (len(AMOUNTS) - _ENERGY)
+FIRST_AMOUNTS = _ENERGY
+"""So many of them nearly all attempts have, and no others."""
 
 _EXACT_WAIT = 32
 _WAIT_BITS = 5
@@ -53,6 +58,9 @@ class Group(NamedTuple):
     user: str
     qos: str
     outcome: str
+
+
+_WHOSE = len(Group._fields)
 
 
 class Attempt(NamedTuple):
@@ -124,12 +132,28 @@ def bucket_wait(bucket: int) -> float:
     return ((rest + (1 << (_WAIT_BITS - 1))) * 2 + 1) * (1 << shift) / 2
 
 
+NO_WAITS = "{}"
+
+
+def waits_text(counts: Mapping[int, int] | Mapping[str, int]) -> str:
+    """Write how many waits there are in each bucket as JSON, as the store keeps it; no bucket stands at 0."""
+    return "{" + ",".join([f'"{bucket}":{count}' for bucket, count in counts.items() if count]) + "}"
+
+
+def waits_added(one: str, other: str) -> str:
+    """Return the sum of two texts of `waits_text`."""
+    counts: dict[str, int] = orjson.loads(one)
+    for bucket, count in orjson.loads(other).items():
+        counts[bucket] = counts.get(bucket, 0) + count
+    return waits_text(counts)
+
+
 class Results(NamedTuple):
     """What attempts add up to, by hour (epoch seconds) and the place of their group in `groups`.
 
     Attributes:
         groups: Whose attempts they are.
-        amounts: One number for each of `AMOUNTS`.
+        amounts: One number for each of `AMOUNTS`, or for the first `FIRST_AMOUNTS` where the others are 0.
         tres: By name too, any other TRES (`gres/gpu:a100`, `license/matlab`): its seconds.
         waits: How many attempts waited as long as each bucket says.
     """
@@ -147,9 +171,7 @@ class Sums:
         """Begin with nothing."""
         self._kinds: dict[_Kind, int] = {}
         self._lists: list[Mapping[str, Any] | None] = []
-        self._ended: dict[tuple[int, int], int] = defaultdict(int)
-        self._waited: dict[tuple[int, int], int] = defaultdict(int)
-        self._buckets: dict[tuple[int, int, int], int] = defaultdict(int)
+        self._ended: dict[tuple[int, int, int], list[int | None]] = defaultdict(list)
         self._seconds: dict[tuple[int, int], int] = defaultdict(int)
         self._parts: dict[tuple[int, Group], list[int]] = defaultdict(_zeros)
 
@@ -157,32 +179,47 @@ class Sums:
         """Return whether anything was added."""
         return bool(self._kinds or self._parts)
 
-    def add(self, attempts: Iterable[Attempt], sign: int = 1) -> None:
+    def add(self, attempts: Iterable[tuple[Any, ...]], sign: int = 1) -> None:
         """Add attempts, or with a sign of -1 take them out.
 
         Most of a batch are alike in all but their times: for each hour it is enough to add up the seconds of those
         that are, and to multiply once.
+
+        Args:
+            attempts: The fields of an `Attempt` each.
+            sign: 1 or -1.
         """
         kinds, lists, ended, seconds = self._kinds, self._lists, self._ended, self._seconds
         for attempt in attempts:
-            *whose, submit, start, end, elapsed, wait, cpus, nodes, tres = attempt
-            kind = kinds.setdefault((*whose, cpus, nodes, id(tres)), len(lists))
+            (
+                cluster,
+                partition,
+                account,
+                user,
+                qos,
+                outcome,
+                submit,
+                start,
+                end,
+                elapsed,
+                wait,
+                cpus,
+                nodes,
+                tres,
+            ) = attempt
+            kind = kinds.setdefault(
+                (cluster, partition, account, user, qos, outcome, cpus, nodes, id(tres)), len(lists)
+            )
             if kind == len(lists):
                 # Kept, so that no other list gets its id.
                 lists.append(tres)
             moment = end or start or submit
-            moment -= moment % HOUR
-            ended[kind, moment] += sign
-            if start is None:
-                continue
-            if wait is not None:
-                self._waited[kind, moment] += sign * wait
-                self._buckets[kind, moment, wait_bucket(wait)] += sign
-            if end is None:
+            ended[kind, moment - moment % HOUR, sign].append(None if start is None else wait)
+            if start is None or end is None:
                 continue
             hour = start - start % HOUR
             if elapsed is not None and elapsed != end - start:
-                for hour, part in _spread(attempt, elapsed):
+                for hour, part in _spread(start, end, elapsed):
                     seconds[kind, hour] += sign * part
             else:
                 after = hour + HOUR
@@ -192,7 +229,8 @@ class Sums:
                     after += HOUR
                 seconds[kind, hour] += sign * (end - start)
             if tres and "energy_joules" in tres:
-                self._add_parts(attempt, _ENERGY, (_rates(cpus, nodes, tres).energy_joules,), sign)
+                whole = Attempt._make(attempt)
+                self._add_parts(whole, _ENERGY, (_rates(cpus, nodes, tres).energy_joules,), sign)
 
     def add_usage(self, attempt: Attempt, usage: Mapping[str, Any], sign: int = 1) -> None:
         """Add what an attempt used, or take it out; what no one measured counts as neither used nor had.
@@ -225,50 +263,67 @@ class Sums:
         for (hour, group), values in self._parts.items():
             amounts[hour, groups.setdefault(group, len(groups))] = values.copy()
         tres: dict[tuple[int, int, str], int] = defaultdict(int)
-        waits: dict[tuple[int, int], dict[int, int]] = defaultdict(dict)
-        places: list[int] = []
-        rates: list[_Rates] = []
-        for (*whose, cpus, nodes, _), alloc_tres in zip(self._kinds, self._lists, strict=True):
-            places.append(groups.setdefault(_group(*whose), len(groups)))
-            rates.append(_rates(cpus, nodes, alloc_tres))
+        places = [groups.setdefault(_group(*kind[:_WHOSE]), len(groups)) for kind in self._kinds]
+        rates = self._rates_of_kinds()
         for (kind, hour), seconds in self._seconds.items():
-            rate, place = rates[kind], (hour, places[kind])
-            amounts[place] = _with_time(amounts.get(place), seconds, rate)
-            for name, each in rate.others:
-                tres[(*place, name)] += seconds * each
-        for (kind, hour), count in self._ended.items():
             place = hour, places[kind]
-            if place not in amounts:
-                amounts[place] = _zeros()
-            amounts[place][0] += count
-        for (kind, hour), waited in self._waited.items():
-            amounts[hour, places[kind]][2] += waited
-        for (kind, hour, bucket), count in self._buckets.items():
+            (_, cpus, nodes, memory, gpus, billing), _, others = rates[kind]
+            had = seconds, seconds * cpus, seconds * nodes, seconds * memory, seconds * gpus, seconds * billing
+            known = amounts.get(place)
+            if known is None:
+                # Most attempts have an hour for themselves.
+                amounts[place] = [0, 0, 0, *had]
+            else:
+                known[_COUNTED:FIRST_AMOUNTS] = map(add, known[_COUNTED:FIRST_AMOUNTS], had)
+            for name, each in others:
+                tres[hour, place[1], name] += seconds * each
+        return Results(list(groups), amounts, tres, self._count_ends(places, amounts))
+
+    def _rates_of_kinds(self) -> list[_Rates]:
+        """Return what each kind has of each TRES."""
+        rates: dict[_Kind, _Rates] = {}
+        found = []
+        for kind, alloc_tres in zip(self._kinds, self._lists, strict=True):
+            had = kind[_WHOSE:]
+            rate = rates.get(had)
+            if rate is None:
+                cpus, nodes, _ = had
+                rate = rates[had] = _rates(cpus, nodes, alloc_tres)
+            found.append(rate)
+        return found
+
+    def _count_ends(
+        self, places: Sequence[int], amounts: dict[tuple[int, int], list[int]]
+    ) -> Mapping[tuple[int, int], Mapping[int, int]]:
+        """Count attempts and their waits in the amounts, and return the waits by bucket."""
+        buckets: dict[tuple[int, int], dict[int, int]] = {}
+        for (kind, hour, sign), waits in self._ended.items():
             place = hour, places[kind]
-            amounts[place][1] += count
-            buckets = waits[place]
-            buckets[bucket] = buckets.get(bucket, 0) + count
-        return Results(list(groups), amounts, tres, waits)
+            known = amounts.get(place)
+            if known is None:
+                known = amounts[place] = [0] * FIRST_AMOUNTS
+            known[0] += sign * len(waits)
+            counts: dict[int, int] | None = None
+            for wait in waits:
+                if wait is None:
+                    continue
+                known[1] += sign
+                known[2] += sign * wait
+                if counts is None:
+                    counts = buckets.setdefault(place, {})
+                bucket = wait_bucket(wait)
+                counts[bucket] = counts.get(bucket, 0) + sign
+        return buckets
 
     def _add_parts(self, attempt: Attempt, first: int, totals: Sequence[int], sign: int) -> None:
         """Spread some amounts over the hours, `first` and those after it."""
-        if not any(totals):
+        if not any(totals) or attempt.start is None or attempt.end is None:
             return
-        group = _group(*attempt[: len(Group._fields)])
-        for hour, *parts in _spread(attempt, *totals):
+        group = _group(*attempt[:_WHOSE])
+        for hour, *parts in _spread(attempt.start, attempt.end, *totals):
             place = self._parts[hour, group]
             for index, part in enumerate(parts, first):
                 place[index] += sign * part
-
-
-def _with_time(amounts: list[int] | None, seconds: int, rates: _Rates) -> list[int]:
-    """Return amounts with what attempts had in some seconds, added where there were any."""
-    # Most attempts have an hour for themselves, where there is nothing to add to.
-    if amounts is None:
-        return [0, 0, 0, *[seconds * rate for rate in rates.of_time], *_REST]
-    for index, rate in enumerate(rates.of_time, _COUNTED):
-        amounts[index] += seconds * rate
-    return amounts
 
 
 def _zeros() -> list[int]:
@@ -280,6 +335,10 @@ def partition_label(name: str | None) -> str:
     return SEVERAL if name and "," in name else name or ""
 
 
+def _is_amount(value: object) -> bool:
+    return isinstance(value, _NUMBERS) and value > 0
+
+
 def gpus_by_type(tres: Mapping[str, Any]) -> dict[str, int]:
     """Return the GPUs in a list of TRES by type, each counted once.
 
@@ -288,7 +347,7 @@ def gpus_by_type(tres: Mapping[str, Any]) -> dict[str, int]:
     found = {
         name.removeprefix(_TYPED_GPU): int(amount)
         for name, amount in tres.items()
-        if name.startswith(_TYPED_GPU) and isinstance(amount, int | float) and amount > 0
+        if name.startswith(_TYPED_GPU) and _is_amount(amount)
     }
     total = tres.get(_GPU)
     rest = int(total) - sum(found.values()) if isinstance(total, int | float) else 0
@@ -308,11 +367,7 @@ def _group(
 
 
 def _rates(cpus: int | None, nodes: int | None, alloc_tres: Mapping[str, Any] | None) -> _Rates:
-    tres = {
-        name: int(amount)
-        for name, amount in (alloc_tres or {}).items()
-        if isinstance(amount, int | float) and amount > 0
-    }
+    tres = {name: int(amount) for name, amount in (alloc_tres or {}).items() if _is_amount(amount)}
     others = tuple([(name, amount) for name, amount in tres.items() if name not in _OWN])
     # Most attempts have none.
     gpus = sum(gpus_by_type(tres).values()) if others or _GPU in tres else 0
@@ -327,10 +382,9 @@ def _rates(cpus: int | None, nodes: int | None, alloc_tres: Mapping[str, Any] | 
     return _Rates(of_time, tres.get("energy_joules", 0), others)
 
 
-def _spread(attempt: Attempt, *totals: int) -> Iterator[tuple[int, ...]]:
-    """Give the hours in which an attempt ran, each with its part of some totals; the parts add up to them."""
-    start, end = attempt.start, attempt.end
-    if start is None or end is None or not any(totals):
+def _spread(start: int, end: int, *totals: int) -> Iterator[tuple[int, ...]]:
+    """Give the hours from a start to an end, each with its part of some totals; the parts add up to them."""
+    if not any(totals):
         return
     run, hour = end - start, start - start % HOUR
     if end <= hour + HOUR:

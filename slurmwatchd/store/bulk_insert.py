@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import aiosqlite
@@ -40,23 +41,44 @@ class BulkRows:
 
     async def insert(self, connection: aiosqlite.Connection, table: str) -> None:
         """Write them, many to a statement; inside a transaction."""
-        names, common = (*self.common, *self.columns), tuple(self.common.values())
-        begin, count = 0, len(self)
-        for size in _ROWS_A_STATEMENT:
-            end = count - (count - begin) % size
-            parts = [self.part(place, place + size).columns.values() for place in range(begin, end, size)]
-            # Each statement is a way to SQLite's thread and back.
-            if parts:
-                await connection.executemany(
-                    _statement(table, names, len(common), size),
-                    [(*common, *chain.from_iterable(zip(*part, strict=True))) for part in parts],
-                )
-            begin = end
+        rows = list(zip(*self.columns.values(), strict=True))
+        await insert_rows(connection, table, tuple(self.columns), rows, common=self.common)
 
 
-@lru_cache(maxsize=16)
-def _statement(table: str, names: tuple[str, ...], common: int, size: int) -> str:
+async def insert_rows(
+    connection: aiosqlite.Connection,
+    table: str,
+    names: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+    *,
+    common: Mapping[str, Any] = MappingProxyType({}),
+    ending: str = "",
+) -> None:
+    """Write rows, many to a statement; inside a transaction.
+
+    Args:
+        connection: The store.
+        table: Where to.
+        names: Its columns.
+        rows: A value for each of them.
+        common: Other columns to the value that all rows have.
+        ending: What the statement ends with: an `ON CONFLICT` clause.
+    """
+    begin, count, shared = 0, len(rows), tuple(common.values())
+    for size in _ROWS_A_STATEMENT:
+        end = count - (count - begin) % size
+        # Each statement is a way to SQLite's thread and back.
+        if begin < end:
+            await connection.executemany(
+                _statement(table, (*common, *names), len(shared), size, ending),
+                [(*shared, *chain.from_iterable(rows[at : at + size])) for at in range(begin, end, size)],
+            )
+        begin = end
+
+
+@lru_cache(maxsize=32)
+def _statement(table: str, names: tuple[str, ...], common: int, size: int, ending: str) -> str:
     """Return the statement that inserts so many rows; what they have in common is bound once for all of them."""
     marks = [*(f"?{number}" for number in range(1, common + 1)), *"?" * (len(names) - common)]
     columns, row = ", ".join(f'"{name}"' for name in names), f"({', '.join(marks)})"
-    return f"INSERT INTO {table} ({columns}) VALUES {', '.join([row] * size)}"  # noqa: S608 - names from the code
+    return f"INSERT INTO {table} ({columns}) VALUES {', '.join([row] * size)} {ending}"  # noqa: S608 - names from the code

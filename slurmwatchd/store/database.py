@@ -15,6 +15,7 @@ import anyio
 from slurmwatchd.config import ownership
 from slurmwatchd.config.paths import real_path
 from slurmwatchd.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError
+from slurmwatchd.model.sums import Group, waits_added
 from slurmwatchd.store import sqlite_errors
 from slurmwatchd.store.bodies import Bodies
 from slurmwatchd.store.dictionaries import Packer
@@ -61,6 +62,8 @@ class Database:
         """What was committed last, for whoever waits for it."""
         self.packer = Packer()
         """Packs the bodies that are written."""
+        self.sum_groups: dict[Group, int] = {}
+        """Row ids of groups of sums that are committed, see `sums.add`."""
         self._writer, self._bodies_of_writer = writer
         self._reader, self._bodies_of_reader = reader
         self._lock_file = lock_file
@@ -258,6 +261,7 @@ async def _ready(path: Path, *, suspect: bool) -> _Connection:
     connection, opened = await connect(path, Mode.OWN)
     try:
         await connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+        await connection.create_function(waits_added.__name__, 2, waits_added, deterministic=True)
         await _migrate(connection, opened.version)
         await damage.examine(connection, thorough=suspect)
     except sqlite3.DatabaseError as error:

@@ -172,7 +172,7 @@ class Intake:
             await dictionaries.keep(connection, self.database.packer, plan.dictionary, since=self._next_seq)
         for rows in plan.packed:
             await rows.insert(connection, "events")
-        await sums.book(connection, booking)
+        await sums.book(connection, booking, self.database.sum_groups)
         # Each statement is a way to SQLite's thread and back, so those with nothing to do are left out.
         if plan.updates:
             await connection.executemany(_UPDATE, plan.updates)
@@ -208,7 +208,7 @@ class Intake:
         """Decide what each reading means; runs in a worker thread."""
         fresh, changed = _sorted(batch, existing)
         plan = self._plan_fresh(batch, fresh, ids, layout) if fresh else _Plan()
-        booking.stored(plan.jobs.columns.get("id", ()), map(Attempt._make, fresh.values(*Attempt._fields)))
+        booking.stored(plan.jobs.columns.get("id", ()), fresh.values(*Attempt._fields))
         if existing:
             keys = set(batch.readings.keys)
             met = [stored for key, stored in existing.items() if key in keys]

@@ -13,12 +13,29 @@ import anyio.to_thread
 import orjson
 
 from slurmwatchd.model.outcomes import outcome_of
-from slurmwatchd.model.sums import AMOUNTS, HOUR, Attempt, Group, Results, Sums, attempt_of
+from slurmwatchd.model.sums import (
+    AMOUNTS,
+    FIRST_AMOUNTS,
+    HOUR,
+    NO_WAITS,
+    Attempt,
+    Group,
+    Results,
+    Sums,
+    attempt_of,
+    waits_added,
+    waits_text,
+)
 from slurmwatchd.store.bodies import RECORD, added
+from slurmwatchd.store.bulk_insert import insert_rows
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
 FILL_JOBS = 500
+
+MANY_GROUPS = 20_000
+"""So many are remembered: bounds memory, not correctness."""
+
 
 _EXACT = 1 << 53
 """Above it a number of the store is not exact. No cluster has as much in an hour: only a wrong record says so."""
@@ -28,23 +45,21 @@ _GROUP_IS = " AND ".join(
     f'sum_groups."{name}" = wanted.value ->> {place}' for place, name in enumerate(Group._fields)
 )
 _KNOWN = f"SELECT wanted.key, sum_groups.id FROM json_each(?) AS wanted CROSS JOIN sum_groups ON {_GROUP_IS}"  # noqa: S608
-_NEW = f"INSERT INTO sum_groups ({_GROUPS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own words
+_NEWEST = "SELECT coalesce(max(id), 0) FROM sum_groups"
 
 
-def _adding(table: str, key: Sequence[str], values: Sequence[str]) -> str:
-    """Return the statement that adds values to a row, or makes it."""
-    columns = ", ".join((*key, *values))
-    marks = ", ".join("?" * (len(key) + len(values)))
+def _adding(key: Sequence[str], values: Sequence[str]) -> str:
+    """Return the clause that adds values to a row that is there."""
     added = ", ".join(f"{name} = {name} + excluded.{name}" for name in values)
-    return f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"  # noqa: S608
+    return f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
 
 
-_ADD_AMOUNTS = _adding("hourly_sums", ("hour", "grp"), AMOUNTS)
-_ADD_TRES = _adding("hourly_tres", ("hour", "grp", "name"), ("seconds",))
-_WAITS = (
-    "SELECT known.hour, known.grp, known.buckets FROM json_each(?) AS wanted CROSS JOIN hourly_waits AS known "
-    "ON known.hour = wanted.value ->> 0 AND known.grp = wanted.value ->> 1"
-)
+_HOUR_OF_GROUP = ("hour", "grp")
+_FIRST, _OTHERS = AMOUNTS[:FIRST_AMOUNTS], dict.fromkeys(AMOUNTS[FIRST_AMOUNTS:], 0)
+_ADD_FIRST, _ADD_ALL = _adding(_HOUR_OF_GROUP, _FIRST), _adding(_HOUR_OF_GROUP, AMOUNTS)
+_FIRST_WIDTH = len((*_HOUR_OF_GROUP, *_FIRST))
+_ADD_TRES = _adding((*_HOUR_OF_GROUP, "name"), ("seconds",))
+_ADD_WAITS = f"ON CONFLICT (hour, grp) DO UPDATE SET buckets = {waits_added.__name__}(buckets, excluded.buckets)"
 
 _EXPIRED = "SELECT hour FROM json_each(?) AS wanted JOIN summed_hours ON cluster = ? AND hour = wanted.value"
 _BEFORE = f"SELECT job FROM summed_before WHERE job {IN_ARRAY}"  # noqa: S608 - a constant
@@ -97,12 +112,12 @@ class Booking:
         self.again: list[tuple[int]] = []
         """Row ids of new attempts that are in the sums already."""
 
-    def stored(self, jobs: Iterable[int], attempts: Iterable[Attempt]) -> None:
+    def stored(self, jobs: Iterable[int], attempts: Iterable[tuple[Any, ...]]) -> None:
         """Add new attempts, but for those that ended in an hour whose attempts have expired."""
         if not self._expired:
             self.sums.add(attempts)
             return
-        for job, attempt in zip(jobs, attempts, strict=True):
+        for job, attempt in zip(jobs, map(Attempt._make, attempts), strict=True):
             if attempt.end is not None and attempt.end - attempt.end % HOUR in self._expired:
                 self.again.append((job,))
             else:
@@ -152,61 +167,55 @@ async def begin(
     return Booking({row[0] for row in expired}, left_out, used)
 
 
-async def book(connection: aiosqlite.Connection, booking: Booking) -> None:
-    """Write what a booking holds; inside the transaction that writes what it is of."""
-    await add(connection, booking.sums)
+async def book(connection: aiosqlite.Connection, booking: Booking, known: dict[Group, int]) -> None:
+    """Write what a booking holds; inside the transaction that writes what it is of. See `add`."""
+    await add(connection, booking.sums, known)
     if booking.again:
         await connection.executemany("INSERT INTO summed_before VALUES (?)", booking.again)
 
 
-async def add(connection: aiosqlite.Connection, sums: Sums) -> None:
-    """Add to the sums in the store; inside the transaction that writes what they are of."""
+async def add(connection: aiosqlite.Connection, sums: Sums, known: dict[Group, int]) -> None:
+    """Add to the sums in the store; inside the transaction that writes what they are of.
+
+    Args:
+        connection: Of the daemon, see `waits_added`.
+        sums: What to add.
+        known: Groups to their row ids; those met are added.
+    """
     if not sums:
         return
     results = await anyio.to_thread.run_sync(sums.results)
-    ids = await _group_ids(connection, results.groups)
-    rows = await anyio.to_thread.run_sync(_rows, results, [ids[group] for group in results.groups])
-    await connection.executemany(_ADD_AMOUNTS, rows.amounts)
-    await connection.executemany(_ADD_TRES, rows.tres)
-    await _add_waits(connection, rows.waits)
+    ids = await _group_ids(connection, results.groups, known)
+    rows = await anyio.to_thread.run_sync(_rows, results, ids)
+    table = "hourly_sums"
+    await insert_rows(connection, table, (*_HOUR_OF_GROUP, *_FIRST), rows.first, common=_OTHERS, ending=_ADD_FIRST)
+    await insert_rows(connection, table, (*_HOUR_OF_GROUP, *AMOUNTS), rows.whole, ending=_ADD_ALL)
+    await insert_rows(connection, "hourly_tres", (*_HOUR_OF_GROUP, "name", "seconds"), rows.tres, ending=_ADD_TRES)
+    await insert_rows(connection, "hourly_waits", (*_HOUR_OF_GROUP, "buckets"), rows.waits, ending=_ADD_WAITS)
 
 
 class _Rows(NamedTuple):
-    """What is to be added to each table, in the order of its pages."""
+    """What is to be added to each table, in the order of its pages; of amounts all, or the first ones."""
 
-    amounts: Sequence[tuple[int, ...]]
+    first: Sequence[tuple[int, ...]]
+    whole: Sequence[tuple[int, ...]]
     tres: Sequence[tuple[int | str, ...]]
-    waits: dict[tuple[int, int], dict[int, int]]
+    waits: Sequence[tuple[int | str, ...]]
 
 
 def _rows(results: Results, ids: Sequence[int]) -> _Rows:
     """Return the rows that change something; runs in a worker thread."""
-    tres = results.tres.items()
-    return _Rows(
-        sorted(
-            (hour, ids[group], *_exact(values)) for (hour, group), values in results.amounts.items() if any(values)
-        ),
-        sorted((hour, ids[group], name, *_exact((seconds,))) for (hour, group, name), seconds in tres if seconds),
-        {
-            (hour, ids[group]): dict(counts)
-            for (hour, group), counts in results.waits.items()
-            if any(counts.values())
-        },
+    amounts = sorted(
+        [(hour, ids[group], *_exact(values)) for (hour, group), values in results.amounts.items() if any(values)]
     )
-
-
-async def _add_waits(connection: aiosqlite.Connection, waits: Mapping[tuple[int, int], dict[int, int]]) -> None:
-    """Add counts to the buckets of waits; those that come to nothing are left out."""
-    known = await connection.execute_fetchall(_WAITS, (orjson.dumps(list(map(list, waits))).decode(),))
-    for hour, group, text in known:
-        counts = waits[hour, group]
-        for bucket, count in orjson.loads(text).items():
-            counts[int(bucket)] = counts.get(int(bucket), 0) + count
-    rows = [
-        (*place, orjson.dumps({str(bucket): count for bucket, count in counts.items() if count}).decode())
-        for place, counts in waits.items()
-    ]
-    await connection.executemany("INSERT OR REPLACE INTO hourly_waits VALUES (?, ?, ?)", rows)
+    tres = results.tres.items()
+    waits = ((place, waits_text(counts)) for place, counts in results.waits.items())
+    return _Rows(
+        [row for row in amounts if len(row) == _FIRST_WIDTH],
+        [row for row in amounts if len(row) != _FIRST_WIDTH],
+        sorted((hour, ids[group], name, *_exact((seconds,))) for (hour, group, name), seconds in tres if seconds),
+        sorted((hour, ids[group], text) for (hour, group), text in waits if text != NO_WAITS),
+    )
 
 
 def _exact(amounts: Sequence[int]) -> Sequence[int]:
@@ -217,18 +226,25 @@ def _exact(amounts: Sequence[int]) -> Sequence[int]:
     return [max(-_EXACT, min(_EXACT, amount)) for amount in amounts]
 
 
-async def _group_ids(connection: aiosqlite.Connection, groups: Collection[Group]) -> dict[Group, int]:
+async def _group_ids(
+    connection: aiosqlite.Connection, groups: Sequence[Group], known: dict[Group, int]
+) -> list[int]:
     """Return the row ids of groups, making those that are not there."""
-    ids = await _found(connection, list(groups))
-    if not (new := [group for group in groups if group not in ids]):
-        return ids
-    await connection.executemany(_NEW, new)
-    return ids | await _found(connection, new)
-
-
-async def _found(connection: aiosqlite.Connection, groups: Sequence[Group]) -> dict[Group, int]:
-    rows = await connection.execute_fetchall(_KNOWN, (orjson.dumps(list(map(list, groups))).decode(),))
-    return {groups[row[0]]: int(row[1]) for row in rows}
+    if missing := [group for group in groups if group not in known]:
+        if len(known) > MANY_GROUPS:
+            known.clear()
+            missing = list(groups)
+        wanted = orjson.dumps(list(map(list, missing))).decode()
+        # What is made here is not known before it is committed.
+        known.update((missing[place], row) for place, row in await connection.execute_fetchall(_KNOWN, (wanted,)))
+    new = [group for group in missing if group not in known]
+    if not new:
+        return [known[group] for group in groups]
+    ((newest,),) = await connection.execute_fetchall(_NEWEST)
+    made = {group: row for row, group in enumerate(new, newest + 1)}
+    rows = [(row, *group) for group, row in made.items()]
+    await insert_rows(connection, "sum_groups", ("id", *Group._fields), rows)
+    return [made[group] if group in made else known[group] for group in groups]
 
 
 async def expire(connection: aiosqlite.Connection, jobs: str) -> None:
@@ -262,7 +278,7 @@ async def fill(database: Database) -> int:
             await connection.execute("DELETE FROM unsummed")
             return 0
         sums, outcomes = await anyio.to_thread.run_sync(_filled, [tuple(row) for row in rows])
-        await add(connection, sums)
+        await add(connection, sums, database.sum_groups)
         await connection.executemany("UPDATE jobs SET outcome = ? WHERE id = ? AND outcome IS NULL", outcomes)
         await connection.execute("UPDATE unsummed SET summed = ?", (rows[-1][0],))
         return len(rows)

@@ -12,6 +12,7 @@ import anyio.to_thread
 import orjson
 
 from slurmwatchd.model.records import EventKind
+from slurmwatchd.model.sums import Group
 from slurmwatchd.store import dictionaries, sums
 from slurmwatchd.store.bodies import RECORD
 from slurmwatchd.store.bulk_insert import BulkRows
@@ -84,7 +85,9 @@ async def tell(intake: Intake, results: UsageResults) -> int:
         common = {"id": "", "kind": EventKind.JOB_USAGE.value, "revision": 1, "observed": results.observed}
         await BulkRows.of(_EVENT, events, common).insert(connection, "events")
         told = json_array(row["job"] for row in rows)
-        await _add_up(connection, [(row["job"], row["record"]) for row in rows], bodies)
+        await _add_up(
+            connection, [(row["job"], row["record"]) for row in rows], bodies, intake.database.sum_groups
+        )
         await connection.execute(_NOTE, (seq, told))
         await connection.execute(_LEAVE, (told,))
         await connection.executemany(
@@ -106,7 +109,10 @@ def _packed(packer: Packer, bodies: Sequence[bytes]) -> tuple[Sequence[bytes], D
 
 
 async def _add_up(
-    connection: aiosqlite.Connection, records: Sequence[tuple[int, bytes]], added: Sequence[bytes]
+    connection: aiosqlite.Connection,
+    records: Sequence[tuple[int, bytes]],
+    added: Sequence[bytes],
+    known: dict[Group, int],
 ) -> None:
     """Add what some attempts used to the sums.
 
@@ -114,6 +120,7 @@ async def _add_up(
         connection: The store.
         records: Row id and record of each.
         added: What the `job_usage` of each adds to its record, from the comma on.
+        known: See `sums.add`.
     """
     booking = await sums.begin(connection, jobs=dict.fromkeys(job for job, _ in records))
 
@@ -122,4 +129,4 @@ async def _add_up(
             booking.used(job, orjson.loads(record), orjson.loads(b"{" + more[1:] + b"}")["usage"])
 
     await anyio.to_thread.run_sync(work)
-    await sums.book(connection, booking)
+    await sums.book(connection, booking, known)

@@ -167,6 +167,54 @@ async def test_a_store_of_before_gets_its_sums_a_little_at_a_time(
         ]  # fmt: skip
 
 
+async def test_groups_of_a_transaction_that_failed_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database)
+
+        async def fail(*_: object) -> None:
+            raise OSError
+
+        with monkeypatch.context() as patch:
+            patch.setattr("slurmwatchd.store.intake._keep_last_seq", fail)
+            with pytest.raises(OSError):
+                await intake.commit(batch(ran(1), ran(2, user="bob")))
+        assert await rows(database, "SELECT count(*) FROM sum_groups") == [(0,)]
+        await intake.commit(batch(ran(3, user="carol")))
+        await intake.commit(batch(ran(1), ran(2, user="bob"), ran(4, user="carol"), ran(5, user="dora")))
+        kept = await assert_equal(database)
+        assert {row[1] for row in kept} == {"ann", "bob", "carol", "dora"}
+        assert await rows(database, "SELECT count(*) FROM sum_groups") == [(4,)]
+
+
+async def test_groups_that_are_not_remembered_are_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sums, "MANY_GROUPS", 1)
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database)
+        for number in range(0, 12, 3):
+            await intake.commit(
+                batch(ran(number), ran(number + 1, user="bob"), ran(number + 2, user=f"new{number}"))
+            )
+            assert len(database.sum_groups) <= 4
+        kept = await assert_equal(database)
+        assert len({row[1] for row in kept}) == 6
+        assert await rows(database, "SELECT count(*) FROM sum_groups") == [(6,)]
+
+
+async def test_waits_of_one_hour_are_added_up(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database)
+        for number, wait in enumerate((30, 30, 7, 30)):
+            await intake.commit(batch(ran(number, wait_seconds=wait)))
+        # Below 32 seconds a bucket is a second.
+        assert await rows(database, "SELECT buckets FROM hourly_waits") == [('{"30":3,"7":1}',)]
+        await intake.commit(batch(ran(2, digest=2, state="TIMEOUT", wait_seconds=8)))
+        assert await rows(database, "SELECT buckets FROM hourly_waits") == [('{"30":3,"8":1}',)]
+
+
 async def test_an_amount_that_no_cluster_has_does_not_stop_the_daemon(tmp_path: Path) -> None:
     async with open_database(tmp_path / "store.db") as database:
         intake = await Intake.load(database)
@@ -189,3 +237,5 @@ async def _as_before(database: Database) -> None:
         await connection.execute("INSERT INTO unsummed SELECT 0, max(id) FROM jobs")
 
     await database.write(work)
+    # Nothing else removes groups.
+    database.sum_groups.clear()

@@ -41,7 +41,7 @@ def amounts(sums: Sums) -> dict[tuple[int, Group], dict[str, int]]:
     """What is not zero, by name."""
     results = sums.results()
     return {
-        (hour, results.groups[group]): {name: value for name, value in zip(AMOUNTS, values, strict=True) if value}
+        (hour, results.groups[group]): {name: value for name, value in zip(AMOUNTS, values, strict=False) if value}
         for (hour, group), values in results.amounts.items()
         if any(values)
     }
