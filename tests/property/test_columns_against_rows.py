@@ -2,6 +2,7 @@
 
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -130,6 +131,27 @@ def test_names_of_all_kinds_are_written_as_they_are_also_where_no_two_are_the_sa
         rows = [ordered({**FAILED, "JobName": name}, LAYOUT.fields) for name in names]
         readings, _ = reader.read(turned(rows))
         assert [record.name for record, _ in put_together(readings)] == [name.decode() for name in names]
+
+
+ODD_IDS = (
+    b"12_03", b"012_3", b"0_0", b"12_", b"_3", b"12_3_4", b"12+1", b"12_[1-3]", b"12_[", b"12_x", b"x_12",
+    b"12_-3", b"123456789012345678_1", b"1234567890123456789_1", b"1_1234567890123456789", b"00",
+)  # fmt: skip
+ODD_WAITS = (
+    b"INVALID", b"", b"1-00:00:00", b"100:00:00", b"0:00:00", b"12:34:60", b"12:34:6x", b"ab:cd:ef", b"00:99:59",
+    b"12:3:456", b"12345678", b"1-2:3:00", b"99999999-00:00:00", b"12:34:567",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "ordinary", "strange"), [("JobID", (b"12", b"12_0", b"7_31"), ODD_IDS),
+                                       ("Reserved", (b"00:00:00", b"23:59:59"), ODD_WAITS)],
+)  # fmt: skip
+def test_what_most_rows_have_and_what_few_have_read_the_same_side_by_side(
+    field: str, ordinary: tuple[bytes, ...], strange: tuple[bytes, ...]
+) -> None:
+    for some in (ordinary, *((*ordinary, text) for text in strange), (*strange, *ordinary)):
+        at_once([ordered({**FAILED, field: text}, LAYOUT.fields) for text in some])
 
 
 def test_times_and_words_for_none_stand_side_by_side() -> None:

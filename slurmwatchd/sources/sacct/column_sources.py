@@ -25,6 +25,11 @@ _FROM_JOB_ID = JobRecord._fields[SLOT["array_job_id"] : SLOT["array_job_id"] + g
 _PLAIN = (None,) * grammar.JOB_ID_WIDTH
 _LATEST = 10**grammar.NATURAL_DIGITS - 1
 _TIME_DIGITS = 10
+_ID_WIDTH = 18
+"""`grammar.job_id` reads numbers of as many digits."""
+
+_WIDTH = len(b"HH:MM:SS")
+_SECONDS = {b":%02d" % second: second for second in range(60)}
 _BETWEEN_TEXTS = b"\x7f"
 """Stands as it is in JSON, and hardly ever in what people write."""
 
@@ -242,9 +247,22 @@ class JobIds(Wide):
     def __init__(self, index: int) -> None:
         """Read the column at `index`."""
         super().__init__(index, _FROM_JOB_ID, _job_id)
+        self._array_head, self._task_head = map(formats.head, _FROM_JOB_ID[:2])
 
     def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
-        return [] if all(map(bytes.isdigit, texts)) else super()._read_each(texts, values)
+        del values
+        return [] if all(map(bytes.isdigit, texts)) else [list(map(self._member, texts))]
+
+    def _member(self, text: bytes) -> bytes:
+        # No two rows have the same, so it pays to write what most of them are without reading it.
+        if text.isdigit():
+            return b""
+        array, mark, task = text.partition(b"_")
+        are_short = array.isdigit() and task.isdigit() and len(text) <= _ID_WIDTH
+        if mark and are_short and array >= b"1" and (task >= b"1" or task == b"0"):
+            return b"%b%b%b%b" % (self._array_head, array, self._task_head, task)
+        written: bytes = self._members[text]
+        return written
 
 
 class Naturals(Source):
@@ -275,6 +293,29 @@ class Seconds(Naturals):
                 for text in texts
             ]
         ]
+
+
+class Durations(Source):
+    """Durations, of which most are below a day: `HH:MM:SS`."""
+
+    def __init__(self, index: int, field: str, reader: ValueReader) -> None:
+        """Read the column at `index` with `reader`."""
+        super().__init__(index, field, reader)
+        self._minutes = Memo(lambda text: reader(text + b":00"))
+
+    def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
+        minutes, known, members, head = self._minutes, self._values, self._members, self._head
+        try:
+            numbers = [
+                minutes[text[:5]] + _SECONDS[text[5:]] if len(text) == _WIDTH else known[text] for text in texts
+            ]
+        except (KeyError, TypeError):
+            # One of that width is no duration.
+            return self._read_others(texts, values)
+        if self._is_kept:
+            values[self.field] = numbers
+        rows = zip(texts, numbers, strict=True)
+        return [[b"%b%d" % (head, number) if len(text) == _WIDTH else members[text] for text, number in rows]]
 
 
 class Times(Source):

@@ -6,9 +6,10 @@ they are read, and what is taken out of a column so is looked at first: nothing 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from slurmwatchd.model import formats
 from slurmwatchd.model.attempts import COLUMNS, NOTHING, AttemptBatch
@@ -19,7 +20,9 @@ from slurmwatchd.sources import crosschecks
 from slurmwatchd.sources.sacct import grammar
 from slurmwatchd.sources.sacct.column_sources import (
     Digits,
+    Durations,
     JobIds,
+    Memo,
     Naturals,
     Seconds,
     Sluids,
@@ -103,10 +106,45 @@ class _Sources:
             if moment in self.of and name in self.of
         }
         """The index of a moment to what is counted from it."""
-        self.deciding = [source for source in every if not {*DECIDING}.isdisjoint(source.fields)]
+        self.deciding = {
+            field: _Deciding(source, source.fields.index(field), Memo(partial(_understood, source.reader)))
+            for source in every
+            for field in {*DECIDING}.intersection(source.fields)
+        }
         """What the outcome rests on besides the state."""
         self.raw_order = [index for index, *_ in (*layout.plan, *layout.wide)]
         """In this order values that cannot be read stand under `raw`."""
+
+
+class _Deciding(NamedTuple):
+    """Something that decides an outcome.
+
+    Attributes:
+        source: Its column.
+        part: Which of the column's values it is.
+        read: What the column's texts mean.
+    """
+
+    source: Source
+    part: int
+    read: Memo
+
+
+class _Row(Mapping[str, Any]):
+    """What decides the outcome of one row, read when it is looked at."""
+
+    def __init__(self, batch: "_Batch", place: int) -> None:
+        self._batch = batch
+        self._place = place
+
+    def __getitem__(self, field: str) -> Any:  # noqa: ANN401 - any value
+        return self._batch.deciding(field, self._place)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("state", *DECIDING))
+
+    def __len__(self) -> int:
+        return 1 + len(DECIDING)
 
 
 class _Batch:
@@ -159,25 +197,18 @@ class _Batch:
     def _outcomes(self) -> Sequence[Piece]:
         """Say why each attempt ended, from columns that have been read."""
         states = self._values["state"]
-        found = [
-            BY_STATE.get(state) or outcome_of({"state": state, **self._deciding(place)})
-            for place, state in enumerate(states)
-        ]
+        found = [BY_STATE.get(state) or outcome_of(_Row(self, place)) for place, state in enumerate(states)]
         self._values["outcome"] = found
         return [_OUTCOME, list(map(_WRITTEN.__getitem__, found)), b'"']
 
-    def _deciding(self, place: int) -> dict[str, Any]:
-        """Read what decides the outcome of one row; few rows need more than their state."""
-        values: dict[str, Any] = {}
-        for source in self._sources.deciding:
-            piece = self._texts[source.index]
-            text = piece if isinstance(piece, bytes) else piece[place]
-            read = understood(source.reader, text)[0] if text else None
-            if isinstance(source, Wide):
-                values |= zip(source.fields, read or (None,) * len(source.fields), strict=True)
-            else:
-                values[source.field] = read
-        return values
+    def deciding(self, field: str, place: int) -> Any:  # noqa: ANN401 - any value
+        """Read one of `DECIDING` of one row; few rows need more than their state."""
+        if field == "state":
+            return self._values[field][place]
+        source, part, read = self._sources.deciding[field]
+        piece = self._texts[source.index]
+        value = read[piece if isinstance(piece, bytes) else piece[place]]
+        return value[part] if value is not None and isinstance(source, Wide) else value
 
     def _look_at(self, source: Source, texts: Piece) -> None:
         """Keep what cannot be read of a column that has just been read."""
@@ -280,6 +311,10 @@ class _Batch:
             raw[place][name] = ",".join(filter(None, [raw[place].get(name), f"energy={energy}"]))
 
 
+def _understood(reader: ValueReader, text: bytes) -> Any:  # noqa: ANN401 - any value
+    return understood(reader, text)[0]
+
+
 def _source(index: int, field: str, reader: ValueReader) -> Source:
     """Return what reads a column into a field quickest."""
     if field in formats.TIME_FIELDS:
@@ -288,6 +323,8 @@ def _source(index: int, field: str, reader: ValueReader) -> Source:
         return Seconds(index, field, reader)
     if reader is TEXT:
         return Text(index, field, reader)
+    if reader is grammar.duration:
+        return Durations(index, field, reader)
     if reader is grammar.sluid:
         return Sluids(index, field, reader)
     return (Digits if reader is grammar.digits else Source)(index, field, reader)
