@@ -7,6 +7,7 @@ so an event that was left out on purpose is never taken for a lost one.
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from fnmatch import translate
+from operator import attrgetter
 from typing import Any
 
 import anyio.to_thread
@@ -23,6 +24,8 @@ _EQUAL = {"clusters": "cluster", "partitions": "partition", "accounts": "account
 
 _LEAST = {"min_nodes": "node_count", "min_cpus": "cpus", "min_elapsed": "elapsed_seconds"}
 """Setting to the field that must be at least as much."""
+
+_ORIGIN = attrgetter("kind", "found_by")
 
 Settings = Mapping[str, Any]
 """What was asked for, by the names of the options; what has its default is left out."""
@@ -56,7 +59,10 @@ class Selection:
         if self.is_everything:
             return list(events)
         if not self._reads_records:
-            return [event for event in events if self.takes(event)]
+            if all(map(self._takes_kind, set(map(_ORIGIN, events)))):
+                # What one reading brought is of one kind.
+                return list(events)
+            return [event for event in events if self._takes_kind(_ORIGIN(event))]
         return await anyio.to_thread.run_sync(lambda: [event for event in events if self.takes(event)])
 
     def takes(self, event: Event) -> bool:
@@ -66,9 +72,7 @@ class Selection:
         that it is another one by now. What cannot be known, such as the nodes of a list that could not be
         expanded, leaves nothing out.
         """
-        if event.kind not in self._kinds:
-            return False
-        if event.found_by is FoundBy.BACKFILL and not self._wants_backfill:
+        if not self._takes_kind(_ORIGIN(event)):
             return False
         if not self._reads_records:
             return True
@@ -82,6 +86,10 @@ class Selection:
         before = record | {name: pair[0] for name, pair in changed.items()}
         before.pop("outcome", None)
         return self._fits(before, None if "node_list" in changed else nodes)
+
+    def _takes_kind(self, origin: tuple[EventKind, FoundBy]) -> bool:
+        kind, found_by = origin
+        return kind in self._kinds and (found_by is not FoundBy.BACKFILL or self._wants_backfill)
 
     def _fits(self, record: Mapping[str, Any], nodes: Collection[str] | None) -> bool:
         if self._states and record.get("state") not in self._states:

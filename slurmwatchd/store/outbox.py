@@ -102,9 +102,10 @@ async def _recent(database: Database, seq: int, limit: int) -> list[Event] | Non
         if len(found) < len(wanted):
             return None
         nodes |= {row[0]: row[1] for row in found}
-    weight = sum(sum(map(len, pack.columns["body"])) for pack in packs)
+    weights = {number: len(names or b"") for number, names in nodes.items()}
+    weight = 0
     for pack in packs:
-        weight += sum(len(nodes[number] or b"") for number in pack.columns["nodelist"])
+        weight += sum(map(len, pack.columns["body"])) + sum(map(weights.__getitem__, pack.columns["nodelist"]))
     return None if weight > MAX_BYTES else list(chain.from_iterable(_told(pack, nodes) for pack in packs))
 
 
