@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from slurmwatchd.daemon.web import server
+from slurmwatchd.daemon.web import connection as connections
 from slurmwatchd.daemon.web.api import access, questions
 from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.daemon.web.api.questions import Asking, Questions
@@ -21,6 +22,8 @@ from slurmwatchd.store.read.reader import StoreReader
 from tests.integration.api import Client, serving_api
 from tests.integration.rig import Rig
 from tests.patience import HANGS_SECONDS
+
+parsers = pytest.mark.parametrize("parser", [connections.with_llhttp, connections.with_h11])
 
 ENDLESS = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 
@@ -232,11 +235,13 @@ async def test_a_thousand_silent_connections_leave_room_for_a_scrape(filled: Rig
                 connection.close()
 
 
+@parsers
 async def test_a_second_request_that_never_ends_is_cut_off_as_a_first_one(
-    filled: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    filled: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parser: Callable[[], type]
 ) -> None:
-    monkeypatch.setattr(server, "REQUEST_SECONDS", 0.1)
-    monkeypatch.setattr(server, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("slurmwatchd.daemon.web.server.connection_class", parser)
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "_LOOK_SECONDS", 0.05)
     async with serving_api(filled, tmp_path) as client:
         connection = await anyio.connect_tcp("127.0.0.1", client.port)
         await connection.send(request(client, "status"))
@@ -255,11 +260,13 @@ async def trickle(connection: anyio.abc.SocketStream) -> None:
             assert not await connection.receive()
 
 
+@parsers
 async def test_a_client_that_takes_nothing_is_cut_off(
-    filled: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    filled: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parser: Callable[[], type]
 ) -> None:
-    monkeypatch.setattr(server, "READING_SECONDS", 0.2)
-    monkeypatch.setattr(server, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("slurmwatchd.daemon.web.server.connection_class", parser)
+    monkeypatch.setattr(connections, "READING_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "_LOOK_SECONDS", 0.05)
     store = tmp_path / "wide.db"
     with closing(sqlite3.connect(filled.store)) as source, closing(sqlite3.connect(store)) as copy:
         source.backup(copy)
@@ -286,7 +293,11 @@ async def test_a_client_that_takes_nothing_is_cut_off(
             assert await anyio.to_thread.run_sync(until_reset)
 
 
-async def test_heads_without_end_are_refused(filled: Rig, tmp_path: Path) -> None:
+@parsers
+async def test_heads_without_end_are_refused(
+    filled: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parser: Callable[[], type]
+) -> None:
+    monkeypatch.setattr("slurmwatchd.daemon.web.server.connection_class", parser)
     async with serving_api(filled, tmp_path) as client:
         connection = await anyio.connect_tcp("127.0.0.1", client.port)
         received = b""

@@ -8,13 +8,27 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from slurmwatchd.daemon.web.pages import render
 from slurmwatchd.daemon.web.status import status
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.telemetry.exposition import exposition
 from slurmwatchd.telemetry.health import Health
+
+
+class _Application(Starlette):
+    """Starlette, which leaves what is mounted to itself: it makes its own errors, and needs no middleware."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http":
+            for route in self.routes:
+                if isinstance(route, Mount) and scope["path"].startswith(f"{route.path}/"):
+                    await route.app(scope, receive, send)
+                    return
+        await super().__call__(scope, receive, send)
 
 
 def make_app(health: Health, registry: CollectorRegistry, more: Sequence[BaseRoute] = ()) -> Starlette:
@@ -44,7 +58,7 @@ def make_app(health: Health, registry: CollectorRegistry, more: Sequence[BaseRou
     async def state(_: Request) -> Response:
         return Response(status(health), media_type="application/json", headers=render.HEADERS)
 
-    return Starlette(
+    return _Application(
         routes=[
             Route("/", index),
             Route("/metrics", metrics),

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import orjson
 
@@ -26,6 +26,8 @@ from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.opening import Mode, errors, open_file
 from slurmwatchd.store.read import query
 from slurmwatchd.store.read.query import Question, Statement
+
+T = TypeVar("T")
 
 Record = dict[str, Any]
 """An attempt as its newest event has it: the fields of the wire format, times as RFC 3339 text."""
@@ -107,6 +109,8 @@ class StoreReader:
         self.path = Path(path)
         self._lock = threading.Lock()
         self._nodes: dict[int, tuple[str, ...]] = {}
+        self._kept: dict[str, Any] = {}
+        self._kept_at: int | None = None
         self._known_lists = known_lists
         opened = open_file(self.path, Mode.READ)
         self._connection, self._bodies = opened.connection, opened.bodies
@@ -271,8 +275,30 @@ class StoreReader:
             StoreBusyError: The file cannot be read now.
             StoreError: It cannot be read at all.
         """
+        return list(self.kept("clusters", self._clusters))
+
+    def _clusters(self) -> list[str]:
         with self._reading() as connection:
             return [row[0] for row in connection.execute(_CLUSTERS)]
+
+    def kept(self, name: str, read: Callable[[], T]) -> T:
+        """Return what was read before under a name, as long as nobody has written since; read it otherwise.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        with self._reading() as connection:
+            # SQLite's own number, which another one's commit changes: what is read afterwards is at least as new.
+            (written,) = connection.execute("PRAGMA data_version").fetchone()
+        if written != self._kept_at:
+            self._kept, self._kept_at = {}, written
+        # Another thread may begin a new one meanwhile.
+        kept = self._kept
+        if name not in kept:
+            kept[name] = read()
+        found: T = kept[name]
+        return found
 
     def archived_from(self, cluster: str) -> int | None:  # noqa: ARG002 - for those that have an archive
         """Return where a cluster's archive behind this store begins, epoch seconds; None where there is none."""

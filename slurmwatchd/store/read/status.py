@@ -118,6 +118,10 @@ def shared_with(
 
 def readings(store: StoreReader) -> list[ClusterProgress]:
     """Return how far each cluster is read."""
+    return list(store.kept("readings", lambda: _readings(store)))
+
+
+def _readings(store: StoreReader) -> list[ClusterProgress]:
     result = []
     for row in store.rows("SELECT cluster, horizon FROM horizons ORDER BY cluster"):
         stretches = store.rows(COVERAGE, (row["cluster"],))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -16,7 +17,7 @@ from slurmwatchd.daemon.web.api.cursors import Sealer
 from slurmwatchd.daemon.web.api.news import News
 from slurmwatchd.daemon.web.api.parameters import Parameters
 from slurmwatchd.daemon.web.api.problems import ProblemError
-from slurmwatchd.daemon.web.api.questions import Asking, Questions
+from slurmwatchd.daemon.web.api.questions import Asking, ClientGoneError, Questions
 from slurmwatchd.daemon.web.api.sight import Sight
 from slurmwatchd.store.read.pages import Place
 from slurmwatchd.store.read.reader import StoreReader
@@ -54,17 +55,23 @@ class Call(Generic[P_co]):
         """The parameters of the path."""
         return self.request.path_params
 
-    async def ask(self, build: Callable[[Sight, Asking], T]) -> T:
+    async def ask(self, build: Callable[[Sight, Asking], T], *, watched: bool = False) -> T:
         """Put a question to the store, as the caller sees it.
+
+        Args:
+            build: Asks, in a worker thread.
+            watched: Whether the question ends when the client goes.
 
         Raises:
             ProblemError: It cannot be answered.
+            ClientGoneError: `watched`: the client has gone.
         """
 
         def work(store: StoreReader, asking: Asking) -> T:
             return build(Sight(store, self.caller.scope), asking)
 
-        return await self.behind.questions.ask(work, who=self.caller.name)
+        gone = partial(answers.until_gone, self.request.receive) if watched else None
+        return await self.behind.questions.ask(work, who=self.caller.name, until_gone=gone)
 
     async def answer(self, build: Callable[[Sight, Asking], Mapping[str, Any]]) -> Response:
         """Answer with what `build` returns, as JSON made in its thread; it is ended when the client goes."""
@@ -73,8 +80,10 @@ class Call(Generic[P_co]):
         def make(sight: Sight, asking: Asking) -> Prepared:
             return answers.prepared(build(sight, asking), gzip=gzip)
 
-        made = await self.while_there(lambda: self.ask(make))
-        return Response(status_code=CLIENT_GONE) if made is None else answers.response(self.request, made)
+        try:
+            return answers.response(self.request, await self.ask(make, watched=True))
+        except ClientGoneError:
+            return Response(status_code=CLIENT_GONE)
 
     async def while_there(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what `work` returns
         """Return what `work` returns; None where the client went before."""

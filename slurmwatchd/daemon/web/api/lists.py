@@ -1,7 +1,8 @@
 """Lists of attempts, a page at a time: `jobs`, `running`, `nodes/{node}`, `arrays`, `export`; and one job."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ from slurmwatchd.daemon.web.api.parameters import (
     node_of,
 )
 from slurmwatchd.daemon.web.api.problems import ProblemError
-from slurmwatchd.daemon.web.api.questions import Asking
+from slurmwatchd.daemon.web.api.questions import Asking, ClientGoneError
 from slurmwatchd.daemon.web.api.sight import Sight
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.store.read.arrays import JobArray
@@ -108,8 +109,9 @@ def _page(call: Call[Any], query: Paged, question: Question, sight: Sight, askin
         asking.check()
         some = _records(sight, places[begin : begin + _BATCH], query.fields)
         records += some
-        size += len(orjson.dumps(some))
-        if size > MAX_PAGE_BYTES and begin + _BATCH < len(places):
+        is_last = begin + _BATCH >= len(places)
+        size += 0 if is_last else len(orjson.dumps(some))
+        if size > MAX_PAGE_BYTES:
             places = places[: begin + _BATCH]
             break
     more = len(found) > len(places)
@@ -127,15 +129,21 @@ def _unread(sight: Sight, question: Question) -> list[dict[str, str | None]]:
 def _records(sight: Sight, places: Sequence[Place], fields: Sequence[str]) -> list[Object]:
     nodes = "nodes" in fields
     usage = not fields or any(name.partition(".")[0] in {"usage", "steps"} for name in fields)
-    return [_chosen(record, fields) for record in sight.records(places, nodes=nodes, usage=usage)]
+    return _chosen(sight.records(places, nodes=nodes, usage=usage), fields)
 
 
-def _chosen(record: Mapping[str, Any], fields: Sequence[str]) -> Object:
-    """Return what of a record is asked for, in its own order."""
+def _chosen(records: Sequence[Object], fields: Sequence[str]) -> list[Object]:
+    """Return what of some records is asked for, in their own order."""
     if not fields:
-        return dict(record)
-    parts = [name.removeprefix("usage.") for name in fields if name.startswith("usage.")]
-    chosen = {name: value for name, value in record.items() if name in fields}
+        return list(records)
+    names = frozenset(fields)
+    parts = frozenset(name.removeprefix("usage.") for name in fields if name.startswith("usage."))
+    return [_part(record, names, parts) for record in records]
+
+
+def _part(record: Object, names: AbstractSet[str], parts: AbstractSet[str]) -> Object:
+    """Return some members of a record, and of its usage."""
+    chosen = {name: value for name, value in record.items() if name in names}
     if parts and "usage" not in chosen and "usage" in record:
         chosen["usage"] = {name: value for name, value in record["usage"].items() if name in parts}
     return chosen
@@ -176,7 +184,7 @@ def _attempt(sight: Sight, place: Place, fields: Sequence[str]) -> list[Object]:
             record["history"] = sight.history(place)
         if not fields or "shared_nodes_with" in fields:
             record["shared_nodes_with"] = sight.shared_nodes_with(place, limit=SHARED_LIMIT)
-    return [_chosen(record, fields) for record in found]
+    return _chosen(found, fields)
 
 
 async def arrays(call: Call[ArraysQuery]) -> Response:
@@ -236,8 +244,9 @@ async def export(call: Call[ExportQuery]) -> Response:
         return build
 
     # Asked before anything is sent, so that what is wrong from the beginning is an error and no torn file.
-    first = await call.while_there(lambda: call.ask(ask(None)))
-    if first is None:
+    try:
+        first = await call.ask(ask(None), watched=True)
+    except ClientGoneError:
         return Response(status_code=CLIENT_GONE)
 
     async def parts() -> AsyncIterator[bytes]:

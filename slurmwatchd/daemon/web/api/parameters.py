@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -34,6 +35,8 @@ MAX_WAIT_SECONDS = 60.0
 
 _MAX_STARS = 8
 _MAX_MOMENT = 64
+_BLANK_BEFORE_ZONE = re.compile(r"(?<=:\d\d) (?=\d\d:\d\d$)")
+_NUMBER = re.compile("[0-9]{1,9}", re.ASCII)
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
 
 RECORD_FIELDS = (*(field.name for field in event_fields.RECORD), "nodes", "usage", "steps")
@@ -88,7 +91,7 @@ def _moment(value: Any) -> Any:  # noqa: ANN401 - what stands in the address
     if len(str(value)) > _MAX_MOMENT:
         raise ValueError(f"is longer than {_MAX_MOMENT} characters")
     # A plus stands for a blank in an address; before a zone nobody means one.
-    return parse_moment(re.sub(r"(?<=:\d\d) (?=\d\d:\d\d$)", "+", str(value)), now=time.time(), zone=UTC)
+    return parse_moment(_BLANK_BEFORE_ZONE.sub("+", str(value)), now=time.time(), zone=UTC)
 
 
 def _wait(value: Any) -> Any:  # noqa: ANN401 - what stands in the address
@@ -130,7 +133,7 @@ JobFields = Annotated[tuple[str, ...], _known(FIELDS["JobField"]), _list_of({"ti
 
 def _limit(most: int) -> tuple[BeforeValidator, WithJsonSchema]:
     def check(value: Any) -> Any:  # noqa: ANN401 - what stands in the address
-        if not re.fullmatch("[0-9]{1,9}", str(value), re.ASCII) or not 1 <= int(value) <= most:
+        if not _NUMBER.fullmatch(str(value)) or not 1 <= int(value) <= most:
             raise ValueError(f"must be a whole number from 1 to {most}")
         return int(value)
 
@@ -309,6 +312,12 @@ class EventsQuery(Parameters):
     limit: Annotated[int, *_limit(MAX_LIMIT)] = Field(100, description="At most so many.")
 
 
+@cache
+def _lists(model: type[Parameters]) -> frozenset[str]:
+    """Return the names of the parameters that take several values."""
+    return frozenset(info.alias or name for name, info in model.model_fields.items() if info.default == ())
+
+
 def read(model: type[P], pairs: Iterable[tuple[str, str]]) -> P:
     """Check what stands in an address.
 
@@ -316,7 +325,7 @@ def read(model: type[P], pairs: Iterable[tuple[str, str]]) -> P:
         ProblemError: A parameter is unknown, given twice or wrong; it is named.
     """
     values: dict[str, str] = {}
-    lists = {info.alias or name for name, info in model.model_fields.items() if info.default == ()}
+    lists = _lists(model)
     for name, value in pairs:
         if name in values and name not in lists:
             raise ProblemError(400, f"{_short(name)}: is given twice", parameter=_short(name))

@@ -1,7 +1,8 @@
 """The API as routes of the web server."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -26,6 +27,8 @@ from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.log import get_logger
 
 _DETAILS = {404: "There is no such path; /api/v1/openapi.json has them all.", 405: "Use GET."}
+
+Answering = Callable[[Request], Awaitable[Response]]
 
 _log = get_logger(__name__)
 
@@ -52,9 +55,9 @@ class Api:
 
     def mount(self) -> Mount:
         """Return the routes, which answer with problem documents whatever goes wrong."""
-        routes = [Route(endpoint.path, self._answering(endpoint), methods=["GET"]) for endpoint in ENDPOINTS]
-        routes.append(Route("/openapi.json", _openapi, methods=["GET"]))
-        mount = Mount(PREFIX, app=_Problems(Router(routes, redirect_slashes=False)))
+        answering = {endpoint.path: self._answering(endpoint) for endpoint in ENDPOINTS}
+        answering["/openapi.json"] = _openapi
+        mount = Mount(PREFIX, app=_Endpoints(answering))
         # Starlette's dot stops at a line break, and what it does not match gets an error of another form.
         mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
         return mount
@@ -63,20 +66,24 @@ class Api:
         """Close the connections to the store."""
         self._questions.close()
 
-    def _answering(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    def _answering(self, endpoint: Endpoint) -> Answering:
         async def answer(request: Request) -> Response:
             caller = await self.access.admit(request)
-            query = read(endpoint.query, request.query_params.multi_items())
+            pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+            query = read(endpoint.query, pairs)
             return await endpoint.answer(Call(request=request, caller=caller, query=query, behind=self.behind))
 
         return answer
 
 
-class _Problems:
-    """Makes a problem document of each error, and takes no body."""
+class _Endpoints:
+    """Calls what answers a path, makes a problem document of each error, and takes no body."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(self, answering: Mapping[str, Answering]) -> None:
+        # Nearly all requests are for a path without parameters. To find those, no pattern need be tried.
+        self._known = {f"{PREFIX}{path}": answer for path, answer in answering.items() if "{" not in path}
+        routes = [Route(path, answer, methods=["GET"]) for path, answer in answering.items()]
+        self._router = Router(routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
@@ -87,9 +94,16 @@ class _Problems:
             await send(message)
 
         try:
-            _refuse_body(Request(scope))
-            # The router answers by itself what it does not know only where there is no "app" to raise to.
-            await self._router({**scope, "app": self}, receive, noting)
+            request = Request(scope, receive)
+            _refuse_body(request)
+            known = self._known.get(scope["path"]) if scope["method"] in {"GET", "HEAD"} else None
+            if known is not None:
+                response = await known(request)
+                begun = True
+                await response(scope, receive, send)
+            else:
+                # The router answers by itself what it does not know only where there is no "app" to raise to.
+                await self._router({**scope, "app": self, "root_path": PREFIX}, receive, noting)
         except ProblemError as error:
             await error.response()(scope, receive, send)
         except HTTPException as error:

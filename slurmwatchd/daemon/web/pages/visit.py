@@ -14,7 +14,7 @@ from slurmwatchd.daemon.web.api.calls import Behind, Call
 from slurmwatchd.daemon.web.api.endpoints import ENDPOINTS, PREFIX
 from slurmwatchd.daemon.web.api.parameters import Parameters, read
 from slurmwatchd.daemon.web.api.problems import ProblemError
-from slurmwatchd.daemon.web.api.questions import Asking
+from slurmwatchd.daemon.web.api.questions import Asking, ClientGoneError
 from slurmwatchd.daemon.web.api.sight import Sight
 from slurmwatchd.model.clock import epoch
 
@@ -40,9 +40,10 @@ class _ValueCall(Call[Parameters]):
     """A call whose answer is taken before it is written as JSON."""
 
     async def answer(self, build: Callable[[Sight, Asking], Mapping[str, Any]]) -> Response:
-        value = await self.while_there(lambda: self.ask(build))
-        if value is None:
-            raise GoneError
+        try:
+            value: Any = await self.ask(build, watched=True)
+        except ClientGoneError:
+            raise GoneError from None
         return _Value(value)
 
 

@@ -1,0 +1,144 @@
+"""One client's connection: it must make progress, and neither wait nor send without end.
+
+uvicorn parses with llhttp where httptools is installed, and otherwise with h11, in Python, which takes longer to
+read a request than the store takes to answer it.
+"""
+
+import asyncio
+import math
+from typing import Any
+
+from slurmwatchd.daemon.web.tls import is_named
+
+REQUEST_SECONDS = 10.0
+"""A client that has not sent a whole request by then is cut off: it would keep a descriptor for ever."""
+
+READING_SECONDS = 30.0
+"""A client that takes nothing of its answer for so long is cut off: the answer would stay in memory for ever."""
+
+MAX_CONNECTIONS = 256
+"""More are not kept: the one that has waited longest without a request gives way, so that a scrape gets in."""
+
+MAX_HEAD_BYTES = 16_384
+"""A request whose head is not whole by then is refused: it would stay in memory for ever. h11's own limit."""
+
+_LOOK_SECONDS = 1.0
+
+
+class Connection(asyncio.Protocol):
+    """What each connection does beside what uvicorn's does, which limits the pauses between requests.
+
+    Attributes:
+        cycle: uvicorn's: the request under way, or the last one.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    connections: set[Any]
+    cycle: Any
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request; where there are too many connections, end the one that waits longest."""
+        super().connection_made(transport)
+        if not is_named(transport):
+            transport.abort()
+        self._waiting_since: float | None = self.loop.time()
+        self._unsent, self._stalled_since = 0, 0.0
+        self._look_later = self.loop.call_later(_LOOK_SECONDS, self._look)
+        self._make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop looking."""
+        self._look_later.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Note when a request begins: it must be whole soon, also if it is not the first."""
+        super().data_received(data)
+        if not self._is_waiting():
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = self.loop.time()
+
+    def _is_waiting(self) -> bool:
+        """Tell whether there is no whole request that is not answered yet."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _look(self) -> None:
+        now = self.loop.time()
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent or unsent < self._unsent:
+            self._stalled_since = now
+        self._unsent = unsent
+        is_late = self._waiting_since is not None and now - self._waiting_since > REQUEST_SECONDS
+        if (is_late and self._is_waiting()) or (unsent and now - self._stalled_since > READING_SECONDS):
+            self.transport.abort()
+        else:
+            self._look_later = self.loop.call_later(_LOOK_SECONDS, self._look)
+
+    def _make_room(self) -> None:
+        there = [other for other in self.connections if not other.transport.is_closing()]
+        if len(there) <= MAX_CONNECTIONS:
+            return
+        waiting = [other for other in there if isinstance(other, Connection) and other._is_waiting()]  # noqa: SLF001 - its own class
+        # Whoever sends a request at once has sent it before two hundred others come.
+        min(waiting, key=Connection._rank, default=self).transport.abort()
+
+    def _rank(self) -> float:
+        """Return when it began to wait for a request; one that pauses between two goes last."""
+        return math.inf if self._waiting_since is None else self._waiting_since
+
+
+def connection_class() -> type[Any]:
+    """Return the class of connections with the best parser that is installed."""
+    try:
+        import httptools  # noqa: PLC0415 - may be missing
+    except ImportError:
+        return with_h11()
+    # Older ones, such as that of Debian 13, have the parser before llhttp, which is not maintained any more.
+    return with_llhttp() if hasattr(httptools.HttpRequestParser, "set_dangerous_leniencies") else with_h11()
+
+
+def with_llhttp() -> type[Any]:
+    """Return the class that parses with llhttp.
+
+    Raises:
+        ImportError: httptools is not installed.
+    """
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415 - may be missing
+
+    class LlhttpConnection(Connection, HttpToolsProtocol):
+        """A connection whose parser sets no limit to a request's head."""
+
+        _head_bytes: int | None = 0
+        """How much came before the head was whole; None while it is."""
+
+        def data_received(self, data: bytes) -> None:
+            """Refuse a head that is too large."""
+            if self._head_bytes is not None:
+                self._head_bytes += len(data)
+            super().data_received(data)
+            if (self._head_bytes or 0) > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The request's head is too large.")
+
+        def on_headers_complete(self) -> None:
+            """Stop to count."""
+            self._head_bytes = None
+            super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            """Count the bytes of the next head."""
+            self._head_bytes = 0
+            super().on_message_complete()
+
+    return LlhttpConnection
+
+
+def with_h11() -> type[Any]:
+    """Return the class that parses with h11, which refuses a head that is too large by itself."""
+    from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415 - not loaded where it is not used
+
+    class H11Connection(Connection, H11Protocol):
+        """A connection."""
+
+    return H11Connection
