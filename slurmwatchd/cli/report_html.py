@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from slurmwatchd.config.units import spoken_duration
-from slurmwatchd.model.outcomes import Outcome
-from slurmwatchd.model.reports import FAILURES, TOTAL, ReportLine
+from slurmwatchd.model.outcomes import Outcome, failed
+from slurmwatchd.model.reports import TOTAL, ReportLine
 from slurmwatchd.model.terminal_text import shown
 
 _STYLE = """
@@ -198,7 +198,7 @@ def _table(body: Element, lines: Sequence[ReportLine], by: str, currency: str) -
     columns: list[tuple[str, Callable[[ReportLine], str]]] = [
         (by, lambda line: _name(line.key)),
         ("jobs", lambda line: f"{line.attempts:,}"),
-        ("failed", lambda line: f"{_failed(line):,}"),
+        ("failed", lambda line: f"{failed(line.outcomes):,}"),
         ("CPU h", lambda line: _hours(line.cpu_hours)),
         ("CPU eff.", lambda line: _percent(line.cpu_efficiency)),
         ("memory eff.", lambda line: _percent(line.memory_efficiency)),
@@ -241,10 +241,6 @@ def _notes(body: Element) -> None:
 
 def _tres_hours(name: str) -> Callable[[ReportLine], str]:
     return lambda line: _hours(line.tres_hours.get(name, 0.0))
-
-
-def _failed(line: ReportLine) -> int:
-    return sum(count for outcome, count in line.outcomes.items() if outcome in FAILURES)
 
 
 def _name(key: str) -> str:

@@ -9,8 +9,8 @@ import orjson
 
 from slurmwatchd.cli import tables
 from slurmwatchd.cli.tables import TableColumn, TableFormat, TableRow
-from slurmwatchd.model.outcomes import Outcome
-from slurmwatchd.model.reports import FAILURES, OTHERS, TOTAL, ReportLine
+from slurmwatchd.model.outcomes import Outcome, failed
+from slurmwatchd.model.reports import OTHERS, TOTAL, ReportLine
 
 BAR_CELLS = 12
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -94,7 +94,7 @@ def _with_bars(lines: Sequence[ReportLine]) -> Iterator[Mapping[str, Any]]:
     most = max((line.cpu_hours for line in lines if line.key not in {TOTAL, OTHERS}), default=0.0)
     for line in lines:
         row = asdict(line)
-        row["failed"] = sum(count for outcome, count in line.outcomes.items() if outcome in FAILURES)
+        row["failed"] = failed(line.outcomes)
         row["bar"] = "" if line.key in {TOTAL, OTHERS} else bar(line.cpu_hours, most)
         yield row
 

@@ -30,6 +30,22 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+FAILURES: tuple[str, ...] = (
+    Outcome.FAILED.value,
+    Outcome.OUT_OF_MEMORY.value,
+    Outcome.TIME_LIMIT.value,
+    Outcome.DEADLINE.value,
+    Outcome.NODE_FAILURE.value,
+    Outcome.BOOT_FAILURE.value,
+)
+"""The outcomes that are failures, for reports, pages, suspect nodes, recording rules and dashboards alike.
+
+An attempt failed if it ended before its work was done, and neither a person cancelled it nor Slurm ran it
+elsewhere or again. A deadline is one as a time limit is: the job did not finish in the time it had. What a failed
+attempt had of CPUs and GPUs counts as lost. `tests/unit/test_failures.py` holds other files that have these words
+against this.
+"""
+
 BY_STATE: Mapping[str, str] = {
     "COMPLETED": Outcome.COMPLETED.value,
     "OUT_OF_MEMORY": Outcome.OUT_OF_MEMORY.value,
@@ -66,6 +82,11 @@ DECIDING = ("start", "uid", "cancelled_by_uid", "exit_signal", "derived_exit_sig
 
 _OUT_OF_MEMORY_SIGNAL = 125
 """Slurm marks what was killed for lack of memory with 253, and keeps seven bits of it: no system signal."""
+
+
+def failed(outcomes: Mapping[str, int]) -> int:
+    """Return how many of some attempts, counted by outcome, failed."""
+    return sum(outcomes.get(outcome, 0) for outcome in FAILURES)
 
 
 def outcome_of(record: Mapping[str, Any]) -> str:

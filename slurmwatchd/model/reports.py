@@ -5,16 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from slurmwatchd.model.outcomes import Outcome
+from slurmwatchd.model.outcomes import FAILURES
 from slurmwatchd.model.sums import AMOUNTS, HOUR, bucket_wait
-
-FAILURES = frozenset(
-    {
-        Outcome.FAILED.value, Outcome.OUT_OF_MEMORY.value, Outcome.TIME_LIMIT.value, Outcome.NODE_FAILURE.value,
-        Outcome.BOOT_FAILURE.value,
-    }
-)  # fmt: skip
-"""What is had by attempts with these outcomes counts as lost."""
 
 TOTAL, OTHERS = "total", "(others)"
 
@@ -49,7 +41,7 @@ class ReportLine:
         used_cpu_hours: CPU time used, of attempts whose usage is known.
         cpu_efficiency: That over the CPU hours which these attempts had; None where none is known. The same for
             memory and GPUs.
-        lost_cpu_hours: Had by attempts that failed, ran out of memory or time, or lost their node; likewise GPUs.
+        lost_cpu_hours: Had by attempts whose outcome is in `outcomes.FAILURES`; likewise GPUs.
         wait_median_seconds: From eligible to start, of attempts that ended in the span; at most 3.2 percent off.
         price: None without prices.
         co2_kilograms: None without grams per kWh.

@@ -1,9 +1,11 @@
 """PromQL that many panels share, over the variables of the dashboards. Metrics are named without their prefix."""
 
+from slurmwatchd.model.outcomes import FAILURES
+
 CLUSTER = 'slurm_cluster=~"$cluster"'
 PARTITION = f'{CLUSTER}, partition=~"$partition"'
-FAILED = f'{PARTITION}, outcome=~"failed|out_of_memory|time_limit|node_failure|boot_failure"'
-"""What a report counts as lost, too."""
+FAILED = f'{PARTITION}, outcome=~"{"|".join(FAILURES)}"'
+"""What reports and pages count as failed, too."""
 
 _RATE = "$__rate_interval"
 

@@ -5,8 +5,7 @@ from functools import lru_cache
 
 import orjson
 
-from slurmwatchd.model.outcomes import Outcome
-from slurmwatchd.model.reports import FAILURES
+from slurmwatchd.model.outcomes import FAILURES, Outcome
 from slurmwatchd.model.suspects import QUICK_SECONDS, Counted, Suspect, ranked
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.read.query import OUTCOME, Question
@@ -52,7 +51,7 @@ def _names(nodes: str) -> tuple[str, ...]:
 
 
 def _counted(store: StoreReader, cluster: str, since: int, until: int) -> Iterator[Counted]:
-    failures = json_array(FAILURES - {_NODE_FAILURE})
+    failures = json_array(outcome for outcome in FAILURES if outcome != _NODE_FAILURE)
     ran = (cluster, since, until)
     arrays = json_array(row[0] for row in store.each(_FAILED_ARRAYS, (*ran, failures)))
     for row in store.each(_COUNTED, (arrays, failures, failures, *ran)):

@@ -4,6 +4,8 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from slurmwatchd.model.outcomes import FAILURES
+
 KINDS = {
     "completed": ("completed",),
     "failed": ("failed", "boot_failure"),
@@ -15,8 +17,8 @@ KINDS = {
 }
 """What outcomes are drawn as, in the order in which they are stacked; the colours are the style's."""
 
-FAILED = ("failed", "out of memory", "time limit", "node failure")
-"""The kinds that are failures."""
+FAILED = tuple(kind for kind, outcomes in KINDS.items() if set(outcomes) <= set(FAILURES))
+"""The kinds that are failures: a kind is wholly of failures, or has none."""
 
 _KIND_OF = {outcome: kind for kind, outcomes in KINDS.items() for outcome in outcomes}
 _LEAST_PERCENT = 0.4

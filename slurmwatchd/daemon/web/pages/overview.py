@@ -11,8 +11,7 @@ from slurmwatchd.daemon.web.pages import charts, paths
 from slurmwatchd.daemon.web.pages.view import View
 from slurmwatchd.daemon.web.pages.visit import Object, Visit, address, seconds_of
 from slurmwatchd.model.clock import rfc3339
-from slurmwatchd.model.outcomes import Outcome
-from slurmwatchd.model.reports import FAILURES
+from slurmwatchd.model.outcomes import FAILURES
 
 SPANS = {"24h": 24, "3d": 72, "7d": 168}
 """What can be looked at, and its hours."""
@@ -59,7 +58,7 @@ async def view(visit: Visit) -> View:
                 paths.JOBS,
                 visit.given("cluster"),
                 since=rfc3339(first),
-                outcome=",".join(outcome for outcome in Outcome if outcome in FAILURES),
+                outcome=",".join(FAILURES),
             ),
             **ended,
         },

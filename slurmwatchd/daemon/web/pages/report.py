@@ -7,7 +7,7 @@ from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.daemon.web.pages import charts
 from slurmwatchd.daemon.web.pages.view import View
 from slurmwatchd.daemon.web.pages.visit import Object, Visit
-from slurmwatchd.model.reports import FAILURES
+from slurmwatchd.model.outcomes import failed
 from slurmwatchd.store.read.report import CHOICES
 
 TOP = "50"
@@ -67,7 +67,7 @@ def _line(line: Mapping[str, Any], by: str, most: float) -> Object:
     return {
         **line,
         "key": line.get(by, "total"),
-        "failed": sum(count for outcome, count in line["outcomes"].items() if outcome in FAILURES),
+        "failed": failed(line["outcomes"]),
         "bars": charts.shares(parts, most),
         "ends": charts.shares(
             [(charts.css(kind), f"{count:,} {kind}", count) for kind, count in kinds.items()], sum(kinds.values())
