@@ -8,6 +8,7 @@ from functools import partial
 import anyio
 
 from slurmwatchd.config.settings import Config
+from slurmwatchd.daemon import certificates
 from slurmwatchd.daemon.archiver import Archiver
 from slurmwatchd.daemon.daemon import Daemon, Outside, rules_of
 from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
@@ -223,6 +224,9 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
                 partition_names=PartitionNames(scontrol, names, clock=outside.clock, metrics=metrics),
                 suspect_nodes=SuspectNodes(
                     config.store.path, config.metrics.suspect_nodes, clock=outside.clock, metrics=metrics
+                ),
+                certificates=certificates.Certificates(
+                    certificates.of_sinks(config), clock=outside.clock, metrics=metrics
                 ),
                 metrics=metrics,
                 health=health,

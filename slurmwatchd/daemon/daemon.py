@@ -15,6 +15,7 @@ import anyio.to_thread
 
 from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon.archiver import Archiver
+from slurmwatchd.daemon.certificates import Certificates
 from slurmwatchd.daemon.delivery import Delivery
 from slurmwatchd.daemon.nudges import Nudges
 from slurmwatchd.daemon.partition_names import PartitionNames
@@ -84,6 +85,7 @@ class Daemon:
     nudges: Nudges
     partition_names: PartitionNames
     suspect_nodes: SuspectNodes
+    certificates: Certificates
     metrics: Metrics
     health: Health
     news: list[Callable[[], None]]
@@ -164,6 +166,7 @@ class Daemon:
                 workers.start_soon(self.pruner.run)
                 workers.start_soon(self.nudges.run, lambda: self.config.poll.nudge_every)
                 workers.start_soon(self.errands.run)
+                workers.start_soon(self.certificates.run)
                 if self.config.web.listen:
                     workers.start_soon(self.partition_names.run)
                     workers.start_soon(self.suspect_nodes.run)

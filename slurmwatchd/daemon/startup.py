@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from slurmwatchd._version import __version__
 from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon.assembly import assembled
+from slurmwatchd.daemon.certificates import WEB
 from slurmwatchd.daemon.daemon import Outside
 from slurmwatchd.errors import ListenError, StoreCorruptError, first_cause
 from slurmwatchd.store import meta
@@ -83,6 +84,8 @@ async def _run_until_stopped(
                 guarded = (
                     app if file is None else Guard(app, file, api.access, asks_itself=asks_itself, secret=key)
                 )
+                if file is not None:
+                    daemon.certificates.files[WEB] = lambda: file.config.tls and file.config.tls.certificate
                 server = WebServer(guarded, listener, file=file, stopping=api.news.stop)
                 listening(address)
             _log.info(

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from slurmwatchd.errors import SinkError
 
 _FOLDER = "CREDENTIALS_DIRECTORY"
 
 
+@runtime_checkable
 class TlsFiles(Protocol):
     """Options that name the files of TLS, each empty where there is none."""
 

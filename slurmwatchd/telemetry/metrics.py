@@ -193,6 +193,17 @@ class Metrics:
         self.reload_time = gauge(
             "config_last_reload_success_timestamp_seconds", "When the configuration was last loaded.", []
         )
+        part = ["part"]
+        self.certificate_start = gauge(
+            "certificate_start_timestamp_seconds",
+            "Since when the certificate of a part (web, or a sink) is good; absent without one.",
+            part,
+        )
+        self.certificate_expiry = gauge(
+            "certificate_expiry_timestamp_seconds",
+            "When it ends, or the first of those between it and its authority.",
+            part,
+        )
         self.token_expiry = gauge(
             "token_expiry_timestamp_seconds",
             "When the token for Slurm's commands ends; 0 without one, or never.",

@@ -12,6 +12,7 @@ import bcrypt
 import pytest
 
 from tests.acceptance.process import DaemonProcess
+from tests.certificates import made
 from tests.patience import HANGS_SECONDS
 
 OPENSSL = shutil.which("openssl") or "openssl"
@@ -54,3 +55,17 @@ def test_status_needs_no_password_where_the_store_can_be_read(tmp_path: Path, sc
         assert status_of(address) == 401
         assert status_of(address, Authorization=f"Slurmwatchd-Store {'0' * 64}") == 401
         assert "a login failed" not in daemon.stderr()
+
+
+def test_the_daemon_and_check_look_at_what_web_yml_names(tmp_path: Path) -> None:
+    made(tmp_path, "web", "20200101000000Z", "20250101000000Z")
+    (tmp_path / "web.yml").write_text("tls_server_config:\n  cert_file: web.pem\n  key_file: web.key\n")
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.change_config("[web]\n", f'[web]\nweb_config = "{tmp_path}/web.yml"\n')
+        daemon.start()
+        daemon.wait_until(lambda: "certificate ends soon" in daemon.stderr(), "a warning")
+        findings = json.loads(daemon.ask("check", "--json", "--unit", "").stdout)["findings"]
+        (found,) = [finding for finding in findings if finding["check"] == "certificate"]
+        assert found["mark"] == "failed"
+        assert "web.pem: ended" in found["text"]
+        assert found["todo"] == "renew it; the daemon takes the new file by itself"

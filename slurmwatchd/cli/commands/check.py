@@ -18,7 +18,7 @@ from slurmwatchd.config.settings import Config
 from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.model.terminal_text import shown
-from slurmwatchd.operations.doctor import machine, web
+from slurmwatchd.operations.doctor import certificates, machine, web
 from slurmwatchd.operations.doctor.findings import Finding, Severity, ok
 from slurmwatchd.operations.doctor.service import Shell, examine
 from slurmwatchd.operations.doctor.slurm import Examination
@@ -44,7 +44,7 @@ _COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.FAILED: "
 )  # fmt: skip
 @click.option("--config-only", is_flag=True, help="Check only the configuration, as `systemctl reload` does.")
 def command(path: Path | None, *, as_json: bool, name: str, config_only: bool, **flags: str | None) -> None:
-    """Check configuration, Slurm, rights, limits, clocks, files, disks, logins and the port.
+    """Check configuration, Slurm, rights, limits, clocks, files, disks, logins, certificates and port.
 
     It changes nothing.
 
@@ -109,11 +109,12 @@ async def _examine(
         shell = Shell(environ=os.environ, user=process_user())
         for finding in examine(service.unit, shell, config, file, commands):
             note(finding)
-    async for finding in Examination(config, commands, SystemClock()).findings():
+    clock = SystemClock()
+    async for finding in Examination(config, commands, clock).findings():
         note(finding)
     for finding in machine.examine(config, daemon_at):
         note(finding)
-    for finding in web.examine(config.web):
+    for finding in (*web.examine(config.web, now=clock.now()), *certificates.of_sinks(config, clock.now())):
         note(finding)
 
 

@@ -8,14 +8,20 @@ from slurmwatchd.config.settings import WebSection
 from slurmwatchd.daemon.web.logins import ANYBODY
 from slurmwatchd.daemon.web.tls import WebConfigFile, web_config_file
 from slurmwatchd.errors import ConfigError
+from slurmwatchd.operations.doctor import certificates
 from slurmwatchd.operations.doctor.findings import Finding, failed, ok, warning
 
 _LOOPBACKS = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
 _AS_SERVICE = "mend it, or run this check as the service's user"
 
 
-def examine(web: WebSection) -> Iterator[Finding]:
-    """Look at the files as the daemon reads them; nothing where no web server is configured."""
+def examine(web: WebSection, *, now: float) -> Iterator[Finding]:
+    """Look at the files as the daemon reads them; nothing where no web server is configured.
+
+    Args:
+        web: Where they are.
+        now: Epoch seconds.
+    """
     if not web.listen:
         return
     yield _tokens(web)
@@ -26,6 +32,8 @@ def examine(web: WebSection) -> Iterator[Finding]:
         return
     if file is not None:
         yield _web_config(file)
+        if file.config.tls is not None:
+            yield from certificates.of_web(file.config.tls, now)
     yield from _people(web, set() if file is None else set(file.config.users))
     yield from _proxies(web)
 
