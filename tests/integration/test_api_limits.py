@@ -110,6 +110,26 @@ async def test_heavy_questions_of_one_token_leave_room_for_others(filled: Rig) -
     asked.close()
 
 
+async def test_a_question_whose_time_is_over_while_it_waits_is_sent_away(filled: Rig) -> None:
+    asked = Questions(filled.store, seconds=0.2)
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def hold(*_: object) -> object:
+        begun.release()
+        return go_on.wait(HANGS_SECONDS)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(questions.AT_ONCE_EACH):
+            group.start_soon(partial(asked.ask, hold, who="greedy"))
+            await anyio.to_thread.run_sync(begun.acquire)
+        with pytest.raises(ProblemError, match=r"^The question took longer than 0s"):
+            await asked.ask(lambda *_: None, who="greedy")
+        # Those before it are still under way: it did not wait for them.
+        assert not go_on.is_set()
+        go_on.set()
+    asked.close()
+
+
 async def test_more_than_may_wait_are_sent_away(filled: Rig) -> None:
     asked = Questions(filled.store, seconds=HANGS_SECONDS)
     async with anyio.create_task_group() as group:

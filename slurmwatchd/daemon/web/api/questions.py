@@ -188,7 +188,14 @@ class Questions:
             self._handed.put(asked)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Say of questions that they take long: one timer for all costs less than one for each."""
+        """Say of questions that they take long: one timer for all costs less than one for each.
+
+        A question whose time is over while it waits is sent away here; one under way is interrupted in its thread.
+        """
+        for asked in [asked for asked in self._waiting if asked.asking.is_over()]:
+            self._waiting.remove(asked)
+            asked.error = StoppedError()
+            _finish(asked)
         late = time.monotonic() - QUICK_SECONDS
         for asked in self._asked:
             if asked.asking.begun <= late and not asked.first.done():
@@ -202,9 +209,7 @@ class Questions:
         self._under_way[asked.who] -= 1
         if not self._under_way[asked.who]:
             del self._under_way[asked.who]
-        asked.ended.set_result(None)
-        if not asked.first.done():
-            asked.first.set_result(None)
+        _finish(asked)
         self._hand_over()
 
     async def _end(self, asked: _Asked) -> None:
@@ -237,6 +242,12 @@ class Questions:
                 break
         if reader is not None:
             reader.close()
+
+
+def _finish(asked: _Asked) -> None:
+    asked.ended.set_result(None)
+    if not asked.first.done():
+        asked.first.set_result(None)
 
 
 def _as_problem(error: BaseException, asking: Asking) -> BaseException:
