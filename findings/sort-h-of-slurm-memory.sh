@@ -6,7 +6,7 @@
 #   says of numbers that were scaled before. sacct scales only where nothing is lost: 4096M is 4G, 4000M stays as it
 #   is and comes before 3G, and 2500000K before 900M. `tail` picks the wrong jobs, without an error.
 # Why it matters here: Operators look for the hungriest jobs like this. Put `numfmt --from=iec --field=1` in front of
-#   `sort -n` (not --from=auto: its 4G is 4,000,000,000), or sort by our max_rss_bytes and alloc_tres.mem.
+#   `sort -n` (not --from=auto: its 4G is 4,000,000,000), or sort by our alloc_tres.mem_bytes.
 # Needs: Debian 12 with fetched package lists (apt-get update).
 set -euo pipefail
 
