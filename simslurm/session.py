@@ -24,9 +24,10 @@ DB_CONNECTION, RESULT_TOO_LARGE, QUERY_TOO_WIDE = 7000, 7006, 7007
 """slurmdbd's error numbers that an operator meets; modulo 256 they are 88, 94 and 95."""
 
 ERRORS = {
-    DB_CONNECTION: "Unable to connect to database",
+    DB_CONNECTION: "slurmdbd: Unable to connect to database",
+    # Without slurmdbd's name, which stands only before what slurmdbd says in words (22.05.8).
     RESULT_TOO_LARGE: "Query result exceeds size limit",
-    QUERY_TOO_WIDE: "Too wide of a date range in query",
+    QUERY_TOO_WIDE: "slurmdbd: Too wide of a date range in query",
 }
 """What sacct says of them."""
 
@@ -208,7 +209,7 @@ class Session:
     def fail_with_errno(self, number: int) -> NoReturn:
         """Say what slurmdbd's error is, and end as `exit_with_errno` does."""
         # MariaDB's own numbers have no name in Slurm: "Unknown error 1969" (22.05.8).
-        self.error(f"slurmdbd: {ERRORS[number]}" if number in ERRORS else f"Unknown error {number}")
+        self.error(ERRORS.get(number, f"Unknown error {number}"))
         self.exit_with_errno(number)
 
     def exit_with_errno(self, number: int) -> NoReturn:

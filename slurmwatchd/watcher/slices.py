@@ -44,6 +44,11 @@ class Slices:
             longest=self.limits.query_seconds,
         )
 
+    @property
+    def are_shortest(self) -> bool:
+        """Whether less cannot be asked for."""
+        return self._seconds <= MIN_SLICE_SECONDS
+
     def too_long(self, policy: ReadPolicy) -> None:
         """Ask for half as much after a window that was too much: for slurmdbd, or for the disk of the spool."""
         self._seconds = max(MIN_SLICE_SECONDS, min(self._seconds, policy.slice_seconds) // 2)

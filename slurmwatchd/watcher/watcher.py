@@ -160,14 +160,19 @@ class Watcher:
             TransientError: A query failed.
         """
         self._settling.patient = False
-        error: BaseException | None = None
-        try:
-            await self._read_all(forever=False)
-        except* (TransientError, SlurmNotFoundError) as group:
-            error = first_cause(group)
-        if error is not None:
+        while True:
+            error: BaseException | None = None
+            try:
+                await self._read_all(forever=False)
+            except* (TransientError, SlurmNotFoundError) as group:
+                error = first_cause(group)
+            if error is None:
+                break
+            is_shortest = self._slices.are_shortest
             self._failed(error)
-            raise error
+            if is_shortest or not isinstance(error, SacctTooWideError):
+                raise error
+            # The next process would begin with a stretch as long, and be refused as well.
         if self._collector is not None:
             await self._collector.drain()
 

@@ -83,13 +83,16 @@ async def test_slurmdbds_errors_move_nothing_whatever_the_exit_status_becomes(
         await rig.once()
         rig.move(30)
         rig.ended(5, job_name="job")
-        rig.cluster.add_fault("sacct", "errno", match=WINDOW, number=number)
+        rig.cluster.add_fault("sacct", "errno", count=None, match=WINDOW, number=number)
         with pytest.raises(error):
             await rig.once()
         assert rig.watermark() == 0
-        (call,) = [call for call in rig.cluster.calls("sacct") if call.fault == "errno"]
+        calls = [call for call in rig.cluster.calls("sacct") if call.fault == "errno"]
+        # What is too much is asked for in halves, from an hour down to a minute.
+        assert len(calls) == (7 if error is SacctTooWideError else 1)
         modulo = {7000: 88, 7006: 94, 7007: 95, 1969: 177, 1024: 0}[number]
-        assert call.exit_status == (modulo if version == "23.11.3" else 1)
+        assert {call.exit_status for call in calls} == {modulo if version == "23.11.3" else 1}
+        rig.cluster.clear_faults()
         await rig.once()
         assert differences(rig.cluster, rig.records()) == []
 
@@ -104,6 +107,16 @@ async def test_answers_that_are_too_large_are_asked_for_in_smaller_slices(tmp_pa
                 while rig.ask_store("SELECT count(*) FROM jobs") != [(120,)]:
                     rig.move(5)
                     await anyio.sleep(0.05)
+        assert differences(rig.cluster, rig.records()) == []
+
+
+async def test_once_asks_for_answers_that_are_too_large_in_smaller_slices(tmp_path: Path) -> None:
+    with Rig(tmp_path, poll={**NO_REREADS, "since": "2h"}) as rig:
+        for number in range(120):
+            rig.ended(number * 60, job_name=f"job {number}")
+        rig.cluster.set_max_result_rows(20)
+        await rig.once()
+        assert rig.ask_store("SELECT count(*) FROM jobs") == [(120,)]
         assert differences(rig.cluster, rig.records()) == []
 
 

@@ -106,7 +106,7 @@ def test_answer_with_too_many_rows_is_refused_behind_its_header(
     for number in range(3):
         cluster.add_job(id_job=number, time_submit=T0, time_start=T0, time_end=T0)
     cluster.set_max_result_rows(2)
-    error = "sacct: error: slurmdbd: Query result exceeds size limit\n"
+    error = "sacct: error: Query result exceeds size limit\n"
     assert run(cluster, *ASK[:2], *ASK[3:], "-o", "jobid") == (status, "JobID\n", error)
     cluster.set_max_result_rows(3)
     assert run(cluster, *ASK)[0] == 0

@@ -98,7 +98,7 @@ def test_concurrent_calls_share_one_fault_fairly(cluster: SimCluster) -> None:
         ("slow", {"seconds": 0.01}, 0, HEADER + ROWS, b""),
         ("trickle", {"bytes": 7, "seconds": 0.001}, 0, HEADER + ROWS, b""),
         ("errno", {}, 88, HEADER, b"sacct: error: slurmdbd: Unable to connect to database\n"),
-        ("errno", {"number": 7006}, 94, HEADER, b"sacct: error: slurmdbd: Query result exceeds size limit\n"),
+        ("errno", {"number": 7006}, 94, HEADER, b"sacct: error: Query result exceeds size limit\n"),
         ("errno", {"number": 7007}, 95, HEADER, b"sacct: error: slurmdbd: Too wide of a date range in query\n"),
         # MySQL's 1024 (ER_ERROR_ON_READ): modulo 256 that is success.
         ("errno", {"number": 1024}, 0, HEADER, b"sacct: error: Unknown error 1024\n"),
