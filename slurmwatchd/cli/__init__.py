@@ -17,6 +17,7 @@ from click.shell_completion import CompletionItem
 
 from slurmwatchd._version import __version__
 from slurmwatchd.cli.commands import SUMMARIES
+from slurmwatchd.cli.memory_tuning import look_less_often
 from slurmwatchd.errors import FatalError, SlurmwatchError, first_cause
 from slurmwatchd.model.terminal_text import is_text, shown
 
@@ -92,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: What follows the program's name; None: as the process was started.
     """
     _open_what_is_closed()
+    look_less_often()
     # Pydantic would read what each installed package says of itself, to look for plug-ins.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:

@@ -19,7 +19,7 @@ import orjson
 
 from slurmwatchd.cli.table_fit import asked_for, fitted, total
 from slurmwatchd.config.units import spoken_duration
-from slurmwatchd.model import event_fields
+from slurmwatchd.model.records import JobUsage
 from slurmwatchd.model.terminal_text import json_shown, shown
 
 TableRow = Mapping[str, Any]
@@ -32,7 +32,7 @@ _STYLES = {
 _TIMES = frozenset({"submit", "eligible", "start", "end", "time", "observed", "read_at"})
 _TITLES = {"job_id": "job", "elapsed_seconds": "elapsed", "node_list": "nodes", "node_count": "count"}
 _SCALE = 1024
-_USAGE = frozenset(field.name for field in event_fields.USAGE)
+_USAGE = frozenset(JobUsage._fields)
 
 
 class TableFormat(StrEnum):

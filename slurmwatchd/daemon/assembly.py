@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 
 from slurmwatchd.config.settings import Config
 from slurmwatchd.daemon import certificates
-from slurmwatchd.daemon.archiver import Archiver
 from slurmwatchd.daemon.daemon import Daemon, Outside, rules_of
 from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
 from slurmwatchd.daemon.nudges import Nudges
@@ -39,6 +39,9 @@ from slurmwatchd.watcher.reporter import complaints
 from slurmwatchd.watcher.storer import WatcherParts
 from slurmwatchd.watcher.usage_collector import UsageCollector, UsageCollectorParts
 from slurmwatchd.watcher.watcher import Watcher
+
+if TYPE_CHECKING:
+    from slurmwatchd.daemon.archiver import Archiver
 
 UNNAMED_CLUSTER = "local"
 """The label of the local cluster until scontrol has answered with its name."""
@@ -241,10 +244,13 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
 
 def _archiver(
     config: Config, database: Database, outside: Outside, metrics: Metrics, disks: Disks
-) -> Archiver | None:
+) -> "Archiver | None":
     """Return what keeps the archive, where there is one."""
     if config.archive.folder is None:
         return None
+    # It takes a while to import, and few sites have one.
+    from slurmwatchd.daemon.archiver import Archiver  # noqa: PLC0415
+
     return Archiver(
         database,
         config.archive.folder,

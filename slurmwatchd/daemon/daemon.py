@@ -7,14 +7,13 @@ the web server. How the parts are made is the business of `assembly.py`.
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
 from slurmwatchd.config.settings import Config
-from slurmwatchd.daemon.archiver import Archiver
 from slurmwatchd.daemon.certificates import Certificates
 from slurmwatchd.daemon.delivery import Delivery
 from slurmwatchd.daemon.nudges import Nudges
@@ -33,6 +32,9 @@ from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.log import configure, get_logger
 from slurmwatchd.telemetry.metrics import Metrics
 from slurmwatchd.watcher.watcher import Watcher
+
+if TYPE_CHECKING:
+    from slurmwatchd.daemon.archiver import Archiver
 
 DRAIN_SECONDS = 20.0
 """How long, after SIGTERM, sinks may take to get what is in the store. What they do not get they get next time."""
@@ -80,7 +82,7 @@ class Daemon:
     watchers: list[Watcher]
     deliveries: list[Delivery]
     errands: Requests
-    archiver: Archiver | None
+    archiver: "Archiver | None"
     pruner: Pruner
     nudges: Nudges
     partition_names: PartitionNames

@@ -1,9 +1,8 @@
 """Retention at work, and packing: beside reading and delivery, a little at a time, never in anybody's way."""
 
 from collections.abc import Awaitable, Callable, Collection
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from slurmwatchd.daemon.archiver import Archiver
 from slurmwatchd.errors import StoreFullError, TransientError
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.store import packing, retention, sums
@@ -12,6 +11,9 @@ from slurmwatchd.store.retention import PrunedRows
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from slurmwatchd.daemon.archiver import Archiver
 
 ROUND_SECONDS = 600.0
 """How often it is looked for what has had its time."""
@@ -39,7 +41,7 @@ class Pruner:
         *,
         retain_seconds: int,
         sinks: Collection[str],
-        archiver: Archiver | None,
+        archiver: "Archiver | None",
         clock: Clock,
         metrics: Metrics,
         health: Health,

@@ -291,13 +291,16 @@ async def connect(path: Path, mode: Mode) -> tuple[aiosqlite.Connection, OpenFil
 
 
 async def _migrate(connection: aiosqlite.Connection, version: int) -> None:
-    """Bring the file to the newest schema; each migration is one transaction."""
-    for number, sql in migrations():
-        if number > version:
-            await connection.executescript(
-                f"BEGIN IMMEDIATE;\n{sql}\n"
-                f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {number};\nCOMMIT;"
-            )
+    """Bring the file to the newest schema; each migration is one transaction, and all of a new store's are one."""
+    steps = [(number, sql) for number, sql in migrations() if number > version]
+    if version == 0:
+        # A transaction is a wait for the disk.
+        steps = [(steps[-1][0], "\n".join(sql for _, sql in steps))]
+    for number, sql in steps:
+        await connection.executescript(
+            f"BEGIN IMMEDIATE;\n{sql}\n"
+            f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {number};\nCOMMIT;"
+        )
 
 
 def _ignore(_: StoreFullError | None) -> None:
