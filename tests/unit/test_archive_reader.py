@@ -242,6 +242,8 @@ def test_records_are_those_of_the_store_byte_for_byte(both: ArchivedReader, full
     question = Question(order=Order.SUBMIT)
     found = [_text(record) for record in both.records(question, nodes=True, usage=True)]
     assert found == [_text(record) for record in full.records(question, nodes=True, usage=True)]
+    lines = both.lines(both.ids(question), nodes=True, usage=True)
+    assert [_text(orjson.loads(line)) for line in lines] == found
     plain = [_text(record) for record in both.records(question)]
     assert plain == [_text(record) for record in full.records(question)]
 

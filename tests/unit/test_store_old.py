@@ -66,6 +66,11 @@ async def test_what_was_stored_without_an_outcome_has_one_when_it_is_looked_up(t
     for _ in range(2):
         assert found() == {1: "completed", 2: "completed", 3: "cancelled_before_start"}
         assert found("cancelled_before_start", "failed") == {3: "cancelled_before_start"}
+        with StoreReader(path) as reader:
+            lines = reader.lines(reader.ids(Question()), nodes=True, usage=True)
+        assert all(line.endswith(b"}\n") for line in lines)
+        told = {record["job_id_raw"]: record["outcome"] for record in map(orjson.loads, lines)}
+        assert told == {1: "completed", 2: "completed", 3: "cancelled_before_start"}
         async with open_database(path) as database:
             events = await outbox.after(database, 0, 100)
             # A line that an older version wrote, or half of it, is the same still.

@@ -19,7 +19,8 @@ from slurmwatchd.store.archive.files import Dataset, Found
 from slurmwatchd.store.archive.layout import DAY_SECONDS, day_of
 from slurmwatchd.store.read import query
 from slurmwatchd.store.read.query import Order, Question
-from slurmwatchd.store.read.reader import Record, StoreReader, Totals
+from slurmwatchd.store.read.reader import StoreReader, Totals
+from slurmwatchd.store.read.record_texts import Record, line_of
 
 T = TypeVar("T")
 
@@ -103,6 +104,16 @@ class ArchivedReader(StoreReader):
             else:
                 records += super().fetch(some, nodes=nodes, usage=usage)
         return records
+
+    def lines(self, ids: Iterable[int], *, nodes: bool = False, usage: bool = False) -> list[bytes]:
+        """Return the same as lines of JSON; see `StoreReader.lines`."""
+        lines: list[bytes] = []
+        for is_archived, some in groupby(ids, key=lambda identity: identity < 0):
+            if is_archived:
+                lines += map(line_of, self.fetch(some, nodes=nodes, usage=usage))
+            else:
+                lines += super().lines(some, nodes=nodes, usage=usage)
+        return lines
 
     def count(self, question: Question) -> int:
         """Return how many attempts answer a question."""

@@ -19,20 +19,17 @@ from typing import Any, Self, TypeVar
 
 import orjson
 
-from slurmwatchd.model.outcomes import outcome_of
-from slurmwatchd.model.records import JobRecord
 from slurmwatchd.store.bodies import BASES_SINCE, RECORD, added
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.opening import Mode, errors, open_file
-from slurmwatchd.store.read import query
+from slurmwatchd.store.read import query, record_texts
 from slurmwatchd.store.read.query import Question, Statement
+from slurmwatchd.store.read.record_texts import joined, outcome_of_body, record_of
 
 T = TypeVar("T")
 
-Record = dict[str, Any]
-"""An attempt as its newest event has it: the fields of the wire format, times as RFC 3339 text."""
-
-_BEHIND_OUTCOME = JobRecord._fields[JobRecord._fields.index("outcome") + 1 :]
+Record = record_texts.Record
+"""See there."""
 
 _PAGE = 500
 _STEPS = 20_000
@@ -47,7 +44,6 @@ _WITH_USAGE = _RECORDS.format(
     record=RECORD, usage=added("used"), join="LEFT JOIN events AS used ON used.seq = jobs.usage_seq"
 )
 _WITHOUT_USAGE = _RECORDS.format(record=RECORD, usage="NULL", join="")
-_USAGE_FIELDS = ("usage", "steps")
 _NODES = f"SELECT id, nodes FROM nodelists WHERE id {IN_ARRAY} AND nodes IS NOT NULL"  # noqa: S608 - a constant
 # Each step looks up the next name in the index of the key: a DISTINCT would walk over all of it.
 _CLUSTERS = (
@@ -108,13 +104,13 @@ class StoreReader:
         """
         self.path = Path(path)
         self._lock = threading.Lock()
-        self._nodes: dict[int, tuple[str, ...]] = {}
+        self._nodes: dict[int, bytes] = {}
         self._kept: dict[str, Any] = {}
         self._kept_at: int | None = None
         self._known_lists = known_lists
         opened = open_file(self.path, Mode.READ)
         self._connection, self._bodies = opened.connection, opened.bodies
-        self._connection.create_function("outcome_of", 1, _outcome_of_body, deterministic=True)
+        self._connection.create_function("outcome_of", 1, outcome_of_body, deterministic=True)
         if opened.version < BASES_SINCE:
             # A store that an older daemon made, and that only a daemon may change.
             self._connection.execute("CREATE TEMP VIEW events AS SELECT *, NULL AS base FROM main.events")
@@ -193,24 +189,36 @@ class StoreReader:
             StoreBusyError: The file cannot be read now.
             StoreError: It cannot be read at all.
         """
+        rows, names = self._fetched(ids, nodes=nodes, usage=usage)
+        # Many attempts share a list, and none of them its copy.
+        listed = {nodelist: orjson.loads(text) for nodelist, text in names.items()}
+        return [
+            record_of(body, list(listed[nodelist]) if nodelist in listed else None, used)
+            for body, nodelist, used in rows
+        ]
+
+    def lines(self, ids: Iterable[int], *, nodes: bool = False, usage: bool = False) -> list[bytes]:
+        """Return what `fetch` returns as JSON, each with a newline: put together from texts that are JSON already.
+
+        Raises:
+            StoreBusyError: The file cannot be read now.
+            StoreError: It cannot be read at all.
+        """
+        rows, names = self._fetched(ids, nodes=nodes, usage=usage)
+        return [joined(body, names.get(nodelist), used) for body, nodelist, used in rows]
+
+    def _fetched(
+        self, ids: Iterable[int], *, nodes: bool, usage: bool
+    ) -> tuple[list[tuple[bytes, int | None, bytes | None]], Mapping[int | None, bytes]]:
+        """Return body, node list and usage of some row ids, in their order; and the names in node lists."""
         with self._reading() as connection:
             sql = _WITH_USAGE if usage and self.has_usage else _WITHOUT_USAGE
             rows = connection.execute(sql, (json_array(ids),)).fetchall()
-            if nodes:
-                self._learn(connection, {row[1] for row in rows} - {None})
-            records: list[Record] = [orjson.loads(row[0]) for row in rows]
-            for record in records:
-                if "outcome" not in record:
-                    _derive_outcome(record)
-            if nodes:
-                for record, row in zip(records, rows, strict=True):
-                    if row[1] in self._nodes:
-                        record["nodes"] = list(self._nodes[row[1]])
-        for record, row in zip(records, rows, strict=True):
-            if row[2] is not None:
-                used = orjson.loads(row[2])
-                record.update((name, used[name]) for name in _USAGE_FIELDS if name in used)
-        return records
+            if not nodes:
+                return rows, {}
+            self._learn(connection, {row[1] for row in rows} - {None})
+            # Other threads may have it forgotten.
+            return rows, {row[1]: self._nodes[row[1]] for row in rows if row[1] in self._nodes}
 
     def count(self, question: Question) -> int:
         """Return how many attempts answer a question.
@@ -353,7 +361,7 @@ class StoreReader:
         missing = lists - self._nodes.keys()
         if missing:
             for identity, names in connection.execute(_NODES, (json_array(missing),)):
-                self._nodes[identity] = tuple(orjson.loads(names))
+                self._nodes[identity] = names
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -391,15 +399,3 @@ def _array(rows: Sequence[tuple[Any, ...]]) -> Array:
         end=max(ends, default=None),
         newest=max(row[6] for row in rows),
     )
-
-
-def _derive_outcome(record: Record) -> None:
-    """Say why an attempt ended that a version without outcomes stored, at the place where others say it."""
-    behind = {name: record.pop(name) for name in _BEHIND_OUTCOME if name in record}
-    record["outcome"] = outcome_of(record)
-    record |= behind
-
-
-def _outcome_of_body(body: bytes | None) -> str | None:
-    """Return why an attempt ended; the function `outcome_of` of our SQL."""
-    return None if body is None else outcome_of(orjson.loads(body))
