@@ -289,6 +289,24 @@ async def test_a_day_written_again_between_question_and_answer_is_said(
     assert numbers(both, Question(job_ids=("1",))) == [1]
 
 
+async def test_a_reader_that_stays_open_finds_what_was_archived_and_pruned_since(tmp_path: Path) -> None:
+    path, dataset = tmp_path / "store.db", tmp_path / "archive"
+    await fill(path, [ended(1, 9)])
+    await archived(path, dataset)
+    prune(path, "job_id_raw = 1", MIDNIGHT - 8 * DAY)
+    with ArchivedReader(path, dataset) as reader:
+        question = Question(order=Order.SUBMIT)
+        first = reader.ids(question)
+        assert numbers(reader, question) == [1]
+        await fill(path, [ended(2, 10), ended(3, 6)])
+        await archived(path, dataset)
+        prune(path, "1", MIDNIGHT - 5 * DAY)
+        assert numbers(reader, question) == [2, 1, 3]
+        assert reader.count(question) == 3
+        # Ids of before still are those of the same attempts.
+        assert [record["job_id_raw"] for record in reader.fetch(first)] == [1]
+
+
 def test_the_connector_reaches_into_the_archive(both: ArchivedReader, tmp_path: Path) -> None:
     with Store(tmp_path / "store.db", archive=tmp_path / "archive") as store:
         assert [record["job_id"] for record in store.jobs(30)] == ["30_1", "30_2", "30_9"]

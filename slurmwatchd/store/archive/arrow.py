@@ -59,6 +59,25 @@ def array(pa: ModuleType, values: Sequence[Any], kind: ColumnKind) -> Any:  # no
     return pa.array(values, types(pa)[kind])
 
 
+def filled(pa: ModuleType, table: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - a pyarrow.Table
+    """Return columns of a table of an older file, in this order; those that it lacks are empty."""
+    fields = [schema(pa).field(name) for name in names]
+    columns = [
+        table.column(field.name).cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in fields
+    ]
+    return pa.table(columns, schema=pa.schema(fields))
+
+
+def counting(pa: ModuleType, first: int, count: int) -> Any:  # noqa: ANN401 - a pyarrow.Array
+    """Return the numbers from `first` on, so many of them."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - as `pa`
+
+    return pc.add(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), count)), first - 1)
+
+
 def packed(pa: ModuleType, table: Any) -> Any:  # noqa: ANN401 - pyarrow's
     """Return the keys of rows as one number each, which pyarrow compares all at once: both parts have 32 bits."""
     import pyarrow.compute as pc  # noqa: PLC0415 - as `pa`

@@ -7,29 +7,19 @@ from operator import and_, or_
 from types import ModuleType
 from typing import Any
 
+from slurmwatchd.store.archive.layout import day_of
+from slurmwatchd.store.archive.parquet import Range
 from slurmwatchd.store.read.query import Order, Question
 
 _INT64_DIGITS = 18
 
 
-def condition_of(pa: ModuleType, pc: ModuleType, question: Question) -> Any:  # noqa: ANN401 - an expression, or None
-    """Return what must hold for a row, but for the node; None: nothing."""
-
-    def moment(seconds: int) -> Any:  # noqa: ANN401 - a scalar
-        return pa.scalar(seconds * 1000, pa.timestamp("ms", tz="UTC"))
-
+def condition_of(pc: ModuleType, question: Question) -> Any:  # noqa: ANN401 - an expression, or None
+    """Return what must hold for a row besides its times and its nodes; None: nothing."""
     field = pc.field
     conditions = [field(name).isin(list(values)) for name, values in _lists(question) if values]
     if question.name is not None:
         conditions.append(pc.match_substring_regex(field("name"), pattern=regex_of(question.name)))
-    begins = [time for time in (question.ended_from, question.running_from) if time is not None]
-    conditions += [field("end") >= moment(time) for time in begins]
-    if question.ended_until is not None:
-        conditions.append(field("end") <= moment(question.ended_until))
-    if question.running_from is not None or question.running_until is not None:
-        conditions += [field("start").is_valid(), field("end").is_valid()]
-    if question.running_until is not None:
-        conditions.append(field("start") <= moment(question.running_until))
     if question.job_ids:
         conditions.append(reduce(or_, (_job_id(pc, text) for text in question.job_ids)))
     if question.order is Order.EFFICIENCY:
@@ -37,20 +27,36 @@ def condition_of(pa: ModuleType, pc: ModuleType, question: Question) -> Any:  # 
     return reduce(and_, conditions) if conditions else None
 
 
+def ranges_of(question: Question) -> dict[str, Range]:
+    """Return in which ranges the times of a row must lie, by column."""
+    begins = [time for time in (question.ended_from, question.running_from) if time is not None]
+    end = Range(_milliseconds(max(begins, default=None)), _milliseconds(question.ended_until))
+    if question.running_from is not None or question.running_until is not None:
+        return {"start": Range(None, _milliseconds(question.running_until)), "end": end}
+    return {} if end == Range() else {"end": end}
+
+
+def min_day(question: Question) -> int | None:
+    """Return the first day that may have attempts a question is about; None: any."""
+    begins = [moment for moment in (question.ended_from, question.running_from) if moment is not None]
+    return day_of(max(begins)) if begins else None
+
+
 def columns_of(question: Question) -> Iterator[str]:
-    """Give the columns that decide whether a row answers a question, the node's among them."""
+    """Give the columns that decide whether a row answers a question, besides times; the nodes are among them."""
     yield from (name for name, values in _lists(question) if values)
     if question.job_ids:
-        yield "job_id"
+        yield from ("job_id", "job_id_raw")
     if question.name is not None:
         yield "name"
     if question.node is not None:
         yield "nodes"
-    moments = (question.ended_from, question.ended_until, question.running_from, question.running_until)
-    if any(moment is not None for moment in moments):
-        yield from ("start", "end")
     if question.order is Order.EFFICIENCY:
         yield "usage_cpu_efficiency"
+
+
+def _milliseconds(moment: int | None) -> int | None:
+    return None if moment is None else moment * 1000
 
 
 def _lists(question: Question) -> tuple[tuple[str, Sequence[str]], ...]:

@@ -8,16 +8,16 @@ does not grow with the archive.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from slurmwatchd.errors import StoreBusyError, StoreError
+from slurmwatchd.errors import StoreError
 from slurmwatchd.model.columns import USAGE
 from slurmwatchd.store.archive import arrow, layout
 from slurmwatchd.store.archive.arrow import KEY, Key
-from slurmwatchd.store.archive.conditions import columns_of, condition_of
+from slurmwatchd.store.archive.conditions import columns_of, condition_of, min_day, ranges_of
 from slurmwatchd.store.archive.layout import DayFile, day_of
+from slurmwatchd.store.archive.parquet import NAMES_OF_NODES, ROW, ArchiveFile, Range, RowGroup, reading
 from slurmwatchd.store.archive.records import Record, records_of
 from slurmwatchd.store.read.query import Order, Question
 
@@ -71,31 +71,43 @@ class ArrayRow:
 
 
 class Dataset:
-    """The files of an archive as they are now."""
+    """The files of an archive, as they were when last listed.
+
+    Attributes:
+        files: All that were ever met; the place of each stays, since ids of rows are made of it.
+    """
 
     def __init__(self, path: Path) -> None:
-        """List them.
+        """Prepare; `refresh` lists the files."""
+        # An extra, and not quick to import.
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.compute as pc  # noqa: PLC0415
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
+        self.path = path
+        self.pa, self.pc, self._pq = pa, pc, pq
+        self.files: list[DayFile] = []
+        self._places: dict[DayFile, int] = {}
+        self._current: Sequence[int] = ()
+        self._condition = lru_cache(maxsize=1)(partial(condition_of, pc))
+        self._group = lru_cache(maxsize=_KEPT_GROUPS)(self._read_group)
+        self._groups = lru_cache(maxsize=_KEPT_COUNTS)(self._read_groups)
+
+    def refresh(self) -> None:
+        """List the files that there are now: one that was read before is the same as long as it has its name.
 
         Raises:
             StoreError: The dataset cannot be read.
         """
-        # An extra, and not quick to import.
-        import pyarrow as pa  # noqa: PLC0415
-        import pyarrow.compute as pc  # noqa: PLC0415
-        import pyarrow.dataset as ds  # noqa: PLC0415
-        from pyarrow import fs  # noqa: PLC0415
-
-        self.path = path
-        self._pa, self._pc, self._ds = pa, pc, ds
-        self._format = ds.ParquetFileFormat()
-        self._disk = fs.LocalFileSystem()
         try:
-            self.files: list[DayFile] = layout.files(path)
+            found = layout.files(self.path)
         except OSError as error:
-            raise StoreError(f"{path}: the archive cannot be read: {error.strerror}") from error
-        self._condition = lru_cache(maxsize=1)(partial(condition_of, pa, pc))
-        self._group = lru_cache(maxsize=_KEPT_GROUPS)(self._read_group)
-        self._counts = lru_cache(maxsize=_KEPT_COUNTS)(self._read_counts)
+            raise StoreError(f"{self.path}: the archive cannot be read: {error.strerror}") from error
+        for file in found:
+            if file not in self._places:
+                self._places[file] = len(self.files)
+                self.files.append(file)
+        self._current = [self._places[file] for file in found]
 
     def places(self, question: Question, before: Mapping[str, int]) -> list[int]:
         """Return which files may have rows that answer a question, oldest first.
@@ -108,7 +120,8 @@ class Dataset:
         last = None if question.ended_until is None else day_of(question.ended_until)
         return [
             place
-            for place, file in enumerate(self.files)
+            for place in self._current
+            for file in (self.files[place],)
             if (not question.clusters or file.cluster in question.clusters)
             and (first is None or file.day >= first)
             and (last is None or file.day <= last)
@@ -123,8 +136,8 @@ class Dataset:
             StoreError: It cannot be read.
         """
         needed = (*KEY, *_ORDERS[question.order])
-        with _errors(self._pa, self.files[place].path):
-            for table in self._answering(place, question, needed):
+        with reading(self.pa, self.files[place].path):
+            for table in self._answering(place, question, (*needed, ROW)):
                 yield self._found(place, table, question.order)
 
     def count(self, place: int, question: Question, known: Collection[Key]) -> int:
@@ -139,10 +152,10 @@ class Dataset:
             StoreBusyError: The daemon has replaced the file.
             StoreError: It cannot be read.
         """
-        with _errors(self._pa, self.files[place].path):
-            if known or question.node is not None:
+        with reading(self.pa, self.files[place].path):
+            if known or question.node is not None or self._condition(question) is not None:
                 return sum(table.num_rows for table in self._answering(place, question, KEY, known))
-            return self._rows_in(self._fragment(self.files[place]), self._condition(question))
+            return self._count_by_times(place, question)
 
     def arrays(self, place: int, question: Question, known: Collection[Key]) -> Iterator[ArrayRow]:
         """Give the arrays of which a file has tasks that answer a question, by outcome.
@@ -156,16 +169,16 @@ class Dataset:
             StoreBusyError: The daemon has replaced the file.
             StoreError: It cannot be read.
         """
-        pa, pc = self._pa, self._pc
-        with _errors(pa, self.files[place].path):
-            for table in self._answering(place, question, ("job_id", "outcome", "start", "end"), known):
+        pa, pc = self.pa, self.pc
+        with reading(pa, self.files[place].path):
+            for table in self._answering(place, question, ("job_id", "outcome", "start", "end", ROW), known):
                 tasks = table.filter(pc.match_substring(table["job_id"], "_"))
                 columns = {
                     "array": pc.replace_substring_regex(tasks["job_id"], pattern="(?s)_.*", replacement=""),
                     "outcome": tasks["outcome"],
                     "start": tasks["start"].cast(pa.int64()),
                     "end": tasks["end"].cast(pa.int64()),
-                    "row": tasks["row"],
+                    "row": tasks[ROW],
                 }
                 sums = pa.table(columns).group_by(["array", "outcome"])
                 sums = sums.aggregate([([], "count_all"), ("start", "min"), ("end", "max"), ("row", "max")])
@@ -189,16 +202,19 @@ class Dataset:
         """
         # Each row group once, in whatever order its rows are wanted.
         wanted: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        last: RowGroup | None = None
+        of_file = -1
         for position, (place, row) in enumerate(rows):
-            with _errors(self._pa, self.files[place].path):
-                group, first = self._group_of(place, row)
-            wanted.setdefault((place, group), []).append((position, row - first))
+            if last is None or place != of_file or not last.first <= row < last.first + last.rows:
+                with reading(self.pa, self.files[place].path):
+                    last, of_file = self._group_of(place, row), place
+            wanted.setdefault((place, last.number), []).append((position, row - last.first))
         result: list[Record] = [{}] * len(rows)
         for (place, group), some in wanted.items():
-            with _errors(self._pa, self.files[place].path):
+            with reading(self.pa, self.files[place].path):
                 table = self._group(place, group, nodes, usage)
-            chosen = table.take(self._pa.array([row for _, row in some]))
-            for (position, _), record in zip(some, records_of(self._pa, self._pc, chosen), strict=True):
+            chosen = table.take(self.pa.array([row for _, row in some]))
+            for (position, _), record in zip(some, records_of(self.pa, self.pc, chosen), strict=True):
                 result[position] = record
         return result
 
@@ -220,11 +236,12 @@ class Dataset:
             StoreBusyError: The daemon has replaced the file.
             StoreError: It cannot be read.
         """
-        pa, pc = self._pa, self._pc
+        pa, pc = self.pa, self.pc
         needed = ("start", "end", "node_count", "nodes", *([by] if by else []))
+        texts = (NAMES_OF_NODES, *([by] if by else []))
         begin, end = ((moment or 0) * 1000 for moment in (question.running_from, question.running_until))
-        with _errors(pa, self.files[place].path):
-            for table in self._answering(place, question, needed, known):
+        with reading(pa, self.files[place].path):
+            for table in self._answering(place, question, needed, known, texts=texts):
                 # As numbers: pyarrow has no smaller one of two times.
                 start, stop = (table[name].cast(pa.int64()) for name in ("start", "end"))
                 ran = pc.subtract(pc.min_element_wise(stop, end), pc.max_element_wise(start, begin))
@@ -234,75 +251,80 @@ class Dataset:
                     "ended": pc.less_equal(stop, end).cast(pa.int64()),
                     "milliseconds": pc.multiply(nodes, pc.max_element_wise(ran, 0)),
                 }
-                sums = pa.table(columns).group_by("group")
+                sums = pa.table(columns).unify_dictionaries().group_by("group", use_threads=False)
                 sums = sums.aggregate([([], "count_all"), ("ended", "sum"), ("milliseconds", "sum")])
                 for row in sums.to_pylist():
                     yield row["group"], row["count_all"], row["ended_sum"], row["milliseconds_sum"] // 1000
 
     def _answering(
-        self, place: int, question: Question, columns: Sequence[str], known: Collection[Key] = ()
+        self,
+        place: int,
+        question: Question,
+        columns: Sequence[str],
+        known: Collection[Key] = (),
+        *,
+        texts: Sequence[str] = (),
     ) -> Iterator[Any]:
         """Give the rows of a file that answer a question, a row group at a time, as tables of some columns.
 
-        A column `row` says where in the file each stands. Rows with a key in `known` are left out.
+        Args:
+            place: The file's.
+            question: Which rows are wanted.
+            columns: What of them; `ROW` is where in the file each stands.
+            known: Rows with a key in it are left out.
+            texts: See `ArchiveFile`.
         """
-        pa, pc = self._pa, self._pc
-        condition = self._condition(question)
+        pa, pc = self.pa, self.pc
+        condition, ranges = self._condition(question), ranges_of(question)
         needed = [*columns, *columns_of(question), *(KEY if known else ())]
-        left_out = None
-        for first, fragment in self._groups(self.files[place], condition):
-            # Most of what ended after an interval began after it, too: node names are read only where it pays.
-            if "nodes" in needed and not self._rows_in(fragment, condition):
-                continue
-            table = fragment.to_table(schema=arrow.schema(pa), columns=list(dict.fromkeys(needed)))
-            table = table.append_column("row", pa.array(range(first, first + table.num_rows)))
-            if question.node is not None:
-                table = self._on(table, question.node)
-            if condition is not None:
-                table = table.filter(condition)
-            if known:
-                left_out = arrow.packed_keys(pa, known) if left_out is None else left_out
-                table = table.filter(pc.invert(pc.is_in(arrow.packed(pa, table), value_set=left_out)))
-            if table.num_rows:
-                yield table
-
-    def _rows_in(self, fragment: Any, condition: Any) -> int:  # noqa: ANN401 - pyarrow's
-        """Count what a condition holds for, by the footer alone where its statistics say so."""
-        return int(fragment.scanner(schema=arrow.schema(self._pa), filter=condition).count_rows())
-
-    def _fragment(self, file: DayFile) -> Any:  # noqa: ANN401 - pyarrow's
-        return self._format.make_fragment(str(file.path), filesystem=self._disk)
-
-    def _groups(self, file: DayFile, condition: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - an expression
-        """Give the row groups that may hold what is wanted: the first row's place, and what reads it."""
-        fragment, schema = self._fragment(file), arrow.schema(self._pa)
-        if condition is None:
-            parts = fragment.split_by_row_group()
-        else:
-            parts = fragment.split_by_row_group(condition, schema=schema)
+        left_out = arrow.packed_keys(pa, known) if known else None
+        parts = self._parts(place, ranges)
         if not parts:
             # Of long intervals most files are like that.
             return
-        firsts = [0, *accumulate(group.num_rows for group in fragment.row_groups)]
-        for part in parts:
-            for group in part.row_groups:
-                yield firsts[group.id], part
+        with self._open(place, texts=texts) as file:
+            for group, left in parts:
+                table = file.in_ranges(group, left, list(dict.fromkeys(needed)))
+                if table is None:
+                    continue
+                if question.node is not None:
+                    table = self._on(table, question.node)
+                if condition is not None:
+                    table = table.filter(condition)
+                if left_out is not None:
+                    table = table.filter(pc.invert(pc.is_in(arrow.packed(pa, table), value_set=left_out)))
+                if table.num_rows:
+                    yield table
 
-    def _group_of(self, place: int, row: int) -> tuple[int, int]:
-        """Return the row group that has a row, and which row is its first."""
-        first = 0
-        for number, count in enumerate(self._counts(place)):
-            if row < first + count:
-                return number, first
-            first += count
+    def _open(self, place: int, *, texts: Sequence[str] = ()) -> ArchiveFile:
+        return ArchiveFile(self.pa, self._pq, self.files[place].path, texts=texts)
+
+    def _parts(self, place: int, ranges: Mapping[str, Range]) -> list[tuple[RowGroup, dict[str, Range]]]:
+        """Return the row groups that may have rows in some ranges, each with those that only rows decide."""
+        found = ((group, group.undecided(ranges)) for group in self._groups(place))
+        return [(group, left) for group, left in found if left is not None]
+
+    def _count_by_times(self, place: int, question: Question) -> int:
+        """Count the rows of a file whose times answer a question, by the footer where that says so."""
+        parts = self._parts(place, ranges_of(question))
+        count = sum(group.rows for group, left in parts if not left)
+        if all(not left for _, left in parts):
+            return count
+        with self._open(place) as file:
+            return count + sum(file.count(group, left) for group, left in parts if left)
+
+    def _group_of(self, place: int, row: int) -> RowGroup:
+        """Return the row group that has a row."""
+        for group in self._groups(place):
+            if row < group.first + group.rows:
+                return group
         raise StoreError(f"{self.files[place].path}: has no row {row}")
 
-    def _read_counts(self, place: int) -> Sequence[int]:
-        fragment = self._fragment(self.files[place])
-        return [group.num_rows for group in fragment.row_groups]
+    def _read_groups(self, place: int) -> Sequence[RowGroup]:
+        with self._open(place) as file:
+            return file.groups()
 
     def _read_group(self, place: int, number: int, nodes: bool, usage: bool) -> Any:  # noqa: ANN401, FBT001 - of a cache
-        fragment = self._fragment(self.files[place]).subset(row_group_ids=[number])
         columns = [
             name
             for name in arrow.archived()
@@ -310,55 +332,31 @@ class Dataset:
             and (nodes or name != "nodes")
             and (usage or not (name == arrow.STEPS or name.startswith(USAGE)))
         ]
-        return fragment.to_table(schema=arrow.schema(self._pa), columns=columns)
+        with self._open(place) as file:
+            return file.read(self._groups(place)[number], columns)
 
     def _on(self, table: Any, node: str) -> Any:  # noqa: ANN401 - pyarrow's
         """Return the rows whose nodes include one."""
-        pc = self._pc
+        pc = self.pc
         lists = table.column("nodes").combine_chunks()
         hits = pc.list_parent_indices(lists).filter(pc.equal(pc.list_flatten(lists), node))
         return table.take(hits.unique())
 
     def _found(self, place: int, table: Any, order: Order) -> Found:  # noqa: ANN401 - pyarrow's
-        rows = table.column("row").to_pylist()
+        rows = table.column(ROW).to_pylist()
         return Found(file=place, rows=rows, keys=self._keys(table), order=self._order(table, order))
 
     def _keys(self, table: Any) -> list[Key]:  # noqa: ANN401 - pyarrow's
         return list(
-            zip(table.column("job_id_raw").to_pylist(), arrow.epochs(self._pa, table["submit"]), strict=True)
+            zip(table.column("job_id_raw").to_pylist(), arrow.epochs(self.pa, table["submit"]), strict=True)
         )
 
     def _order(self, table: Any, order: Order) -> Sequence[float | None]:  # noqa: ANN401 - pyarrow's
         if order is Order.FOUND:
-            return table.column("row").to_pylist()  # type: ignore[no-any-return]
+            return table.column(ROW).to_pylist()  # type: ignore[no-any-return]
         if order is Order.EFFICIENCY:
             return table.column("usage_cpu_efficiency").to_pylist()  # type: ignore[no-any-return]
-        columns = [arrow.epochs(self._pa, table[name]) for name in _ORDERS[order]]
+        columns = [arrow.epochs(self.pa, table[name]) for name in _ORDERS[order]]
         if order is not Order.ELAPSED:
             return columns[0]
         return [None if start is None or end is None else end - start for start, end in zip(*columns, strict=True)]
-
-
-def min_day(question: Question) -> int | None:
-    """Return the first day that may have attempts a question is about; None: any."""
-    begins = [moment for moment in (question.ended_from, question.running_from) if moment is not None]
-    return day_of(max(begins)) if begins else None
-
-
-class _errors:  # noqa: N801 - used as a function
-    """Say in our words what pyarrow and the system say in theirs."""
-
-    def __init__(self, pa: Any, path: Path) -> None:  # noqa: ANN401 - the module
-        self._pa = pa
-        self._path = path
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Translate."""
-        if isinstance(error, FileNotFoundError):
-            text = f"{self._path}: the daemon has just written this day of the archive again; try again"
-            raise StoreBusyError(text) from error
-        if isinstance(error, OSError | self._pa.ArrowInvalid):
-            raise StoreError(f"{self._path}: cannot be read: {error}") from error

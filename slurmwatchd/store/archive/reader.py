@@ -7,6 +7,7 @@ difference.
 
 import array
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from functools import cache, cached_property
 from itertools import groupby
 from pathlib import Path
@@ -56,7 +57,6 @@ class ArchivedReader(StoreReader):
         """
         super().__init__(path)
         self.archive = archive
-        self._dataset: Dataset | None = None
 
     def ids(self, question: Question) -> Sequence[int]:
         """Return the ids of the attempts that answer a question, in its order; see `StoreReader.ids`.
@@ -84,10 +84,11 @@ class ArchivedReader(StoreReader):
             StoreBusyError: That happens too often.
         """
         for _ in range(_TRIES - 1):
-            try:
+            # Each time: what the store has pruned since the last question is in a file that came since.
+            self._files.refresh()
+            with suppress(StoreBusyError):
                 return ask()
-            except StoreBusyError:
-                self._dataset = None
+        self._files.refresh()
         return ask()
 
     def fetch(self, ids: Iterable[int], *, nodes: bool = False, usage: bool = False) -> list[Record]:
@@ -170,11 +171,9 @@ class ArchivedReader(StoreReader):
         days = [file.day for file in layout.files(self.archive) if file.cluster == cluster]
         return min(days) * DAY_SECONDS if days else None
 
-    @property
+    @cached_property
     def _files(self) -> Dataset:
-        if self._dataset is None:
-            self._dataset = Dataset(self.archive)
-        return self._dataset
+        return Dataset(self.archive)
 
     def _bounds(self) -> dict[str, int]:
         """Return each cluster's day up to which the store may lack attempts: what ended later was never pruned."""

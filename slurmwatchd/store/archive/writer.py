@@ -180,17 +180,7 @@ class DayWriter:
                     for found in self._store.rows(_IN_STORE, (cluster, json_array(zip(*keys, strict=True))))
                 }
                 mask = self._pa.array([place not in known for place in range(table.num_rows)])
-                yield from self._widened(table.filter(mask), wanted).to_batches()
-
-    def _widened(self, table: Any, schema: Any) -> Any:  # noqa: ANN401 - pyarrow's
-        """Add the columns that an older file lacks, empty."""
-        columns = [
-            table.column(field.name).cast(field.type)
-            if field.name in table.column_names
-            else self._pa.nulls(table.num_rows, field.type)
-            for field in schema
-        ]
-        return self._pa.table(columns, schema=schema)
+                yield from arrow.filled(self._pa, table.filter(mask), wanted.names).to_batches()
 
 
 class _Groups:
