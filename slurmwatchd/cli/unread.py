@@ -16,17 +16,20 @@ from slurmwatchd.watcher.unread import unread as unread_of
 
 
 def unread(
-    store: StoreReader, question: Question, *, kept_from: Callable[[str], int | None] | None = None
+    store: StoreReader,
+    question: Question,
+    *,
+    kept: Callable[[str], Sequence[tuple[int, int]]] | None = None,
 ) -> list[Unread]:
     """Return what the store cannot know of an answer; see `watcher.unread`.
 
     Args:
         store: The store.
         question: What was asked.
-        kept_from: From when on the answer has a cluster's attempts that the store has pruned; without it, from the
-            beginning of the archive.
+        kept: Which stretches the answer has of a cluster's attempts that the store has pruned; without it, those
+            that the archive has.
     """
-    archived = store.archived_from if kept_from is None else kept_from
+    archived = store.archived if kept is None else kept
     return unread_of(status.readings(store), question, now=int(time.time()), archived=archived)
 
 

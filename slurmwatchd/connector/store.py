@@ -111,10 +111,12 @@ class Store:
     ) -> Report:
         """Return who used what in an interval, and how well, from the hourly sums, as `slurmwatchd report` does.
 
+        Attempts that only the archive has, because the store was lost once, are added.
+
         Args:
             start: Its beginning; the full hour counts.
             end: Its end, likewise.
-            by: `account`, `user`, `partition`, `qos`, `outcome`, `cluster`, `day` or `month` (those in UTC).
+            by: `account`, `user`, `partition`, `qos`, `outcome`, `cluster`, or in UTC `hour`, `day` or `month`.
             rates: Prices and CO2.
             top: At most so many lines, those with the most CPU hours; the rest is one.
             **only: `accounts`, `users`, `partitions`, `qos`, `clusters`, `outcomes`: only these.

@@ -86,24 +86,32 @@ _Kind = tuple[Any, ...]
 """What attempts have in common that differ in their times only; the last is the id of the list of TRES."""
 
 
-class _Rates(NamedTuple):
-    """What an attempt has of each TRES while it runs."""
+class TresRates(NamedTuple):
+    """What an attempt has of each TRES while it runs.
+
+    Attributes:
+        of_time: What a second adds to `elapsed_seconds` and the amounts after it, energy aside.
+        energy_joules: What the attempt used in all.
+        others: Names of all other TRES, and how many of each.
+    """
 
     of_time: tuple[int, int, int, int, int, int]
-    """What a second adds to `elapsed_seconds` and the amounts after it, energy aside."""
     energy_joules: int
     others: tuple[tuple[str, int], ...]
 
     @property
     def cpus(self) -> int:
+        """How many CPUs."""
         return self.of_time[1]
 
     @property
     def memory_mib(self) -> int:
+        """How much memory."""
         return self.of_time[3]
 
     @property
     def gpus(self) -> int:
+        """How many GPUs, of all types."""
         return self.of_time[4]
 
 
@@ -230,7 +238,7 @@ class Sums:
                 seconds[kind, hour] += sign * (end - start)
             if tres and "energy_joules" in tres:
                 whole = Attempt._make(attempt)
-                self._add_parts(whole, _ENERGY, (_rates(cpus, nodes, tres).energy_joules,), sign)
+                self._add_parts(whole, _ENERGY, (tres_rates(cpus, nodes, tres).energy_joules,), sign)
 
     def add_usage(self, attempt: Attempt, usage: Mapping[str, Any], sign: int = 1) -> None:
         """Add what an attempt used, or take it out; what no one measured counts as neither used nor had.
@@ -242,7 +250,7 @@ class Sums:
         """
         if not usage.get("complete") or attempt.start is None or attempt.end is None:
             return
-        rates = _rates(attempt.cpus, attempt.node_count, attempt.alloc_tres)
+        rates = tres_rates(attempt.cpus, attempt.node_count, attempt.alloc_tres)
         elapsed = attempt.elapsed_seconds
         if elapsed is None:
             elapsed = attempt.end - attempt.start
@@ -279,16 +287,16 @@ class Sums:
                 tres[hour, place[1], name] += seconds * each
         return Results(list(groups), amounts, tres, self._count_ends(places, amounts))
 
-    def _rates_of_kinds(self) -> list[_Rates]:
+    def _rates_of_kinds(self) -> list[TresRates]:
         """Return what each kind has of each TRES."""
-        rates: dict[_Kind, _Rates] = {}
+        rates: dict[_Kind, TresRates] = {}
         found = []
         for kind, alloc_tres in zip(self._kinds, self._lists, strict=True):
             had = kind[_WHOSE:]
             rate = rates.get(had)
             if rate is None:
                 cpus, nodes, _ = had
-                rate = rates[had] = _rates(cpus, nodes, alloc_tres)
+                rate = rates[had] = tres_rates(cpus, nodes, alloc_tres)
             found.append(rate)
         return found
 
@@ -366,7 +374,8 @@ def _group(
     return Group(cluster, partition_label(partition), account or "", user or "", qos or "", outcome or "")
 
 
-def _rates(cpus: int | None, nodes: int | None, alloc_tres: Mapping[str, Any] | None) -> _Rates:
+def tres_rates(cpus: int | None, nodes: int | None, alloc_tres: Mapping[str, Any] | None) -> TresRates:
+    """Return what an attempt has of each TRES, by its list; what that lacks of CPUs and nodes the others say."""
     tres = {name: int(amount) for name, amount in (alloc_tres or {}).items() if _is_amount(amount)}
     others = tuple([(name, amount) for name, amount in tres.items() if name not in _OWN])
     # Most attempts have none.
@@ -379,7 +388,7 @@ def _rates(cpus: int | None, nodes: int | None, alloc_tres: Mapping[str, Any] | 
         gpus,
         tres.get("billing", 0),
     )
-    return _Rates(of_time, tres.get("energy_joules", 0), others)
+    return TresRates(of_time, tres.get("energy_joules", 0), others)
 
 
 def _spread(start: int, end: int, *totals: int) -> Iterator[tuple[int, ...]]:

@@ -1,7 +1,8 @@
 """The hourly sums in the store: written in the transaction that stores what they are of, so neither is ahead.
 
 What a store held before it had sums is added afterwards, some hundred attempts at a time (`fill`). An attempt that
-has expired stays in the sums; if it is read again, by a backfill, its hour says that it is in them.
+has expired stays in the sums; if it is read again, by a backfill, the first and the last end that expired in its
+hour say that it is in them.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -61,7 +62,18 @@ _FIRST_WIDTH = len((*_HOUR_OF_GROUP, *_FIRST))
 _ADD_TRES = _adding((*_HOUR_OF_GROUP, "name"), ("seconds",))
 _ADD_WAITS = f"ON CONFLICT (hour, grp) DO UPDATE SET buckets = {waits_added.__name__}(buckets, excluded.buckets)"
 
-_EXPIRED = "SELECT hour FROM json_each(?) AS wanted JOIN summed_hours ON cluster = ? AND hour = wanted.value"
+_EXPIRED = (
+    f"SELECT hour, coalesce(first_end, hour), coalesce(last_end, hour + {HOUR - 1}) "  # noqa: S608 - a constant
+    "FROM json_each(?) AS wanted JOIN summed_hours ON cluster = ? AND hour = wanted.value"
+)
+# NULL stays NULL: the whole hour.
+_EXPIRE = (
+    "INSERT INTO summed_hours (cluster, hour, first_end, last_end) "  # noqa: S608 - constants
+    f"SELECT cluster, moment - moment % {HOUR} AS begun, min(moment), max(moment) FROM "
+    f'(SELECT cluster, coalesce("end", start, submit) AS moment FROM jobs WHERE id {IN_ARRAY}) GROUP BY 1, 2 '
+    "ON CONFLICT (cluster, hour) DO UPDATE SET first_end = min(first_end, excluded.first_end), "
+    "last_end = max(last_end, excluded.last_end)"
+)
 _BEFORE = f"SELECT job FROM summed_before WHERE job {IN_ARRAY}"  # noqa: S608 - a constant
 _USED = f"SELECT job, {added('events')} FROM events WHERE seq {IN_ARRAY}"  # noqa: S608 - constants
 
@@ -102,7 +114,10 @@ class Booking:
     """What a transaction changes in the sums, in the making."""
 
     def __init__(
-        self, expired: Collection[int], left_out: Collection[int], used: Mapping[int, Mapping[str, Any]]
+        self,
+        expired: Mapping[int, tuple[int, int]],
+        left_out: Collection[int],
+        used: Mapping[int, Mapping[str, Any]],
     ) -> None:
         """Begin with nothing; see `begin`."""
         self._expired = expired
@@ -113,12 +128,14 @@ class Booking:
         """Row ids of new attempts that are in the sums already."""
 
     def stored(self, jobs: Iterable[int], attempts: Iterable[tuple[Any, ...]]) -> None:
-        """Add new attempts, but for those that ended in an hour whose attempts have expired."""
+        """Add new attempts, but for those that ended between the first and the last that expired in an hour."""
         if not self._expired:
             self.sums.add(attempts)
             return
         for job, attempt in zip(jobs, map(Attempt._make, attempts), strict=True):
-            if attempt.end is not None and attempt.end - attempt.end % HOUR in self._expired:
+            end = attempt.end
+            first, last = (0, 0) if end is None else self._expired.get(end - end % HOUR, (0, 0))
+            if end is not None and first <= end <= last:
                 self.again.append((job,))
             else:
                 self.sums.add((attempt,))
@@ -164,7 +181,7 @@ async def begin(
         left_out = {row[0] for row in before} | {job for job in jobs if job in left}
         told = await connection.execute_fetchall(_USED, (json_array(filter(None, jobs.values())),))
         used = {row[0]: orjson.loads(row[1])["usage"] for row in told}
-    return Booking({row[0] for row in expired}, left_out, used)
+    return Booking({row[0]: (row[1], row[2]) for row in expired}, left_out, used)
 
 
 async def book(connection: aiosqlite.Connection, booking: Booking, known: dict[Group, int]) -> None:
@@ -251,17 +268,13 @@ async def _group_ids(
 
 
 async def expire(connection: aiosqlite.Connection, jobs: str) -> None:
-    """Note in which hours attempts ended that expire; inside the transaction that removes them, before it does.
+    """Note when attempts ended that expire; inside the transaction that removes them, before it does.
 
     Args:
         connection: The store.
         jobs: Their row ids, as a JSON array.
     """
-    await connection.execute(
-        'INSERT OR IGNORE INTO summed_hours SELECT DISTINCT cluster, "end" - "end" % ? FROM jobs '  # noqa: S608
-        f'WHERE id {IN_ARRAY} AND "end" IS NOT NULL',
-        (HOUR, jobs),
-    )
+    await connection.execute(_EXPIRE, (jobs,))
     await connection.execute(f"DELETE FROM summed_before WHERE job {IN_ARRAY}", (jobs,))  # noqa: S608 - a constant
 
 

@@ -36,7 +36,7 @@ def unread(
     question: Question,
     *,
     now: int,
-    archived: Callable[[str], int | None] = lambda _: None,
+    archived: Callable[[str], Sequence[tuple[int, int]]] = lambda _: (),
 ) -> list[Unread]:
     """Return what the store cannot know of an answer.
 
@@ -44,7 +44,7 @@ def unread(
         readings: How far each cluster is read.
         question: What was asked; where it names no time, it is about all of it.
         now: Epoch seconds.
-        archived: Says at which moment a cluster's archive begins; None where the answer has none.
+        archived: Says which stretches of a cluster the answer has besides, ascending: of what was pruned.
     """
     by_cluster = {reading.cluster: reading for reading in readings}
     if not by_cluster and not question.clusters:
@@ -53,7 +53,7 @@ def unread(
     for cluster in dict.fromkeys(question.clusters or by_cluster):
         if cluster in by_cluster:
             found += _unread_of(by_cluster[cluster], question, now, archived(cluster))
-        elif archived(cluster) is None:
+        elif not archived(cluster):
             found.append(Unread(cluster, None, None))
     return found
 
@@ -63,8 +63,10 @@ def is_running(question: Question) -> bool:
     return question.running_until is not None or question.running_from is not None
 
 
-def _unread_of(reading: ClusterProgress, question: Question, now: int, archived: int | None) -> Iterator[Unread]:
-    """Give what is unread of a cluster, whose archive begins at a moment, where there is one."""
+def _unread_of(
+    reading: ClusterProgress, question: Question, now: int, archived: Sequence[tuple[int, int]]
+) -> Iterator[Unread]:
+    """Give what is unread of a cluster, of which an archive has some stretches."""
     ledger = reading.ledger
     begin = question.ended_from if question.running_from is None else question.running_from
     end = question.ended_until if question.running_until is None else question.running_until
@@ -72,16 +74,26 @@ def _unread_of(reading: ClusterProgress, question: Question, now: int, archived:
     # What ran at a moment may have ended long after it.
     last = now if ran or end is None else min(end + 1, now)
     _, withheld = holes(ledger)
-    for start, stop in ledger.unread(0, ledger.newest):
-        if archived is not None and stop <= ledger.horizon:
-            # The ledger forgets what was pruned; the archive has it.
-            stop = min(stop, archived)  # noqa: PLW2901 - what is left of it
-        if start < min(last, stop) and stop > (begin or 0) and (start, stop) not in withheld:
-            yield Unread(reading.cluster, start or None, stop)
+    for whole in ledger.unread(0, ledger.newest):
+        # The ledger forgets what was pruned; the archive has it.
+        for start, stop in _without(whole, archived) if whole[1] <= ledger.horizon else (whole,):
+            if start < min(last, stop) and stop > (begin or 0) and (start, stop) not in withheld:
+                yield Unread(reading.cluster, start or None, stop)
     if ran and (now if end is None else end) >= ledger.watermark:
         yield Unread(reading.cluster, ledger.watermark, None)
     elif not ran and last - ledger.newest > BEHIND_SECONDS:
         yield Unread(reading.cluster, ledger.newest, None)
+
+
+def _without(stretch: tuple[int, int], others: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Give what is left of a stretch without some others, which ascend."""
+    start, stop = stretch
+    for begin, end in others:
+        if start < min(begin, stop):
+            yield start, min(begin, stop)
+        start = max(start, end)
+    if start < stop:
+        yield start, stop
 
 
 def _wire(moment: int | None) -> str | None:

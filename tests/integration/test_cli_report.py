@@ -7,9 +7,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from slurmwatchd.model.clock import rfc3339
+from slurmwatchd.store.archive import arrow
 from tests.integration.asked import Ran, run, run_on_terminal, zone
 from tests.integration.rig import Rig
 
@@ -79,9 +82,7 @@ def test_prices_come_from_the_configuration(filled: Rig, prices: Path) -> None:
     assert "EUR" in report(filled, "--config", prices).out.splitlines()[0]
 
 
-def test_what_expired_is_in_the_sums_and_what_is_in_the_archive_only_is_said_to_be_missing(
-    filled: Rig, tmp_path: Path
-) -> None:
+def test_what_neither_sums_nor_archive_have_is_said(filled: Rig, tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with closing(sqlite3.connect(filled.store)) as source, closing(sqlite3.connect(path)) as store:
         source.backup(store)
@@ -90,17 +91,28 @@ def test_what_expired_is_in_the_sums_and_what_is_in_the_archive_only_is_said_to_
         store.execute("UPDATE horizons SET horizon = ?", (last + 1,))
         store.execute("DELETE FROM coverage")
         store.commit()
-    # The archive goes back further than the sums of a store that was lost once.
+    # The archive goes back further than the sums of a store that was lost once, but not up to them.
     old = tmp_path / "archive" / "day=2020-01-01" / "sim-1.parquet"
     old.parent.mkdir(parents=True)
-    old.touch()
+    pq.write_table(arrow.schema(pa).empty_table(), old)
     begin = first // 3600 * 3600
-    for archive in ((), ("--archive", tmp_path / "archive")):
-        said = {}
-        for since in (begin, begin - 7200):
+    spans = (begin, begin - 7200, 1_577_923_199, 1_577_836_799)
+
+    def said(*archive: object) -> list[list[tuple[str | None, str]]]:
+        found = []
+        for since in spans:
             ran = run("report", "--store", path, "--since", f"@{since}", "--format", "json", *archive)
-            said[since] = [stretch["end"] for stretch in json.loads(ran.out)["unread"] if stretch["start"] is None]
-        assert said == {begin: [], begin - 7200: [rfc3339(begin)]}
+            stretches = [(stretch["start"], stretch["end"]) for stretch in json.loads(ran.out)["unread"]]
+            found.append([stretch for stretch in stretches if stretch[1] is not None])
+            assert ran.err.count("were never read") == len(found[-1])
+        return found
+
+    before = (None, rfc3339(begin))
+    assert said() == [[], [before], [before], [before]]
+    between = ("2020-01-02T00:00:00Z", rfc3339(begin))
+    assert said("--archive", tmp_path / "archive") == [
+        [], [between], [between], [(None, "2020-01-01T00:00:00Z"), between],
+    ]  # fmt: skip
 
 
 def test_a_terminal_has_bars_and_a_page_plots(filled: Rig) -> None:

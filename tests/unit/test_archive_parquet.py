@@ -43,8 +43,8 @@ def write(path: Path, **options: Any) -> Path:  # noqa: ANN401 - of pyarrow
         "account": [f"account {number}" for number in range(len(TIMES))],
         "nodes": [[f"n{number}", f"m{number}"] for number in range(len(TIMES))],
     }
-    for place, name in enumerate(("start", "end")):
-        columns[name] = [None if times[place] is None else times[place] * 1000 for times in TIMES]
+    for name, times in zip(("start", "end"), zip(*TIMES, strict=True), strict=True):
+        columns[name] = [None if time is None else time * 1000 for time in times]
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns, schema=arrow.schema(pa)), path, row_group_size=4, **options)
     return path

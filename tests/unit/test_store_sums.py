@@ -133,6 +133,19 @@ async def test_what_expires_stays_in_the_sums_and_a_backfill_does_not_count_it_a
         assert sum(row[3] for row in grown) == sum(row[3] for row in kept) + 1
         assert sum(row[4] for row in grown) == sum(row[4] for row in kept) + 240
 
+        # In an hour of which a part had expired, what ended before and after that part is new.
+        first, last = NOW - 5000, NOW - 60
+        edges = [
+            ran(n, end=end, seconds=1) for n, end in ((20, first - 1), (21, first), (22, last), (23, last + 1))
+        ]
+        assert {end // 3600 for end in (first - 1, first)} == {first // 3600}
+        assert {end // 3600 for end in (last, last + 1)} == {last // 3600}
+        ends = await rows(database, "SELECT first_end, last_end FROM summed_hours ORDER BY hour")
+        assert ends == [(first, first), (last, last)]
+        await intake.commit(batch(*edges, found_by=FoundBy.BACKFILL))
+        summed, grown = grown, await rows(database, FROM_SUMS)
+        assert sum(row[3] for row in grown) == sum(row[3] for row in summed) + 2
+
         # Nor do its revision and its usage take out or add what they did not put in.
         await intake.commit(batch(ran(1, seconds=500, digest=2)))
         await told(database, intake, 1, 2)

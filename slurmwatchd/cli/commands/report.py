@@ -63,7 +63,8 @@ def command(
 ) -> None:
     """Report who used what, and how well: jobs, hours, efficiency, waits, losses, price.
 
-    The numbers come from hourly sums, which stay when attempts expire. A job counts in the hour of its end; its
+    The numbers come from hourly sums, which stay when attempts expire; what a store that was lost once lacks comes
+    from its archive. A job counts in the hour of its end; its
     CPU, GPU and node hours count in the hours in which it ran, as in sreport. What still runs is in neither. LOST
     are the hours of jobs that failed, ran out of memory or time, or lost their node. Efficiency is weighted by
     hours. [report] in the configuration has the prices and the CO2 of a kWh.
@@ -86,7 +87,7 @@ def command(
     with open_store(config, store) as reader:
         lines = reports.report(reader, wish, rates)
         question = Question(ended_from=wish.span[0], ended_until=end, clusters=wish.clusters)
-        stretches = unread(reader, question, kept_from=partial(reports.summed_from, reader))
+        stretches = unread(reader, question, kept=partial(reports.reached, reader))
         waiting = reports.behind(reader)
     if form == TableFormat.JSON:
         hours = dict(zip(("since", "until"), map(rfc3339, wish.span), strict=True))

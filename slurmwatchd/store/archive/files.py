@@ -19,6 +19,7 @@ from slurmwatchd.store.archive.conditions import columns_of, condition_of, min_d
 from slurmwatchd.store.archive.layout import DayFile, day_of
 from slurmwatchd.store.archive.parquet import NAMES_OF_NODES, ROW, ArchiveFile, Range, RowGroup, reading
 from slurmwatchd.store.archive.records import Record, records_of
+from slurmwatchd.store.archive.tallies import COLUMNS
 from slurmwatchd.store.read.query import Order, Question
 
 _ORDERS = {
@@ -255,6 +256,42 @@ class Dataset:
                 sums = sums.aggregate([([], "count_all"), ("ended", "sum"), ("milliseconds", "sum")])
                 for row in sums.to_pylist():
                     yield row["group"], row["count_all"], row["ended_sum"], row["milliseconds_sum"] // 1000
+
+    def rows(self, place: int) -> int:
+        """Return how many rows a file has.
+
+        Raises:
+            StoreBusyError: The daemon has replaced the file.
+            StoreError: It cannot be read.
+        """
+        with reading(self.pa, self.files[place].path):
+            return sum(group.rows for group in self._groups(place))
+
+    def unsummed(
+        self, place: int, question: Question, known: Collection[Key], expired: Sequence[tuple[int, int]]
+    ) -> Iterator[Any]:
+        """Give the rows of a file that the store's sums lack, as tables for `tallies.Adder`.
+
+        Args:
+            place: The file's.
+            question: Which rows are wanted.
+            known: Keys of attempts that the store has.
+            expired: In these stretches, epoch seconds, both ends included, ended what expired from there.
+
+        Raises:
+            StoreBusyError: The daemon has replaced the file.
+            StoreError: It cannot be read.
+        """
+        pa, pc = self.pa, self.pc
+        with reading(pa, self.files[place].path):
+            for table in self._answering(place, question, COLUMNS, known):
+                moment = pc.coalesce(*(table[name].cast(pa.int64()) for name in ("end", "start", "submit")))
+                rows = table.append_column("moment", pc.divide(moment, 1000))
+                for first, last in expired:
+                    moment = rows["moment"]
+                    rows = rows.filter(pc.or_(pc.less(moment, first), pc.greater(moment, last)))
+                if rows.num_rows:
+                    yield rows
 
     def _answering(
         self,

@@ -6,22 +6,25 @@ difference.
 """
 
 import array
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
 from slurmwatchd.errors import StoreBusyError
+from slurmwatchd.model.reports import Tally
 from slurmwatchd.store.archive import layout
 from slurmwatchd.store.archive.arrow import Key
 from slurmwatchd.store.archive.files import Dataset, Found
 from slurmwatchd.store.archive.layout import DAY_SECONDS, day_of
+from slurmwatchd.store.archive.report import unsummed
 from slurmwatchd.store.read import query
 from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import StoreReader, Totals
 from slurmwatchd.store.read.record_texts import Record, line_of
+from slurmwatchd.store.read.report import Wish, summed_from
 
 T = TypeVar("T")
 
@@ -30,8 +33,12 @@ _ROW_BITS = 32
 _TRIES = 5
 _NOTHING = Totals(ran=0, ended=0, node_hours=0.0)
 _SPARE = 100_000
+_FOREVER = 1 << 62
 
-_SINCE = "SELECT cluster, horizon FROM horizons"
+_SINCE = (
+    'SELECT cluster, horizon, (SELECT min("end") FROM jobs WHERE jobs.cluster = horizons.cluster) AS oldest '
+    "FROM horizons"
+)
 _KEYS = 'SELECT job_id_raw, submit FROM jobs WHERE cluster = ?1 AND "end" >= ?2 AND "end" < ?3'
 _ENDLESS = 'SELECT job_id_raw, submit FROM jobs WHERE cluster = ?1 AND "end" IS NULL'
 # In this order: there are few moves, and few events that the archive was not asked about.
@@ -166,18 +173,53 @@ class ArchivedReader(StoreReader):
                 )
         return dict(sorted(totals.items(), key=lambda item: (item[0] is not None, item[0] or "")))
 
-    def archived_from(self, cluster: str) -> int | None:
-        """Return where the archive of a cluster begins, epoch seconds; None where it has nothing of it."""
+    @contextmanager
+    def unsummed(self, wish: Wish) -> Iterator[Iterable[tuple[str, Tally]]]:
+        """Give what attempts that are not in the store's sums add to a report; see `report.py`.
+
+        Raises:
+            StoreBusyError: The store cannot be read now, or the archive changes too often.
+            StoreError: One of them cannot be read at all.
+        """
+        with self.snapshot():
+            before, known, oldest = self._bounds(), self._known(), cache(self._oldest_end)
+            if not self._reaches(Question(clusters=wish.clusters, ended_from=wish.span[0]), before):
+                yield ()
+                return
+            found = self._whatever_is_written(
+                lambda: unsummed(self, self._files, wish, before=before, known=known, oldest=oldest)
+            )
+            yield found.items()
+
+    def archived(self, cluster: str) -> list[tuple[int, int]]:
+        """Return the stretches of ends that the archive has of a cluster, epoch seconds, ascending.
+
+        It is without a gap from the first attempt on that the store's sums have. Of before that, where the store
+        was lost once, it has what it has.
+        """
         days = [file.day for file in layout.files(self.archive) if file.cluster == cluster]
-        return min(days) * DAY_SECONDS if days else None
+        if not days:
+            return []
+        begin, summed = min(days) * DAY_SECONDS, summed_from(self, cluster)
+        if summed is None or summed <= begin:
+            return [(begin, _FOREVER)]
+        lost = (max(day for day in days if day * DAY_SECONDS < summed) + 1) * DAY_SECONDS
+        # A few hours without an end are no gap.
+        if summed - lost < DAY_SECONDS:
+            return [(begin, _FOREVER)]
+        return [(begin, lost), (summed, _FOREVER)]
 
     @cached_property
     def _files(self) -> Dataset:
         return Dataset(self.archive)
 
     def _bounds(self) -> dict[str, int]:
-        """Return each cluster's day up to which the store may lack attempts: what ended later was never pruned."""
-        return {row["cluster"]: day_of(row["horizon"]) for row in self.rows(_SINCE)}
+        """Return each cluster's day up to which the store may lack attempts.
+
+        What ended after the horizon was never pruned; but sacct may have lost it before a new store read it.
+        """
+        rows = self.rows(_SINCE)
+        return {row["cluster"]: day_of(max(row["horizon"], row["oldest"] or 0)) for row in rows}
 
     def _reaches(self, question: Question, before: dict[str, int]) -> bool:
         """Return whether a question is about days of which the store may have pruned something."""

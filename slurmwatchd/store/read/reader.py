@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import orjson
 
@@ -23,8 +23,13 @@ from slurmwatchd.store.bodies import BASES_SINCE, RECORD, added
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.opening import Mode, errors, open_file
 from slurmwatchd.store.read import query, record_texts
+from slurmwatchd.store.read.outcomes import outcome_of_body
 from slurmwatchd.store.read.query import Question, Statement
-from slurmwatchd.store.read.record_texts import joined, outcome_of_body, record_of
+from slurmwatchd.store.read.record_texts import joined, record_of
+
+if TYPE_CHECKING:
+    from slurmwatchd.model.reports import Tally
+    from slurmwatchd.store.read.report import Wish
 
 T = TypeVar("T")
 
@@ -308,9 +313,14 @@ class StoreReader:
         found: T = kept[name]
         return found
 
-    def archived_from(self, cluster: str) -> int | None:  # noqa: ARG002 - for those that have an archive
-        """Return where a cluster's archive behind this store begins, epoch seconds; None where there is none."""
-        return None
+    def archived(self, cluster: str) -> list[tuple[int, int]]:  # noqa: ARG002 - for those that have an archive
+        """Return the stretches of a cluster's ends that an archive has, epoch seconds, ascending."""
+        return []
+
+    @contextmanager
+    def unsummed(self, wish: "Wish") -> Iterator[Iterable[tuple[str, "Tally"]]]:  # noqa: ARG002 - as above
+        """Give what attempts that only an archive has add to a report, by its keys; both stay as they are."""
+        yield ()
 
     def statement(self, question: Question) -> Statement:
         """Return the SQL that finds the row ids; tests ask SQLite how it goes about it."""

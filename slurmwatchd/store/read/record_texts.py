@@ -4,13 +4,11 @@ from typing import Any
 
 import orjson
 
-from slurmwatchd.model.outcomes import outcome_of
-from slurmwatchd.model.records import JobRecord
+from slurmwatchd.store.read.outcomes import derive_outcome
 
 Record = dict[str, Any]
 """An attempt as its newest event has it: the fields of the wire format, times as RFC 3339 text."""
 
-_BEHIND_OUTCOME = JobRecord._fields[JobRecord._fields.index("outcome") + 1 :]
 _USAGE_FIELDS = ("usage", "steps")
 _USED = b'{"usage":'
 """How what usage adds to a record begins."""
@@ -29,7 +27,7 @@ def record_of(body: bytes, nodes: list[str] | None, used: bytes | None) -> Recor
     """
     record: Record = orjson.loads(body)
     if "outcome" not in record:
-        _derive_outcome(record)
+        derive_outcome(record)
     if nodes is not None:
         record["nodes"] = nodes
     if used is not None:
@@ -50,15 +48,3 @@ def joined(body: bytes, nodes: bytes | None, used: bytes | None) -> bytes:
 def line_of(record: Record) -> bytes:
     """Return a record as a line of JSON."""
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def outcome_of_body(body: bytes | None) -> str | None:
-    """Return why an attempt ended; the function `outcome_of` of the reader's SQL."""
-    return None if body is None else outcome_of(orjson.loads(body))
-
-
-def _derive_outcome(record: Record) -> None:
-    """Say why an attempt ended that a version without outcomes stored, at the place where others say it."""
-    behind = {name: record.pop(name) for name in _BEHIND_OUTCOME if name in record}
-    record["outcome"] = outcome_of(record)
-    record |= behind

@@ -1,6 +1,9 @@
-"""Reports from the hourly sums of a store: what they cost depends on the hours asked for, not on the attempts."""
+"""Reports from the hourly sums of a store: what they cost depends on the hours asked for, not on the attempts.
 
-from collections.abc import Iterator
+Attempts that are in an archive and were never in these sums, because the store was lost or is younger, are added.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -19,10 +22,14 @@ TIMES = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "month": "%Y-%m"}
 
 CHOICES = (*GROUPS, *TIMES)
 
-_FILTERS = {
+NONE = "(none)"
+"""Whose attempts have none of what is grouped by."""
+
+FILTERS = {
     "clusters": "cluster", "accounts": "account", "users": "user", "partitions": "partition", "qos": "qos",
     "outcomes": "outcome",
 }  # fmt: skip
+"""What a wish can be limited to, and the column of that."""
 
 _WAITS = "hourly_waits CROSS JOIN json_each(hourly_waits.buckets) AS counted"
 _SUMMED = ", ".join(f"sum({name})" for name in AMOUNTS)
@@ -58,6 +65,13 @@ class Wish:
         """The hours: from the first one's beginning to the last one's end, epoch seconds."""
         return self.since - self.since % HOUR, -(-self.until // HOUR) * HOUR
 
+    def key_of_hour(self) -> Mapping[int, str] | None:
+        """Return what each hour of the span is in the report, ascending; None where it does not go by the time."""
+        if self.by not in TIMES:
+            return None
+        keys = _Keys(self)
+        return {hour: keys[hour] for hour in range(*self.span, HOUR)}
+
 
 def report(store: StoreReader, wish: Wish, rates: Rates) -> list[ReportLine]:
     """Return the lines of a report, the one of all together last.
@@ -71,6 +85,19 @@ def report(store: StoreReader, wish: Wish, rates: Rates) -> list[ReportLine]:
         raise ValueError(f"cannot report by {wish.by!r}: only by {', '.join(CHOICES)}")
     if not store.has_column("hourly_sums", "grp"):
         raise StoreError(f"{store.path}: has no sums yet: start this version's daemon on it once")
+    with store.unsummed(wish) as others:
+        tallies = _summed(store, wish)
+        for key, tally in others:
+            tallies.setdefault(key or NONE, Tally()).merge(tally)
+    if wish.by in TIMES:
+        ordered = dict(sorted(tallies.items()))
+    else:
+        ordered = dict(sorted(tallies.items(), key=lambda pair: (-pair[1].amounts["cpu_seconds"], pair[0])))
+    return lines(ordered, rates, top=wish.top)
+
+
+def _summed(store: StoreReader, wish: Wish) -> dict[str, Tally]:
+    """Return what the sums of the store have."""
     tallies: dict[str, Tally] = {}
     key_of = _Keys(wish)
     for key, outcome, *amounts in _rows(store, wish, f"outcome, {_SUMMED}", "hourly_sums", ", outcome"):
@@ -79,11 +106,7 @@ def report(store: StoreReader, wish: Wish, rates: Rates) -> list[ReportLine]:
         tallies.setdefault(key_of[key], Tally()).add_tres(name, seconds)
     for key, bucket, count in _rows(store, wish, "counted.key, sum(counted.value)", _WAITS, ", counted.key"):
         tallies.setdefault(key_of[key], Tally()).add_waits(int(bucket), count)
-    if wish.by in TIMES:
-        ordered = dict(sorted(tallies.items()))
-    else:
-        ordered = dict(sorted(tallies.items(), key=lambda pair: (-pair[1].amounts["cpu_seconds"], pair[0])))
-    return lines(ordered, rates, top=wish.top)
+    return tallies
 
 
 def behind(store: StoreReader) -> int:
@@ -99,12 +122,23 @@ def summed_from(store: StoreReader, cluster: str) -> int | None:
 
     That is before the horizon where attempts expired, and behind what an archive has where the store was lost.
     """
+    if not store.has_column("hourly_sums", "grp"):
+        return None
     rows = store.rows(
         "SELECT hour FROM hourly_sums JOIN sum_groups ON sum_groups.id = grp "
         "WHERE sum_groups.cluster = ? AND attempts > 0 ORDER BY hour LIMIT 1",
         (cluster,),
     )
     return int(rows[0][0]) if rows else None
+
+
+def reached(store: StoreReader, cluster: str) -> list[tuple[int, int]]:
+    """Return the stretches of ends that a report has of a cluster: what the sums have, and what the archive."""
+    stretches = store.archived(cluster)
+    if (summed := summed_from(store, cluster)) is not None:
+        stretches = [stretch for stretch in stretches if stretch[0] < summed]
+        stretches.append((summed, 1 << 62))
+    return stretches
 
 
 class _Keys(dict[int | str, str]):
@@ -117,7 +151,7 @@ class _Keys(dict[int | str, str]):
 
     def __missing__(self, key: int | str) -> str:
         if self._form is None:
-            text = str(key) or "(none)"
+            text = str(key) or NONE
         else:
             text = datetime.fromtimestamp(int(key), self._zone).strftime(self._form)
         self[key] = text
@@ -130,7 +164,7 @@ def _rows(store: StoreReader, wish: Wish, columns: str, table: str, group: str) 
     start, end = wish.span
     clauses: list[str] = ["hour >= ?", "hour < ?"]
     parameters: list[object] = [start, end]
-    for name, column in _FILTERS.items():
+    for name, column in FILTERS.items():
         if wanted := getattr(wish, name):
             clauses.append(f'sum_groups."{column}" {IN_ARRAY}')
             parameters.append(json_array(wanted))
