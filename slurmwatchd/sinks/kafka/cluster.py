@@ -3,6 +3,7 @@
 Its plain producer is used, not the asynchronous one: that one takes no headers.
 """
 
+import logging
 import time
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
@@ -21,6 +22,9 @@ _NOTED = 200
 
 _POLL_EVERY = 500
 """After so many messages what became of earlier ones is noted: doing so after each costs as much as sending it."""
+
+_SILENT = logging.getLogger(f"{__name__}.library")
+_SILENT.disabled = True
 
 _FENCED = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)  # noqa: SLF001 - public, in spite of its name
 
@@ -111,6 +115,12 @@ class Cluster:
             self._producer.commit_transaction(self._options.timeout)
         except KafkaException as error:
             raise self._told(error) from error
+        except SystemError as error:
+            # Once the producer is shut out the library calls back with its error already raised: the first thing
+            # that a callback does then fails like this, with the error as its cause.
+            if isinstance(error.__cause__, KafkaException):
+                raise self._told(error.__cause__) from error
+            raise
         return outcome
 
     def _send_as_one(self, producer: Producer, messages: Collection[OutgoingMessage]) -> BatchResult:
@@ -242,8 +252,9 @@ def _connection(options: KafkaOptions, note: Any) -> dict[str, Any]:  # noqa: AN
         "security.protocol": options.security,
         "socket.timeout.ms": int(options.timeout * 1000),
         "error_cb": note,
-        # It would write to stderr by itself.
+        # It would write to stderr by itself, what is fatal at any level; what it says of errors comes as errors.
         "log_level": 0,
+        "logger": _SILENT,
     }
     if options.security.startswith("sasl"):
         found["sasl.mechanism"] = options.sasl_mechanism

@@ -1,6 +1,7 @@
 """The options of a sink of type `kafka`."""
 
-from typing import Literal
+import socket
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -47,6 +48,14 @@ class KafkaOptions(FormOptions):
     """The daemon's own certificate, likewise, for brokers that ask for one."""
     tls_key_file: str = ""
     """Its key, likewise."""
+
+    def sender(self, name: str) -> str:
+        """Return the name of the transactions of the sink of this name."""
+        return self.transactional_id or f"slurmwatchd.{socket.gethostname()}.{name}"
+
+    def for_replay(self, name: str) -> Self:
+        """Return these with another name of the transactions: for its own the broker would shut out the daemon."""
+        return self.model_copy(update={"transactional_id": f"{self.sender(name)}.replay"})
 
     @field_validator("type")
     @classmethod

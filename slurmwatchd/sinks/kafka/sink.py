@@ -7,7 +7,6 @@ are not sent again. That closes the gap between a commit and the cursor; a broke
 """
 
 import contextlib
-import socket
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import anyio
@@ -75,7 +74,7 @@ class KafkaSink(Sink):
         del metrics
         self._name = name
         self._options = options
-        self._transactional_id = options.transactional_id or f"slurmwatchd.{socket.gethostname()}.{name}"
+        self._transactional_id = options.sender(name)
         self._connect = connect
         self._form = EventForm(name, options)
         self._messages = Messages(options.format)
@@ -139,6 +138,7 @@ class KafkaSink(Sink):
         if self._stored:
             places = [number for number in places if events[number].id not in self._stored]
         if len(places) < len(events):
+            self.already_there += len(events) - len(places)
             _log.info("events stand in the topic already", sink=self._name, events=len(events) - len(places))
         if not places:
             return
@@ -153,7 +153,7 @@ class KafkaSink(Sink):
             raise error
 
     def _made_of(self, events: Sequence[Event]) -> list[OutgoingMessage]:
-        return list(map(self._messages.of, self._form.written(events, max_bytes=self._room)))
+        return self._messages.of(self._form.written(events, max_bytes=self._room))
 
     def _take(self, fresh: Sequence[Event], outcome: BatchResult) -> None:
         self._stored.update(event.id for event in fresh[: outcome.written])

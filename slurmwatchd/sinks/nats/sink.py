@@ -182,6 +182,7 @@ class NatsSink(Sink):
         written = iter(await anyio.to_thread.run_sync(lambda: self._form.written(fresh, max_bytes=room)))
         result = [None if event.id in self._stored else next(written) for event in events]
         if len(fresh) < len(events):
+            self.already_there += len(events) - len(fresh)
             _log.info("events stand in the stream already", sink=self._name, events=len(events) - len(fresh))
         return result
 

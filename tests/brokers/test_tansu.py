@@ -1,0 +1,49 @@
+"""The kafka sink on Tansu, which shuts out the older of two producers of one name."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from slurmwatchd.errors import SinkError
+from slurmwatchd.sinks.conformance import make_events
+from slurmwatchd.sinks.kafka.sink import KafkaSink
+from slurmwatchd.telemetry.metrics import Metrics
+from tests.brokers import tansu
+from tests.brokers.test_kafka import consumed, options
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def bootstrap() -> Iterator[str]:
+    """Where a broker with nothing in it listens."""
+    if tansu.program() is None:
+        pytest.skip("Tansu is not installed: make test-brokers does that")
+    with tansu.tansu() as address:
+        yield address
+
+
+async def test_a_producer_that_is_shut_out_says_so_and_goes_on(bootstrap: str) -> None:
+    given = options(bootstrap, transactional_id="twin")
+    first, second = (KafkaSink(name, given, Metrics()) for name in ("first", "second"))
+    await first.write(make_events(1, 3))
+    await second.write(make_events(4, 6))
+    with pytest.raises(SinkError, match="another daemon sends as twin: each needs a transactional_id of its own"):
+        await first.write(make_events(7, 9))
+    await first.write(make_events(7, 9))
+    await first.close()
+    await second.close()
+    assert len(consumed(bootstrap)) == 9
+
+
+async def test_replay_leaves_the_daemons_producer_alone(bootstrap: str) -> None:
+    given = options(bootstrap)
+    daemon = KafkaSink("bus", given, Metrics())
+    await daemon.write(make_events(1, 3))
+    replay = KafkaSink("bus", given.for_replay("bus"), Metrics())
+    await replay.write(make_events(1, 4))
+    assert replay.already_there == 3
+    await replay.close()
+    await daemon.write(make_events(5, 9))
+    await daemon.close()
+    assert len(consumed(bootstrap)) == 9
