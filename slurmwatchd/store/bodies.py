@@ -11,7 +11,7 @@ Each frame has a checksum: with a dictionary a flipped bit would choose another 
 import math
 import sqlite3
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -42,10 +42,10 @@ RECORD = "body(events.seq, events.body, NULL, NULL)"
 BASES_SINCE = 8
 """The migration that gave events a base."""
 
-_PLAIN = (b'{"', b',"', b"{}")
+PLAIN = (b'{"', b',"', b"{}")
 """How what is no frame begins: a record, and what usage adds to one."""
 
-_MAX_BYTES = 1 << 30
+MAX_BYTES = 1 << 30
 """More than SQLite takes: a frame that claims to hold as much is damaged, and not to be made room for."""
 
 
@@ -59,10 +59,10 @@ def added(events: str) -> str:
 
 
 def whole_ids(
-    kept: Iterable[str],
-    kinds: Iterable[str],
-    revisions: Iterable[int],
-    clusters: Iterable[str],
+    kept: Sequence[str],
+    kinds: Sequence[str],
+    revisions: Sequence[int],
+    clusters: Sequence[str],
     keys: Iterable[tuple[int, int]],
 ) -> list[str]:
     """Return the ids of events.
@@ -74,6 +74,9 @@ def whole_ids(
         clusters: Of each one's attempt.
         keys: job_id_raw and submit of that.
     """
+    if not any(kept) and len(alike := set(zip(clusters, kinds, revisions, strict=True))) == 1:
+        ((cluster, kind, revision),) = alike
+        return event_ids(cluster, keys, kind, revision)
     found: list[str] = []
     rows = zip(kept, clusters, kinds, revisions, keys, strict=True)
     # Events that one reading brought have all but the attempt alike.
@@ -156,14 +159,14 @@ class Bodies:
 
     def _unpacked(self, seq: int, packed: bytes) -> bytes:
         """Return what a frame holds; what is none is as it was written."""
-        if packed[:2] in _PLAIN:
+        if packed[:2] in PLAIN:
             return packed
         import zstandard  # noqa: PLC0415 - a store of few jobs has no frames
 
         try:
             head = zstandard.get_frame_parameters(packed)
             reader = self._readers.get(head.dict_id) or self._reader(seq, head.dict_id)
-            if not head.has_checksum or not 0 < head.content_size < _MAX_BYTES:
+            if not head.has_checksum or not 0 < head.content_size < MAX_BYTES:
                 raise self._damaged(seq, "its body is damaged: its head is none of ours")
             return reader.decompress(packed)
         except (zstandard.ZstdError, MemoryError) as error:

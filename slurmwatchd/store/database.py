@@ -25,6 +25,7 @@ from slurmwatchd.store.recent_events import RecentEvents
 from slurmwatchd.store.repair import damage
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
 from slurmwatchd.store.shared_lock import SharedLock
+from slurmwatchd.store.unpacking import Unpacker
 from slurmwatchd.telemetry.log import get_logger
 
 WRITE_TIMEOUT_SECONDS = 120.0
@@ -64,6 +65,8 @@ class Database:
         """Packs the bodies that are written."""
         self.sum_groups: dict[Group, int] = {}
         """Row ids of groups of sums that are committed, see `sums.add`."""
+        self.unpacker = Unpacker()
+        """Unpacks those that sinks read back."""
         self._writer, self._bodies_of_writer = writer
         self._reader, self._bodies_of_reader = reader
         self._lock_file = lock_file

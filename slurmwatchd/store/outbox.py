@@ -1,13 +1,14 @@
 """Events going out: read in order after a sink's cursor; the cursor moves with what the sink remembers."""
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, repeat
 from typing import Any, cast
 
 import aiosqlite
+import anyio.to_thread
 
 from slurmwatchd.model.records import Event, EventKind, FoundBy
 from slurmwatchd.store import bodies
@@ -15,6 +16,13 @@ from slurmwatchd.store.bulk_insert import BulkRows
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.repair import already_delivered
+from slurmwatchd.store.unpacking import (
+    PackedBodies,
+    UnknownDictionaryError,
+    Unpacker,
+    UnusualBodyError,
+    unpacked_bytes,
+)
 
 _KINDS = {str(kind): kind for kind in EventKind}
 _FOUND_BY = {str(found_by): found_by for found_by in FoundBy}
@@ -23,12 +31,14 @@ _EVENT = cast("Callable[[tuple[Any, ...]], Event]", partial(tuple.__new__, Event
 """Makes an event of its fields: a named tuple's own constructor takes three times as long."""
 
 _EVENTS = (
-    f"SELECT events.seq, {bodies.KEPT_ID}, events.kind, events.revision, events.time, events.observed, "  # noqa: S608 - constants
-    f"events.found_by, {bodies.BODY}, nodelists.nodes, events.changed, "
-    "jobs.cluster, jobs.job_id_raw, jobs.submit "
-    f"FROM {bodies.TABLES} LEFT JOIN nodelists ON nodelists.id = events.nodelist "
-    "WHERE events.seq > ? ORDER BY events.seq LIMIT ?"
+    "SELECT events.seq, {id}, events.kind, events.revision, events.time, events.observed, "  # noqa: S608 - constants
+    "events.found_by, {body}, nodelists.nodes, events.changed, "
+    f"jobs.cluster, jobs.job_id_raw, jobs.submit, events.base, record.body FROM {bodies.TABLES} "
+    "LEFT JOIN nodelists ON nodelists.id = events.nodelist WHERE events.seq > ? ORDER BY events.seq LIMIT ?"
 )
+_PACKED = _EVENTS.format(id="events.id", body="events.body")
+_WHOLE = _EVENTS.format(id=bodies.KEPT_ID, body=bodies.BODY)
+"""The same, where SQL unpacks the bodies one by one."""
 
 _NODES = f"SELECT id, nodes FROM nodelists WHERE id {IN_ARRAY}"  # noqa: S608 - a constant
 
@@ -73,18 +83,45 @@ async def after(database: Database, seq: int, limit: int) -> list[Event]:
     recent = await _recent(database, seq, limit)
     if recent is not None:
         return recent
-    rows = await database.read_until(_EVENTS, (seq, limit), size=_weight, max_bytes=MAX_BYTES)
-    return _events(list(zip(*rows, strict=True)))
+    rows = await database.read_until(_PACKED, (seq, limit), size=_packed_weight, max_bytes=MAX_BYTES)
+    if not rows:
+        return []
+    try:
+        await database.unpacker.learn(database)
+        while True:
+            try:
+                # Some milliseconds for a batch: the event loop does not wait for that.
+                return await anyio.to_thread.run_sync(_unpacked_events, database.unpacker, rows)
+            except UnknownDictionaryError as unknown:
+                await database.unpacker.learn(database, unknown.number)
+    except UnusualBodyError:
+        rows = await database.read_until(_WHOLE, (seq, limit), size=_weight, max_bytes=MAX_BYTES)
+        return _events(list(zip(*rows, strict=True)))
 
 
-def _events(columns: list[Iterable[Any]]) -> list[Event]:
-    """Make events of columns in the order of the fields."""
+def _unpacked_events(unpacker: Unpacker, rows: Sequence[sqlite3.Row]) -> list[Event]:
+    """Make events of rows with packed bodies.
+
+    Raises:
+        UnknownDictionaryError: One of the dictionaries was not read yet.
+        UnusualBodyError: A row has to be read by itself.
+    """
+    columns = list(zip(*rows, strict=True))
+    if None in columns[10]:
+        # No attempt to make the id of: SQL says of which event.
+        raise UnusualBodyError
+    columns[7] = tuple(unpacker.whole(PackedBodies(columns[0], columns[7], columns[13], columns[14])))
+    return _events(columns)
+
+
+def _events(columns: Sequence[Sequence[Any]]) -> list[Event]:
+    """Make events of columns in the order of the fields, and what their ids follow from."""
     if not columns:
         return []
-    *columns, clusters, numbers, submits = columns
+    *columns, clusters, numbers, submits, _, _ = columns
     columns[1] = bodies.whole_ids(columns[1], columns[2], columns[3], clusters, zip(numbers, submits, strict=True))
-    columns[2] = map(_KINDS.__getitem__, columns[2])
-    columns[6] = map(_FOUND_BY.__getitem__, columns[6])
+    columns[2] = [_KINDS[kind] for kind in columns[2]]
+    columns[6] = [_FOUND_BY[found_by] for found_by in columns[6]]
     return list(map(_EVENT, zip(*columns, strict=True)))
 
 
@@ -171,3 +208,8 @@ async def advance(
 
 def _weight(row: sqlite3.Row) -> int:
     return len(row[7]) + len(row[8] or b"") + len(row[9] or b"") + 500
+
+
+def _packed_weight(row: sqlite3.Row) -> int:
+    weight = unpacked_bytes(row[7]) + len(row[8] or b"") + len(row[9] or b"") + 500
+    return weight if row[14] is None else weight + unpacked_bytes(row[14])

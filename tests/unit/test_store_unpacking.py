@@ -1,0 +1,66 @@
+"""Bodies unpacked many at a time, for sinks: the bytes that SQL reads one by one; damage is no body."""
+
+from pathlib import Path
+
+import pytest
+
+from slurmwatchd.store import outbox, usage, usage_queue
+from slurmwatchd.store.database import Database, open_database
+from slurmwatchd.store.intake import Intake
+from slurmwatchd.store.unpacking import PackedBodies, UnknownDictionaryError, UnusualBodyError
+from slurmwatchd.store.usage import UsageResults
+from tests.unit.attempts import NOW, batch
+from tests.unit.test_store_packing import varied
+
+
+async def filled(database: Database) -> None:
+    """900 records before there is a dictionary, 600 packed ones, and the usage of all, packed as an addition."""
+    intake = await Intake.load(database, usage=True)
+    attempts = list(varied(1500))
+    await intake.commit(batch(*attempts[:900]))
+    await intake.commit(batch(*attempts[900:]))
+    waiting = await usage_queue.due(database, "sim", now=NOW, limit=1500)
+    told = {entry.job: (entry.seq, b',"usage":{"steps":%d}' % entry.job) for entry in waiting}
+    await usage.tell(intake, UsageResults(told=told, later={}, observed=NOW))
+
+
+async def test_bodies_of_every_kind_are_unpacked_together_as_sql_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        await filled(database)
+        rows = await database.read(outbox._WHOLE, (0, 3000))
+        packed = await database.read("SELECT count(*) FROM events WHERE substr(body, 1, 4) = X'28B52FFD'")
+        assert (len(rows), packed[0][0]) == (3000, 2100)
+        # None of them is left to SQL.
+        monkeypatch.setattr(outbox, "_WHOLE", "SELECT 'one by one'")
+        database.recent.clear()
+        events = await outbox.after(database, 0, 3000)
+        assert [event.body for event in events] == [row[7] for row in rows]
+        assert events[2000].body.endswith(b',"usage":{"steps":501}}')
+
+
+async def test_a_flipped_bit_anywhere_in_a_frame_is_noticed(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        await filled(database)
+        rows = await database.read("SELECT seq, body FROM events WHERE seq IN (1200, 1201)")
+        (first, frame), (second, other) = (tuple(row) for row in rows)
+        database.recent.clear()
+        await outbox.after(database, 0, 3000)
+        unpacker = database.unpacker
+        right = unpacker.whole(PackedBodies((first, second), (frame, other), (None, None), (None, None)))
+        harmless = []
+        for bit in range(8 * len(frame)):
+            spoilt = bytearray(frame)
+            spoilt[bit // 8] ^= 1 << bit % 8
+            try:
+                found = unpacker.whole(
+                    PackedBodies((first, second), (bytes(spoilt), other), (None, None), (None, None))
+                )
+            except (UnusualBodyError, UnknownDictionaryError):
+                continue
+            assert found == right
+            harmless.append(bit)
+        # RFC 8878 has decoders ignore one bit of the head; what fills up a byte means nothing either.
+        assert 8 * 4 + 4 in harmless
+        assert len(harmless) < len(frame)
