@@ -150,21 +150,7 @@ class Delivery:
             self._tick(0)
             parts.metrics.oldest_undelivered.labels(self.name).set(batch.events[0].observed)
             parts.metrics.left_out.labels(self.name).inc(len(batch.events) - len(batch.wanted))
-            try:
-                state, ahead = await self._write(batch)
-            except SinkError as error:
-                if error.written:
-                    await self._keep(batch, error.written)
-                raise
-            newest = batch.events[-1].seq
-            now = int(parts.clock.now())
-            await outbox.advance(parts.database, self.name, newest, state, now=now, met=batch.met)
-            if batch.fresh:
-                with self._bugs_named():
-                    self._sink.committed()
-            self._seq = newest
-            self._delivered(len(batch.fresh))
-            batch = ahead or await self._read(newest)
+            batch = await self._deliver(batch) or await self._read(self._seq)
         self._succeeded()
 
     async def _read(self, seq: int) -> _Batch | None:
@@ -177,17 +163,15 @@ class Delivery:
         fresh = [event for event in wanted if event.id not in met] if met else wanted
         return _Batch(events, wanted, fresh, met)
 
-    async def _write(self, batch: _Batch) -> tuple[Mapping[str, bytes], _Batch | None]:
-        """Hand a batch to the sink, and read the next one meanwhile where there are more.
+    async def _deliver(self, batch: _Batch) -> _Batch | None:
+        """Hand a batch to the sink and move the cursor; meanwhile read the next one where there are more.
 
         Returns:
-            What the sink wants to have kept, and the next batch if it was read.
+            The next batch if it was read.
         """
-        if not batch.fresh:
-            return {}, None
         if len(batch.events) < READ_AHEAD_EVENTS:
-            with self._bugs_named():
-                return await self._sink.write(batch.fresh), None
+            await self._write(batch)
+            return None
         ahead: _Batch | None = None
 
         async def read_ahead() -> None:
@@ -200,18 +184,36 @@ class Delivery:
                         await self._sink.expect(ahead.fresh)
 
         failure: Exception | None = None
-        state: Mapping[str, bytes] = {}
         async with anyio.create_task_group() as group:
             group.start_soon(read_ahead)
             try:
-                with self._bugs_named():
-                    state = await self._sink.write(batch.fresh)
+                await self._write(batch)
             except Exception as error:  # noqa: BLE001 - raised below, without the group around it
                 failure = error
                 group.cancel_scope.cancel()
         if failure is not None:
             raise failure
-        return state, ahead
+        return ahead
+
+    async def _write(self, batch: _Batch) -> None:
+        """Hand a batch to the sink, and move the cursor over it."""
+        parts, newest = self._parts, batch.events[-1].seq
+        state: Mapping[str, bytes] = {}
+        if batch.fresh:
+            try:
+                with self._bugs_named():
+                    state = await self._sink.write(batch.fresh)
+            except SinkError as error:
+                if error.written:
+                    await self._keep(batch, error.written)
+                raise
+        now = int(parts.clock.now())
+        await outbox.advance(parts.database, self.name, newest, state, now=now, met=batch.met)
+        if batch.fresh:
+            with self._bugs_named():
+                self._sink.committed()
+        self._seq = newest
+        self._delivered(len(batch.fresh))
 
     async def _keep(self, batch: _Batch, written: int) -> None:
         """Move the cursor over what a sink has of a batch of which it could not take all."""

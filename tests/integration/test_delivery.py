@@ -269,6 +269,25 @@ async def test_the_next_events_are_read_while_a_sink_is_busy_with_those_before(t
         assert receiver.got == list(range(1, 251))
 
 
+async def test_the_cursor_does_not_wait_for_what_is_prepared_meanwhile(tmp_path: Path) -> None:
+    moved = anyio.Event()
+
+    class Slow(Receiver):
+        async def expect(self, events: Sequence[Event]) -> None:
+            with anyio.fail_after(HANGS_SECONDS):
+                await moved.wait()
+
+        def committed(self) -> None:
+            moved.set()
+
+    receiver = Slow()
+    async with open_database(tmp_path / "store.db") as database:
+        delivery, intake = await _entered(database, receiver, batch_events=100)
+        await intake.commit(batch(*map(reading, range(1, 201))))
+        await delivery.drain()
+        assert receiver.got == list(range(1, 201))
+
+
 async def test_what_was_read_ahead_of_a_failure_comes_in_its_turn(tmp_path: Path) -> None:
     receiver = Expecting()
     receiver.takes = 30
