@@ -85,6 +85,9 @@ class Delivery:
         self._reopen = False
         self._opened = False
         self._seq = 0
+        # What a receiver did not take: it is tried again as it was read.
+        self._refused: _Batch | None = None
+        self._failing = False
         self._told: AlreadyDelivered | None = None
         self._told_failure = False
         self._disks = Disks(parts.health, parts.metrics)
@@ -145,11 +148,10 @@ class Delivery:
                 await self._sink.open(position.state)
             self._seq = position.seq
             self._opened = True
-        batch = await self._read(self._seq)
+        batch, self._refused = self._refused or await self._read(self._seq), None
         while batch is not None:
             self._tick(0)
             parts.metrics.oldest_undelivered.labels(self.name).set(batch.events[0].observed)
-            parts.metrics.left_out.labels(self.name).inc(len(batch.events) - len(batch.wanted))
             batch = await self._deliver(batch) or await self._read(self._seq)
         self._succeeded()
 
@@ -166,10 +168,12 @@ class Delivery:
     async def _deliver(self, batch: _Batch) -> _Batch | None:
         """Hand a batch to the sink and move the cursor; meanwhile read the next one where there are more.
 
+        Behind a failure nothing is read ahead: a dead receiver costs the others no reading.
+
         Returns:
             The next batch if it was read.
         """
-        if len(batch.events) < READ_AHEAD_EVENTS:
+        if len(batch.events) < READ_AHEAD_EVENTS or self._failing:
             await self._write(batch)
             return None
         ahead: _Batch | None = None
@@ -204,15 +208,21 @@ class Delivery:
                 with self._bugs_named():
                     state = await self._sink.write(batch.fresh)
             except SinkError as error:
+                self._failing = True
                 if error.written:
                     await self._keep(batch, error.written)
+                elif len(batch.events) == self._batch_events:
+                    # A smaller one is read again, with what came meanwhile.
+                    self._refused = batch
                 raise
+        self._failing = False
         now = int(parts.clock.now())
         await outbox.advance(parts.database, self.name, newest, state, now=now, met=batch.met)
         if batch.fresh:
             with self._bugs_named():
                 self._sink.committed()
         self._seq = newest
+        parts.metrics.left_out.labels(self.name).inc(len(batch.events) - len(batch.wanted))
         self._delivered(len(batch.fresh))
 
     async def _keep(self, batch: _Batch, written: int) -> None:
@@ -222,6 +232,8 @@ class Delivery:
         now = int(self._parts.clock.now())
         await outbox.advance(self._parts.database, self.name, seq, {}, now=now, met=passed)
         self._seq = seq
+        passed_by, given = (sum(event.seq <= seq for event in some) for some in (batch.events, batch.wanted))
+        self._parts.metrics.left_out.labels(self.name).inc(passed_by - given)
         self._delivered(written)
 
     async def close(self) -> None:

@@ -166,7 +166,7 @@ class LooksAhead(Protocol):
     """A sink that can prepare the next events while its receiver is busy with the ones before; few need to."""
 
     async def expect(self, events: Sequence[Event]) -> None:
-        """Prepare what can be prepared without the receiver; called while `write` is under way or the cursor moves.
+        """Prepare what can be prepared without the receiver; called during `write`, or while the cursor moves.
 
         Args:
             events: The same sequence, most likely, that the next `write` gets.

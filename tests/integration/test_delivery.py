@@ -9,8 +9,11 @@ import pytest
 
 from slurmwatchd.daemon.delivery import READ_AHEAD_EVENTS, Delivery, DeliveryParts
 from slurmwatchd.errors import SinkError, SinkFullError
+from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
+from slurmwatchd.sinks.selection import Selection
+from slurmwatchd.store import outbox
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.telemetry.health import Health
@@ -245,13 +248,14 @@ class Expecting(Receiver):
         super().__init__()
         self.expected: list[list[int]] = []
         self.was_expected = anyio.Event()
+        self.waits = True
 
     async def expect(self, events: Sequence[Event]) -> None:
         self.expected.append([event.seq for event in events])
         self.was_expected.set()
 
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
-        if len(events) >= READ_AHEAD_EVENTS and not self.dead and events[-1].seq < 250:
+        if self.waits and len(events) >= READ_AHEAD_EVENTS and events[-1].seq < 250:
             with anyio.fail_after(HANGS_SECONDS):
                 await self.was_expected.wait()
             self.was_expected = anyio.Event()
@@ -297,9 +301,68 @@ async def test_what_was_read_ahead_of_a_failure_comes_in_its_turn(tmp_path: Path
         with pytest.raises(SinkError, match="only some"):
             await delivery.drain()
         assert [row["seq"] for row in await database.read("SELECT seq FROM cursors")] == [30]
-        receiver.takes = 2000
+        receiver.takes, receiver.waits = 2000, False
         await delivery.drain()
         assert receiver.got == list(range(1, 251))
+
+
+async def test_a_dead_receiver_costs_one_reading_however_often_it_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings: list[int] = []
+    read = outbox.after
+
+    async def counted(database: Database, seq: int, limit: int) -> list[Event]:
+        readings.append(seq)
+        return await read(database, seq, limit)
+
+    monkeypatch.setattr(outbox, "after", counted)
+    receiver = Receiver()
+    receiver.dead = True
+    async with open_database(tmp_path / "store.db") as database:
+        delivery, intake = await _entered(database, receiver, batch_events=100)
+        await intake.commit(batch(*map(reading, range(1, 251))))
+        for _ in range(5):
+            with pytest.raises(SinkError, match="nobody is there"):
+                await delivery.drain()
+        # With the first try the next events were read as well, as behind any batch.
+        assert readings == [0, 100]
+        receiver.dead = False
+        await delivery.drain()
+        assert receiver.batches == [100, 100, 50]
+        assert receiver.got == list(range(1, 251))
+
+
+async def test_events_left_out_are_counted_once_however_often_the_others_are_tried(tmp_path: Path) -> None:
+    receiver, metrics = Receiver(), Metrics()
+    receiver.takes = 3
+    async with open_database(tmp_path / "store.db") as database:
+        parts = DeliveryParts(
+            database=database, clock=SystemClock(), metrics=metrics, health=Health(SystemClock())
+        )
+        delivery = Delivery("jobs", receiver, parts, selection=Selection({"partitions": ["gpu"]}))
+        await delivery.enter()
+        intake = await Intake.load(database)
+        await intake.commit(
+            batch(*(reading(number, partition="gpu" if number % 2 else "cpu") for number in range(1, 11)))
+        )
+
+        def left_out() -> float | None:
+            return metrics.registry.get_sample_value("slurmwatchd_sink_left_out_events_total", {"sink": "jobs"})
+
+        receiver.dead = True
+        with pytest.raises(SinkError, match="nobody is there"):
+            await delivery.drain()
+        assert not left_out()
+        receiver.dead = False
+        with pytest.raises(SinkError, match="only some"):
+            await delivery.drain()
+        # It has 1, 3 and 5; 2 and 4 were not for it.
+        assert left_out() == 2
+        receiver.takes = 2000
+        await delivery.drain()
+        assert receiver.got == [1, 3, 5, 7, 9]
+        assert left_out() == 5
 
 
 async def test_an_event_stored_while_the_last_ones_are_written_is_delivered_too(tmp_path: Path) -> None:
