@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from slurmwatchd.errors import StoreFullError, TransientError
 from slurmwatchd.model.clock import Clock
-from slurmwatchd.store import packing, retention, sums
+from slurmwatchd.store import packing, placements, retention, sums
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.retention import PrunedRows
 from slurmwatchd.telemetry.health import Health
@@ -23,6 +23,9 @@ REST = 4.0
 
 HURRIED_EVENTS = 5000
 """So many are packed at most by who reads once and ends."""
+
+HURRIED_ATTEMPTS = 50_000
+"""Of so many it is packed at most where they ran."""
 
 _REST_SECONDS = (0.02, 5.0)
 _PATIENCE_SECONDS = 300.0
@@ -106,6 +109,7 @@ class Pruner:
                 for table, count in pruned.rows.items():
                     total.add(table, count)
         await self._pack(rest=rest)
+        await self._pack_placements(rest=rest)
         size, free = await retention.sizes(database)
         self._metrics.store_bytes.set(size)
         self._metrics.store_free_bytes.set(free)
@@ -123,6 +127,14 @@ class Pruner:
             _log.info("store packed", events=total, seconds=round(self._clock.monotonic() - began))
         if taken := await packing.renew(self._database):
             _log.info("store packed in a new way", dictionaries=taken)
+
+    async def _pack_placements(self, *, rest: bool) -> None:
+        """Pack where attempts ran; without a rest only some."""
+        total = 0
+        while count := await self._resting(lambda: placements.pack(self._database), rest=rest):
+            total += count
+            if not rest and total >= HURRIED_ATTEMPTS:
+                break
 
     async def _fill(self, *, rest: bool) -> None:
         """Add to the sums what was stored before there were sums, before any of it expires."""

