@@ -7,10 +7,9 @@ have in common is said once for all of them.
 
 import sys
 from array import array
-from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, compress, count, groupby, islice, repeat
+from itertools import chain, compress, groupby, islice, repeat
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -19,8 +18,10 @@ import orjson
 QUICK, SLOW, WELL = range(3)
 """Failed within a minute of the start, failed later, did not fail."""
 
-_WORD = 8
 _LENGTH = 4
+_SHORT, _LONG = "i", "q"
+"""Types of `array`: four bytes a number, or eight."""
+_MOST_SHORT = (1 << 31) - 1
 
 
 class Placement(NamedTuple):
@@ -72,8 +73,8 @@ class Placements:
         return cls(
             families=families,
             counts=counts,
-            nodelists=array("q", map(itemgetter(3), ordered)),
-            arrays=array("q", map(numbers.__getitem__, map(itemgetter(4), ordered))),
+            nodelists=_array(map(itemgetter(3), ordered)),
+            arrays=_array(map(numbers.__getitem__, map(itemgetter(4), ordered))),
             other_arrays=numbers.others,
             lost=list(lost),
         )
@@ -98,20 +99,6 @@ class Placements:
         numbers = range(len(self.families))
         return chain.from_iterable(chain.from_iterable(map(repeat, numbers, some) for some in self.counts))
 
-    def some(self, selected: Iterable[object]) -> Iterator[tuple[int, int, tuple[str, str]]]:
-        """Give place, result and family of attempts that are selected; few, or `places` is the cheaper way.
-
-        Args:
-            selected: For each attempt something that is true if it is.
-        """
-        places = list(compress(count(), selected))
-        if not places:
-            return
-        ends = list(accumulate(chain.from_iterable(self.counts)))
-        for place in places:
-            result, family = divmod(bisect_right(ends, place), len(self.families))
-            yield place, result, self.families[family]
-
     def by_partition(self) -> "Iterator[tuple[str, array[int]]]":
         """Give the node lists partition by partition; a partition may come several times."""
         begin = 0
@@ -129,15 +116,16 @@ class Placements:
         return Placements(
             families=self.families,
             counts=counts,
-            nodelists=array("q", compress(self.nodelists, kept)),
-            arrays=array("q", compress(self.arrays, kept)),
+            nodelists=_array(compress(self.nodelists, kept)),
+            arrays=_array(compress(self.arrays, kept)),
             other_arrays=self.other_arrays,
             lost=self.lost,
         )
 
     def to_bytes(self) -> bytes:
         """Write them as bytes that pack well: the lowest bytes of all numbers, then the next ones."""
-        head = orjson.dumps([self.families, self.counts, self.other_arrays, self.lost])
+        types = self.nodelists.typecode, self.arrays.typecode
+        head = orjson.dumps([types, self.families, self.counts, self.other_arrays, self.lost])
         return b"".join((
             len(head).to_bytes(_LENGTH, "little"), head, _planes(self.nodelists), _planes(self.arrays)
         ))  # fmt: skip
@@ -150,13 +138,13 @@ class Placements:
             ValueError: It is something else.
         """
         begin = _LENGTH + int.from_bytes(data[:_LENGTH], "little")
-        families, counts, others, lost = orjson.loads(data[_LENGTH:begin])
-        end = begin + _WORD * sum(map(sum, counts))
+        types, families, counts, others, lost = orjson.loads(data[_LENGTH:begin])
+        end = begin + array(types[0]).itemsize * sum(map(sum, counts))
         return cls(
             families=list(map(tuple, families)),
             counts=counts,
-            nodelists=_column(data[begin:end]),
-            arrays=_column(data[end:]),
+            nodelists=_column(types[0], data[begin:end]),
+            arrays=_column(types[1], data[end:]),
             other_arrays=others,
             lost=lost,
         )
@@ -179,23 +167,35 @@ class _Numbers(dict[str, int]):
         return number
 
 
+def _array(values: Iterable[int]) -> "array[int]":
+    """Return numbers as an array of the shortest type that holds them."""
+    numbers = array(_LONG, values)
+    is_short = not numbers or (max(numbers) <= _MOST_SHORT and min(numbers) >= -_MOST_SHORT)
+    return array(_SHORT, numbers) if is_short else numbers
+
+
 def _planes(numbers: "array[int]") -> bytes:
-    words = numbers
-    if sys.byteorder == "big":
-        words = array("q", numbers)
-        words.byteswap()
-    data = words.tobytes()
-    return b"".join([data[place::_WORD] for place in range(_WORD)])
+    data, size = _little(numbers).tobytes(), numbers.itemsize
+    return b"".join([data[place::size] for place in range(size)])
 
 
-def _column(planes: bytes) -> "array[int]":
-    count, rest = divmod(len(planes), _WORD)
+def _column(typecode: str, planes: bytes) -> "array[int]":
+    numbers = array(typecode)
+    size = numbers.itemsize
+    length, rest = divmod(len(planes), size)
     if rest:
         raise ValueError("a column is cut off")
     data = bytearray(len(planes))
-    for place in range(_WORD):
-        data[place::_WORD] = planes[place * count : (place + 1) * count]
-    numbers = array("q", bytes(data))
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers
+    for place in range(size):
+        data[place::size] = planes[place * length : (place + 1) * length]
+    numbers.frombytes(data)
+    return _little(numbers)
+
+
+def _little(numbers: "array[int]") -> "array[int]":
+    """Swap the bytes where this machine begins with the highest."""
+    if sys.byteorder == "little":
+        return numbers
+    swapped = array(numbers.typecode, numbers)
+    swapped.byteswap()
+    return swapped

@@ -7,10 +7,11 @@ not accuse the node. Only for the few others everything that ran there is put to
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from operator import attrgetter, itemgetter, mul
+from itertools import chain, compress, islice, repeat
+from operator import attrgetter, mul
 from typing import NamedTuple
 
-from slurmwatchd.model.placements import QUICK, Placements
+from slurmwatchd.model.placements import QUICK, SLOW, WELL, Placements
 from slurmwatchd.model.suspects import (
     CHANCE,
     EATEN,
@@ -44,73 +45,77 @@ class NodeFailure(NamedTuple):
 
 
 class _Family:
-    """The attempts of one user in one partition, or those of an array among them.
+    """The attempts of one user in one partition, or those of an array among them; on all nodes.
 
     Attributes:
-        user: Those of the user, for an array; else these themselves.
-        attempts: On all nodes; of an array at least as many as it has.
-        arrays: Those of a user of which any failed, by number.
+        user: Those of the user; these themselves where it is no array.
+        attempts: How many; of an array at least as many as it has.
+        failed: How many of them failed; of a user, those of the arrays too.
+        quick: How many of those within a minute.
     """
 
-    __slots__ = ("arrays", "attempts", "partition", "user")
+    __slots__ = ("attempts", "failed", "quick", "user")
 
-    def __init__(self, partition: str, user: "_Family | None" = None) -> None:
+    user: "_User"
+
+    def __init__(self) -> None:
+        self.attempts = self.failed = self.quick = 0
+
+
+class _User(_Family):
+    """All attempts of one user in one partition.
+
+    Attributes:
+        arrays: Those arrays of which any failed, by number.
+    """
+
+    __slots__ = ("arrays", "partition")
+
+    def __init__(self, partition: str) -> None:
+        super().__init__()
+        self.user = self
         self.partition = partition
-        self.user = user or self
-        self.attempts = 0
         self.arrays: dict[_Array, _Family] = {}
+
+    def array(self, array: _Array) -> _Family:
+        """Return one that was not seen yet."""
+        found = self.arrays[array] = _Family()
+        found.user = self
+        return found
+
+
+class _Seen:
+    """Failures seen on a node: to note one is to append it, and what they come to is worked out node by node.
+
+    Attributes:
+        alone: Those that ran on this node only.
+        shared: Those on several, by how many.
+    """
+
+    __slots__ = ("alone", "shared")
+
+    def __init__(self) -> None:
+        self.alone: list[_Family] = []
+        self.shared: dict[int, list[_Family]] = defaultdict(list)
+
+    def by_family(self) -> dict[_Family, float]:
+        """Return how many each family has, each shared out among its nodes."""
+        found: dict[_Family, float] = Counter(self.alone)  # type: ignore[assignment]
+        for nodes, families in self.shared.items():
+            for family in families:
+                found[family] = found.get(family, 0.0) + 1 / nodes
+        return found
 
 
 class _Node:
-    """A node, with what failed there: of each family how many, each shared out among the nodes it was on."""
+    """A node, with the failures seen there: all, and those within a minute."""
 
     __slots__ = ("failed", "name", "quick")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.failed: dict[_Family, float] = {}
-        self.quick: dict[_Family, float] = {}
-
-
-class _Failures:
-    """How many failed on all nodes: at all, or within a minute.
-
-    Attributes:
-        on: Returns what a node has of them.
-        total: By family; a user's have those of the arrays.
-        by_partition: In all.
-    """
-
-    def __init__(self, on: Callable[[_Node], dict[_Family, float]]) -> None:
-        self.on = on
-        self.total: dict[_Family, int] = defaultdict(int)
-        self.by_partition: dict[str, int] = defaultdict(int)
-
-    def count(self, user: _Family, failures: int) -> None:
-        """Count those of a user."""
-        self.total[user] += failures
-        self.by_partition[user.partition] += failures
-
-    def share_out(
-        self, rows: Iterable[tuple[_Family, _Array, int]], nodes_of: Mapping[int, Sequence[_Node]]
-    ) -> None:
-        """Give each node its share of failures: those of a user, in an array, on a node list."""
-        on, total = self.on, self.total
-        for user, array, nodelist in rows:
-            family = user
-            if array:
-                family = user.arrays.get(array) or _new_array(user, array)
-                total[family] += 1
-            nodes = nodes_of[nodelist]
-            share = 1 / len(nodes)
-            for node in nodes:
-                here = on(node)
-                here[family] = here.get(family, 0.0) + share
-
-
-def _new_array(user: _Family, array: _Array) -> _Family:
-    family = user.arrays[array] = _Family(user.partition, user)
-    return family
+        self.failed = _Seen()
+        self.quick = _Seen()
 
 
 class Span:
@@ -139,12 +144,15 @@ class Span:
             ran = _by_partition(self._blocks)
         self._attempts = {partition: sum(counts.values()) for partition, counts in ran.items()}
         self._ran = {partition: _shared_out(counts, self._nodes_of) for partition, counts in ran.items()}
-        self._users: dict[tuple[str, str], _Family] = {}
-        self._failed, self._quick = _Failures(attrgetter("failed")), _Failures(attrgetter("quick"))
+        self._users: dict[tuple[str, str], _User] = {}
         for block in self._blocks:
             self._count_users(block)
-            self._add_failures(block)
+            self._see_failures(block)
         self._count_arrays()
+        self._totals: dict[tuple[str, str], int] = defaultdict(int)
+        for user in self._users.values():
+            self._totals[user.partition, "failed"] += user.failed
+            self._totals[user.partition, "quick"] += user.quick
         self._node_failures: dict[str, float] = defaultdict(float)
         for failure in node_failures:
             accused = [failure.failed_node] if failure.failed_node else failure.nodes
@@ -188,20 +196,37 @@ class Span:
         for key, quick, slow, well in zip(block.families, *block.counts, strict=True):
             user = self._users.get(key)
             if user is None:
-                user = self._users[key] = _Family(key[0])
+                user = self._users[key] = _User(key[0])
             user.attempts += quick + slow + well
-            if quick or slow:
-                self._failed.count(user, quick + slow)
-            if quick:
-                self._quick.count(user, quick)
+            user.failed += quick + slow
+            user.quick += quick
 
-    def _add_failures(self, block: Placements) -> None:
-        users = [self._users[key] for key in block.families]
-        whose = map(users.__getitem__, block.places())
-        quick = sum(block.counts[QUICK])
-        rows = list(zip(whose, block.array_names()[: block.failed], block.nodelists, strict=False))
-        self._failed.share_out(rows, self._nodes_of)
-        self._quick.share_out(rows[:quick], self._nodes_of)
+    def _see_failures(self, block: Placements) -> None:
+        users = map([self._users[key] for key in block.families].__getitem__, block.places())
+        rows = zip(users, block.array_names()[: block.failed], block.nodelists, strict=False)
+        # The quick ones stand first.
+        self._see(islice(rows, sum(block.counts[QUICK])), quick=True)
+        self._see(rows, quick=False)
+
+    def _see(self, rows: Iterable[tuple[_User, _Array, int]], *, quick: bool) -> None:
+        nodes_of = self._nodes_of
+        for user, array, nodelist in rows:
+            family: _Family = user
+            if array:
+                family = user.arrays.get(array) or user.array(array)
+                family.failed += 1
+                family.quick += quick
+            nodes = nodes_of[nodelist]
+            if len(nodes) == 1:
+                nodes[0].failed.alone.append(family)
+                if quick:
+                    nodes[0].quick.alone.append(family)
+                continue
+            number = len(nodes)
+            for node in nodes:
+                node.failed.shared[number].append(family)
+            for node in nodes if quick else ():
+                node.quick.shared[number].append(family)
 
     def _count_arrays(self) -> None:
         failed = {array: family for user in self._users.values() for array, family in user.arrays.items()}
@@ -220,35 +245,43 @@ class Span:
         found = {
             node.name
             for node in self._nodes.values()
-            if self._may_be_suspect(self._failed, node, needed) or self._may_be_suspect(self._quick, node, needed)
+            if self._may_be_suspect(node, node.failed, "failed", needed)
+            or self._may_be_suspect(node, node.quick, "quick", needed)
         }
         return found | self._node_failures.keys()
 
-    def _may_be_suspect(self, failures: _Failures, node: _Node, needed: float) -> bool:
+    def _may_be_suspect(self, node: _Node, seen: _Seen, kind: str, needed: float) -> bool:
         """Tell whether there may be so much evidence against a node: it is no more than what is added up here.
 
         Two things make it more than what `judged` finds: each user's and array's rate elsewhere is taken as if all
         their attempts had run elsewhere, and what a user can add is not limited. The evidence of a failure grows
         less and less with the odds against it, so that of the mean odds for all of them is no less than the sum.
+
+        Args:
+            node: The node.
+            seen: Its failures of one kind.
+            kind: The attribute that has those of a family.
+            needed: As much accuses it.
         """
-        if not failures.on(node):
+        here = seen.by_family()
+        if not here:
             return False
         attempts = sum(ran.get(node, 0.0) for ran in self._ran.values())
-        odds = self._odds_against(failures, node)
-        count = sum(map(itemgetter(0), odds))
-        mean = sum(map(mul, map(itemgetter(0), odds), map(itemgetter(1), odds))) / count
+        odds = self._odds_against(node, here, kind)
+        failures = sum(here.values())
+        mean = sum(map(mul, here.values(), odds)) / failures
         for eaten in EATEN:
-            went_well = (attempts - count) * math.log1p(-eaten)
-            if count * math.log1p(eaten * mean) + went_well > needed:
-                exact = sum(failed * math.log1p(eaten * against) for failed, against in odds)
-                if exact + went_well > needed:
+            needed_here = needed - (attempts - failures) * math.log1p(-eaten)
+            if failures * math.log1p(eaten * mean) > needed_here:
+                logs = [math.log1p(eaten * against) for against in odds]
+                if sum(map(mul, here.values(), logs)) > needed_here:
                     return True
         return False
 
-    def _odds_against(self, failures: _Failures, node: _Node) -> list[tuple[float, float]]:
-        """Return for each family how many failures a node has, and the odds against one of them."""
-        here, total = failures.on(node), failures.total
-        of_users: dict[_Family, float] = {}
+    def _odds_against(self, node: _Node, here: Mapping[_Family, float], kind: str) -> list[float]:
+        """Return for each family that failed on a node the odds against a failure."""
+        total_of = attrgetter(kind)
+        of_users: dict[_User, float] = {}
         of_partitions: dict[str, float] = {}
         for family, count in here.items():
             user = family.user
@@ -257,24 +290,21 @@ class Span:
             of_partitions[user.partition] = of_partitions.get(user.partition, 0.0) + count
         rates = {
             name: SHRINK
-            * partition_rate(failures.by_partition[name] - count, self._attempts[name] - self._ran[name][node])
+            * partition_rate(self._totals[name, kind] - count, self._attempts[name] - self._ran[name][node])
             for name, count in of_partitions.items()
         }
-        user_rates = {
-            user: SHRINK * (total[user] - count + rates[user.partition]) / (user.attempts + SHRINK)
+        user_rates: dict[_Family, float] = {
+            user: SHRINK * (total_of(user) - count + rates[user.partition]) / (user.attempts + SHRINK)
             for user, count in of_users.items()
         }
         return [
             (
-                count,
-                (
-                    SHRINK / user_rates[family]
-                    if family is family.user
-                    else (family.attempts + SHRINK) / (total[family] - count + user_rates[family.user])
-                )
-                - 1,
+                SHRINK / user_rates[family]
+                if family is family.user
+                else (family.attempts + SHRINK) / (total - count + user_rates[family.user])
             )
-            for family, count in here.items()
+            - 1
+            for (family, count), total in zip(here.items(), map(total_of, here), strict=True)
         ]
 
     def _counted(self, nodes: Collection[str]) -> dict[str, dict[Group, Count]]:
@@ -284,11 +314,11 @@ class Span:
         failed_arrays = set[_Array]().union(*(user.arrays for user in self._users.values()))
         counted: dict[str, dict[Group, Count]] = defaultdict(lambda: defaultdict(Count))
         for block in self._blocks if nodelists else ():
-            arrays = block.array_names()
-            for place, result, family in block.some(map(nodelists.__contains__, block.nodelists)):
-                array = arrays[place]
-                group = (*family, str(array) if array in failed_arrays else "")
-                names = self._nodes_of[block.nodelists[place]]
+            results = chain.from_iterable(map(repeat, (QUICK, SLOW, WELL), map(sum, block.counts)))
+            rows = zip(results, block.places(), block.array_names(), block.nodelists, strict=True)
+            for result, place, array, nodelist in compress(rows, map(nodelists.__contains__, block.nodelists)):
+                group = (*block.families[place], str(array) if array in failed_arrays else "")
+                names = self._nodes_of[nodelist]
                 for node in names:
                     if node in wanted:
                         counted[node.name][group].add(1 / len(names), result)
@@ -298,21 +328,22 @@ class Span:
         """Return what groups have on all nodes: partitions, users, and those arrays that were counted."""
         groups: dict[Group, Count] = {}
         for partition, attempts in self._attempts.items():
-            failed, quick = self._failed.by_partition[partition], self._quick.by_partition[partition]
-            groups[(partition,)] = Count(attempts, failed, quick)
+            groups[(partition,)] = Count(
+                attempts, self._totals[partition, "failed"], self._totals[partition, "quick"]
+            )
         for key, user in self._users.items():
-            groups[key] = Count(user.attempts, self._failed.total[user], self._quick.total[user])
+            groups[key] = Count(user.attempts, user.failed, user.quick)
         texts = {group[-1] for here in counted.values() for group in here} - {""}
         wanted = {array for user in self._users.values() for array in user.arrays if str(array) in texts}
         attempts_of: Counter[tuple[tuple[str, str], _Array]] = Counter()
         for block in self._blocks if wanted else ():
             names = block.array_names()
-            for place, _, family in block.some(map(wanted.__contains__, names)):
-                attempts_of[family, names[place]] += 1
+            rows = zip(map(block.families.__getitem__, block.places()), names, strict=True)
+            attempts_of.update(compress(rows, map(wanted.__contains__, names)))
         for (key, array), attempts in attempts_of.items():
             count = groups[*key, str(array)] = Count(attempts)
             if of_array := self._users[key].arrays.get(array):
-                count.failures, count.quick = self._failed.total[of_array], self._quick.total[of_array]
+                count.failures, count.quick = of_array.failed, of_array.quick
         return groups
 
 
