@@ -88,12 +88,6 @@ class Placements:
         """How many of them failed: the first in each column."""
         return sum(self.counts[QUICK]) + sum(self.counts[SLOW])
 
-    def array_names(self) -> Sequence[int | str]:
-        """Return the array of each attempt; what is no number, as text."""
-        if not self.other_arrays:
-            return self.arrays
-        return [self.other_arrays[-1 - number] if number < 0 else number for number in self.arrays]
-
     def places(self) -> Iterator[int]:
         """Give for each attempt the place of its family."""
         numbers = range(len(self.families))

@@ -8,7 +8,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain, compress, islice, repeat
-from operator import attrgetter, mul
+from operator import add, attrgetter, mul
 from typing import NamedTuple
 
 from slurmwatchd.model.placements import QUICK, SLOW, WELL, Placements
@@ -29,8 +29,6 @@ NodeNames = Iterable[tuple[int, Sequence[str]]]
 
 _ROUNDING = 1e-6
 
-_Array = int | str
-
 
 class NodeFailure(NamedTuple):
     """An attempt that Slurm ended because a node failed.
@@ -49,7 +47,7 @@ class _Family:
 
     Attributes:
         user: Those of the user; these themselves where it is no array.
-        attempts: How many; of an array at least as many as it has.
+        attempts: How many.
         failed: How many of them failed; of a user, those of the arrays too.
         quick: How many of those within a minute.
     """
@@ -75,9 +73,9 @@ class _User(_Family):
         super().__init__()
         self.user = self
         self.partition = partition
-        self.arrays: dict[_Array, _Family] = {}
+        self.arrays: dict[int, _Family] = {}
 
-    def array(self, array: _Array) -> _Family:
+    def array(self, array: int) -> _Family:
         """Return one that was not seen yet."""
         found = self.arrays[array] = _Family()
         found.user = self
@@ -118,6 +116,14 @@ class _Node:
         self.quick = _Seen()
 
 
+class _Nodes(dict[str, _Node]):
+    """Nodes by name, made when they are first named."""
+
+    def __missing__(self, name: str) -> _Node:
+        node = self[name] = _Node(name)
+        return node
+
+
 class Span:
     """What ran where in a span of time."""
 
@@ -137,16 +143,19 @@ class Span:
         self._blocks = blocks
         ran = _by_partition(blocks)
         nodelists = set[int]().union(*ran.values())
-        self._nodes: dict[str, _Node] = {}
-        self._nodes_of = {nodelist: self._named(names) for nodelist, names in names_of(nodelists)}
+        self._nodes = _Nodes()
+        named = self._nodes.__getitem__
+        self._nodes_of = {nodelist: tuple(map(named, names)) for nodelist, names in names_of(nodelists)}
         if unknown := nodelists - self._nodes_of.keys():
             self._blocks = [block.without(unknown) for block in blocks]
             ran = _by_partition(self._blocks)
         self._attempts = {partition: sum(counts.values()) for partition, counts in ran.items()}
         self._ran = {partition: _shared_out(counts, self._nodes_of) for partition, counts in ran.items()}
         self._users: dict[tuple[str, str], _User] = {}
+        self._other_arrays: dict[str, int] = {}
         for block in self._blocks:
             self._count_users(block)
+        for block in self._blocks:
             self._see_failures(block)
         self._count_arrays()
         self._totals: dict[tuple[str, str], int] = defaultdict(int)
@@ -188,10 +197,6 @@ class Span:
                 found.append(suspect)
         return sorted(found, key=lambda suspect: (suspect.chance, -suspect.failures, suspect.node))
 
-    def _named(self, names: Sequence[str]) -> Sequence[_Node]:
-        nodes = self._nodes
-        return tuple([nodes.get(name) or nodes.setdefault(name, _Node(name)) for name in names])
-
     def _count_users(self, block: Placements) -> None:
         for key, quick, slow, well in zip(block.families, *block.counts, strict=True):
             user = self._users.get(key)
@@ -203,12 +208,12 @@ class Span:
 
     def _see_failures(self, block: Placements) -> None:
         users = map([self._users[key] for key in block.families].__getitem__, block.places())
-        rows = zip(users, block.array_names()[: block.failed], block.nodelists, strict=False)
+        rows = zip(users, self._arrays_of(block)[: block.failed], block.nodelists, strict=False)
         # The quick ones stand first.
         self._see(islice(rows, sum(block.counts[QUICK])), quick=True)
         self._see(rows, quick=False)
 
-    def _see(self, rows: Iterable[tuple[_User, _Array, int]], *, quick: bool) -> None:
+    def _see(self, rows: Iterable[tuple[_User, int, int]], *, quick: bool) -> None:
         nodes_of = self._nodes_of
         for user, array, nodelist in rows:
             family: _Family = user
@@ -229,15 +234,30 @@ class Span:
                 node.quick.shared[number].append(family)
 
     def _count_arrays(self) -> None:
-        failed = {array: family for user in self._users.values() for array, family in user.arrays.items()}
-        if not failed:
+        if not any(user.arrays for user in self._users.values()):
             return
-        counts: Counter[_Array] = Counter()
+        users = list(self._users.values())
+        places = {key: place for place, key in enumerate(self._users)}
+        # Of user and array one number: a pair of them would take twice the time.
+        counts: Counter[int] = Counter()
         for block in self._blocks:
-            counts.update(block.array_names())
-        for user in self._users.values():
-            for array, family in user.arrays.items():
-                family.attempts = counts[array]
+            here = map([places[key] for key in block.families].__getitem__, block.places())
+            counts.update(map(add, here, map(mul, self._arrays_of(block), repeat(len(users)))))
+        # An array of which all went well for one user and partition may have failed for another.
+        failed = set[int]().union(*(user.arrays for user in users))
+        for number, attempts in counts.items():
+            array, place = divmod(number, len(users))
+            if array in failed:
+                user = users[place]
+                (user.arrays.get(array) or user.array(array)).attempts = attempts
+
+    def _arrays_of(self, block: Placements) -> Sequence[int]:
+        """Return the array of each attempt; what is no number has one that is negative, in all blocks the same."""
+        if not block.other_arrays:
+            return block.arrays
+        known = self._other_arrays
+        others = [known.setdefault(name, -1 - len(known)) for name in block.other_arrays]
+        return [others[-1 - array] if array < 0 else array for array in block.arrays]
 
     def _conspicuous(self) -> set[str]:
         """Return the nodes that may be suspect: all that are, and a few others."""
@@ -311,18 +331,22 @@ class Span:
         """Put together what ran on some nodes: by partition, user and array, each shared out among its nodes."""
         wanted = {self._nodes[name] for name in nodes if name in self._nodes}
         nodelists = {nodelist for nodelist, names in self._nodes_of.items() if not wanted.isdisjoint(names)}
-        failed_arrays = set[_Array]().union(*(user.arrays for user in self._users.values()))
+        failed_arrays = set[int]().union(*(user.arrays for user in self._users.values()))
+        texts = {array: self._text(array) for array in failed_arrays}
         counted: dict[str, dict[Group, Count]] = defaultdict(lambda: defaultdict(Count))
         for block in self._blocks if nodelists else ():
             results = chain.from_iterable(map(repeat, (QUICK, SLOW, WELL), map(sum, block.counts)))
-            rows = zip(results, block.places(), block.array_names(), block.nodelists, strict=True)
+            rows = zip(results, block.places(), self._arrays_of(block), block.nodelists, strict=True)
             for result, place, array, nodelist in compress(rows, map(nodelists.__contains__, block.nodelists)):
-                group = (*block.families[place], str(array) if array in failed_arrays else "")
+                group = (*block.families[place], texts.get(array, ""))
                 names = self._nodes_of[nodelist]
                 for node in names:
                     if node in wanted:
                         counted[node.name][group].add(1 / len(names), result)
         return counted
+
+    def _text(self, array: int) -> str:
+        return str(array) if array > 0 else list(self._other_arrays)[-1 - array]
 
     def _groups(self, counted: Mapping[str, Mapping[Group, Count]]) -> dict[Group, Count]:
         """Return what groups have on all nodes: partitions, users, and those arrays that were counted."""
@@ -334,16 +358,10 @@ class Span:
         for key, user in self._users.items():
             groups[key] = Count(user.attempts, user.failed, user.quick)
         texts = {group[-1] for here in counted.values() for group in here} - {""}
-        wanted = {array for user in self._users.values() for array in user.arrays if str(array) in texts}
-        attempts_of: Counter[tuple[tuple[str, str], _Array]] = Counter()
-        for block in self._blocks if wanted else ():
-            names = block.array_names()
-            rows = zip(map(block.families.__getitem__, block.places()), names, strict=True)
-            attempts_of.update(compress(rows, map(wanted.__contains__, names)))
-        for (key, array), attempts in attempts_of.items():
-            count = groups[*key, str(array)] = Count(attempts)
-            if of_array := self._users[key].arrays.get(array):
-                count.failures, count.quick = of_array.failed, of_array.quick
+        for key, user in self._users.items():
+            for number, array in user.arrays.items():
+                if (text := self._text(number)) in texts:
+                    groups[*key, text] = Count(array.attempts, array.failed, array.quick)
         return groups
 
 

@@ -100,7 +100,8 @@ def test_columns_hold_what_was_put_in(attempts: list[tuple[int, str, str, int, s
     block = Placements.from_bytes(Placements.of(attempts, lost).to_bytes())
     families = [block.families[place] for place in block.places()]
     results = [result for result in range(3) for _ in range(sum(block.counts[result]))]
-    arrays = [str(array) if array else "" for array in block.array_names()]
+    others = block.other_arrays
+    arrays = [(others[-1 - array] if array < 0 else str(array)) if array else "" for array in block.arrays]
     back = [
         (result, *family, nodelist, array)
         for result, family, nodelist, array in zip(results, families, block.nodelists, arrays, strict=True)
