@@ -80,14 +80,12 @@ async def _run_until_stopped(
                 api = Api(config, daemon.health, key=key, file=file)
                 daemon.news.append(api.news.ring)
                 closing.callback(api.close)
-                app = make_app(daemon.health, daemon.metrics.registry, [api.mount(), *Pages(api).routes()])
+                app = make_app(daemon.health, daemon.metrics.registry, [*api.routes(), *Pages(api).routes()])
                 guarded = (
                     app if file is None else Guard(app, file, api.access, asks_itself=asks_itself, secret=key)
                 )
                 if file is not None:
-                    daemon.certificates.files[WEB] = lambda: (
-                        file.config.tls.certificate if file.config.tls else None
-                    )
+                    daemon.certificates.files[WEB] = lambda: file.certificate
                 server = WebServer(guarded, listener, file=file, stopping=api.news.stop)
                 listening(address)
             _log.info(

@@ -115,7 +115,7 @@ async def serving_api(
     config = rig.config.model_copy(update={"web": web, "store": section})
     health = Health(SystemClock())
     api = Api(config, health, key=KEY, file=file)
-    plain = make_app(health, CollectorRegistry(), [api.mount(), *Pages(api).routes()])
+    plain = make_app(health, CollectorRegistry(), [*api.routes(), *Pages(api).routes()])
     app = plain if file is None else Guard(plain, file, api.access, asks_itself=asks_itself, secret=bytes(32))
     listener = bind("127.0.0.1:0")
     server = WebServer(app, listener, stopping=api.news.stop)

@@ -261,7 +261,7 @@ async def test_an_error_names_the_parameter(filled: Rig, tmp_path: Path) -> None
         assert problem["detail"] == "cursor: is a cursor of another question"
 
 
-@pytest.mark.parametrize("path", ["/jobs/1%0A2", "/nodes/%0A", "/%0A", "/jobs/%0D%0A", "/no/such"])
+@pytest.mark.parametrize("path", ["/jobs/1%0A2", "/nodes/%0A", "/%0A", "/jobs%0A", "/jobs/%0D%0A", "/no/such"])
 async def test_an_error_is_a_problem_document_whatever_the_path(filled: Rig, tmp_path: Path, path: str) -> None:
     async with serving_api(filled, tmp_path) as client:
         assert (await client.problem(path))["status"] in {400, 404}
@@ -276,8 +276,8 @@ async def test_only_reading_is_possible_and_nothing_has_a_body(filled: Rig, tmp_
         for body in ({"content": b"x"}, {"content": gone()}):
             answer = await client.http.request("GET", "/jobs", headers=headers, **body)
             assert (answer.status_code, answer.json()["detail"]) == (413, "A request has no body here.")
-        for path in ("/", "", "/nothing", "/jobs/", "/jobs/12/13", "//jobs", "/..%2f..%2fetc%2fpasswd"):
-            answer = await client.http.get(path, headers=headers)
+        for path in ("/nothing", "/jobs/", "/jobs%0A", "/jobs/12/13", "//jobs", "/..%2f..%2fetc%2fpasswd"):
+            answer = await client.http.get(client.at(f"/api/v1{path}"), headers=headers)
             assert answer.status_code == 404, path
             assert answer.json()["title"] == "There is no such thing"
 
@@ -306,6 +306,7 @@ async def test_answers_are_what_the_description_says(filled: Rig, tmp_path: Path
         served = await client.http.get("/openapi.json")
         assert served.json() == json.loads(json.dumps(document))
         asked = {
+            "/": ("/", ""),
             "/jobs": ("/jobs", ""),
             "/jobs/{job_id}": ("/jobs/18", ""),
             "/nodes/{node}": ("/nodes/n1", ""),
@@ -330,3 +331,29 @@ async def test_answers_are_what_the_description_says(filled: Rig, tmp_path: Path
                     schema = {"$ref": "#/components/schemas/Problem"}
                 validator = Draft202012Validator({**schema, "components": document["components"]})
                 assert [error.message for error in validator.iter_errors(answer.json())] == [], (where, scope)
+
+
+async def test_answers_with_any_one_field_are_what_the_description_says(filled: Rig, tmp_path: Path) -> None:
+    document = openapi.document()
+    async with serving_api(filled, tmp_path) as client:
+        for path, where, kind in (("/jobs", "/jobs", "RecordField"), ("/jobs/{job_id}", "/jobs/18", "JobField")):
+            schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+            validator = Draft202012Validator({**schema, "components": document["components"]})
+            for field in document["components"]["schemas"][kind]["enum"]:
+                answer = await client.json(where, f"fields={field}")
+                assert [error.message for error in validator.iter_errors(answer)] == [], field
+
+
+@pytest.mark.parametrize("path", ["/api/v1", "/api/v1/"])
+async def test_the_root_says_what_a_token_shows(filled: Rig, tmp_path: Path, path: str) -> None:
+    async with serving_api(filled, tmp_path) as client:
+        for scope in ("all", "user:eve"):
+            answer = await client.http.get(
+                client.at(path), headers={"Authorization": f"Bearer {client.token(scope)}"}
+            )
+            assert (answer.status_code, answer.json()["scope"]) == (200, scope)
+        refused = await client.http.get(client.at(path))
+        assert (refused.status_code, refused.headers["content-type"]) == (401, "application/problem+json")
+        posted = await client.http.post(client.at(path), json={})
+        assert (posted.status_code, posted.headers["content-type"]) == (413, "application/problem+json")
+        assert (await client.http.get(client.at("/api/v1/api/v1"))).status_code == 404

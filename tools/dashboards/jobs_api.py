@@ -8,13 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from slurmwatchd.model.outcomes import Outcome
+
 SOURCE = {"type": "yesoreyeram-infinity-datasource", "uid": "${api}"}
 _SINCE, _UNTIL = "@${__from:date:seconds}", "@${__to:date:seconds}"
 _STRETCH = {"since": _SINCE, "until": _UNTIL}
-_OUTCOMES = {
-    "completed": "green", "failed": "red", "out_of_memory": "orange", "time_limit": "yellow",
-    "node_failure": "purple", "cancelled_by_user": "#8e99a8", "cancelled_by_admin": "#6b7789",
+_COLOURS = {
+    Outcome.COMPLETED: "green", Outcome.FAILED: "red", Outcome.OUT_OF_MEMORY: "orange",
+    Outcome.TIME_LIMIT: "yellow", Outcome.DEADLINE: "light-yellow", Outcome.NODE_FAILURE: "purple",
+    Outcome.BOOT_FAILURE: "light-purple", Outcome.PREEMPTED: "blue", Outcome.REQUEUED: "light-blue",
 }  # fmt: skip
+_OUTCOMES = {outcome.value: _COLOURS.get(outcome, "#8e99a8") for outcome in Outcome}
+"""All of them, so that the bars count each job that ended; grey is what was cancelled, or is no fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,11 @@ class WebConfigFile:
         self._seen = self._look()
         self._fault = ""
 
+    @property
+    def certificate(self) -> Path | None:
+        """The server's certificate in force; None without TLS."""
+        return None if self.config.tls is None else self.config.tls.certificate
+
     def refresh(self) -> bool:
         """Read it again where it, or a file it names, has changed; tell whether something else is in force now.
 

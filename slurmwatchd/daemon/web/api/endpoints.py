@@ -52,10 +52,19 @@ class Endpoint:
     @property
     def name(self) -> str:
         """Its name in the description."""
-        return self.path.strip("/").replace("/{", "_").replace("}", "").replace("/", "_")
+        return self.path.strip("/").replace("/{", "_").replace("}", "").replace("/", "_") or "index"
 
 
+INDEX = Endpoint(
+    path="/",
+    answer=state.index,
+    query=NoParameters,
+    summary="What a token shows, and of which version this is.",
+    text="It asks the store nothing: it says whether address and token are right. The last slash may be left out.",
+    schema="Index",
+)
 ENDPOINTS = (
+    INDEX,
     Endpoint(
         path="/jobs",
         answer=lists.jobs,

@@ -149,12 +149,14 @@ def _list(items: Object) -> Object:
 def _schemas() -> Object:
     event = event_fields.json_schema()
     event_properties: Object = event["properties"]
-    names = (*(field.name for field in event_fields.RECORD), "usage", "steps", "nodes")
+    names = (*(field.name for field in event_fields.RECORD), "steps", "nodes")
+    # `fields` may choose parts of it.
+    usage = {key: value for key, value in event_properties["usage"].items() if key != "required"}
     attempt: Object = {
         "type": "object",
         "description": "An attempt as its newest event has it; with `fields` it has only these. Within version 1 "
         "fields may be added.",
-        "properties": {name: event_properties[name] for name in names},
+        "properties": {**{name: event_properties[name] for name in names}, "usage": usage},
     }
     reference = {"$ref": "#/components/schemas/Attempt"}
     unread = _list({"$ref": "#/components/schemas/Unread"})
@@ -242,6 +244,7 @@ def _schemas() -> Object:
                 "next": {"type": "string", "description": "The `after` of the next request."},
             }
         ),
+        "Index": _object({"version": _TEXT, "scope": {**_TEXT, "description": "Such as `all` or `user:ada`."}}),
         "Status": _object(
             {
                 "version": _TEXT,

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route, Router
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from slurmwatchd.config.api_tokens import TokenFile
@@ -16,7 +16,7 @@ from slurmwatchd.daemon.web.api import answers, openapi
 from slurmwatchd.daemon.web.api.access import Access
 from slurmwatchd.daemon.web.api.calls import Behind, Call
 from slurmwatchd.daemon.web.api.cursors import Sealer
-from slurmwatchd.daemon.web.api.endpoints import ENDPOINTS, PREFIX, Endpoint
+from slurmwatchd.daemon.web.api.endpoints import ENDPOINTS, INDEX, PREFIX, Endpoint
 from slurmwatchd.daemon.web.api.news import News
 from slurmwatchd.daemon.web.api.parameters import read
 from slurmwatchd.daemon.web.api.problems import ProblemError
@@ -53,14 +53,16 @@ class Api:
             questions=self._questions, sealer=Sealer(key), news=self.news, health=health, report=config.report
         )
 
-    def mount(self) -> Mount:
+    def routes(self) -> list[BaseRoute]:
         """Return the routes, which answer with problem documents whatever goes wrong."""
         answering = {endpoint.path: self._answering(endpoint) for endpoint in ENDPOINTS}
         answering["/openapi.json"] = _openapi
-        mount = Mount(PREFIX, app=_Endpoints(answering))
+        endpoints = _Endpoints(answering)
+        mount = Mount(PREFIX, app=endpoints)
         # Starlette's dot stops at a line break, and what it does not match gets an error of another form.
         mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
-        return mount
+        # Without its slash too: so Grafana's JSON API source asks whether it works, and it follows no redirection.
+        return [_exact(Route(PREFIX, endpoints)), mount]
 
     def close(self) -> None:
         """Close the connections to the store."""
@@ -82,7 +84,8 @@ class _Endpoints:
     def __init__(self, answering: Mapping[str, Answering]) -> None:
         # Nearly all requests are for a path without parameters. To find those, no pattern need be tried.
         self._known = {f"{PREFIX}{path}": answer for path, answer in answering.items() if "{" not in path}
-        routes = [Route(path, answer, methods=["GET"]) for path, answer in answering.items()]
+        self._known[PREFIX] = answering[INDEX.path]
+        routes = [_exact(Route(path, answer, methods=["GET"])) for path, answer in answering.items()]
         self._router = Router(routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,3 +128,9 @@ def _refuse_body(request: Request) -> None:
 
 async def _openapi(request: Request) -> Response:
     return answers.response(request, answers.prepared(openapi.description(), gzip=answers.takes_gzip(request)))
+
+
+def _exact(route: Route) -> Route:
+    """Have a route match its path alone: Starlette's dollar also matches before a line break at the end."""
+    route.path_regex = re.compile(rf"{route.path_regex.pattern.removesuffix('$')}\Z")
+    return route

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from slurmwatchd._version import __version__
 from slurmwatchd.config.api_tokens import ScopeKind
 from slurmwatchd.config.units import DAY, HOUR
+from slurmwatchd.daemon.web.api import answers
 from slurmwatchd.daemon.web.api.calls import Call
 from slurmwatchd.daemon.web.api.parameters import HoursQuery, NoParameters, SuspectsQuery
 from slurmwatchd.daemon.web.api.problems import ProblemError
@@ -29,6 +30,12 @@ MAX_HOURS = 2400
 
 
 Object = dict[str, Any]
+
+
+async def index(call: Call[NoParameters]) -> Response:
+    """Answer the root: what the token shows."""
+    value = {"version": __version__, "scope": str(call.caller.scope)}
+    return answers.response(call.request, answers.prepared(value, gzip=answers.takes_gzip(call.request)))
 
 
 async def status(call: Call[NoParameters]) -> Response:

@@ -20,5 +20,9 @@ def of_node(node: str) -> str:
 
 
 def asks_itself(path: str) -> bool:
-    """Return whether what answers at a path asks for a login by itself, or needs none."""
-    return path.startswith(f"{PREFIX}/") or path == STYLE or f"/{path.split('/')[1]}" in PLACES
+    """Return whether what answers at a path asks for a login by itself, or needs none.
+
+    Args:
+        path: As the client sent it, decoded; it need not begin with a slash (`OPTIONS *`).
+    """
+    return path == STYLE or any(f"{path}/".startswith(f"{place}/") for place in (PREFIX, *PLACES))
