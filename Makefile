@@ -13,7 +13,7 @@ VERSION ?= 22.05
 SUITE ?= trixie
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-heavy torture torture-slurm torture-brokers test-reading test-shippers lint docs test-browser shots test-brokers \
+.PHONY: help demo test test-heavy torture torture-slurm torture-brokers fuzz-api test-reading test-shippers lint docs test-browser shots test-brokers \
 	dist deb rpm test-packages test-systemd transcript test-slurm slurm-up slurm-down bench bench-steps bench-anchor bench-odd \
 	bench-api bench-brokers bench-labels clean
 # A stamp left by an install that failed half-way would be believed.
@@ -46,6 +46,11 @@ torture: $(VENV)/.development  ## harm the daemon and its Slurm for 10 minutes (
 torture-slurm: export TORTURE_SECONDS ?= 600
 torture-slurm: $(VENV)/.development  ## the same on a real Slurm; root (VERSION=24.11 TORTURE_SECONDS=60)
 	$(BIN)/python -m pytest -m real_slurm --slurm-version=$(VERSION) tests/acceptance/test_real_torture.py $(ARGS)
+
+# schemathesis has an environment of its own: it brings a plug-in for pytest, and pins what the others need newer.
+fuzz-api: export FUZZ_SECONDS ?= 600
+fuzz-api: $(VENV)/schemathesis/.done  ## schemathesis asks a running daemon's API for 10 minutes (FUZZ_SECONDS=120)
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 
 test-reading: $(VENV)/.reading  ## docs/reading.md with Spark, ClickHouse, R and others; root installs those missing
 	$(BIN)/python -m pytest -m reading_tools tests/reading -rA $(ARGS)
@@ -149,6 +154,11 @@ bench-api: $(VENV)/.development  ## the API: ARGS="rate STORE --datasette PROGRA
 
 bench-brokers: $(VENV)/.brokers  ## the sinks against their client libraries (ARGS="kafka --pairs 3")
 	$(BIN)/python -m tests.bench.bench_brokers $(ARGS)
+
+$(VENV)/schemathesis/.done: $(VENV)/.development
+	$(BIN)/python -m venv $(VENV)/schemathesis
+	$(VENV)/schemathesis/bin/python -m pip install --disable-pip-version-check --quiet schemathesis==4.32.5
+	@touch $@
 
 $(VENV)/.browser: $(VENV)/.development
 	$(PIP) playwright==1.65.2 pillow
