@@ -134,6 +134,58 @@ def test_everything_is_reached_by_keyboard(started: Browser, site: Address) -> N
         assert "No job matches" in page.inner_text("main")
 
 
+FOCUSABLE = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary')].filter(
+    e => e.checkVisibility({visibilityProperty: true}) && e.tabIndex >= 0 && !e.disabled && e.type !== 'hidden')"""
+FOCUSED = """() => {
+    const e = document.activeElement, style = getComputedStyle(e), box = e.getBoundingClientRect();
+    const marked = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+    const seen = box.width > 0 && box.right > 0 && box.left < innerWidth;
+    return [e.dataset.nth ?? '', marked && seen, e.outerHTML.slice(0, 100)];
+}"""
+CUT_OFF = """() => [...document.querySelectorAll('main *')].filter(e => {
+    const style = getComputedStyle(e);
+    return /auto|scroll|hidden|clip/.test(style.overflowX + style.overflowY) && e.checkVisibility()
+        && !e.closest('svg') && style.position !== 'absolute'
+        && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1);
+}).map(e => e.outerHTML.slice(0, 120))"""
+PAPER = 957
+"""The pixels across that Chromium lays out for A4: a third more than it has, and then it shrinks all."""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("path", EXAMINED)
+def test_each_page_is_walked_through_by_keyboard(started: Browser, site: Address, path: str, width: int) -> None:
+    with chromium.page(started, site, width=width, scheme="light") as page:
+        page.goto(f"{site.address}{path}")
+        wanted = page.evaluate(f"({FOCUSABLE})().map((e, n) => (e.dataset.nth = n)).length")
+        reached: list[str] = []
+        unmarked: list[str] = []
+        for _ in range(wanted + 1):
+            page.keyboard.press("Tab")
+            number, is_marked, text = page.evaluate(FOCUSED)
+            if number:
+                reached.append(number)
+                unmarked += [] if is_marked else [text]
+        # Each once, in the order in which they stand, and with a mark where the reader looks.
+        assert wanted > 5
+        assert reached[:wanted] == [str(number) for number in range(wanted)]
+        assert unmarked == []
+
+
+@pytest.mark.parametrize("path", EXAMINED)
+def test_each_page_fits_on_paper_with_all_it_says(started: Browser, site: Address, path: str) -> None:
+    with chromium.page(started, site, width=PAPER, scheme="dark") as page:
+        page.goto(f"{site.address}{path}")
+        page.emulate_media(media="print", color_scheme="light")
+        sizes = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert sizes[0] <= sizes[1]
+        # What is to be scrolled on a screen cannot be on paper.
+        assert page.evaluate(CUT_OFF) == []
+        assert not page.locator("header nav").is_visible()
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert paper in {"rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"}
+
+
 def test_print_shows_all_rows_and_neither_menu_nor_form(started: Browser, site: Address) -> None:
     with chromium.page(started, site, width=WIDE, scheme="light") as page:
         page.goto(f"{site.address}/overview")
