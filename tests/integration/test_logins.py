@@ -1,16 +1,21 @@
 """Who is logged in, and what they see: by a password of `web.yml`, a proxy's word, or a token as password."""
 
 import logging
+import threading
 from pathlib import Path
 
+import anyio
 import bcrypt
 import httpx
 import pytest
 
 from slurmwatchd.config.settings import WebSection
+from slurmwatchd.daemon.web import logins
+from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.daemon.web.tls import WebConfigFile
 from tests.integration.api import Client, serving_api
 from tests.integration.rig import Rig
+from tests.patience import HANGS_SECONDS
 from tests.unit.configurations import faults
 
 PEOPLE = {"boss": "all", "lead": "account:physics", "*": "own"}
@@ -127,6 +132,37 @@ async def test_wrong_passwords_wait_longer_each_time_and_are_logged_once(
     assert waits == [0.25, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0]
     assert caplog.text.count("a login failed") == 1
     assert "guess" not in caplog.text
+
+
+async def test_guesses_of_one_address_leave_room_for_passwords_from_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passwords = logins.Passwords(users(tmp_path, "eve"))
+    compare, go_on = logins._matches, threading.Event()
+
+    def slowly(password: bytes, digest: bytes) -> bool:
+        assert go_on.wait(HANGS_SECONDS)
+        return compare(password, digest)
+
+    monkeypatch.setattr(logins, "_matches", slowly)
+    found: list[tuple[str, bool]] = []
+
+    async def log_in(address: str, password: bytes) -> None:
+        found.append((address, await passwords.are_right("eve", password, address=address)))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(log_in, "192.0.2.1", b"guess")
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(ProblemError, match="Too many log in now") as problem:
+            await log_in("192.0.2.1", b"pw-eve")
+        assert problem.value.status == 429
+        group.start_soon(log_in, "192.0.2.2", b"pw-eve")
+        await anyio.wait_all_tasks_blocked()
+        go_on.set()
+    assert sorted(found) == [("192.0.2.1", False)] * 8 + [("192.0.2.2", True)]
+    # All places are free again.
+    await log_in("192.0.2.1", b"pw-eve")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import hmac
 import ipaddress
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 
 import anyio
@@ -23,6 +23,9 @@ ANYBODY = "*"
 MAX_COMPARED = 32
 """So many passwords wait to be compared; more are answered at once, with 429."""
 
+MAX_COMPARED_EACH = 8
+"""So many of one address: who guesses in bulk leaves room for those who log in from elsewhere."""
+
 _MAX_NAME = 255
 _KNOWN = 100
 _DUMMY = b"$2b$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
@@ -37,14 +40,20 @@ class Passwords:
         self._file = file
         self._known: OrderedDict[bytes, None] = OrderedDict()
         self._one = anyio.CapacityLimiter(1)
+        self._waiting: Counter[str] = Counter()
 
     @property
     def users(self) -> Mapping[str, bytes]:
         """Name to bcrypt hash, as the file has them now."""
         return {} if self._file is None else self._file.config.users
 
-    async def are_right(self, name: str, password: bytes) -> bool:
+    async def are_right(self, name: str, password: bytes, *, address: str) -> bool:
         """Compare a password; one that was right is remembered, since the hash is made to take long.
+
+        Args:
+            name: Whose.
+            password: As it was sent.
+            address: From where.
 
         Raises:
             ProblemError: Too many wait already.
@@ -54,10 +63,14 @@ class Passwords:
         seen = hashlib.sha256(b"\0".join((hashlib.sha256(who).digest(), digest, password))).digest()
         if any(hmac.compare_digest(seen, known) for known in self._known):
             return True
-        if self._one.statistics().tasks_waiting >= MAX_COMPARED:
+        if self._waiting.total() >= MAX_COMPARED or self._waiting[address] >= MAX_COMPARED_EACH:
             raise ProblemError(429, "Too many log in now.", headers={"Retry-After": "10"})
-        # One at a time: guesses in bulk take one core at most, and the event loop none.
-        right = await anyio.to_thread.run_sync(_matches, password, digest or _DUMMY, limiter=self._one)
+        self._waiting[address] += 1
+        try:
+            # One at a time: guesses in bulk take one core at most, and the event loop none.
+            right = await anyio.to_thread.run_sync(_matches, password, digest or _DUMMY, limiter=self._one)
+        finally:
+            self._waiting -= Counter((address,))
         if not right or not digest:
             return False
         self._known[seen] = None

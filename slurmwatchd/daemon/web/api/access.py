@@ -121,7 +121,7 @@ class Access:
         return Caller(token.name, token.scope)
 
     async def _by_password(self, request: Request, name: str, password: bytes) -> Caller:
-        if not is_name(name) or not await self._passwords.are_right(name, password):
+        if not is_name(name) or not await self._passwords.are_right(name, password, address=_address(request)):
             await self._refuse_login(request)
         return self._person(name)
 
@@ -132,7 +132,7 @@ class Access:
         token = find(tokens, password[:_MAX_TOKEN].decode("utf-8", "surrogateescape"))
         if token is None and self._passwords.users:
             # An unknown name takes as long as one that is known.
-            await self._passwords.are_right(name, password)
+            await self._passwords.are_right(name, password, address=_address(request))
         if token is None or token.name != name:
             await self._refuse_login(request)
         return Caller(token.name, token.scope)
@@ -161,7 +161,7 @@ class Access:
         Raises:
             ProblemError: Too many wait already.
         """
-        address = request.client.host if request.client else ""
+        address = _address(request)
         now = time.monotonic()
         failures = self._failures.get(address)
         if failures is None or now - failures.first > QUIET_SECONDS:
@@ -180,3 +180,7 @@ class Access:
             await self._sleep(min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(failures.count - 1, 10)))
         finally:
             self._delayed -= 1
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
