@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from slurmwatchd.daemon.web.server import MAX_CONNECTIONS
+from slurmwatchd.daemon.web.connection import MAX_CONNECTIONS
 from tests.acceptance import crowd
 from tests.acceptance.crowd import LATE, PATHS, PERSON, basic
 from tests.acceptance.process import DaemonProcess

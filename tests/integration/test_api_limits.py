@@ -255,6 +255,26 @@ async def test_a_thousand_silent_connections_leave_room_for_a_scrape(filled: Rig
                 connection.close()
 
 
+async def test_of_those_that_were_answered_the_one_that_is_silent_longest_gives_way(
+    filled: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+    async with serving_api(filled, tmp_path) as client:
+        there = [await anyio.connect_tcp("127.0.0.1", client.port) for _ in range(3)]
+        # The first one asks again after the others did.
+        for one in (*there, there[0]):
+            await one.send(request(client, "status"))
+            assert (await one.receive()).startswith(b"HTTP/1.1 200")
+        more = await anyio.connect_tcp("127.0.0.1", client.port)
+        with anyio.fail_after(HANGS_SECONDS), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+            await there[1].receive()
+        for one in (there[0], there[2], more):
+            await one.send(request(client, "status"))
+            assert (await one.receive()).startswith(b"HTTP/1.1 200")
+        for one in (*there, more):
+            await one.aclose()
+
+
 @parsers
 async def test_a_second_request_that_never_ends_is_cut_off_as_a_first_one(
     filled: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parser: Callable[[], type]

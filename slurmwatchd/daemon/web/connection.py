@@ -5,7 +5,6 @@ read a request than the store takes to answer it.
 """
 
 import asyncio
-import math
 from typing import Any
 
 from slurmwatchd.daemon.web.tls import is_named
@@ -43,6 +42,7 @@ class Connection(asyncio.Protocol):
         if not is_named(transport):
             transport.abort()
         self._waiting_since: float | None = self.loop.time()
+        self._heard_at = self._waiting_since
         self._unsent, self._stalled_since = 0, 0.0
         self._look_later = self.loop.call_later(_LOOK_SECONDS, self._look)
         self._make_room()
@@ -55,10 +55,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Note when a request begins: it must be whole soon, also if it is not the first."""
         super().data_received(data)
+        self._heard_at = self.loop.time()
         if not self._is_waiting():
             self._waiting_since = None
         elif self._waiting_since is None:
-            self._waiting_since = self.loop.time()
+            self._waiting_since = self._heard_at
 
     def _is_waiting(self) -> bool:
         """Tell whether there is no whole request that is not answered yet."""
@@ -80,13 +81,20 @@ class Connection(asyncio.Protocol):
         there = [other for other in self.connections if not other.transport.is_closing()]
         if len(there) <= MAX_CONNECTIONS:
             return
-        waiting = [other for other in there if isinstance(other, Connection) and other._is_waiting()]  # noqa: SLF001 - its own class
-        # Whoever sends a request at once has sent it before two hundred others come.
-        min(waiting, key=Connection._rank, default=self).transport.abort()
+        others = [
+            other
+            for other in there
+            if isinstance(other, Connection) and other is not self and other._is_waiting()  # noqa: SLF001 - its own class
+        ]
+        # Those that were answered have a half at most, so that who comes has sent its request before it must go.
+        answered = [other for other in others if other._waiting_since is None]  # noqa: SLF001 - its own class
+        waiting = [other for other in others if other._waiting_since is not None]  # noqa: SLF001 - its own class
+        some = answered if len(answered) > MAX_CONNECTIONS // 2 or not waiting else waiting
+        min(some, key=Connection._silent_since, default=self).transport.abort()
 
-    def _rank(self) -> float:
-        """Return when it began to wait for a request; one that pauses between two goes last."""
-        return math.inf if self._waiting_since is None else self._waiting_since
+    def _silent_since(self) -> float:
+        """Return when it began to wait for a request, or last sent one that was answered."""
+        return self._waiting_since or self._heard_at
 
 
 def connection_class() -> type[Any]:
