@@ -96,6 +96,16 @@ async def test_a_trusted_proxy_names_the_person_and_nobody_else_can(filled: Rig,
         assert await jobs(client, X_Remote_User="boss") == 401
 
 
+async def test_an_address_in_a_header_makes_nobody_a_trusted_proxy_nor_a_proxy_untrusted(
+    filled: Rig, tmp_path: Path
+) -> None:
+    for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
+        async with serving_api(filled, tmp_path, trusted_proxies=("192.0.2.1",), people=PEOPLE) as client:
+            assert await jobs(client, None, **{header: "192.0.2.1", "X-Remote-User": "boss"}) == 401
+        async with serving_api(filled, tmp_path, trusted_proxies=("127.0.0.1",), people=PEOPLE) as client:
+            assert await jobs(client, None, **{header: "192.0.2.7", "X-Remote-User": "boss"}) == ALL
+
+
 async def test_a_token_is_a_password_under_its_own_name(filled: Rig, tmp_path: Path) -> None:
     for file in (None, users(tmp_path, "boss")):
         async with serving_api(filled, tmp_path, file=file) as client:

@@ -84,6 +84,9 @@ class WebServer(uvicorn.Server):
                 access_log=False,
                 lifespan="off",
                 server_header=False,
+                # Who asks is who connects. By default uvicorn believes an address that somebody on this machine
+                # writes into a header, and that could be a trusted proxy's.
+                proxy_headers=False,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )
