@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from slurmwatchd.daemon.web.api import openapi
+from slurmwatchd.store.read.reader import StoreReader
 from tests.integration.api import serving_api
 from tests.integration.asked import HOSTILE, many
 from tests.integration.rig import Rig
@@ -79,7 +80,7 @@ async def test_pages_over_two_clusters_and_attempts_without_an_end(filled: Rig, 
         connection.execute("UPDATE jobs SET \"end\" = NULL WHERE job_id IN ('11', '1003', '1004')")
         connection.commit()
         for order, direction in (("newest", "DESC"), ("oldest", "ASC")):
-            sql = f'SELECT id FROM jobs ORDER BY "end" {direction}, id {direction}'  # noqa: S608 - a literal
+            sql = f'SELECT job_id FROM jobs ORDER BY "end" {direction}, id {direction}'  # noqa: S608 - a literal
             wanted = connection.execute(sql).fetchall()
             async with serving_api(filled, tmp_path, store=store) as client:
                 found, cursor = [], ""
@@ -90,15 +91,7 @@ async def test_pages_over_two_clusters_and_attempts_without_an_end(filled: Rig, 
                     if (cursor := page["next"]) is None:
                         break
             (tmp_path / "tokens").unlink()
-            names = "SELECT seq FROM jobs WHERE id = ?"
-            bodies = [connection.execute(names, row).fetchone()[0] for row in wanted]
-            told = [
-                json.loads(connection.execute("SELECT body FROM events WHERE seq = ?", (seq,)).fetchone()[0])[
-                    "job_id"
-                ]
-                for seq in bodies
-            ]
-            assert [job["job_id"] for job in found] == told
+            assert [(job["job_id"],) for job in found] == wanted
 
 
 async def test_a_page_says_what_was_never_read(filled: Rig, tmp_path: Path) -> None:
@@ -366,3 +359,42 @@ async def test_the_root_says_what_a_token_shows(filled: Rig, tmp_path: Path, pat
         posted = await client.http.post(client.at(path), json={})
         assert (posted.status_code, posted.headers["content-type"]) == (413, "application/problem+json")
         assert (await client.http.get(client.at("/api/v1/api/v1"))).status_code == 404
+
+
+COLUMNS = "cluster,job_id,job_id_raw,user,account,partition,state,submit,start,end,node_list"
+
+
+async def test_fields_that_have_columns_are_those_of_the_records(filled: Rig, tmp_path: Path) -> None:
+    names = COLUMNS.split(",")
+    async with serving_api(filled, tmp_path) as client:
+        whole = (await client.json("/jobs"))["jobs"]
+        assert len(whole) == 10
+        assert {name for job in whole for name in names if name not in job} == {"node_list"}
+        assert [job["start"] for job in whole].count(None) == 1
+        for some in (names, ["start"], ["node_list", "job_id"], ["end", "user", "state"]):
+            found = (await client.json("/jobs", {"fields": ",".join(some)}))["jobs"]
+            # As text: the order of the members counts too.
+            assert json.dumps(found) == json.dumps(
+                [{name: value for name, value in job.items() if name in some} for job in whole]
+            )
+
+
+async def test_no_record_is_unpacked_for_fields_that_have_columns(
+    filled: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(*_: object, **__: object) -> object:
+        raise AssertionError("a record was read")
+
+    monkeypatch.setattr(StoreReader, "fetch", fetch)
+    async with serving_api(filled, tmp_path) as client:
+        assert len((await client.json("/jobs", {"fields": COLUMNS}))["jobs"]) == 10
+
+
+async def test_a_revised_attempt_is_shown_as_its_record_has_it(filled: Rig, tmp_path: Path) -> None:
+    store = tmp_path / "revised.db"
+    with closing(sqlite3.connect(filled.store)) as source, closing(sqlite3.connect(store)) as copy:
+        source.backup(copy)
+        copy.execute("UPDATE jobs SET job_id = '12_[0-9]', revision = 2 WHERE job_id = '12'")
+        copy.commit()
+    async with serving_api(filled, tmp_path, store=store) as client:
+        assert await client.ids("/jobs", {"fields": "job_id"}) == ALL

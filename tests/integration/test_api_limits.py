@@ -169,7 +169,7 @@ async def test_an_export_that_fails_half_way_shows_that_it_is_torn(
     monkeypatch.setattr(StoreReader, "fetch", fetch)
     async with serving_api(filled, tmp_path) as client:
         connection = await anyio.connect_tcp("127.0.0.1", client.port)
-        await connection.send(request(client, "export?fields=job_id"))
+        await connection.send(request(client, "export?fields=job_id,name"))
         received = b""
         with anyio.fail_after(HANGS_SECONDS):
             try:

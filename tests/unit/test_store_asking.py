@@ -13,6 +13,7 @@ from slurmwatchd.store import opening
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.read import reader as read_reader
+from slurmwatchd.store.read import status
 from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import StoreReader, Totals
 from tests.unit.attempts import NOW, batch, reading
@@ -261,3 +262,31 @@ def test_a_store_that_is_locked_is_busy_and_may_be_asked_again(
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StoreBusyError, match="locked"), store._reading() as connection:
             connection.execute("SELECT * FROM other.t")
+
+
+def test_what_is_kept_of_a_store_is_read_again_once_another_program_has_written(
+    path: Path, store: StoreReader
+) -> None:
+    def known() -> tuple[list[str], list[str]]:
+        return store.clusters(), [reading.cluster for reading in status.readings(store)]
+
+    clusters, read = known()
+    assert clusters == ["sim"]
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("UPDATE jobs SET cluster = 'beta' WHERE id = 1")
+        writer.execute("INSERT INTO horizons VALUES ('beta', 1, 2)")
+        assert known() == (clusters, read)
+        writer.commit()
+        assert known() == (["beta", "sim"], ["beta", *read])
+        writer.execute("DELETE FROM horizons WHERE cluster = 'beta'")
+        writer.execute("UPDATE jobs SET cluster = 'sim'")
+        writer.commit()
+    assert known() == (clusters, read)
+
+
+def test_what_is_kept_of_a_store_is_not_read_again_before(store: StoreReader) -> None:
+    seen: list[str] = []
+    store._connection.set_trace_callback(seen.append)
+    for _ in range(3):
+        store.clusters()
+    assert [sql.split()[0] for sql in seen] == ["PRAGMA", "WITH", "PRAGMA", "PRAGMA"]

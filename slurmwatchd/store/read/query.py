@@ -201,6 +201,14 @@ def adding_up(question: Question, clusters: Sequence[str], *, by: str | None = N
     return Statement(sql, (end, end, end, begin, *conditions.parameters))
 
 
+def names_clusters(question: Question) -> bool:
+    """Return whether the statement names the clusters of the store where the question names none."""
+    made = (question.job_ids, question.running_from, question.running_until)
+    return not (question.clusters or question.users or question.node) or any(
+        part not in ((), None) for part in made
+    )
+
+
 class _Conditions:
     """A WHERE clause in the making."""
 

@@ -183,7 +183,8 @@ class StoreReader:
             StoreBusyError: The file cannot be read now.
             StoreError: It cannot be read at all.
         """
-        asked = query.finding(question, self.clusters(), keyed=True, has_outcomes=self._has_outcomes)
+        clusters = self.clusters() if query.names_clusters(question) else ()
+        asked = query.finding(question, clusters, keyed=True, has_outcomes=self._has_outcomes)
         with self._reading() as connection:
             return connection.execute(asked.sql, asked.parameters).fetchall()
 
@@ -288,26 +289,20 @@ class StoreReader:
             StoreBusyError: The file cannot be read now.
             StoreError: It cannot be read at all.
         """
-        return list(self.kept("clusters", self._clusters))
-
-    def _clusters(self) -> list[str]:
-        with self._reading() as connection:
-            return [row[0] for row in connection.execute(_CLUSTERS)]
+        return list(self.kept("clusters", lambda: [row[0] for row in self.rows(_CLUSTERS)]))
 
     def kept(self, name: str, read: Callable[[], T]) -> T:
         """Return what was read before under a name, as long as nobody has written since; read it otherwise.
 
         Raises:
-            StoreBusyError: The file cannot be read now.
-            StoreError: It cannot be read at all.
+            StoreError: The file cannot be read.
         """
         with self._reading() as connection:
             # SQLite's own number, which another one's commit changes: what is read afterwards is at least as new.
             (written,) = connection.execute("PRAGMA data_version").fetchone()
         if written != self._kept_at:
             self._kept, self._kept_at = {}, written
-        # Another thread may begin a new one meanwhile.
-        kept = self._kept
+        kept = self._kept  # another thread may begin a new one meanwhile
         if name not in kept:
             kept[name] = read()
         found: T = kept[name]

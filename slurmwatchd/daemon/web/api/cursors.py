@@ -2,7 +2,7 @@
 
 A place is a position or a row id of the store, and from two of them anybody could count what came between. So a
 cursor shows nothing: its place is encrypted, and what was changed is refused (a synthetic initialisation vector
-made of an HMAC, which also is the seed of the key stream).
+made of a keyed hash, which also is the seed of the key stream).
 """
 
 import base64
@@ -56,7 +56,7 @@ class Sealer:
         except (binascii.Error, ValueError):
             data = b""
         tag = data[:_TAG_BYTES]
-        plain = self._mixed(data[_TAG_BYTES:], tag)
+        plain = self._mixed(data[_TAG_BYTES:][: _PLACE.size + 1], tag)
         if len(plain) != _PLACE.size or not hmac.compare_digest(tag, self._tag(plain)):
             raise ValueError("is not a cursor of this daemon")
         found, key, row, _ = _PLACE.unpack(plain)
@@ -67,8 +67,8 @@ class Sealer:
         return (int(key) if key.is_integer() and abs(key) < _MAX_EXACT else key), row
 
     def _tag(self, plain: bytes) -> bytes:
-        return hmac.digest(self._for_tag, plain, "sha256")[:_TAG_BYTES]
+        return hashlib.blake2b(plain, key=self._for_tag, digest_size=_TAG_BYTES).digest()
 
     def _mixed(self, data: bytes, tag: bytes) -> bytes:
-        stream = hashlib.shake_256(self._for_stream + tag).digest(len(data))
+        stream = hashlib.blake2b(tag, key=self._for_stream, digest_size=_PLACE.size).digest()[: len(data)]
         return (int.from_bytes(data) ^ int.from_bytes(stream)).to_bytes(len(data))

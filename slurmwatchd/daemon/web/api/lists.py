@@ -27,6 +27,7 @@ from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.daemon.web.api.questions import Asking, ClientGoneError
 from slurmwatchd.daemon.web.api.sight import Sight
 from slurmwatchd.model.clock import rfc3339
+from slurmwatchd.store.read import pages
 from slurmwatchd.store.read.arrays import JobArray
 from slurmwatchd.store.read.pages import Place
 from slurmwatchd.store.read.query import Order, Question
@@ -100,7 +101,8 @@ async def node(call: Call[NodeQuery]) -> Response:
 def _page(call: Call[Any], query: Paged, question: Question, sight: Sight, asking: Asking) -> Object:
     """Return a page of attempts, and what of the time asked for was never read."""
     kind = _KINDS[question.order]
-    question = replace(question, behind=call.place(kind, query.cursor))
+    if query.cursor is not None:
+        question = replace(question, behind=call.place(kind, query.cursor))
     found = sight.page(question, query.limit + 1)
     places = found[: query.limit]
     records: list[Object] = []
@@ -127,6 +129,9 @@ def _unread(sight: Sight, question: Question) -> list[dict[str, str | None]]:
 
 
 def _records(sight: Sight, places: Sequence[Place], fields: Sequence[str]) -> list[Object]:
+    names = frozenset(fields)
+    if names and names <= pages.FIELDS and (found := sight.fields(places, names)) is not None:
+        return found
     nodes = "nodes" in fields
     usage = not fields or any(name.partition(".")[0] in {"usage", "steps"} for name in fields)
     return _chosen(sight.records(places, nodes=nodes, usage=usage), fields)

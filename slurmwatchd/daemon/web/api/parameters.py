@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import unquote_plus
 
 from pydantic import (
     BaseModel,
@@ -310,6 +311,19 @@ class EventsQuery(Parameters):
         float, BeforeValidator(_wait), WithJsonSchema({"type": "string", "format": "duration-60s"})
     ] = Field(0.0, description="Wait so long for an event where there is none, such as `30s`.")
     limit: Annotated[int, *_limit(MAX_LIMIT)] = Field(100, description="At most so many.")
+
+
+def pairs(query: bytes) -> list[tuple[str, str]]:
+    """Return what stands behind the question mark of an address, names and values, as `parse_qsl` does.
+
+    That unquotes all of it twice over; of most questions a word or two is quoted.
+    """
+    parts = (part.partition("=") for part in query.decode("latin-1").split("&") if part)
+    return [(_unquoted(name), _unquoted(value)) for name, _, value in parts]
+
+
+def _unquoted(text: str) -> str:
+    return unquote_plus(text) if "%" in text or "+" in text else text
 
 
 @cache

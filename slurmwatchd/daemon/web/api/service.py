@@ -1,8 +1,7 @@
 """The API as routes of the web server."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import parse_qsl
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,7 +17,7 @@ from slurmwatchd.daemon.web.api.calls import Behind, Call
 from slurmwatchd.daemon.web.api.cursors import Sealer
 from slurmwatchd.daemon.web.api.endpoints import ENDPOINTS, INDEX, PREFIX, Endpoint
 from slurmwatchd.daemon.web.api.news import News
-from slurmwatchd.daemon.web.api.parameters import read
+from slurmwatchd.daemon.web.api.parameters import pairs, read
 from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.daemon.web.api.questions import Questions
 from slurmwatchd.daemon.web.logins import Passwords, People
@@ -71,8 +70,7 @@ class Api:
     def _answering(self, endpoint: Endpoint) -> Answering:
         async def answer(request: Request) -> Response:
             caller = await self.access.admit(request)
-            pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-            query = read(endpoint.query, pairs)
+            query = read(endpoint.query, pairs(request.scope["query_string"]))
             return await endpoint.answer(Call(request=request, caller=caller, query=query, behind=self.behind))
 
         return answer
@@ -97,11 +95,10 @@ class _Endpoints:
             await send(message)
 
         try:
-            request = Request(scope, receive)
-            _refuse_body(request)
+            _refuse_body(scope["headers"])
             known = self._known.get(scope["path"]) if scope["method"] in {"GET", "HEAD"} else None
             if known is not None:
-                response = await known(request)
+                response = await known(Request(scope, receive))
                 begun = True
                 await response(scope, receive, send)
             else:
@@ -120,10 +117,10 @@ class _Endpoints:
             await ProblemError(500, detail).response()(scope, receive, send)
 
 
-def _refuse_body(request: Request) -> None:
-    headers = request.headers
-    if headers.get("content-length", "0").strip("0") or "transfer-encoding" in headers:
-        raise ProblemError(413, "A request has no body here.", headers={"Connection": "close"})
+def _refuse_body(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    for name, value in headers:
+        if (name == b"content-length" and value.strip(b"0")) or name == b"transfer-encoding":
+            raise ProblemError(413, "A request has no body here.", headers={"Connection": "close"})
 
 
 async def _openapi(request: Request) -> Response:

@@ -1,6 +1,7 @@
 """What a token may see of the store. Endpoints ask the store through this, and in no other way."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
@@ -59,6 +60,10 @@ class Sight:
     def records(self, places: Sequence[Place], *, nodes: bool, usage: bool) -> list[Record]:
         """Return the records of places that `page` gave."""
         return self._store.fetch([row for _, row in places], nodes=nodes, usage=usage)
+
+    def fields(self, places: Sequence[Place], wanted: AbstractSet[str]) -> list[Record] | None:
+        """Return fields of those records from their columns, where they have them; see `pages.fields`."""
+        return pages.fields(self._store, [row for _, row in places], wanted)
 
     def history(self, place: Place) -> list[dict[str, Any]]:
         """Return what was reported of an attempt, oldest first."""
