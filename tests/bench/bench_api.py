@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -41,6 +42,7 @@ ROUNDS = 5
 SECONDS = 4.0
 USERS = tuple(f"user{number:03d}" for number in range(0, 400, 13))
 QUESTIONS_A_SECOND = 50
+PATHS = ("/api/v1/jobs?user=ann&limit=10", "/api/v1/report?by=hour&since=-24h", "/api/v1/status", "/overview")
 FIELDS = "cluster,job_id,user,account,partition,state,start,end,node_list"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -156,26 +158,39 @@ def _until_answered(port: int) -> None:
 def _rate(
     pid: int, port: int, path_of: Callable[[str], str], headers: dict[str, str], count: Callable[[Any], int]
 ) -> Rate:
-    """Ask one after the other over one connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    for user in USERS[:5]:
-        assert count(_asked(connection, path_of(user), headers)) == 10
-    begun, spent, asked = time.perf_counter(), _cpu_seconds(pid), 0
-    while time.perf_counter() - begun < SECONDS:
-        _asked(connection, path_of(USERS[asked % len(USERS)]), headers)
-        asked += 1
-    wall, cpu = time.perf_counter() - begun, _cpu_seconds(pid) - spent
-    connection.close()
+    """Ask one after the other over one connection; first make sure that each answer has ten attempts."""
+    asking = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    for user in USERS:
+        asking.request("GET", path_of(user), headers=headers)
+        assert count(json.loads(asking.getresponse().read())) == 10
+    asking.close()
+    lines = "".join(f"{name}: {value}\r\n" for name, value in {"Host": f"127.0.0.1:{port}", **headers}.items())
+    requests = [f"GET {path_of(user)} HTTP/1.1\r\n{lines}\r\n".encode() for user in USERS]
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        begun, spent, asked = time.perf_counter(), _cpu_seconds(pid), 0
+        while time.perf_counter() - begun < SECONDS:
+            _ask_over(connection, requests[asked % len(requests)])
+            asked += 1
+        wall, cpu = time.perf_counter() - begun, _cpu_seconds(pid) - spent
     return Rate(asked / wall, asked / cpu)
 
 
-def _asked(connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> Any:  # noqa: ANN401 - any JSON
-    connection.request("GET", path, headers=headers)
-    answer = connection.getresponse()
-    body = answer.read()
-    if answer.status != 200:
-        raise click.ClickException(f"{path}: {answer.status} {body[:200]!r}")
-    return json.loads(body)
+def _ask_over(connection: socket.socket, request: bytes) -> None:
+    """Ask, and read the answer to its end, with as little work as can be: it is the server that is measured."""
+    connection.sendall(request)
+    received = b""
+    while True:
+        part = connection.recv(1 << 18)
+        received += part
+        head, whole_head, body = received.partition(b"\r\n\r\n")
+        if not part or (head and not head.startswith(b"HTTP/1.1 200")):
+            raise click.ClickException(f"{request[:100]!r}: {received[:200]!r}")
+        if not whole_head:
+            continue
+        _, has_length, length = head.lower().partition(b"\r\ncontent-length:")
+        if len(body) >= int(length.partition(b"\r\n")[0]) if has_length else body.endswith(b"\r\n0\r\n\r\n"):
+            return
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -197,8 +212,9 @@ def latency(jobs: int, turns: int) -> None:
             begun = time.monotonic()
             with _questions(daemon.port, token, on=bool(turn % 2)) as asked:
                 waits[bool(turn % 2)] += _waits(daemon, jobs // turns)
+                lasted = time.monotonic() - begun
             if turn % 2:
-                rate = asked[0] / (time.monotonic() - begun)
+                rate = asked[0] / lasted
                 click.echo(f"turn {turn // 2 + 1}: {rate:.0f} questions a second were answered", err=True)
     for on, found in waits.items():
         name = f"{QUESTIONS_A_SECOND} questions a second" if on else "none"
@@ -241,27 +257,55 @@ def _read(file: Path, offset: int, seen: dict[str, float]) -> int:
 
 @contextmanager
 def _questions(port: int, token: str, *, on: bool) -> Iterator[list[int]]:
-    """Ask the API, and its pages, fifty times a second while the block runs."""
-    stop, asked = threading.Event(), [0]
-    paths = ("/api/v1/jobs?user=ann&limit=10", "/api/v1/report?by=hour&since=-24h", "/api/v1/status", "/overview")
+    """Ask the API, and its pages, fifty times a second while the block runs, in a process of its own."""
+    answered = [0]
+    if not on:
+        yield answered
+        return
+    argv = [sys.executable, "-m", "tests.bench.bench_api", "ask", str(port)]
+    asker = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert asker.stdin is not None
+    assert asker.stdout is not None
+    asker.stdin.write(f"{token}\n")
+    asker.stdin.flush()
+    asker.stdout.readline()
+    try:
+        yield answered
+    finally:
+        answered[0] = int(asker.communicate()[0])
 
-    def ask() -> None:
+
+@main.command("ask", hidden=True)
+@click.argument("port", type=int)
+def ask(port: int) -> None:
+    """Ask with the token in the first line of the standard input until that ends; print how often."""
+    token = sys.stdin.readline().strip()
+    stop, answered = threading.Event(), [0, 0, 0, 0]
+
+    def ask_again(place: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        while not stop.wait(4 / QUESTIONS_A_SECOND):
-            connection.request("GET", paths[asked[0] % len(paths)], headers={"Authorization": f"Bearer {token}"})
-            connection.getresponse().read()
-            asked[0] += 1
+        due = time.monotonic() + place / QUESTIONS_A_SECOND
+        while not stop.wait(max(0.0, due - time.monotonic())):
+            path = PATHS[(answered[place] + place) % len(PATHS)]
+            connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 200:
+                raise click.ClickException(f"{path}: {answer.status}")
+            answered[place] += 1
+            # The next one is due at its time, however long this one took.
+            due = max(due + len(answered) / QUESTIONS_A_SECOND, time.monotonic())
         connection.close()
 
-    threads = [threading.Thread(target=ask) for _ in range(4 if on else 0)]
+    threads = [threading.Thread(target=ask_again, args=(place,)) for place in range(len(answered))]
     for thread in threads:
         thread.start()
-    try:
-        yield asked
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+    click.echo("asking")
+    sys.stdin.read()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    click.echo(sum(answered))
 
 
 def _p99(values: list[float]) -> float:
