@@ -125,12 +125,18 @@ class ParquetWriter:
         self._pa = pa
         self._schema = pa.schema([(name, kinds[kind]) for name, kind in columns().items()])
         self._writer = pq.ParquetWriter(stream, self._schema, compression="zstd")
-        self._held: list[list[Any]] = []
+        self._held: list[Any] = []
+        self._count = 0
 
     def write(self, records: Sequence[Record]) -> None:
-        """Hold records until there are enough for a row group."""
-        self._held += map(row, records)
-        if len(self._held) >= ROW_GROUP:
+        """Hold records until there are enough for a row group: as columns, which take less memory."""
+        if not records:
+            return
+        pairs = zip(zip(*map(row, records), strict=True), columns().values(), strict=True)
+        arrays = [arrow.array(self._pa, values, kind) for values, kind in pairs]
+        self._held.append(self._pa.record_batch(arrays, schema=self._schema))
+        self._count += len(records)
+        if self._count >= ROW_GROUP:
             self._flush()
 
     def close(self) -> None:
@@ -140,10 +146,10 @@ class ParquetWriter:
 
     def _flush(self) -> None:
         if self._held:
-            pairs = zip(zip(*self._held, strict=True), columns().values(), strict=True)
-            arrays = [arrow.array(self._pa, values, kind) for values, kind in pairs]
+            table = self._pa.Table.from_batches(self._held, schema=self._schema)
             self._held.clear()
-            self._writer.write_batch(self._pa.record_batch(arrays, schema=self._schema))
+            self._count = 0
+            self._writer.write_table(table)
 
 
 def _csv_row(record: Record) -> list[Any]:
