@@ -1,5 +1,6 @@
 """Reading a column at a time against reading a row at a time: the same records, whatever stands in them."""
 
+import tracemalloc
 from unittest.mock import patch
 
 import pytest
@@ -100,6 +101,21 @@ def test_a_memo_that_is_full_begins_anew_and_reads_the_same() -> None:
     assert [reading.record.user for reading in put_together(readings)] == [
         f"u{number % 7}" for number in range(50)
     ]
+
+
+def test_long_texts_are_not_remembered() -> None:
+    reader = ColumnReader(LAYOUT)
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            # So long a row comes by itself, and nothing shows yet that no two are the same.
+            line = b"sbatch " + b"%d " % number * 10_000
+            readings, _ = reader.read(turned([ordered({**FAILED, "SubmitLine": line}, LAYOUT.fields)]))
+            assert len(readings.bodies[0]) > len(line)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 2 << 20
 
 
 def test_one_reader_reads_batch_after_batch_whether_values_come_again_or_not() -> None:

@@ -36,6 +36,9 @@ _BETWEEN_TEXTS = b"\x7f"
 MEMO_VALUES = 20_000
 """How many values a column remembers before it begins anew: bounds memory, not correctness."""
 
+MEMO_BYTES = 1024
+"""Longer values are not remembered: command lines of 60 KB, each its own, came to 2.6 GB."""
+
 _TRIED_VALUES = 1000
 """Before so many it is not known whether a column's values come again."""
 
@@ -87,7 +90,8 @@ class Memo(dict[bytes, Any]):
             result = self._made(value) if value else self._absent
         except ValueError:
             result = self._salvaged(value)
-        self[value] = result
+        if len(value) <= MEMO_BYTES:
+            self[value] = result
         return result
 
     @property
