@@ -6,7 +6,7 @@ Delivery gives a sink events in the order of `seq`, one batch at a time, and mov
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
@@ -184,6 +184,8 @@ class SinkKind:
         read_back: Reads, from options, the events the receiver still has, oldest first; the other sinks' files are
             not its own. None where the receiver cannot be asked. Called when the store does not know the sink:
             what it has already must not come twice because the store was lost. Runs in a worker thread.
+        answers: Asks a receiver beyond the machine, from options, whether it is there, for `check`: it changes and
+            sends nothing, and returns in some words what answered. Raises SinkError where nothing does.
         replays: Whether it may be given events again out of their turn, beside the daemon's own: a file may not.
     """
 
@@ -191,3 +193,4 @@ class SinkKind:
     make: Callable[[str, Any, Metrics], Sink]
     read_back: Callable[[Any, Collection[Path]], Iterator[EventLine]] | None = None
     replays: bool = False
+    answers: Callable[[Any], Awaitable[str]] | None = None

@@ -352,3 +352,18 @@ async def _expect_each_once(delivery: Deliverer, total: int) -> None:
     await delivery.sink.close()
     assert sorted(set(range(1, total + 1)) - set(found)) == []
     assert len(found) == total
+
+
+async def test_check_finds_the_stream_or_says_that_the_daemon_will_make_it(nats: NatsServer) -> None:
+    options = NatsOptions.model_validate({"type": "nats", "servers": [nats.url]})
+    assert KIND.answers is not None
+    assert await KIND.answers(options) == "the server answers; the daemon will make the stream SLURM"
+    # It was not made by asking.
+    assert await KIND.answers(options) == "the server answers; the daemon will make the stream SLURM"
+    sink = NatsSink("stream", options, Metrics())
+    await sink.write(make_events(1, 3))
+    await sink.close()
+    assert await KIND.answers(options) == "the server answers; its stream SLURM is at message 3"
+    nats.kill()
+    with pytest.raises(SinkError, match=r"^127\.0\.0\.1"):
+        await KIND.answers(options)

@@ -6,9 +6,11 @@ import pytest
 
 from slurmwatchd.errors import SinkError
 from slurmwatchd.sinks.conformance import make_events
+from slurmwatchd.sinks.kafka import KIND
 from slurmwatchd.sinks.kafka.sink import KafkaSink
 from slurmwatchd.telemetry.metrics import Metrics
 from tests.brokers import tansu
+from tests.brokers.nats_server import free_port
 from tests.brokers.test_kafka import consumed, options
 
 pytestmark = pytest.mark.timeout(180)
@@ -47,3 +49,18 @@ async def test_replay_leaves_the_daemons_producer_alone(bootstrap: str) -> None:
     await daemon.write(make_events(5, 9))
     await daemon.close()
     assert len(consumed(bootstrap)) == 9
+
+
+async def test_check_finds_the_topic_and_makes_none(bootstrap: str) -> None:
+    given = options(bootstrap)
+    assert KIND.answers is not None
+    missing = "the brokers answer; there is no topic slurm-jobs yet: make it, unless they do so by themselves"
+    assert await KIND.answers(given) == missing
+    assert await KIND.answers(given) == missing
+    sink = KafkaSink("bus", given, Metrics())
+    await sink.write(make_events(1, 3))
+    await sink.close()
+    found = await KIND.answers(given)
+    assert found.startswith("the brokers answer; topic slurm-jobs has ")
+    with pytest.raises(SinkError, match=r"^127\.0\.0\.1"):
+        await KIND.answers(options(f"127.0.0.1:{free_port()}", timeout="1s"))

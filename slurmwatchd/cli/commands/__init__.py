@@ -12,7 +12,7 @@ SUMMARIES = {
     "backfill": "Read what ended before the daemon's first poll.",
     "quarantine": "List the rows that have no key, and read them again.",
     "demo": "Run the whole daemon on a simulated cluster.",
-    "check": "Check configuration, Slurm, rights, limits, clocks, files, disks, logins, certificates and port.",
+    "check": "Check configuration, Slurm, rights, clocks, files, disks, logins, certificates, port and receivers.",
     "install-service": "Make a systemd service of what pip installed, or remove it.",
     "nudge": "Have the daemon poll now, because a job has just ended.",
     "status": "Show what the daemon is doing, what waits and what is wrong.",

@@ -18,7 +18,7 @@ from slurmwatchd.config.settings import Config
 from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.model.terminal_text import shown
-from slurmwatchd.operations.doctor import certificates, machine, web
+from slurmwatchd.operations.doctor import certificates, machine, receivers, web
 from slurmwatchd.operations.doctor.findings import Finding, Severity, ok
 from slurmwatchd.operations.doctor.service import Shell, examine
 from slurmwatchd.operations.doctor.slurm import Examination
@@ -44,9 +44,9 @@ _COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.FAILED: "
 )  # fmt: skip
 @click.option("--config-only", is_flag=True, help="Check only the configuration, as `systemctl reload` does.")
 def command(path: Path | None, *, as_json: bool, name: str, config_only: bool, **flags: str | None) -> None:
-    """Check configuration, Slurm, rights, limits, clocks, files, disks, logins, certificates and port.
+    """Check configuration, Slurm, rights, clocks, files, disks, logins, certificates, port and receivers.
 
-    It changes nothing.
+    It changes nothing, and sends no event.
 
     Each line is ok, a warning or failed, with a fix. Run it as the service's user. If the service's unit is
     installed and reads the same configuration, the check runs Slurm's commands in the service's environment, and
@@ -115,6 +115,8 @@ async def _examine(
     for finding in machine.examine(config, daemon_at):
         note(finding)
     for finding in (*web.examine(config.web, now=clock.now()), *certificates.of_sinks(config, clock.now())):
+        note(finding)
+    async for finding in receivers.examine(config, service.unit if service else None):
         note(finding)
 
 

@@ -244,6 +244,31 @@ def connect(options: KafkaOptions, transactional_id: str) -> Cluster:
     return Cluster(options, transactional_id)
 
 
+def look(options: KafkaOptions) -> str:
+    """Ask a broker about the topic, without making one; return what is there, in some words.
+
+    Raises:
+        SinkError: No broker answers, or the topic may not be used.
+    """
+    said: list[KafkaError] = []
+    consumer = Consumer(
+        {**_connection(options, said.append), "group.id": "slurmwatchd", "allow.auto.create.topics": False}
+    )
+    try:
+        topic = consumer.list_topics(options.topic, timeout=options.timeout).topics[options.topic]
+    except KafkaException as error:
+        raise SinkError(f"{options.bootstrap}: {(said or error.args)[0].str()}") from error
+    finally:
+        consumer.close()
+    if topic.error is None:
+        return f"the brokers answer; topic {options.topic} has {len(topic.partitions)} partitions"
+    if topic.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return (
+            f"the brokers answer; there is no topic {options.topic} yet: make it, unless they do so by themselves"
+        )
+    raise SinkError(f"topic {options.topic}: {topic.error.str()}")
+
+
 def _connection(options: KafkaOptions, note: Any) -> dict[str, Any]:  # noqa: ANN401 - a callback
     """Return what every connection needs, secrets read again."""
     found: dict[str, Any] = {

@@ -70,7 +70,7 @@ class JetStream:
         self.last_seq = 0
         self.max_bytes = client.max_payload
 
-    async def find(self) -> None:
+    async def find(self, *, make: bool = True) -> None:
         """Find the stream, or make it where that is wanted, and see that it is fit to be used."""
         name = self._options.stream
         try:
@@ -78,6 +78,8 @@ class JetStream:
         except nats.js.errors.NotFoundError:
             if not self._options.create:
                 raise SinkError(f"there is no stream {name} on the server, and create is false") from None
+            if not make:
+                return
             info = await self._made()
         config = info.config
         window = config.duplicate_window or 0
@@ -198,8 +200,12 @@ class JetStream:
             await self._client.close()
 
 
-async def connect(options: NatsOptions) -> JetStream:
+async def connect(options: NatsOptions, *, make: bool = True) -> JetStream:
     """Connect to the first server that answers, and find the stream.
+
+    Args:
+        options: Where, and which.
+        make: Whether a stream that is missing is made, if the options have it so; else nothing is known of it.
 
     Raises:
         SinkError: No server answers, or the stream cannot be used.
@@ -218,7 +224,7 @@ async def connect(options: NatsOptions) -> JetStream:
                     server, allow_reconnect=False, name="slurmwatchd", **_listening(lost), **_secrets(options)
                 )
                 stream = JetStream(client, options, lost)
-                await _asked(stream.find())
+                await _asked(stream.find(make=make))
                 await _asked(stream.listen())
         except (nats.errors.Error, SinkError, OSError, TimeoutError, ValueError) as error:
             told = lost.result() if lost.done() and isinstance(error, TimeoutError) else _told(error)

@@ -58,6 +58,20 @@ class HttpxClient:
             raise SinkError(str(error) or type(error).__name__) from error
         return HttpAnswer(answer.status_code, answer.headers, text.decode(errors="replace"))
 
+    async def ask(self) -> int:
+        """Ask what the URL takes, and return the answer's status: that sends no event.
+
+        Raises:
+            SinkError: There was no answer.
+        """
+        try:
+            with anyio.fail_after(self._timeout):
+                return (await self._client.options(self._url)).status_code
+        except TimeoutError as error:
+            raise SinkError(f"no answer within {self._timeout:g} s") from error
+        except httpx.HTTPError as error:
+            raise SinkError(str(error) or type(error).__name__) from error
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()

@@ -57,6 +57,11 @@ class HttpOptions(FormOptions):
     chat_every: Duration = Field(60.0, ge=0, le=120)
     """There is one message in this time at most."""
 
+    @property
+    def server(self) -> str:
+        """The server's name, and its port where the URL has one; the rest of a URL may be a secret."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
     def batch_events(self) -> int:
         """Return as many as there is time for although each request takes as long as it may."""
         return min(BATCH_EVENTS, self.max_events * max(1, int(_WRITE_SECONDS // self.timeout)))

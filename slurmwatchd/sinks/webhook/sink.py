@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -18,13 +17,12 @@ import orjson
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
-from slurmwatchd.sinks.credentials import read_credential
 from slurmwatchd.sinks.forms.form import EventForm, WrittenEvent
-from slurmwatchd.sinks.forms.pseudonyms import KEY_BYTES
 from slurmwatchd.sinks.webhook.answer import HttpAnswer
 from slurmwatchd.sinks.webhook.chat import message
 from slurmwatchd.sinks.webhook.options import HttpOptions
 from slurmwatchd.sinks.webhook.request import Request, named, pieces, request_of, signature
+from slurmwatchd.sinks.webhook.secrets import read_secrets
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
 
@@ -73,7 +71,7 @@ class HttpSink(Sink):
         """Prepare; nothing is opened."""
         self._name = name
         self._options = options
-        self._where = urlsplit(options.url).hostname or ""
+        self._where = options.server
         self._set_aside = metrics.set_aside.labels(name)
         self._make_client = client
         self._now = now
@@ -97,7 +95,7 @@ class HttpSink(Sink):
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
         """Post events until all are with the receiver, or set aside."""
         if self._client is None:
-            self._secrets = await anyio.to_thread.run_sync(self._read_secrets)
+            self._secrets = await anyio.to_thread.run_sync(read_secrets, self._options)
             self._client = self._make_client(self._options)
         (expected, written), self._ahead = self._ahead, ((), ())
         if expected is not events:
@@ -126,14 +124,6 @@ class HttpSink(Sink):
         client, self._client = self._client, None
         if client is not None:
             await client.close()
-
-    def _read_secrets(self) -> dict[str, bytes]:
-        options, found = self._options, {}
-        if options.bearer_token_file:
-            found["token"] = read_credential("bearer_token_file", options.bearer_token_file)
-        if options.signing_key_file:
-            found["key"] = read_credential("signing_key_file", options.signing_key_file, least_bytes=KEY_BYTES)
-        return found
 
     async def _post_all(self, client: Client, written: Sequence[WrittenEvent]) -> None:
         """Post events, request by request.
