@@ -1,5 +1,6 @@
 """Rows of the archive as records in the wire format: what the store would have said of them, byte for byte."""
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -30,19 +31,26 @@ def records_of(pa: ModuleType, pc: ModuleType, table: Any) -> list[Record]:  # n
         else:
             names.append(name)
             columns.append(values)
-    # Only the start says something by being null: that the attempt never started.
-    records = [
-        {name: value for name, value in zip(names, row, strict=True) if value is not None or name == "start"}
-        for row in zip(*columns, strict=True)
-    ]
+    records = _joined(names, columns)
     if used:
-        for record, row in zip(records, zip(*uses, strict=True), strict=True):
-            usage = {name: value for name, value in zip(used, row, strict=True) if value is not None}
+        for record, usage in zip(records, _joined(used, uses), strict=True):
             if usage:
                 record["usage"] = usage
             # As in a record of the store, what was used comes last.
             if arrow.STEPS in record:
                 record[arrow.STEPS] = record.pop(arrow.STEPS)
+    return records
+
+
+def _joined(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> list[Record]:
+    """Return a mapping for each row, without what it has not."""
+    records = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    for name, values in zip(names, columns, strict=True):
+        # Only the start says something by being null: that the attempt never started.
+        if name != "start" and None in values:
+            for record, value in zip(records, values, strict=True):
+                if value is None:
+                    del record[name]
     return records
 
 
