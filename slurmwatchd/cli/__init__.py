@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem
 
 from slurmwatchd._version import __version__
 from slurmwatchd.cli.commands import SUMMARIES
-from slurmwatchd.cli.memory_tuning import look_less_often
+from slurmwatchd.cli.tuning import look_less_often
 from slurmwatchd.errors import FatalError, SlurmwatchError, first_cause
 from slurmwatchd.model.terminal_text import is_text, shown
 

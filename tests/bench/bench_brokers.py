@@ -24,7 +24,7 @@ import anyio
 import anyio.to_thread
 import click
 
-from slurmwatchd.cli import memory_tuning
+from slurmwatchd.cli import tuning
 from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
 from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.sinks.base import BATCH_EVENTS, Sink
@@ -168,7 +168,7 @@ async def measured(kinds: Sequence[str], events: int, pairs: int, folder: Path) 
     size = sum(len(event.line) for event in written) // events
     click.echo(f"{events:,} events of {size} bytes, {pairs} pairs")
     # As the daemon does.
-    memory_tuning.tune()
+    tuning.tune()
     classes: dict[str, type[Bench]] = {"nats": Nats, "kafka": Kafka, "kafka-5ms": DistantKafka, "http": Http}
     for kind in kinds:
         raw, own, live = [], [], []

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
-from slurmwatchd.cli import memory_tuning
+from slurmwatchd.cli import tuning
 from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
 from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.model.records import FoundBy, JobRecord
@@ -73,7 +73,7 @@ async def simulated(clusters: int, jobs_a_day: int, minutes: int, poll: int) -> 
             for delivery in deliveries.values():
                 await delivery.enter()
             intake = await Intake.load(database)
-            memory_tuning.tune()
+            tuning.tune()
             met: set[str] = set()
             for number in range(polls):
                 began = time.perf_counter()

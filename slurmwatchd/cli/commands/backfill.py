@@ -12,10 +12,10 @@ import click
 import orjson
 
 from slurmwatchd.cli import EX_TEMPFAIL
-from slurmwatchd.cli.memory_tuning import tune
 from slurmwatchd.cli.options import load_quietly, store_options, stretch_of, stretch_options
 from slurmwatchd.cli.progress import PLAIN_SECONDS, Progress
 from slurmwatchd.cli.tables import local_time
+from slurmwatchd.cli.tuning import tune
 from slurmwatchd.config.settings import Config
 from slurmwatchd.config.units import spoken_duration
 from slurmwatchd.errors import StoreInUseError, TransientError

@@ -5,8 +5,8 @@ from pathlib import Path
 import anyio
 import click
 
-from slurmwatchd.cli.memory_tuning import tune
 from slurmwatchd.cli.options import config_options, load
+from slurmwatchd.cli.tuning import tune
 from slurmwatchd.daemon import startup
 
 

@@ -1,22 +1,14 @@
 """`slurmwatchd run`: the service."""
 
-import sys
 from pathlib import Path
 
 import anyio
 import click
 
-from slurmwatchd.cli.memory_tuning import tune
 from slurmwatchd.cli.options import config_options, load
+from slurmwatchd.cli.tuning import tune
 from slurmwatchd.daemon import startup
 from slurmwatchd.daemon.sighup import ignore_hangups
-
-_SWITCH_SECONDS = 0.0005
-"""So long a thread may compute while another waits for Python's lock.
-
-What a poll brings goes through some hundred steps before it is in the sinks, and each of them may meet a thread
-that computes the answer to a question. With Python's own 5 ms these waits add up to a fifth of a second.
-"""
 
 
 @click.command("run")
@@ -38,5 +30,4 @@ def command(path: Path | None, **flags: str | None) -> None:
         await startup.run(config, reload=lambda: load(path, flags))
 
     tune()
-    sys.setswitchinterval(_SWITCH_SECONDS)
     anyio.run(serve)

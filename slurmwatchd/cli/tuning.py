@@ -5,9 +5,16 @@ import sys
 from contextlib import suppress
 
 _YOUNG_OBJECTS = 50_000
-_SWITCH_SECONDS = 0.0005
 _M_ARENA_MAX = -8
 """The number of glibc's setting in malloc.h."""
+
+_SWITCH_SECONDS = 0.0005
+"""So long a thread may compute while another waits for Python's lock.
+
+What a poll brings goes through some hundred steps before it is in the sinks, and each of them may meet a thread
+that forms events or computes the answer to a question. With Python's own 5 ms these waits add up to a fifth of a
+second.
+"""
 
 
 def tune() -> None:
@@ -19,7 +26,6 @@ def tune() -> None:
     look_less_often()
     # Without a look for garbage before: what imports leave is some hundred objects.
     gc.freeze()
-    # While a thread forms events, the event loop waits so long at each of its steps; the default is 5 ms.
     sys.setswitchinterval(_SWITCH_SECONDS)
     _share_heap()
 

@@ -8,7 +8,7 @@ import pytest
 
 _THREADS = """
 import ctypes, sys, threading
-from slurmwatchd.cli.memory_tuning import tune
+from slurmwatchd.cli.tuning import tune
 if sys.argv[1] == "tuned":
     tune()
 hold = threading.Barrier(4)
