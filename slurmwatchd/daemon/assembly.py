@@ -30,6 +30,7 @@ from slurmwatchd.sources.scontrol import Scontrol
 from slurmwatchd.sources.sdiag import Sdiag
 from slurmwatchd.sources.tokens import token_in
 from slurmwatchd.store import ledger, meta, usage_queue
+from slurmwatchd.store.archive import days
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.telemetry.disks import Disks
@@ -123,7 +124,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
             metrics=metrics,
             notifier=outside.notifier,
             since_seconds=config.poll.since,
-            late_seconds=max(config.poll.reread, default=0),
+            late_seconds=_late_seconds(config),
         ).prepare()
         intake = await Intake.load(database, usage=config.steps.mode != "off")
         if config.steps.mode == "off":
@@ -259,6 +260,15 @@ def _archiver(
         metrics=metrics,
         disks=disks,
     )
+
+
+def _late_seconds(config: Config) -> int:
+    """Return how far back a store that was lost begins again: nothing is to lie between it and the archive."""
+    late = max(config.poll.reread, default=0)
+    if config.archive.path:
+        # A finished day may have waited for a day more.
+        late = max(late, config.finished_seconds + 2 * days.PATIENCE_SECONDS)
+    return late
 
 
 def _nudge(watchers: Sequence[Watcher]) -> None:

@@ -101,7 +101,7 @@ async def rename(database: Database, old: str, new: str) -> None:
         await connection.execute("UPDATE usage_queue SET cluster = ? WHERE cluster = ?", (new, old))
         if list(await connection.execute_fetchall("SELECT 1 FROM horizons WHERE cluster = ?", (new,))):
             return
-        for table in ("horizons", "coverage", "ledger", "open_jobs", "backfills"):
+        for table in ("horizons", "first_horizons", "coverage", "ledger", "open_jobs", "backfills"):
             await connection.execute(f"UPDATE {table} SET cluster = ? WHERE cluster = ?", (new, old))  # noqa: S608 - constants
 
     await database.write(work)

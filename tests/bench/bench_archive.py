@@ -27,12 +27,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from slurmwatchd.model.reports import Rates
 from slurmwatchd.store.archive import arrow, layout
 from slurmwatchd.store.archive.layout import DAY_SECONDS
 from slurmwatchd.store.archive.reader import ArchivedReader
 from slurmwatchd.store.archive.writer import GROUP_ROWS
 from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import StoreReader
+from slurmwatchd.store.read.report import Wish, report
 from tests.bench.million import DAY, NEWEST, fill
 
 TIMES = ("submit", "eligible", "start", "end")
@@ -143,6 +145,11 @@ def _ask(store: Path, dataset: Path) -> None:
             "a month of the archive: the newest 50 jobs of a user",
             {"slurmwatchd": partial(_newest_of_user, old, reader), "duckdb": partial(_duckdb, of_user)},
         )
+        whole = files[-1].day - files[0].day + 1
+        for what, day, count in (("a month", old, 30), ("all", files[0].day, whole)):
+            # The sums have the newest days only, as those of a store that was lost.
+            ways = {"slurmwatchd": partial(_report, day, count, reader)}
+            _compare(f"{what} of the archive: report by account", ways)
         few = newest - 15
         _compare(
             "15 days of the store's own: node hours by account",
@@ -165,6 +172,11 @@ def _every(day: int, reader: StoreReader) -> int:
 
 def _hours(day: int, days: int, reader: StoreReader) -> object:
     return reader.totals(_ran(day, days), by="account")
+
+
+def _report(day: int, days: int, reader: StoreReader) -> object:
+    start = day * DAY_SECONDS
+    return report(reader, Wish(by="account", since=start, until=start + days * DAY_SECONDS), Rates())
 
 
 def _newest_of_user(day: int, reader: StoreReader) -> int:

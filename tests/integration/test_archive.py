@@ -224,6 +224,36 @@ async def test_commands_go_on_in_the_archive_where_the_store_ends(tmp_path: Path
         assert run("nodes", "n1", "--config", file, "--limit", 0).column("JOB") == every
 
 
+async def test_a_report_after_the_store_was_lost_has_all_of_before_once(tmp_path: Path) -> None:
+    with _rig(tmp_path) as rig:
+        since = rig.now - HOUR
+        await _days(rig, 9)
+        file = tmp_path / "slurmwatchd.toml"
+        file.write_text(f'[store]\npath = "{rig.store}"\n[archive]\npath = "{tmp_path}/archive"\n')
+
+        def report() -> tuple[int, float, list[dict[str, Any]]]:
+            asked = ("--since", f"@{since}", "--until", f"@{rig.now}", "--by", "day", "--format", "json")
+            answer = json.loads(run("report", "--config", file, *asked).out)
+            assert [line["attempts"] for line in answer["lines"]] == [1] * answer["total"]["attempts"]
+            return answer["total"]["attempts"], answer["total"]["wait_median_seconds"], answer["unread"]
+
+        first = report()
+        assert first[:2] == (9, 30.0)
+        for left in tmp_path.glob("store.db*"):
+            left.unlink()
+        await rig.once()
+        # What the archive does not have yet is read again.
+        archived = {job for (job,) in rows(tmp_path / "archive", "job_id_raw")}
+        assert archived < set(range(1, 10)) == archived | set(_stored(rig))
+        assert report() == first
+        # That holds when all that was read again has expired.
+        await _days(rig, 6)
+        assert min(_stored(rig)) > 9
+        assert (report()[0], report()[1]) == (15, 30.0)
+        stretches = report()[2]
+        assert all(stretch["end"] is None or stretch["end"] <= "2026-11-24T00:00:00Z" for stretch in stretches)
+
+
 async def test_without_pyarrow_the_configuration_is_wrong_and_names_the_extra(tmp_path: Path) -> None:
     with _rig(tmp_path) as rig:
         rig.ended(5)

@@ -24,7 +24,7 @@ from slurmwatchd.store.read import query
 from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import StoreReader, Totals
 from slurmwatchd.store.read.record_texts import Record, line_of
-from slurmwatchd.store.read.report import Wish, summed_from
+from slurmwatchd.store.read.report import Wish
 
 T = TypeVar("T")
 
@@ -194,20 +194,24 @@ class ArchivedReader(StoreReader):
     def archived(self, cluster: str) -> list[tuple[int, int]]:
         """Return the stretches of ends that the archive has of a cluster, epoch seconds, ascending.
 
-        It is without a gap from the first attempt on that the store's sums have. Of before that, where the store
-        was lost once, it has what it has.
+        It is without a gap from where this store began to read. Of before that, where a store was lost, it may end
+        days earlier.
         """
         days = [file.day for file in layout.files(self.archive) if file.cluster == cluster]
         if not days:
             return []
-        begin, summed = min(days) * DAY_SECONDS, summed_from(self, cluster)
-        if summed is None or summed <= begin:
+        begin, first = min(days) * DAY_SECONDS, self._first_horizon(cluster)
+        if first is None or first <= begin:
             return [(begin, _FOREVER)]
-        lost = (max(day for day in days if day * DAY_SECONDS < summed) + 1) * DAY_SECONDS
-        # A few hours without an end are no gap.
-        if summed - lost < DAY_SECONDS:
-            return [(begin, _FOREVER)]
-        return [(begin, lost), (summed, _FOREVER)]
+        lost = (max(day for day in days if day * DAY_SECONDS < first) + 1) * DAY_SECONDS
+        return [(begin, min(lost, first)), (first, _FOREVER)]
+
+    def _first_horizon(self, cluster: str) -> int | None:
+        """Return where this store began to read a cluster; None where it does not know."""
+        if not self.has_column("first_horizons", "horizon"):
+            return None
+        rows = self.rows("SELECT horizon FROM first_horizons WHERE cluster = ?", (cluster,))
+        return int(rows[0][0]) if rows else None
 
     @cached_property
     def _files(self) -> Dataset:
