@@ -148,8 +148,8 @@ def _ask(store: Path, dataset: Path) -> None:
         whole = files[-1].day - files[0].day + 1
         for what, day, count in (("a month", old, 30), ("all", files[0].day, whole)):
             # The sums have the newest days only, as those of a store that was lost.
-            ways = {"slurmwatchd": partial(_report, day, count, reader)}
-            _compare(f"{what} of the archive: report by account", ways)
+            reported = {"slurmwatchd": partial(_report, day, count, reader)}
+            _compare(f"{what} of the archive: report by account", reported)
         few = newest - 15
         _compare(
             "15 days of the store's own: node hours by account",
