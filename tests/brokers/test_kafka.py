@@ -147,5 +147,7 @@ def test_a_second_daemon_of_the_same_name_is_said_as_such(bootstrap: str) -> Non
     cluster = connect(options(bootstrap), "twin")
     for code in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
         told = cluster._told(KafkaException(KafkaError(code)))
-        assert str(told) == "another daemon sends as twin: each needs a transactional_id of its own"
+        assert str(told) == (
+            "a newer producer sends as twin; if that is another daemon, each needs a transactional_id of its own"
+        )
     cluster.close()

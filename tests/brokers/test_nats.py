@@ -354,6 +354,18 @@ async def _expect_each_once(delivery: Deliverer, total: int) -> None:
     assert len(found) == total
 
 
+@pytest.mark.parametrize("option", ["credentials_file", "nkey_file", "tls_ca_file"])
+async def test_secrets_that_are_not_there_are_named(nats: NatsServer, tmp_path: Path, option: str) -> None:
+    options = NatsOptions.model_validate(
+        {"type": "nats", "servers": [nats.url], option: str(tmp_path / "none.creds")}
+    )
+    sink = NatsSink("stream", options, Metrics())
+    with pytest.raises(
+        SinkError, match=rf"^127\.0\.0\.1:\d+: {option}: {tmp_path}/none\.creds: cannot be read: No"
+    ):
+        await sink.write(make_events(1, 2))
+
+
 async def test_check_finds_the_stream_or_says_that_the_daemon_will_make_it(nats: NatsServer) -> None:
     options = NatsOptions.model_validate({"type": "nats", "servers": [nats.url]})
     assert KIND.answers is not None

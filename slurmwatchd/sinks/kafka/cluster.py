@@ -224,7 +224,10 @@ class Cluster:
     def _told(self, error: KafkaException) -> SinkError:
         reason: KafkaError = error.args[0]
         if reason.code() in _FENCED:
-            return SinkError(f"another daemon sends as {self._name}: each needs a transactional_id of its own")
+            return SinkError(
+                f"a newer producer sends as {self._name}; if that is another daemon, each needs a "
+                "transactional_id of its own"
+            )
         text = reason.str()
         if self._said and self._said not in text:
             text += f": {self._said}"

@@ -20,7 +20,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
 
 from slurmwatchd.errors import SinkError, SinkFullError
-from slurmwatchd.sinks.credentials import credential_path
+from slurmwatchd.sinks.credentials import credential_path, read_credential
 from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.stream import StreamMessage
 from slurmwatchd.sinks.nats.subjects import Subjects
@@ -217,11 +217,13 @@ async def connect(options: NatsOptions, *, make: bool = True) -> JetStream:
             break
         # The first error says why; what follows from it does not.
         lost: asyncio.Future[SinkError] = asyncio.get_running_loop().create_future()
-        client = Client()
+        client: Client | None = None
         try:
+            secrets = _secrets(options)
+            client = Client()
             with anyio.fail_after(options.timeout):
                 await client.connect(
-                    server, allow_reconnect=False, name="slurmwatchd", **_listening(lost), **_secrets(options)
+                    server, allow_reconnect=False, name="slurmwatchd", **_listening(lost), **secrets
                 )
                 stream = JetStream(client, options, lost)
                 await _asked(stream.find(make=make))
@@ -238,7 +240,10 @@ async def connect(options: NatsOptions, *, make: bool = True) -> JetStream:
     raise SinkError("; ".join(failures))
 
 
-async def _give_up(client: Client) -> None:
+async def _give_up(client: Client | None) -> None:
+    # One that never tried to connect refuses to be closed.
+    if client is None:
+        return
     with anyio.CancelScope(shield=True), anyio.move_on_after(1):
         await client.close()
 
@@ -263,6 +268,10 @@ def _listening(lost: "asyncio.Future[SinkError]") -> dict[str, Any]:
 def _secrets(options: NatsOptions) -> dict[str, Any]:
     """Return what proves who we are, read again for each connection: certificates are renewed."""
     found: dict[str, Any] = {}
+    for option in ("credentials_file", "nkey_file"):
+        if text := getattr(options, option):
+            # The library reads it only if the server asks, and its error then names no file.
+            read_credential(option, text)
     if options.credentials_file:
         found["user_credentials"] = str(credential_path(options.credentials_file))
     if options.nkey_file:
