@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from slurmwatchd.model.outcomes import FAILURES
-from slurmwatchd.model.sums import AMOUNTS, HOUR, bucket_wait
+from slurmwatchd.model.sums import AMOUNTS, HOUR
+from slurmwatchd.model.waits import bucket_wait
 
 TOTAL, OTHERS = "total", "(others)"
 

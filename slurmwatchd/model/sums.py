@@ -11,10 +11,9 @@ from functools import lru_cache
 from operator import add
 from typing import Any, NamedTuple
 
-import orjson
-
 from slurmwatchd.model.clock import epoch
 from slurmwatchd.model.outcomes import outcome_of
+from slurmwatchd.model.waits import wait_bucket
 
 HOUR = 3600
 
@@ -44,9 +43,6 @@ _OWN = frozenset({"cpu", "mem_bytes", "node", "billing", "energy_joules", _GPU})
 
 FIRST_AMOUNTS = _ENERGY
 """So many of them nearly all attempts have, and no others."""
-
-_EXACT_WAIT = 32
-_WAIT_BITS = 5
 
 
 class Group(NamedTuple):
@@ -122,38 +118,6 @@ def attempt_of(record: Mapping[str, Any]) -> Attempt:
         values[name] = None if values[name] is None else epoch(values[name])
     values["outcome"] = values["outcome"] or outcome_of(record)
     return Attempt(**values)
-
-
-def wait_bucket(seconds: int) -> int:
-    """Return the number of the bucket that a wait belongs to: exact below 32 s, then 16 to each doubling."""
-    if seconds < _EXACT_WAIT:
-        return max(seconds, 0)
-    shift = seconds.bit_length() - _WAIT_BITS
-    return (shift << (_WAIT_BITS - 1)) + (seconds >> shift) + _EXACT_WAIT // 2 - (1 << (_WAIT_BITS - 1))
-
-
-def bucket_wait(bucket: int) -> float:
-    """Return the middle of a bucket of waits, in seconds: at most 3.2 percent off."""
-    if bucket < _EXACT_WAIT:
-        return float(bucket)
-    shift, rest = divmod(bucket - (1 << (_WAIT_BITS - 1)), 1 << (_WAIT_BITS - 1))
-    return ((rest + (1 << (_WAIT_BITS - 1))) * 2 + 1) * (1 << shift) / 2
-
-
-NO_WAITS = "{}"
-
-
-def waits_text(counts: Mapping[int, int] | Mapping[str, int]) -> str:
-    """Write how many waits there are in each bucket as JSON, as the store keeps it; no bucket stands at 0."""
-    return "{" + ",".join([f'"{bucket}":{count}' for bucket, count in counts.items() if count]) + "}"
-
-
-def waits_added(one: str, other: str) -> str:
-    """Return the sum of two texts of `waits_text`."""
-    counts: dict[str, int] = orjson.loads(one)
-    for bucket, count in orjson.loads(other).items():
-        counts[bucket] = counts.get(bucket, 0) + count
-    return waits_text(counts)
 
 
 class Results(NamedTuple):

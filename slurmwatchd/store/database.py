@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import aiosqlite
 import anyio
@@ -15,7 +15,7 @@ import anyio
 from slurmwatchd.config import ownership
 from slurmwatchd.config.paths import real_path
 from slurmwatchd.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError
-from slurmwatchd.model.sums import Group, waits_added
+from slurmwatchd.model.waits import waits_added
 from slurmwatchd.store import sqlite_errors
 from slurmwatchd.store.bodies import Bodies
 from slurmwatchd.store.dictionaries import Packer
@@ -27,6 +27,9 @@ from slurmwatchd.store.schema import APPLICATION_ID, migrations
 from slurmwatchd.store.shared_lock import SharedLock
 from slurmwatchd.store.unpacking import Unpacker
 from slurmwatchd.telemetry.log import get_logger
+
+if TYPE_CHECKING:
+    from slurmwatchd.model.sums import Group
 
 WRITE_TIMEOUT_SECONDS = 120.0
 

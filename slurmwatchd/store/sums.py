@@ -18,15 +18,13 @@ from slurmwatchd.model.sums import (
     AMOUNTS,
     FIRST_AMOUNTS,
     HOUR,
-    NO_WAITS,
     Attempt,
     Group,
     Results,
     Sums,
     attempt_of,
-    waits_added,
-    waits_text,
 )
+from slurmwatchd.model.waits import NO_WAITS, waits_added, waits_text
 from slurmwatchd.store.bodies import RECORD, added
 from slurmwatchd.store.bulk_insert import insert_rows
 from slurmwatchd.store.database import Database

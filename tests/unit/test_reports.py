@@ -3,7 +3,8 @@
 import pytest
 
 from slurmwatchd.model.reports import Rates, Tally, lines
-from slurmwatchd.model.sums import AMOUNTS, wait_bucket
+from slurmwatchd.model.sums import AMOUNTS
+from slurmwatchd.model.waits import wait_bucket
 
 COUNTS = {"a": 4, "b": 3, "c": 2, "d": 1}
 

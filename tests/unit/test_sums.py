@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmwatchd.model.sums import AMOUNTS, Attempt, Group, Sums, attempt_of, bucket_wait, wait_bucket
+from slurmwatchd.model.sums import AMOUNTS, Attempt, Group, Sums, attempt_of
+from slurmwatchd.model.waits import bucket_wait, wait_bucket
 
 NINE = 1_795_410_000
 """A full hour: 2026-11-23 05:00 UTC."""

@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from slurmwatchd.model.reports import Tally
-from slurmwatchd.model.sums import AMOUNTS, HOUR, SEVERAL, TresRates, tres_rates, wait_bucket
+from slurmwatchd.model.sums import AMOUNTS, HOUR, SEVERAL, TresRates, tres_rates
+from slurmwatchd.model.waits import wait_bucket
 from slurmwatchd.store.archive import arrow
 
 WHOSE = ("partition", "account", "user", "qos", "outcome")

@@ -9,7 +9,6 @@ and the answer holds each attempt once, whatever is written meanwhile.
 import array
 import sqlite3
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from slurmwatchd.store.bodies import BASES_SINCE, RECORD, added
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.opening import Mode, errors, open_file
 from slurmwatchd.store.read import query, record_texts
+from slurmwatchd.store.read.grouped_arrays import Array, array_of
 from slurmwatchd.store.read.outcomes import outcome_of_body
 from slurmwatchd.store.read.query import Question, Statement
 from slurmwatchd.store.read.record_texts import joined, record_of
@@ -71,26 +71,6 @@ class Totals:
     ran: int
     ended: int
     node_hours: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Array:
-    """An array, as far as its attempts answered a question.
-
-    Attributes:
-        job_id: The array's own number, as text.
-        outcomes: Outcome to how many attempts.
-        start: The first start, epoch seconds; None where nothing started.
-        end: The last end.
-        newest: The row id of the attempt that was stored last.
-    """
-
-    cluster: str
-    job_id: str
-    outcomes: Mapping[str, int]
-    start: int | None
-    end: int | None
-    newest: int
 
 
 class StoreReader:
@@ -251,7 +231,7 @@ class StoreReader:
         found: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
         for row in self.array_rows(question):
             found.setdefault(row[:2], []).append(row)
-        arrays = map(_array, found.values())
+        arrays = map(array_of, found.values())
         return sorted(arrays, key=lambda array: (-(array.end or 0), array.job_id, array.cluster))
 
     def array_rows(self, question: Question) -> list[tuple[Any, ...]]:
@@ -388,19 +368,3 @@ class StoreReader:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._lock, errors(self.path, Mode.READ, self._bodies):
             yield self._connection
-
-
-def _array(rows: Sequence[tuple[Any, ...]]) -> Array:
-    """Make an array of its rows, see `query.by_array`; an outcome may have several."""
-    attempts: Counter[str] = Counter()
-    for row in rows:
-        attempts[row[2]] += row[3]
-    starts, ends = ([row[place] for row in rows if row[place] is not None] for place in (4, 5))
-    return Array(
-        cluster=rows[0][0],
-        job_id=rows[0][1],
-        outcomes=dict(sorted(attempts.items(), key=lambda pair: (-pair[1], pair[0]))),
-        start=min(starts, default=None),
-        end=max(ends, default=None),
-        newest=max(row[6] for row in rows),
-    )
