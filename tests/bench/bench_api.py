@@ -42,6 +42,9 @@ ROUNDS = 5
 SECONDS = 4.0
 USERS = tuple(f"user{number:03d}" for number in range(0, 400, 13))
 QUESTIONS_A_SECOND = 50
+ASKERS = 8
+"""So many connections ask, so that a slow answer does not lower the rate."""
+
 PATHS = ("/api/v1/jobs?user=ann&limit=10", "/api/v1/report?by=hour&since=-24h", "/api/v1/status", "/overview")
 FIELDS = "cluster,job_id,user,account,partition,state,start,end,node_list"
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -280,7 +283,7 @@ def _questions(port: int, token: str, *, on: bool) -> Iterator[list[int]]:
 def ask(port: int) -> None:
     """Ask with the token in the first line of the standard input until that ends; print how often."""
     token = sys.stdin.readline().strip()
-    stop, answered = threading.Event(), [0, 0, 0, 0]
+    stop, answered = threading.Event(), [0] * ASKERS
 
     def ask_again(place: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)

@@ -143,6 +143,16 @@ async def test_more_than_may_wait_are_sent_away(filled: Rig) -> None:
     asked.close()
 
 
+async def test_one_after_the_other_they_share_a_connection_and_closing_ends_its_thread(filled: Rig) -> None:
+    asked = Questions(filled.store, seconds=HANGS_SECONDS)
+    readers = {await asked.ask(lambda store, _: id(store), who=who) for who in "aba"}
+    assert len(readers) == 1
+    (thread,) = asked._threads
+    asked.close()
+    await anyio.to_thread.run_sync(thread.join, HANGS_SECONDS)
+    assert not thread.is_alive()
+
+
 async def test_a_store_that_cannot_be_read_is_a_problem_without_its_path(filled: Rig, tmp_path: Path) -> None:
     async with serving_api(filled, tmp_path, store=tmp_path / "gone.db") as client:
         problem = await client.problem("/jobs")
@@ -338,6 +348,8 @@ async def test_heads_without_end_are_refused(
     filled: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parser: Callable[[], type]
 ) -> None:
     monkeypatch.setattr("slurmwatchd.daemon.web.server.connection_class", parser)
+    # It is its size for which it is refused, and not its slowness.
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 10 * HANGS_SECONDS)
     async with serving_api(filled, tmp_path) as client:
         connection = await anyio.connect_tcp("127.0.0.1", client.port)
         received = b""
