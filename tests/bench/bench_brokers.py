@@ -1,6 +1,6 @@
 """What the daemon adds to a client library: its delivery against the library sending the same bytes.
 
-python -m tests.bench.bench_brokers [nats kafka kafka-5ms http file] [--events 40000] [--pairs 5]
+python -m tests.bench.bench_brokers [nats kafka kafka-5ms tansu http file] [--events 40000] [--pairs 5]
 
 Both sides of a pair send the same bytes to the same broker on the loopback, with the same window, transactions
 or requests: the library from memory, the daemon with formatting, acknowledgements and cursor. The daemon does it
@@ -39,11 +39,11 @@ from slurmwatchd.store import outbox
 from slurmwatchd.store.database import open_database
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.metrics import Metrics
-from tests.bench.broker_kinds import Bench, DistantKafka, Http, Kafka, Nats
+from tests.bench.broker_kinds import Bench, DistantKafka, Http, Kafka, Nats, RealKafka
 from tests.bench.million import fill, filling
 from tests.brokers.nats_server import free_port
 
-KINDS = ("nats", "kafka", "kafka-5ms", "http", "file")
+KINDS = ("nats", "kafka", "kafka-5ms", "tansu", "http", "file")
 
 
 @asynccontextmanager
@@ -169,7 +169,9 @@ async def measured(kinds: Sequence[str], events: int, pairs: int, folder: Path) 
     click.echo(f"{events:,} events of {size} bytes, {pairs} pairs")
     # As the daemon does.
     tuning.tune()
-    classes: dict[str, type[Bench]] = {"nats": Nats, "kafka": Kafka, "kafka-5ms": DistantKafka, "http": Http}
+    classes: dict[str, type[Bench]] = {
+        "nats": Nats, "kafka": Kafka, "kafka-5ms": DistantKafka, "tansu": RealKafka, "http": Http,
+    }  # fmt: skip
     for kind in kinds:
         raw, own, live = [], [], []
         if kind == "file":

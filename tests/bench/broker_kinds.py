@@ -24,6 +24,7 @@ from slurmwatchd.sinks.webhook.options import HttpOptions
 from slurmwatchd.sinks.webhook.sink import HttpSink
 from slurmwatchd.telemetry.metrics import Metrics
 from tests.brokers.nats_server import NatsServer
+from tests.brokers.tansu import tansu
 
 if TYPE_CHECKING:
     import asyncio
@@ -175,6 +176,15 @@ class DistantKafka(Kafka):
     """The same with brokers that answer after 5 ms, as those that replicate do."""
 
     rtt = 5
+
+
+class RealKafka(Kafka):
+    """Tansu, a broker that talks Kafka's protocol and keeps its topics in memory."""
+
+    @contextmanager
+    def broker(self) -> Iterator[None]:
+        with tansu() as self._bootstrap:
+            yield
 
 
 class Http(Bench):
