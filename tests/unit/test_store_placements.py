@@ -15,6 +15,7 @@ from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.placements import unpacked
 from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.store.read.suspects import span
+from slurmwatchd.store.schema import migrations
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.metrics import Metrics
 from tests.unit.attempts import NOW, Reading, batch, completed, reading, rows
@@ -161,9 +162,10 @@ async def test_a_damaged_copy_is_worth_no_more_than_none(path: Path) -> None:
 async def test_a_store_of_an_older_version_is_read_without_copies(path: Path) -> None:
     async with open_database(path) as database:
         await stored(database, 35)
+    before = next(number for number, sql in migrations() if "CREATE TABLE placements" in sql) - 1
     with closing(sqlite3.connect(path)) as store:
         store.execute("DROP TABLE placements")
-        store.execute("PRAGMA user_version = 11")
+        store.execute(f"PRAGMA user_version = {before}")
         store.commit()
     assert failures(path) == [("n1", 35, 8)]
     async with open_database(path) as database:

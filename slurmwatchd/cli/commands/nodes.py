@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from slurmwatchd.cli import tables, tuning
+from slurmwatchd.cli import tables
 from slurmwatchd.cli.job_filters import answer, shape_of, shape_options
 from slurmwatchd.cli.store_access import MOMENT, open_store, store_options
 from slurmwatchd.cli.tables import TableFormat
@@ -66,8 +66,6 @@ def command(
     if suspect:
         if node is not None or moment is not None:
             raise click.UsageError("--suspect takes neither a node nor --at", click.get_current_context())
-        # A search makes many small objects, and no cycles.
-        tuning.tune()
         now = int(time.time())
         asked = (now - DAY if since is None else since, now if until is None else until)
         with open_store(config, store) as reader:
