@@ -58,7 +58,7 @@ def rows_between(outcome: str) -> str:
         outcome: SQL for why an attempt of `jobs` ended.
     """
     return (
-        f"SELECT CASE WHEN {outcome} = '{_NODE_FAILURE}' THEN {_LOST} WHEN {outcome} NOT IN ({_FAILED}) "  # noqa: S608
+        f"SELECT CASE WHEN {outcome} IS NULL THEN NULL WHEN {outcome} = '{_NODE_FAILURE}' THEN {_LOST} WHEN {outcome} NOT IN ({_FAILED}) "  # noqa: S608
         f'THEN {WELL} WHEN "end" - start < {QUICK_SECONDS} THEN {QUICK} ELSE {SLOW} END AS result, '
         "coalesce(\"partition\", ''), coalesce(\"user\", ''), coalesce(nodelist, 0), "
         "substr(job_id, 1, instr(job_id, '_') - 1), id "
@@ -121,6 +121,9 @@ async def pack(database: Database) -> int:
             stretch = await _due(connection, cluster, watermark - SETTLED_SECONDS)
             if stretch is not None:
                 rows = [tuple(row) for row in await connection.execute_fetchall(_ROWS, (cluster, *stretch))]
+                if any(row[0] is None for row in rows):
+                    # It is not written why one of them ended: it is read from `jobs`, where that is found out.
+                    continue
                 packed = await anyio.to_thread.run_sync(_packed, rows)
                 await connection.execute(
                     "INSERT INTO placements (cluster, start, stop, packed) VALUES (?, ?, ?, ?)",

@@ -180,6 +180,15 @@ async def test_none_is_made_before_all_rows_say_why_they_ended(path: Path) -> No
         assert await pack_all(database) == []
 
 
+async def test_one_that_does_not_say_why_it_ended_is_not_packed(path: Path) -> None:
+    async with open_database(path) as database:
+        await stored(database, 15)
+        unsaid = "UPDATE jobs SET outcome = NULL WHERE id = 3"
+        await database.write(lambda connection: connection.execute(unsaid))
+        assert await pack_all(database) == []
+    assert failures(path) == [("n1", 15, 3)]
+
+
 async def test_the_daemon_makes_them_beside_its_retention(path: Path) -> None:
     async with open_database(path) as database:
         await stored(database, 35)

@@ -1,0 +1,67 @@
+"""The search for suspect nodes in a store with a day of attempts: with copies of where they ran, and from `jobs`.
+
+python -m tests.bench.bench_suspect_store [--jobs 1000000] [--rounds 3]
+"""
+
+import sqlite3
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+import anyio
+import click
+
+from slurmwatchd.cli.tuning import tune
+from slurmwatchd.store import placements
+from slurmwatchd.store.database import open_database
+from slurmwatchd.store.read.reader import StoreReader
+from slurmwatchd.store.read.suspects import suspects
+from tests.bench.million import DAY, NEWEST, fill
+
+_READ = "INSERT INTO horizons VALUES ('tux', 0, ?)"
+_OUTCOMES = (
+    "UPDATE jobs SET outcome = CASE state WHEN 'COMPLETED' THEN 'completed' WHEN 'FAILED' THEN 'failed' "
+    "WHEN 'TIMEOUT' THEN 'time_limit' ELSE 'cancelled_by_user' END"
+)
+
+
+@click.command()
+@click.option("--jobs", default=1_000_000, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+def main(jobs: int, rounds: int) -> None:
+    """Measure."""
+    tune()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "store.db"
+        anyio.run(fill, store, jobs, 1)
+        with closing(sqlite3.connect(store)) as file, file:
+            file.execute(_OUTCOMES)
+        searched("from `jobs`", store, 1)
+        anyio.run(packed, store)
+        searched("from copies", store, rounds)
+
+
+async def packed(store: Path) -> None:
+    """Make the copies, as the daemon does beside its retention."""
+    async with open_database(store) as database:
+        await database.write(lambda connection: connection.execute(_READ, (NEWEST + 3600,)))
+        attempts, began = 0, time.process_time()
+        while count := await placements.pack(database):
+            attempts += count
+        each = (time.process_time() - began) / attempts
+        ((size,),) = await database.read("SELECT sum(length(packed)) FROM placements")
+        click.echo(f"packed {attempts:,} attempts: {each * 1e6:.1f} us and {size / attempts:.2f} bytes each")
+
+
+def searched(what: str, store: Path, rounds: int) -> None:
+    """Search all of the day."""
+    with StoreReader(store) as reader:
+        for _ in range(rounds):
+            began = time.process_time()
+            suspects(reader, "tux", NEWEST - DAY, NEWEST)
+            click.echo(f"{what}: {time.process_time() - began:.2f} s of CPU")
+
+
+if __name__ == "__main__":
+    main()
