@@ -58,7 +58,8 @@ def rows_between(outcome: str) -> str:
         outcome: SQL for why an attempt of `jobs` ended.
     """
     return (
-        f"SELECT CASE WHEN {outcome} IS NULL THEN NULL WHEN {outcome} = '{_NODE_FAILURE}' THEN {_LOST} WHEN {outcome} NOT IN ({_FAILED}) "  # noqa: S608
+        f"SELECT CASE WHEN {outcome} IS NULL THEN NULL "  # noqa: S608 - our own words
+        f"WHEN {outcome} = '{_NODE_FAILURE}' THEN {_LOST} WHEN {outcome} NOT IN ({_FAILED}) "
         f'THEN {WELL} WHEN "end" - start < {QUICK_SECONDS} THEN {QUICK} ELSE {SLOW} END AS result, '
         "coalesce(\"partition\", ''), coalesce(\"user\", ''), coalesce(nodelist, 0), "
         "substr(job_id, 1, instr(job_id, '_') - 1), id "
