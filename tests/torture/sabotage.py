@@ -134,10 +134,9 @@ SABOTAGES = {
     "cursor": Sabotage(
         "the cursor moves before the lines are written",
         "daemon/delivery.py",
-        "            try:\n                state, ahead = await self._write(batch)\n",
-        "            newest, now = batch.events[-1].seq, int(parts.clock.now())\n"
-        "            await outbox.advance(parts.database, self.name, newest, {}, now=now)\n"
-        "            try:\n                state, ahead = await self._write(batch)\n",
+        "                with self._bugs_named():\n                    state = await self._sink.write(",
+        "                await outbox.advance(parts.database, self.name, newest, {}, now=int(parts.clock.now()))\n"
+        "                with self._bugs_named():\n                    state = await self._sink.write(",
         favours="kill as file grows",
     ),
     "rotation": Sabotage(

@@ -77,7 +77,7 @@ def command(
     if to_stdout and form == ExportFormat.PARQUET and sys.stdout.isatty():
         raise click.UsageError("a terminal cannot show Parquet: --output", click.get_current_context())
     target = _Target(ExportFormat(form), output, overwrite=overwrite)
-    with open_store(config, store) as reader, _file_errors("standard output" if to_stdout else output):
+    with open_store(config, store) as reader, _file_errors(None if to_stdout else output):
         # Before anything is written: an export that cannot be made leaves nothing behind.
         if not partition and not to_stdout:
             target.check(output)
@@ -212,11 +212,14 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def _file_errors(output: object) -> Iterator[None]:
-    """Make one line of what goes wrong with files, and name `output` where the error names none."""
+def _file_errors(output: Path | None) -> Iterator[None]:
+    """Make one line of what goes wrong with files, and name `output` where the error names none.
+
+    What goes wrong with standard output, None, is left to those who know what Python still holds back for it.
+    """
     try:
         yield
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        if output is None and error.filename is None:
+            raise
         raise click.ClickException(f"{error.filename or output}: {error.strerror}") from error
