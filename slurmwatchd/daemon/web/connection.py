@@ -21,7 +21,15 @@ MAX_CONNECTIONS = 256
 MAX_HEAD_BYTES = 16_384
 """A request whose head is not whole by then is refused: it would stay in memory for ever. h11's own limit."""
 
+MAX_AHEAD = 32
+"""A client that sends more requests before the first is answered is refused: with llhttp, uvicorn takes each of
+them apart at once; with h11 it leaves them where they are."""
+
 _LOOK_SECONDS = 1.0
+
+
+class _TooFarAheadError(Exception):
+    """A client has sent too many requests before it has an answer; llhttp makes a refusal of it."""
 
 
 class Connection(asyncio.Protocol):
@@ -130,9 +138,11 @@ def with_llhttp() -> type[Any]:
                 self.send_400_response("The request's head is too large.")
 
         def on_headers_complete(self) -> None:
-            """Stop to count."""
+            """Stop to count bytes, and refuse what would only wait."""
             self._head_bytes = None
             super().on_headers_complete()
+            if len(self.pipeline) > MAX_AHEAD:
+                raise _TooFarAheadError
 
         def on_message_complete(self) -> None:
             """Count the bytes of the next head."""
