@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slurmwatchd.model import suspect_search
 from slurmwatchd.model.placements import Placements
 from slurmwatchd.store import placements, retention
 from slurmwatchd.store.database import Database, open_database
@@ -89,6 +90,21 @@ def test_every_node_is_judged_as_row_by_row(seed: int) -> None:
     suspects = [one for one in wanted if one.is_suspect]
     assert_same(ran.suspects(), suspects)
     assert [one.node for one in ran.suspects()] == [one.node for one in suspects]
+
+
+@settings(max_examples=draws(200), deadline=None)
+@given(SEEDS)
+def test_no_limit_passes_over_a_node_that_is_beyond_it(seed: int) -> None:
+    chance = Random(seed)  # noqa: S311 - drawn by hypothesis
+    attempts = drawn(chance, chance.choice((10, 30, 100)))
+    ran = span_of(attempts)
+    for one in ranked(attempts):
+        if one.node_failures or one.chance == 1:
+            continue
+        with pytest.MonkeyPatch.context() as patch:
+            # As if this very node were just beyond.
+            patch.setattr(suspect_search, "CHANCE", one.chance * 1.000_001)
+            assert one.node in ran._conspicuous(), one
 
 
 @settings(max_examples=draws(100), deadline=None)
