@@ -30,7 +30,6 @@ from slurmwatchd.sources.scontrol import Scontrol
 from slurmwatchd.sources.sdiag import Sdiag
 from slurmwatchd.sources.tokens import token_in
 from slurmwatchd.store import ledger, meta, usage_queue
-from slurmwatchd.store.archive import days
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.telemetry.disks import Disks
@@ -266,6 +265,8 @@ def _late_seconds(config: Config) -> int:
     """Return how far back a store that was lost begins again: nothing is to lie between it and the archive."""
     late = max(config.poll.reread, default=0)
     if config.archive.path:
+        from slurmwatchd.store.archive import days  # noqa: PLC0415 - only where there is an archive
+
         # A finished day may have waited for a day more.
         late = max(late, config.finished_seconds + 2 * days.PATIENCE_SECONDS)
     return late
