@@ -157,5 +157,6 @@ def _decompressed(reader: "zstandard.ZstdDecompressor", frames: Sequence[bytes])
             return [reader.decompress(frame) for frame in frames]
         found = reader.multi_decompress_to_buffer(list(frames))
         return [found[place].tobytes() for place in range(len(frames))]
-    except (zstandard.ZstdError, MemoryError) as error:
+    except (zstandard.ZstdError, ValueError, MemoryError) as error:
+        # A ValueError: a frame of a known head is cut off before it says how much it holds.
         raise UnusualBodyError from error

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import aiosqlite
 import pytest
 
+from slurmwatchd.errors import StoreCorruptError
 from slurmwatchd.store import outbox, usage, usage_queue
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
@@ -64,3 +66,25 @@ async def test_a_flipped_bit_anywhere_in_a_frame_is_noticed(tmp_path: Path) -> N
         # RFC 8878 has decoders ignore one bit of the head; what fills up a byte means nothing either.
         assert 8 * 4 + 4 in harmless
         assert len(harmless) < len(frame)
+
+
+async def test_a_frame_that_is_cut_off_anywhere_is_damage_that_names_its_event(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        await filled(database)
+        frame = (await database.read("SELECT body FROM events WHERE seq = 1200"))[0][0]
+        database.recent.clear()
+        # From here on heads that are alike are known, and not read again.
+        await outbox.after(database, 0, 3000)
+        for length in range(4, len(frame)):
+            await put(database, frame[:length])
+            with pytest.raises(StoreCorruptError, match="event 1200: its body is damaged"):
+                await outbox.after(database, 1100, 200)
+        await put(database, frame)
+        assert len(await outbox.after(database, 1100, 200)) == 200
+
+
+async def put(database: Database, body: bytes) -> None:
+    async def work(connection: aiosqlite.Connection) -> None:
+        await connection.execute("UPDATE events SET body = ? WHERE seq = 1200", (body,))
+
+    await database.write(work)
