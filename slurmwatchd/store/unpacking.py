@@ -83,7 +83,7 @@ class Unpacker:
         """Read what unpacking needs to know of the store, and a dictionary.
 
         Raises:
-            UnusualBodyError: There is no such dictionary.
+            UnusualBodyError: There is no such dictionary, or it is damaged.
         """
         if self._first_seq is None:
             self._first_seq = await body_versions.first_seq(database)
@@ -94,8 +94,11 @@ class Unpacker:
             raise UnusualBodyError
         import zstandard  # noqa: PLC0415 - as above
 
-        dictionary = zstandard.ZstdCompressionDict(rows[0][0], dict_type=zstandard.DICT_TYPE_FULLDICT)
-        self._readers[number] = zstandard.ZstdDecompressor(dict_data=dictionary)
+        try:
+            dictionary = zstandard.ZstdCompressionDict(rows[0][0], dict_type=zstandard.DICT_TYPE_FULLDICT)
+            self._readers[number] = zstandard.ZstdDecompressor(dict_data=dictionary)
+        except zstandard.ZstdError as error:
+            raise UnusualBodyError from error
 
     def whole(self, columns: PackedBodies) -> list[bytes]:
         """Return the whole bodies of events, in the present form.

@@ -83,6 +83,21 @@ async def test_a_frame_that_is_cut_off_anywhere_is_damage_that_names_its_event(t
         assert len(await outbox.after(database, 1100, 200)) == 200
 
 
+async def test_a_damaged_dictionary_is_damage_that_names_an_event(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        await filled(database)
+
+        async def cut_off(connection: aiosqlite.Connection) -> None:
+            await connection.execute("UPDATE dictionaries SET data = substr(data, 1, 100)")
+
+        await database.write(cut_off)
+    async with open_database(tmp_path / "store.db") as database:
+        # The first records were written before there was a dictionary.
+        assert len(await outbox.after(database, 0, 900)) == 900
+        with pytest.raises(StoreCorruptError, match="event 901: its body is damaged"):
+            await outbox.after(database, 900, 100)
+
+
 async def put(database: Database, body: bytes) -> None:
     async def work(connection: aiosqlite.Connection) -> None:
         await connection.execute("UPDATE events SET body = ? WHERE seq = 1200", (body,))
