@@ -28,10 +28,6 @@ them apart at once; with h11 it leaves them where they are."""
 _LOOK_SECONDS = 1.0
 
 
-class _TooFarAheadError(Exception):
-    """A client has sent too many requests before it has an answer; llhttp makes a refusal of it."""
-
-
 class Connection(asyncio.Protocol):
     """What each connection does beside what uvicorn's does, which limits the pauses between requests.
 
@@ -121,33 +117,7 @@ def with_llhttp() -> type[Any]:
     Raises:
         ImportError: httptools is not installed.
     """
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415 - may be missing
-
-    class LlhttpConnection(Connection, HttpToolsProtocol):
-        """A connection whose parser sets no limit to a request's head."""
-
-        _head_bytes: int | None = 0
-        """How much came before the head was whole; None while it is."""
-
-        def data_received(self, data: bytes) -> None:
-            """Refuse a head that is too large."""
-            if self._head_bytes is not None:
-                self._head_bytes += len(data)
-            super().data_received(data)
-            if (self._head_bytes or 0) > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self.send_400_response("The request's head is too large.")
-
-        def on_headers_complete(self) -> None:
-            """Stop to count bytes, and refuse what would only wait."""
-            self._head_bytes = None
-            super().on_headers_complete()
-            if len(self.pipeline) > MAX_AHEAD:
-                raise _TooFarAheadError
-
-        def on_message_complete(self) -> None:
-            """Count the bytes of the next head."""
-            self._head_bytes = 0
-            super().on_message_complete()
+    from slurmwatchd.daemon.web.llhttp import LlhttpConnection  # noqa: PLC0415 - its parser may be missing
 
     return LlhttpConnection
 
