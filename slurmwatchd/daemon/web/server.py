@@ -80,6 +80,9 @@ class WebServer(uvicorn.Server):
             uvicorn.Config(
                 app,
                 http=self._connection,
+                # With a library for them, such as Debian installs beside uvicorn, uvicorn would hand connections
+                # to what keeps none of their limits.
+                ws="none",
                 log_config=None,
                 access_log=False,
                 lifespan="off",
