@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -310,6 +310,42 @@ async def trickle(connection: anyio.abc.SocketStream) -> None:
             assert not await connection.receive()
 
 
+def wide(filled: Rig, folder: Path) -> Path:
+    """A store whose export is longer than what a socket holds."""
+    store = folder / "wide.db"
+    with closing(sqlite3.connect(filled.store)) as source, closing(sqlite3.connect(store)) as copy:
+        source.backup(copy)
+        for seq, body in copy.execute("SELECT seq, body FROM events").fetchall():
+            long = {**json.loads(body), "comment": "x" * 3_000_000}
+            copy.execute("UPDATE events SET body = ? WHERE seq = ?", (json.dumps(long).encode(), seq))
+        copy.commit()
+    return store
+
+
+@parsers
+async def test_those_that_take_nothing_of_their_answers_leave_room_for_a_scrape(
+    filled: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parser: Callable[[], type]
+) -> None:
+    monkeypatch.setattr("slurmwatchd.daemon.web.server.connection_class", parser)
+    monkeypatch.setattr(connections, "READING_SECONDS", 10 * HANGS_SECONDS)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
+    async with serving_api(filled, tmp_path, store=wide(filled, tmp_path)) as client:
+        stalled = [socket.create_connection(("127.0.0.1", client.port)) for _ in range(2)]
+        for connection in stalled:
+            connection.sendall(request(client, "export"))
+        # Nothing of it is read, so it ends only with the client.
+        answers: list[bytes] = []
+        with anyio.fail_after(HANGS_SECONDS):
+            while b"HTTP/1.1 200 OK" not in answers:
+                await anyio.sleep(0.1)
+                async with await anyio.connect_tcp("127.0.0.1", client.port) as scrape:
+                    with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                        await scrape.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                        answers.append((await scrape.receive()).partition(b"\r\n")[0])
+        for connection in stalled:
+            connection.close()
+
+
 @parsers
 async def test_a_client_that_takes_nothing_is_cut_off(
     filled: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parser: Callable[[], type]
@@ -317,14 +353,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(
     monkeypatch.setattr("slurmwatchd.daemon.web.server.connection_class", parser)
     monkeypatch.setattr(connections, "READING_SECONDS", 0.2)
     monkeypatch.setattr(connections, "_LOOK_SECONDS", 0.05)
-    store = tmp_path / "wide.db"
-    with closing(sqlite3.connect(filled.store)) as source, closing(sqlite3.connect(store)) as copy:
-        source.backup(copy)
-        for seq, body in copy.execute("SELECT seq, body FROM events").fetchall():
-            wide = {**json.loads(body), "comment": "x" * 3_000_000}
-            copy.execute("UPDATE events SET body = ? WHERE seq = ?", (json.dumps(wide).encode(), seq))
-        copy.commit()
-    async with serving_api(filled, tmp_path, store=store) as client:
+    async with serving_api(filled, tmp_path, store=wide(filled, tmp_path)) as client:
         with socket.create_connection(("127.0.0.1", client.port)) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.sendall(request(client, "export"))

@@ -94,7 +94,11 @@ class Connection(asyncio.Protocol):
         answered = [other for other in others if other._waiting_since is None]  # noqa: SLF001 - its own class
         waiting = [other for other in others if other._waiting_since is not None]  # noqa: SLF001 - its own class
         some = answered if len(answered) > MAX_CONNECTIONS // 2 or not waiting else waiting
-        min(some, key=Connection._silent_since, default=self).transport.abort()
+        stalled = [other for other in there if isinstance(other, Connection) and other._unsent]  # noqa: SLF001 - its own class
+        if some or not stalled:
+            min(some, key=Connection._silent_since, default=self).transport.abort()
+        else:
+            min(stalled, key=lambda other: other._stalled_since).transport.abort()  # noqa: SLF001 - its own class
 
     def _silent_since(self) -> float:
         """Return when it began to wait for a request, or last sent one that was answered."""
