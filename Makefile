@@ -20,7 +20,7 @@ SUITE ?= trixie
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.runtime  ## watch a simulated cluster: no Slurm, no root (ARGS="--seconds 20")
 	$(BIN)/slurmwatchd demo $(ARGS)

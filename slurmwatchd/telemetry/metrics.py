@@ -196,12 +196,12 @@ class Metrics:
         part = ["part"]
         self.certificate_start = gauge(
             "certificate_start_timestamp_seconds",
-            "Since when the certificate of a part (web, or a sink) is good; absent without one.",
+            "When the certificate of a part (web, or a sink) became valid; absent without one.",
             part,
         )
         self.certificate_expiry = gauge(
             "certificate_expiry_timestamp_seconds",
-            "When it ends, or the first of those between it and its authority.",
+            "When the certificate of a part, or the first of its chain, expires.",
             part,
         )
         self.token_expiry = gauge(

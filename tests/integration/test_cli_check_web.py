@@ -75,7 +75,7 @@ def test_a_good_web_yml_says_what_it_gives(tmp_path: Path) -> None:
 
 def test_people_who_cannot_log_in_are_named(tmp_path: Path) -> None:
     assert found(tmp_path, people={"ann": "own"})[1:] == [
-        ("warning", "people", "web.people is set, and nobody can log in by name")
+        ("warning", "people", "web.people is set, but no user can log in by name")
     ]
     path = written(tmp_path, f"basic_auth_users:\n  ann: {HASH}\n")
     assert found(tmp_path, web_config=path, people={"ann": "all", "eve": "own", "*": "own"})[2:] == [

@@ -61,7 +61,7 @@ def _people(web: WebSection, users: set[str]) -> Iterator[Finding]:
     if web.trusted_proxies:
         return
     if not users and web.people:
-        text = "web.people is set, and nobody can log in by name"
+        text = "web.people is set, but no user can log in by name"
         yield warning("people", text, "add basic_auth_users to web.yml, or set web.trusted_proxies")
         return
     missing = sorted(set(web.people) - users - {ANYBODY})
