@@ -80,7 +80,7 @@ class _ReaderGoneError(Exception):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="slurmwatchd", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Notice every Slurm job that ends, exactly once, and hand it on.
+    """Detect every Slurm job that ends, and deliver it exactly once.
 
     Example: slurmwatchd run --config /etc/slurmwatchd/slurmwatchd.toml
     """

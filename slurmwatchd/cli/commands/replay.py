@@ -50,16 +50,16 @@ def command(
     """Deliver events to a sink once more, after its receiver has lost them.
 
     The events come from the store, as far as the sink's options select them, and look as the sink writes them. Its
-    cursor stays where it is, and the daemon may run meanwhile. A nats stream keeps no event twice that it still
-    knows; an http receiver gets them twice. A file holds each event once for ever, so those of a jsonl sink go to
-    another file: --to.
+    cursor stays where it is, and the daemon may run meanwhile. A nats or kafka sink skips events that are among
+    the newest messages of its receiver; an http receiver gets each event again. A file holds each event once for
+    ever, so those of a jsonl sink go to another file: --to.
 
     \b
     Example: slurmwatchd replay --sink stream --since 2026-11-20 --until 2026-11-21
              slurmwatchd replay --sink jobs --since 2h --to again.jsonl
 
     Exit codes: 0 done; 1 the store cannot be read or the file not written; 2 the command line is wrong; 75 the
-    receiver cannot take them now: what was sent is said, and the rest can be replayed; 78 the configuration is
+    receiver cannot take them now: the message says what was sent, replay the rest later; 78 the configuration is
     wrong; 141 the reader of the output closed it.
     """  # noqa: D301 - click's mark for lines to be left alone
     start, end = stretch_of(since, until, now=time.time())

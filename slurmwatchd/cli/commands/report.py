@@ -63,11 +63,11 @@ def command(
 ) -> None:
     """Report who used what, and how well: jobs, hours, efficiency, waits, losses, price.
 
-    The numbers come from hourly sums, which stay when attempts expire; what a store that was lost once lacks comes
-    from its archive. A job counts in the hour of its end; its
-    CPU, GPU and node hours count in the hours in which it ran, as in sreport. What still runs is in neither. LOST
-    are the hours of jobs that failed, ran out of memory or time, or lost their node. Efficiency is weighted by
-    hours. [report] in the configuration has the prices and the CO2 of a kWh.
+    The numbers come from hourly sums, which stay when attempts expire. If the store was lost once, what its sums
+    lack comes from the archive. A job counts in the hour of its end; its CPU, GPU and node hours count in the
+    hours in which it ran, as in sreport. What still runs is in neither. LOST are the hours of jobs that failed,
+    ran out of memory or time, missed their deadline, or lost their node. Efficiency is weighted by hours.
+    [report] in the configuration has the prices and the CO2 of a kWh.
 
     \b
     Example: slurmwatchd report --by account --since 2026-11-01 --top 10

@@ -128,7 +128,7 @@ ENDPOINTS = (
         answer=reporting.report,
         query=ReportQuery,
         summary="Who used what, and how well: jobs, hours, efficiency, waits, losses, price.",
-        text="As `slurmwatchd report --format json`, see [Reports](reports.md); for a token for all or an account.",
+        text="As `slurmwatchd report -f json`, see [Reports](reports.md); for a token for all or an account.",
         schema="Report",
     ),
     Endpoint(
