@@ -134,7 +134,9 @@ def test_everything_is_reached_by_keyboard(started: Browser, site: Address) -> N
         assert "No job matches" in page.inner_text("main")
 
 
-FOCUSABLE = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary')].filter(
+FOCUSABLE = """() => [...document.querySelectorAll(
+    'a[href], button, input, select, textarea, summary, [tabindex]'
+)].filter(
     e => e.checkVisibility({visibilityProperty: true}) && e.tabIndex >= 0 && !e.disabled && e.type !== 'hidden')"""
 FOCUSED = """() => {
     const e = document.activeElement, style = getComputedStyle(e), box = e.getBoundingClientRect();
