@@ -148,6 +148,7 @@ async def prune_nodelists(database: Database) -> PrunedRows:
 
     A list that no attempt has is idle; an event may still have it. Once all events are gone that there were when
     it became idle, the list goes, unless it was met again (`nodelists.keep` then takes it off).
+    The newest one stays: a reader remembers nodes by the row id, which must not become another list's.
     """
     pruned = PrunedRows()
 
@@ -156,7 +157,8 @@ async def prune_nodelists(database: Database) -> PrunedRows:
             connection,
             "SELECT nodelists.id, nodelists.nodes FROM idle_nodelists "
             "JOIN nodelists ON nodelists.id = idle_nodelists.nodelist "
-            "WHERE idle_nodelists.seq < coalesce((SELECT min(seq) FROM events), 1 << 62) LIMIT ?",
+            "WHERE idle_nodelists.seq < coalesce((SELECT min(seq) FROM events), 1 << 62) "
+            "AND nodelists.id < (SELECT max(id) FROM nodelists) LIMIT ?",
             STEP_ROWS // 10,
         )
         ids = json_array([row[0] for row in idle])

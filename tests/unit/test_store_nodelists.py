@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from slurmwatchd.store import nodelists, outbox
+from slurmwatchd.store import nodelists, outbox, retention
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
-from tests.unit.attempts import batch, reading, rows
+from slurmwatchd.store.read.reader import StoreReader
+from tests.unit.attempts import NOW, batch, reading, rows
 
 RAN_ON = """
 SELECT jobs.job_id_raw FROM nodes
@@ -80,3 +81,30 @@ async def test_lists_with_quotes_and_newlines_are_data(tmp_path: Path) -> None:
         await intake.commit(batch(reading(1, node_list=hostile), expanded={hostile: (hostile,)}))
         assert await nodelists.known(database, [hostile]) == {hostile}
         assert await _ran_on(database, hostile) == [1]
+
+
+async def test_a_reader_that_stays_open_gives_no_attempt_the_nodes_of_a_list_that_was_pruned(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "store.db"
+    async with open_database(path) as database:
+        intake = await Intake.load(database)
+
+        async def ran_on(job: int, node: str) -> None:
+            await intake.commit(batch(reading(job, node_list=node), expanded={node: (node,)}))
+
+        await ran_on(1, "n1")
+        await ran_on(2, "n2")
+        await ran_on(3, "n1")
+        with StoreReader(path) as reader:
+            assert reader.fetch([2], nodes=True)[0]["nodes"] == ["n2"]
+            await retention.prune_events(database, before=NOW + 1, up_to=2)
+            await ran_on(4, "n1")
+            await retention.prune_events(database, before=NOW + 1, up_to=3)
+            await retention.prune_nodelists(database)
+            await ran_on(5, "n5")
+            assert reader.fetch([5], nodes=True)[0]["nodes"] == ["n5"]
+            # With a newer one there the list goes.
+            assert (await retention.prune_nodelists(database)).rows == {"nodelists": 1}
+            assert await rows(database, "SELECT expression FROM nodelists ORDER BY id") == [("n1",), ("n5",)]
+            assert not await retention.prune_nodelists(database)
