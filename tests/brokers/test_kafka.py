@@ -16,6 +16,7 @@ from slurmwatchd.errors import SinkError
 from slurmwatchd.sinks.base import Sink
 from slurmwatchd.sinks.conformance import CHECKS, Check, SinkUnderTest, make_event, make_events
 from slurmwatchd.sinks.kafka import KIND
+from slurmwatchd.sinks.kafka.answers import answers
 from slurmwatchd.sinks.kafka.options import KafkaOptions
 from slurmwatchd.sinks.kafka.sink import KafkaSink
 from slurmwatchd.telemetry.metrics import Metrics
@@ -151,3 +152,25 @@ def test_a_second_daemon_of_the_same_name_is_said_as_such(bootstrap: str) -> Non
             "a newer producer sends as twin; if that is another daemon, each needs a transactional_id of its own"
         )
     cluster.close()
+
+
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [("tls_ca_file", ("tls_ca_file",)), ("tls_certificate_file", ("tls_certificate_file", "tls_key_file"))],
+)
+async def test_a_certificate_that_cannot_be_used_is_named(
+    bootstrap: str, tmp_path: Path, option: str, given: tuple[str, ...]
+) -> None:
+    file = tmp_path / "none.pem"
+    file.write_text("no certificate")
+    broken = options(bootstrap, security="ssl", **dict.fromkeys(given, str(file)))
+    for ask in (answers, read_through):
+        with pytest.raises(SinkError, match=f"^{option}: {file}: .*failed"):
+            await ask(broken)
+
+
+async def read_through(broken: KafkaOptions) -> None:
+    """Connect as the sink does."""
+    from slurmwatchd.sinks.kafka.cluster import connect  # noqa: PLC0415 - its library may not be there
+
+    connect(broken, "")

@@ -28,6 +28,12 @@ _SILENT.disabled = True
 
 _FENCED = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)  # noqa: SLF001 - public, in spite of its name
 
+_FILES = {
+    "tls_ca_file": "ssl.ca.location",
+    "tls_certificate_file": "ssl.certificate.location",
+    "tls_key_file": "ssl.key.location",
+}
+
 
 class Cluster:
     """See `topic.Topic`."""
@@ -41,7 +47,8 @@ class Cluster:
         self._options = options
         self._name = transactional_id
         self._said = ""
-        self._consumer = Consumer(
+        self._consumer = _consumer(
+            options,
             {
                 **_connection(options, self._note),
                 # A name is asked for; nothing is ever committed under it.
@@ -51,7 +58,7 @@ class Cluster:
                 "auto.offset.reset": "earliest",
                 "allow.auto.create.topics": True,
                 "isolation.level": "read_committed",
-            }
+            },
         )
         self._producer: Producer | None = None
         try:
@@ -254,8 +261,9 @@ def look(options: KafkaOptions) -> str:
         SinkError: No broker answers, or the topic may not be used.
     """
     said: list[KafkaError] = []
-    consumer = Consumer(
-        {**_connection(options, said.append), "group.id": "slurmwatchd", "allow.auto.create.topics": False}
+    consumer = _consumer(
+        options,
+        {**_connection(options, said.append), "group.id": "slurmwatchd", "allow.auto.create.topics": False},
     )
     try:
         topic = consumer.list_topics(options.topic, timeout=options.timeout).topics[options.topic]
@@ -270,6 +278,21 @@ def look(options: KafkaOptions) -> str:
             f"the brokers answer; there is no topic {options.topic} yet: make it, unless they do so by themselves"
         )
     raise SinkError(f"topic {options.topic}: {topic.error.str()}")
+
+
+def _consumer(options: KafkaOptions, settings: Mapping[str, Any]) -> Consumer:
+    """Make a consumer, which reads the files of certificates at once.
+
+    Raises:
+        SinkError: One cannot be used.
+    """
+    try:
+        return Consumer(dict(settings))
+    except KafkaException as error:
+        text = error.args[0].str()
+        blamed = [option for option, setting in _FILES.items() if setting in text]
+        where = "".join(f"{option}: {getattr(options, option)}: " for option in blamed)
+        raise SinkError(f"{where or f'{options.bootstrap}: '}{text}") from error
 
 
 def _connection(options: KafkaOptions, note: Any) -> dict[str, Any]:  # noqa: ANN401 - a callback
@@ -288,11 +311,7 @@ def _connection(options: KafkaOptions, note: Any) -> dict[str, Any]:  # noqa: AN
         found["sasl.mechanism"] = options.sasl_mechanism
         found["sasl.username"] = options.sasl_username
         found["sasl.password"] = read_credential("sasl_password_file", options.sasl_password_file).decode()
-    for option, setting in (
-        ("tls_ca_file", "ssl.ca.location"),
-        ("tls_certificate_file", "ssl.certificate.location"),
-        ("tls_key_file", "ssl.key.location"),
-    ):
+    for option, setting in _FILES.items():
         if text := getattr(options, option):
             found[setting] = str(credential_path(text))
     return found
