@@ -55,7 +55,7 @@ class Certificates:
             self._metrics.certificate_expiry.labels(part).set(validity.end)
             if validity.ends_soon(self._clock.now()) and self._warned.get(part) != validity:
                 self._warned[part] = validity
-                _log.warning("certificate ends soon", part=part, end=rfc3339(validity.end))
+                _log.warning("certificate expires soon", part=part, end=rfc3339(validity.end))
 
     def _read(self) -> dict[str, Validity]:
         found = {}

@@ -63,9 +63,9 @@ def test_the_daemon_and_check_look_at_what_web_yml_names(tmp_path: Path) -> None
     with DaemonProcess(tmp_path) as daemon:
         daemon.change_config("[web]\n", f'[web]\nweb_config = "{tmp_path}/web.yml"\n')
         daemon.start()
-        daemon.wait_until(lambda: "certificate ends soon" in daemon.stderr(), "a warning")
+        daemon.wait_until(lambda: "certificate expires soon" in daemon.stderr(), "a warning")
         findings = json.loads(daemon.ask("check", "--json", "--unit", "").stdout)["findings"]
         (found,) = [finding for finding in findings if finding["check"] == "certificate"]
         assert found["mark"] == "failed"
-        assert "web.pem: ended" in found["text"]
+        assert "web.pem: expired" in found["text"]
         assert found["todo"] == "renew it; the daemon takes the new file by itself"

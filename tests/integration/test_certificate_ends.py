@@ -34,11 +34,11 @@ def of_web(folder: Path, now: float, *, ca: Path | None = None) -> list[tuple[st
 
 def test_a_certificate_of_the_web_server_is_warned_of_before_it_ends(tmp_path: Path) -> None:
     file, end = made(tmp_path, "web", BEGIN, END), "at 2027-01-01T00:00:00Z"
-    assert of_web(tmp_path, NOW) == [("ok", "certificate", f"{file}: ends in 33d0h, {end}")]
-    assert of_web(tmp_path, NOW + 20 * DAY) == [("warning", "certificate", f"{file}: ends in 13d0h, {end}")]
-    assert of_web(tmp_path, NOW + 36 * DAY) == [("failed", "certificate", f"{file}: ended 3d0h ago, {end}")]
+    assert of_web(tmp_path, NOW) == [("ok", "certificate", f"{file}: expires in 33d0h, {end}")]
+    assert of_web(tmp_path, NOW + 20 * DAY) == [("warning", "certificate", f"{file}: expires in 13d0h, {end}")]
+    assert of_web(tmp_path, NOW + 36 * DAY) == [("failed", "certificate", f"{file}: expired 3d0h ago, {end}")]
     early = of_web(tmp_path, NOW - 90 * DAY)
-    assert early[1] == ("failed", "certificate", f"{file}: is not good before 2026-10-01T00:00:00Z")
+    assert early[1] == ("failed", "certificate", f"{file}: is not valid before 2026-10-01T00:00:00Z")
 
 
 def test_the_first_of_a_chain_to_end_counts_and_the_last_of_authorities(tmp_path: Path) -> None:
@@ -47,13 +47,13 @@ def test_the_first_of_a_chain_to_end_counts_and_the_last_of_authorities(tmp_path
         whole + made(tmp_path, "between", "20200101000000Z", "20261201000000Z").read_text()
     )
     (mark, _, text), *_ = of_web(tmp_path, NOW)
-    assert (mark, "ends in 2d0h" in text) == ("warning", True)
+    assert (mark, "expires in 2d0h" in text) == ("warning", True)
     old, young = made(tmp_path, "old", "20200101000000Z", "20250101000000Z"), made(tmp_path, "young", BEGIN, END)
     authorities = tmp_path / "authorities.pem"
     authorities.write_text(old.read_text() + young.read_text())
     assert of_web(tmp_path, NOW, ca=authorities)[1:] == []
     assert of_web(tmp_path, NOW, ca=old)[1:] == [
-        ("failed", "certificate", f"{old}: ended 697d0h ago, at 2025-01-01T00:00:00Z")
+        ("failed", "certificate", f"{old}: expired 697d0h ago, at 2025-01-01T00:00:00Z")
     ]
 
 
@@ -72,7 +72,7 @@ def test_certificates_of_sinks_are_looked_at_too(tmp_path: Path) -> None:
         '[sinks.other]\ntype = "http"\nurl = "https://example.org/slurm"\ntls_ca_file = "authority"\n',
     )
     assert marks(list(certificates.of_sinks(config, NOW + 30 * DAY))) == [
-        ("warning", "sink hook", f"{file}: ends in 3d0h, at 2027-01-01T00:00:00Z"),
+        ("warning", "sink hook", f"{file}: expires in 3d0h, at 2027-01-01T00:00:00Z"),
         ("failed", "sink hook", f"{tmp_path}/no.pem: cannot be read: No such file or directory"),
     ]
     assert list(of_sinks(config)) == ["sink hook"]
@@ -93,11 +93,11 @@ async def test_ends_are_on_the_metrics_and_one_that_is_near_is_logged_once(
     caplog.set_level(logging.WARNING)
     await looked.round()
     assert (shown("start"), shown("expiry")) == (1_790_812_800, 1_798_761_600)
-    assert "certificate ends soon" not in caplog.text
+    assert "certificate expires soon" not in caplog.text
     clock.move(20 * DAY)
     await looked.round()
     await looked.round()
-    assert caplog.text.count("certificate ends soon") == 1
+    assert caplog.text.count("certificate expires soon") == 1
     # A file that is being written changes nothing; a new one does.
     file.write_text("")
     await looked.round()

@@ -50,7 +50,9 @@ def _own(check: str, path: Path, now: float, todo: str) -> Iterator[Finding]:
         return
     yield _judged(check, path, min(found), now, todo)
     if (begin := max(validity.begin for validity in found)) > now:
-        yield failed(check, f"{path}: is not good before {rfc3339(begin)}", "set the clock, or use another")
+        yield failed(
+            check, f"{path}: is not valid before {rfc3339(begin)}", "set the clock, or use another certificate"
+        )
 
 
 def _trusted(check: str, path: Path, now: float, todo: str) -> Iterator[Finding]:
@@ -67,8 +69,8 @@ def _trusted(check: str, path: Path, now: float, todo: str) -> Iterator[Finding]
 def _judged(check: str, path: Path, validity: Validity, now: float, todo: str) -> Finding:
     left = validity.end - now
     if left <= 0:
-        return failed(check, f"{path}: ended {spoken_duration(-left)} ago, at {rfc3339(validity.end)}", todo)
-    text = f"{path}: ends in {spoken_duration(left)}, at {rfc3339(validity.end)}"
+        return failed(check, f"{path}: expired {spoken_duration(-left)} ago, at {rfc3339(validity.end)}", todo)
+    text = f"{path}: expires in {spoken_duration(left)}, at {rfc3339(validity.end)}"
     return warning(check, text, todo) if validity.ends_soon(now) else ok(check, text)
 
 

@@ -18,7 +18,7 @@ from slurmwatchd.sinks.registry import sink_kinds, sinks_of
 
 PATIENCE_SECONDS = 60.0
 
-_LATER = "events wait in the store until that is mended"
+_LATER = "start the receiver, or correct the sink; events wait in the store meanwhile"
 
 
 async def examine(

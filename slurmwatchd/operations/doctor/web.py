@@ -12,7 +12,7 @@ from slurmwatchd.operations.doctor import certificates
 from slurmwatchd.operations.doctor.findings import Finding, failed, ok, warning
 
 _LOOPBACKS = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
-_AS_SERVICE = "mend it, or run this check as the service's user"
+_AS_SERVICE = "correct it, or run this check as the service's user"
 
 
 def examine(web: WebSection, *, now: float) -> Iterator[Finding]:
