@@ -59,8 +59,8 @@ INDEX = Endpoint(
     path="/",
     answer=state.index,
     query=NoParameters,
-    summary="What a token shows, and of which version this is.",
-    text="It asks the store nothing: it says whether address and token are right. The last slash may be left out.",
+    summary="What the token shows, and the daemon's version.",
+    text="It reads nothing from the store: use it to try address and token. You may omit the last slash.",
     schema="Index",
 )
 ENDPOINTS = (
@@ -70,7 +70,7 @@ ENDPOINTS = (
         answer=lists.jobs,
         query=JobsQuery,
         summary="Attempts that ended, by user, state, node, time and more.",
-        text="The newest comes first. Names of nodes are given where `fields` asks for `nodes`.",
+        text="The newest comes first. It has names of nodes only if `fields` has `nodes`.",
         schema="JobPage",
     ),
     Endpoint(
@@ -135,8 +135,8 @@ ENDPOINTS = (
         path="/export",
         answer=lists.export,
         query=ExportQuery,
-        summary="All attempts that are asked for, as a stream of JSON lines, the oldest end first.",
-        text="There is no limit. A stream that was cut off ends without the end of its body, so a client sees an "
+        summary="All attempts that match, as a stream of JSON lines, the oldest end first.",
+        text="There is no limit. A stream that breaks off has no proper end of its body, so a client reports an "
         "error.",
         schema="Attempt",
         media=("application/x-ndjson",),
@@ -147,7 +147,7 @@ ENDPOINTS = (
         query=EventsQuery,
         summary="Events after a place in their stream, at once, by waiting, or as server-sent events.",
         text="Each event is an object as a JSON-lines sink writes it in the format `flat`; a token for a user or "
-        "account sees no `seq`. With `Accept: text/event-stream` the answer goes on for ever, and `Last-Event-ID` "
+        "account sees no `seq`. With `Accept: text/event-stream` the answer has no end, and `Last-Event-ID` "
         "resumes it.",
         schema="EventPage",
         media=("application/json", events.STREAM_TYPE),
@@ -172,7 +172,7 @@ ENDPOINTS = (
         answer=state.hours,
         query=HoursQuery,
         summary="Each hour of end times: whether it was read, when last, how often, and what was found late.",
-        text="At most 2,400 hours. Hours before the horizon are left out. `found_late` is for a token for all.",
+        text="At most 2,400 hours. It omits hours before the horizon. `found_late` is for a token for all.",
         schema="CoverageHours",
     ),
 )

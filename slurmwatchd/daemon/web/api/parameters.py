@@ -201,7 +201,7 @@ class Paged(Parameters):
 
     limit: Annotated[int, *_limit(MAX_LIMIT)] = Field(
         100,
-        description="At most so many; a page may have fewer, `next` says whether it is the last.",
+        description="At most this many; a page may have fewer, `next` is null on the last one.",
     )
     cursor: Cursor | None = Field(None, description="`next` of the page before.")
     fields: RecordFields = Field((), description="Only these fields, such as `job_id,state,usage.cpu_efficiency`.")
@@ -219,7 +219,7 @@ class RunningQuery(Paged):
     """`running`."""
 
     begin: Moment = Field(alias="from", description="The interval's first moment.")
-    end: Moment | None = Field(None, alias="to", description="Its last moment; now, where it is left out.")
+    end: Moment | None = Field(None, alias="to", description="Its last moment; now by default.")
     user: Words = Field((), description="Only these users.")
     account: Words = Field((), description="Only these accounts.")
     partition: Words = Field((), description="Only these partitions.")
@@ -245,26 +245,26 @@ class NodeQuery(Paged):
 class SuspectsQuery(Parameters):
     """`nodes/suspect`."""
 
-    since: Moment | None = Field(None, description="Ended at or after this time; 24 hours ago if left out.")
-    until: Moment | None = Field(None, description="Ended at or before this time; now if left out.")
+    since: Moment | None = Field(None, description="Ended at or after this time; 24 hours ago by default.")
+    until: Moment | None = Field(None, description="Ended at or before this time; now by default.")
     cluster: Words = Field((), description="Only these clusters.")
-    limit: Annotated[int, *_limit(MAX_LIMIT)] = Field(100, description="At most so many.")
+    limit: Annotated[int, *_limit(MAX_LIMIT)] = Field(100, description="At most this many.")
 
 
 class HoursQuery(Parameters):
     """`coverage/hours`."""
 
     since: Moment | None = Field(
-        None, description="From the full hour of this time on; 14 days before `until` if left out."
+        None, description="From the full hour of this time on; 14 days before `until` by default."
     )
-    until: Moment | None = Field(None, description="Up to this time, to the full hour; now if left out.")
+    until: Moment | None = Field(None, description="Up to this time, to the full hour; now by default.")
     cluster: Words = Field((), description="Only these clusters.")
 
 
 class ArraysQuery(Filters):
     """`arrays`."""
 
-    limit: Annotated[int, *_limit(MAX_ARRAYS)] = Field(50, description="At most so many arrays.")
+    limit: Annotated[int, *_limit(MAX_ARRAYS)] = Field(50, description="At most this many arrays.")
     cursor: Cursor | None = Field(None, description="`next` of the page before.")
 
 
@@ -274,10 +274,10 @@ class ReportQuery(Parameters):
     by: Literal["account", "user", "partition", "qos", "outcome", "cluster", "hour", "day", "month"] = Field(
         "account", description="What the lines are grouped by; hours, days and months are of UTC."
     )
-    since: Moment | None = Field(None, description="From the full hour of this time on; 30 days ago if left out.")
-    until: Moment | None = Field(None, description="Up to this time, to the full hour; now if left out.")
+    since: Moment | None = Field(None, description="From the full hour of this time on; 30 days ago by default.")
+    until: Moment | None = Field(None, description="Up to this time, to the full hour; now by default.")
     top: Annotated[int, *_limit(MAX_LIMIT)] | None = Field(
-        None, description="Only so many lines with the most CPU hours, the rest in one."
+        None, description="Only this many lines, those with the most CPU hours; the rest in one."
     )
     user: Words = Field((), description="Only these users.")
     account: Words = Field((), description="Only these accounts.")
@@ -290,7 +290,7 @@ class JobQuery(Parameters):
     """`jobs/{job_id}`."""
 
     cluster: Words = Field((), description="Only these clusters.")
-    limit: Annotated[int, *_limit(MAX_ATTEMPTS)] = Field(20, description="At most so many attempts.")
+    limit: Annotated[int, *_limit(MAX_ATTEMPTS)] = Field(20, description="At most this many attempts.")
     cursor: Cursor | None = Field(None, description="`next` of the page before.")
     fields: JobFields = Field((), description="Only these fields.")
 
@@ -309,8 +309,8 @@ class EventsQuery(Parameters):
     )
     wait: Annotated[
         float, BeforeValidator(_wait), WithJsonSchema({"type": "string", "format": "duration-60s"})
-    ] = Field(0.0, description="Wait so long for an event where there is none, such as `30s`.")
-    limit: Annotated[int, *_limit(MAX_LIMIT)] = Field(100, description="At most so many.")
+    ] = Field(0.0, description="Wait up to this long for an event if there is none, such as `30s`.")
+    limit: Annotated[int, *_limit(MAX_LIMIT)] = Field(100, description="At most this many.")
 
 
 def pairs(query: bytes) -> list[tuple[str, str]]:
