@@ -12,6 +12,7 @@ import asyncio
 import queue
 import threading
 import time
+import traceback
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -232,6 +233,8 @@ class Questions:
                 asked.answer = asked.work(reader, asked.asking)
             except BaseException as raised:  # noqa: BLE001 - raised again where it was asked
                 asked.error = _as_problem(raised, asked.asking)
+                # Rows of which not all were read hold the connection, and these frames hold the rows.
+                traceback.clear_frames(raised.__traceback__)
                 if reader is not None and not isinstance(raised, ProblemError):
                     reader.close()
                     reader = None
