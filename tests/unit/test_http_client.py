@@ -1,14 +1,18 @@
 """Posting to a real server on the loopback: answers, silence, and what a hostile one sends."""
 
 import time
+from collections.abc import AsyncIterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import anyio
+import anyio.lowlevel
+import httpx
 import pytest
 
 from slurmwatchd.errors import SinkError
 from slurmwatchd.sinks.conformance import make_events
+from slurmwatchd.sinks.webhook.client import HttpxClient
 from slurmwatchd.sinks.webhook.options import HttpOptions
 from slurmwatchd.sinks.webhook.sink import HttpSink
 from slurmwatchd.telemetry.metrics import Metrics
@@ -41,6 +45,21 @@ async def test_an_answer_without_end_is_not_read_to_its_end() -> None:
             await hook.write(make_events(1, 1))
         await hook.close()
     assert len(str(caught.value)) < 300
+
+
+async def test_a_server_that_is_asked_whether_it_is_there_may_say_much() -> None:
+    async def words() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 1000
+            await anyio.lowlevel.checkpoint()
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(405, content=words())
+
+    options = HttpOptions.model_validate({"type": "http", "url": "http://127.0.0.1:1/", "timeout": "1s"})
+    client = HttpxClient(options, httpx.MockTransport(answer))
+    assert await client.ask() == 405
+    await client.close()
 
 
 async def test_a_server_that_does_not_answer_or_dribbles_is_given_up_in_time() -> None:
