@@ -83,8 +83,10 @@ def test_what_others_do_to_the_file_costs_no_event(tmp_path: Path) -> None:
         assert daemon.file.read_bytes().startswith(b'{"id":"by hand"}\n')
         saved.append(daemon.file.read_bytes().removeprefix(b'{"id":"by hand"}\n'))
 
+        daemon.wait_until(lambda: is_delivered(daemon, 4), "the sink to know where the edited file ends")
         daemon.file.unlink()
         end(daemon, "d")
+        daemon.wait_until(lambda: is_delivered(daemon, 5), "the sink to know its new file")
         assert warnings(daemon)[1:] == ["last file written not found"] * 2
 
         # A power loss: the file system kept the file's length, and not what was in it.

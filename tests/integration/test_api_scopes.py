@@ -219,7 +219,12 @@ async def test_a_token_for_metrics_shows_no_jobs(filled: Rig, tmp_path: Path) ->
 
 async def test_nothing_is_served_before_there_are_tokens_nor_without_one(filled: Rig, tmp_path: Path) -> None:
     paths = [path.format(job_id="12", node="n1") for path in openapi.document()["paths"]]
+
+    async def at_once(_: float) -> None:
+        """Wrong logins are slowed, and there are many here."""
+
     async with serving_api(filled, tmp_path) as client:
+        client.api.access._sleep = at_once
         for path in paths:
             answer = await client.http.get(path, headers={"Authorization": "Bearer x"})
             assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="slurmwatchd"')
