@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.acceptance.watch import Watch
 from tests.real_slurm import jobs, truth, untidy
 from tests.real_slurm.daemons import ClusterError
 
 if TYPE_CHECKING:
-    from tests.acceptance.watch import Watch
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from tests.real_slurm.cluster import RealCluster
 
 pytestmark = [pytest.mark.real_slurm, pytest.mark.timeout(900)]
@@ -143,10 +146,23 @@ def damage(watch: Watch) -> None:
         file.write(b"\xa5" * size)
 
 
+@pytest.fixture
+def fresh(cluster: RealCluster, tmp_path: Path) -> Iterator[Watch]:
+    """A slurmwatchd that has not read what other tests did to nodes within the last hour."""
+    made = Watch(cluster, tmp_path / "fresh", since="0s")
+    try:
+        yield made
+    finally:
+        made.kill()
+        print(made.log_tail())  # noqa: T201 - pytest shows it where the test failed
+
+
 def test_a_node_that_fails_its_jobs_is_named_first_by_command_and_metric(
-    cluster: RealCluster, watch: Watch
+    cluster: RealCluster, fresh: Watch
 ) -> None:
-    watch.start()
+    fresh.start()
+    # What ends before is not its.
+    fresh.wait_until(lambda: fresh.get("/-/ready")[0] == 200, "the daemon to have begun")
     started = jobs.new_second(cluster)
     # What else runs: on all nodes, and it ends well.
     jobs.batch(cluster, "--array=0-63", script="true")
@@ -160,14 +176,14 @@ def test_a_node_that_fails_its_jobs_is_named_first_by_command_and_metric(
         cluster.run("scontrol", "update", f"nodename={bad}", "state=resume", check=False)
     jobs.settle(cluster, started)
     ended = truth.ended(cluster, started)
-    watch.wait_until(lambda: set(ended) <= watch.keys(), "every job to be in the file")
+    fresh.wait_until(lambda: set(ended) <= fresh.keys(), "every job to be in the file")
 
-    said = watch.run("nodes", "--suspect", "--since", f"@{started}", "--json")
+    said = fresh.run("nodes", "--suspect", "--since", f"@{started}", "--json")
     nodes: list[dict[str, Any]] = json.loads(said.stdout)["nodes"]
     assert [node["node"] for node in nodes][:1] == [bad], said
     assert nodes[0]["node_failures"] == FAILURES
-    watch.wait_until(lambda: worst(watch) == bad, "the node on /metrics", 300)
-    assert watch.stop() == 0
+    fresh.wait_until(lambda: worst(fresh) == bad, "the node on /metrics", 300)
+    assert fresh.stop() == 0
 
 
 def worst(watch: Watch) -> str:
