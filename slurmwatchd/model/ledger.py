@@ -99,14 +99,7 @@ class Ledger:
 
     def unread(self, start: int, end: int) -> list[tuple[int, int]]:
         """Return what of `[start, end)` was never read."""
-        found = []
-        for stretch in self.stretches:
-            if stretch.start >= end:
-                break
-            if stretch.start > start:
-                found.append((start, stretch.start))
-            start = max(start, stretch.end)
-        return [*found, (start, end)] if start < end else found
+        return left_over(start, end, ((stretch.start, stretch.end) for stretch in self.stretches))
 
     def wanting(self, requests: Iterable[BackfillRemainder]) -> "Ledger":
         """Return the ledger with the requests as the store has them, but as far as this ledger has read them.
@@ -175,6 +168,18 @@ class Ledger:
             if stretch.end > end:
                 kept.append(Stretch(end, stretch.end, stretch.read_at))
         return kept
+
+
+def left_over(start: int, end: int, taken: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return what of `[start, end)` is in none of some stretches, which ascend."""
+    found = []
+    for begin, stop in taken:
+        if begin >= end:
+            break
+        if begin > start:
+            found.append((start, begin))
+        start = max(start, stop)
+    return [*found, (start, end)] if start < end else found
 
 
 def overlapping(stretches: Iterable[Stretch]) -> bool:

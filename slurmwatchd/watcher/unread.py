@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from slurmwatchd.model.clock import rfc3339
+from slurmwatchd.model.ledger import left_over
 from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.status import ClusterProgress
 from slurmwatchd.watcher.half_written import holes
@@ -76,24 +77,13 @@ def _unread_of(
     _, withheld = holes(ledger)
     for whole in ledger.unread(0, ledger.newest):
         # The ledger forgets what was pruned; the archive has it.
-        for start, stop in _without(whole, archived) if whole[1] <= ledger.horizon else (whole,):
+        for start, stop in left_over(*whole, archived) if whole[1] <= ledger.horizon else (whole,):
             if start < min(last, stop) and stop > (begin or 0) and (start, stop) not in withheld:
                 yield Unread(reading.cluster, start or None, stop)
     if ran and (now if end is None else end) >= ledger.watermark:
         yield Unread(reading.cluster, ledger.watermark, None)
     elif not ran and last - ledger.newest > BEHIND_SECONDS:
         yield Unread(reading.cluster, ledger.newest, None)
-
-
-def _without(stretch: tuple[int, int], others: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Give what is left of a stretch without some others, which ascend."""
-    start, stop = stretch
-    for begin, end in others:
-        if start < min(begin, stop):
-            yield start, min(begin, stop)
-        start = max(start, end)
-    if start < stop:
-        yield start, stop
 
 
 def _wire(moment: int | None) -> str | None:
