@@ -5,15 +5,15 @@ store. A file's last line that a crash cut off can therefore be completed.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from itertools import repeat
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import orjson
 
 from slurmwatchd.model import formats
 from slurmwatchd.model.records import Event
 from slurmwatchd.model.shortening import shortened
+from slurmwatchd.model.tuples import maker
 from slurmwatchd.sinks.credentials import read_credential
 from slurmwatchd.sinks.forms import cloudevents, ecs, jobcomp
 from slurmwatchd.sinks.forms.glance import glance
@@ -72,8 +72,7 @@ class WrittenEvent(NamedTuple):
         return tuple([orjson.dumps(fields[name]) if fields.get(name) is not None else b"" for name in names])
 
 
-_WRITTEN = cast("Callable[[tuple[str, bytes, None]], WrittenEvent]", partial(tuple.__new__, WrittenEvent))
-"""Makes one of its fields: a named tuple's own constructor takes three times as long."""
+_WRITTEN = maker(WrittenEvent)
 
 
 class EventForm:
