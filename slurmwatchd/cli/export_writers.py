@@ -126,7 +126,6 @@ class ParquetWriter:
         self._schema = pa.schema([(name, kinds[kind]) for name, kind in columns().items()])
         self._writer = pq.ParquetWriter(stream, self._schema, compression="zstd")
         self._held: list[Any] = []
-        self._count = 0
 
     def write(self, records: Sequence[Record]) -> None:
         """Hold records until there are enough for a row group: as columns, which take less memory."""
@@ -135,8 +134,7 @@ class ParquetWriter:
         pairs = zip(zip(*map(row, records), strict=True), columns().values(), strict=True)
         arrays = [arrow.array(self._pa, values, kind) for values, kind in pairs]
         self._held.append(self._pa.record_batch(arrays, schema=self._schema))
-        self._count += len(records)
-        if self._count >= ROW_GROUP:
+        if sum(batch.num_rows for batch in self._held) >= ROW_GROUP:
             self._flush()
 
     def close(self) -> None:
@@ -148,7 +146,6 @@ class ParquetWriter:
         if self._held:
             table = self._pa.Table.from_batches(self._held, schema=self._schema)
             self._held.clear()
-            self._count = 0
             self._writer.write_table(table)
 
 

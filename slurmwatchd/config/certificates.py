@@ -6,7 +6,6 @@ Python's `ssl` shows that of a peer's certificate only. What is needed of DER (I
 
 import re
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,15 +48,11 @@ def validities(path: Path) -> tuple[Validity, ...]:
         OSError: The file cannot be read.
         ValueError: It holds no certificate, or one that is none.
     """
-    found = tuple(_validity(ssl.PEM_cert_to_DER_cert(block.decode("ascii"))) for block in _blocks(path))
+    blocks = _BLOCK.findall(path.read_bytes())
+    found = tuple(_validity(ssl.PEM_cert_to_DER_cert(block.decode("ascii"))) for block in blocks)
     if not found:
         raise ValueError("holds no certificate")
     return found
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    for match in _BLOCK.finditer(path.read_bytes()):
-        yield match[0]
 
 
 def _validity(der: bytes) -> Validity:

@@ -264,7 +264,7 @@ def _archiver(
 def _late_seconds(config: Config) -> int:
     """Return how far back a store that was lost begins again: nothing is to lie between it and the archive."""
     late = max(config.poll.reread, default=0)
-    if config.archive.path:
+    if config.archive.folder is not None:
         from slurmwatchd.store.archive import days  # noqa: PLC0415 - only where there is an archive
 
         # A finished day may have waited for a day more.

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress, groupby, islice, repeat
 from operator import itemgetter
-from typing import NamedTuple
 
 import orjson
 
@@ -22,22 +21,6 @@ _LENGTH = 4
 _SHORT, _LONG = "i", "q"
 """Types of `array`: four bytes a number, or eight."""
 _MOST_SHORT = (1 << 31) - 1
-
-
-class Placement(NamedTuple):
-    """One attempt.
-
-    Attributes:
-        result: `QUICK`, `SLOW` or `WELL`.
-        nodelist: The row id of the list of its nodes.
-        array: The number of its array, as text; empty for plain jobs.
-    """
-
-    result: int
-    partition: str
-    user: str
-    nodelist: int
-    array: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +45,13 @@ class Placements:
 
     @classmethod
     def of(cls, attempts: Iterable[tuple[int, str, str, int, str]], lost: Iterable[int] = ()) -> "Placements":
-        """Put attempts, the fields of a `Placement` each, into columns."""
+        """Put attempts into columns.
+
+        Args:
+            attempts: Of each its result (`QUICK`, `SLOW` or `WELL`), its partition, its user, the row id of the
+                list of its nodes, and the number of its array as text, empty for plain jobs.
+            lost: As the attribute.
+        """
         numbers = _Numbers()
         ordered = sorted(attempts)
         families = sorted(set(map(itemgetter(1, 2), ordered)))

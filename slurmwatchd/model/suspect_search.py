@@ -1,4 +1,4 @@
-"""The search for suspect nodes among all attempts of a span: a million in less than a second.
+"""The search for suspect nodes among all attempts of a span, of which there may be a million.
 
 For most nodes a look at their failures is enough: even if all of them were failures of careful users, they would
 not accuse the node. Only for the few others everything that ran there is put together and judged (`suspects.py`).

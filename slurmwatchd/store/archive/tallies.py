@@ -4,6 +4,7 @@ What an attempt had is spread over time as there, to the same second, so that it
 which of the two has added an attempt up.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -37,6 +38,8 @@ _MOST = 1 << 31
 _ENERGY = '"energy_joules":(?P<joules>[0-9]{1,15})[,}]'
 _NO_ENERGY = '(,"energy_joules":[0-9]{1,15}|"energy_joules":[0-9]{1,15},)'
 """Nearly every attempt used another amount; without it most lists of TRES are alike, and each is read once."""
+
+_Tallies = defaultdict[str | int, Tally]
 
 _ROWS_AT_ONCE = 500_000
 """An attempt of a month is a row for each hour of a report by the hour."""
@@ -83,7 +86,7 @@ class Adder:
         Args:
             table: Rows with the columns `COLUMNS`, and `moment`: when each counts as ended, epoch seconds.
         """
-        found: dict[str | int, Tally] = {}
+        found: _Tallies = defaultdict(Tally)
         rows = self._labelled(table)
         self._count(rows, found)
         rows, kinds = self._with_rates(self._that_ran(rows))
@@ -106,7 +109,7 @@ class Adder:
             rows = rows.filter(pc.is_in(rows[name], value_set=values))
         return rows
 
-    def _count(self, rows: Any, found: dict[str | int, Tally]) -> None:  # noqa: ANN401 - pyarrow's
+    def _count(self, rows: Any, found: _Tallies) -> None:  # noqa: ANN401 - pyarrow's
         """Count what ended, and how long it had waited."""
         pa, pc = self._pa, self._pc
         moment = rows["moment"]
@@ -120,10 +123,10 @@ class Adder:
         counts = counts.aggregate([([], "count_all"), ("wait", "count"), ("wait", "sum")])
         for row in counts.to_pylist():
             amounts = (row["count_all"], row["wait_count"], row["wait_sum"] or 0)
-            _tally(found, row["key"]).add(row["outcome"], (*amounts, *(0,) * (len(AMOUNTS) - len(_COUNTS))))
+            found[row["key"]].add(row["outcome"], (*amounts, *(0,) * (len(AMOUNTS) - len(_COUNTS))))
         buckets = pa.table(keys).filter(waited).group_by(["key", "wait"], use_threads=False)
         for row in buckets.aggregate([([], "count_all")]).to_pylist():
-            _tally(found, row["key"]).add_waits(wait_bucket(row["wait"]), row["count_all"])
+            found[row["key"]].add_waits(wait_bucket(row["wait"]), row["count_all"])
 
     def _that_ran(self, rows: Any) -> Any:  # noqa: ANN401 - pyarrow's
         """Return the rows that ran in the time, with `first` and `last`: the pieces of it in which each did."""
@@ -220,19 +223,19 @@ class Adder:
         whose = {"key": self._keys(rows, piece), "outcome": rows["outcome"], "kind": rows["kind"]}
         return pa.table(whose | {"seconds": seconds} | amounts | parts)
 
-    def _add(self, parts: Any, kinds: Sequence[TresRates], found: dict[str | int, Tally]) -> None:  # noqa: ANN401
+    def _add(self, parts: Any, kinds: Sequence[TresRates], found: _Tallies) -> None:  # noqa: ANN401
         """Add up the parts of attempts."""
         names = (*_TIMES, *_SPREAD)
         sums = parts.group_by(["key", "outcome"], use_threads=False).aggregate([(name, "sum") for name in names])
         for row in sums.to_pylist():
             amounts = [row[f"{name}_sum"] for name in names]
-            _tally(found, row["key"]).add(row["outcome"], (*(0,) * len(_COUNTS), *amounts))
+            found[row["key"]].add(row["outcome"], (*(0,) * len(_COUNTS), *amounts))
         others = self._pa.array([place for place, kind in enumerate(kinds) if kind.others], self._pa.int64())
         rows = parts.filter(self._pc.is_in(parts["kind"], value_set=others))
         sums = rows.group_by(["key", "kind"], use_threads=False).aggregate([("seconds", "sum")])
         for row in sums.to_pylist():
             for name, each in kinds[row["kind"]].others:
-                _tally(found, row["key"]).add_tres(name, row["seconds_sum"] * each)
+                found[row["key"]].add_tres(name, row["seconds_sum"] * each)
 
     def _keys(self, rows: Any, pieces: Any) -> Any:  # noqa: ANN401 - pyarrow's
         return pieces if self._by is None else rows[self._by]
@@ -240,13 +243,6 @@ class Adder:
     def _piece_of(self, moments: Any) -> Any:  # noqa: ANN401 - pyarrow's
         hours = self._pc.divide(self._pc.subtract(moments, self._start), HOUR)
         return self._of_hour.take(_one(hours))
-
-
-def _tally(found: dict[str | int, Tally], key: str | int) -> Tally:
-    tally = found.get(key)
-    if tally is None:
-        tally = found[key] = Tally()
-    return tally
 
 
 def _one(column: Any) -> Any:  # noqa: ANN401 - pyarrow's

@@ -21,11 +21,12 @@ _LAST_ID = (1 << 63) - 1
 _COLUMNS = {
     **{
         name: f'jobs."{name}"'
-        for name in ("cluster", "job_id", "job_id_raw", "user", "account", "partition", "state")
+        for name in (
+            "cluster", "job_id", "job_id_raw", "user", "account", "partition", "state", "submit", "start", "end",
+        )
     },
-    **{name: f'jobs."{name}"' for name in ("submit", "start", "end")},
     "node_list": "nodelists.expression",
-}
+}  # fmt: skip
 FIELDS = frozenset(_COLUMNS)
 """The fields of a record that have columns of their own: with only these no record need be unpacked."""
 
