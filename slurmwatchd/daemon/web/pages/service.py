@@ -14,10 +14,11 @@ from slurmwatchd.daemon.web.api import answers
 from slurmwatchd.daemon.web.api.access import BASIC_CHALLENGE, Caller
 from slurmwatchd.daemon.web.api.calls import CLIENT_GONE
 from slurmwatchd.daemon.web.api.problems import TITLES, ProblemError
+from slurmwatchd.daemon.web.api.questions import ClientGoneError
 from slurmwatchd.daemon.web.api.service import Api
 from slurmwatchd.daemon.web.pages import coverage, jobs, nodes, overview, paths, render, report, state
 from slurmwatchd.daemon.web.pages.view import View
-from slurmwatchd.daemon.web.pages.visit import GoneError, Visit
+from slurmwatchd.daemon.web.pages.visit import Visit
 from slurmwatchd.telemetry.log import get_logger
 
 _TITLES = {401: "Log in", 403: "Not for this login"}
@@ -67,7 +68,7 @@ class Pages:
                 caller = await self._api.access.admit(request)
                 visit = Visit.of(request, caller, self._api.behind)
                 return await _shown(request, page, visit, await page.view(visit))
-            except GoneError:
+            except ClientGoneError:
                 return Response(status_code=CLIENT_GONE)
             except ProblemError as error:
                 return await _problem(request, page, caller, error)

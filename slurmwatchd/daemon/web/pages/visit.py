@@ -24,10 +24,6 @@ Pairs = Iterable[tuple[str, str]]
 _ENDPOINTS = {endpoint.path: endpoint for endpoint in ENDPOINTS}
 
 
-class GoneError(Exception):
-    """The client has gone; there is nobody to answer."""
-
-
 class _Value(Response):
     """An answer that is not yet written."""
 
@@ -40,10 +36,7 @@ class _ValueCall(Call[Parameters]):
     """A call whose answer is taken before it is written as JSON."""
 
     async def answer(self, build: Callable[[Sight, Asking], Mapping[str, Any]]) -> Response:
-        try:
-            value: Any = await self.ask(build, watched=True)
-        except ClientGoneError:
-            raise GoneError from None
+        value: Any = await self.ask(build, watched=True)
         return _Value(value)
 
 
@@ -102,7 +95,7 @@ class Visit:
 
         Raises:
             ProblemError: As the API has it.
-            GoneError: The client has gone.
+            ClientGoneError: The client has gone.
         """
         pairs = tuple(pairs)
         endpoint = _ENDPOINTS[path]
@@ -115,14 +108,14 @@ class Visit:
         call = _ValueCall(request=self.request, caller=self.caller, query=query, behind=self.behind)
         answer = await endpoint.answer(call)
         if not isinstance(answer, _Value):
-            raise GoneError
+            raise ClientGoneError
         return answer.value
 
     async def ask_if(self, path: str, pairs: Pairs = (), *, link: str = "") -> tuple[Object, str]:
         """Return the same; where it cannot be answered, an empty object and why, so that the page shows the rest.
 
         Raises:
-            GoneError: The client has gone.
+            ClientGoneError: The client has gone.
         """
         try:
             return await self.ask(path, pairs, link=link), ""
