@@ -160,14 +160,7 @@ class Watcher:
             TransientError: A query failed.
         """
         self._settling.patient = False
-        while True:
-            error: BaseException | None = None
-            try:
-                await self._read_all(forever=False)
-            except* (TransientError, SlurmNotFoundError) as group:
-                error = first_cause(group)
-            if error is None:
-                break
+        while (error := await self._failure_of_all()) is not None:
             is_shortest = self._slices.are_shortest
             self._failed(error)
             if is_shortest or not isinstance(error, SacctTooWideError):
@@ -183,14 +176,7 @@ class Watcher:
             TransientError: Readings failed again and again; what was read until then is stored.
         """
         self._polls = False
-        while True:
-            error: BaseException | None = None
-            try:
-                await self._read_all(forever=False)
-            except* (TransientError, SlurmNotFoundError) as group:
-                error = first_cause(group)
-            if error is None:
-                break
+        while (error := await self._failure_of_all()) is not None:
             self._failed(error)
             if self._health.failures > BACKFILL_FAILURES:
                 raise error
@@ -198,6 +184,15 @@ class Watcher:
         if self._collector is not None:
             # No daemon may come for a long time.
             await self._collector.drain()
+
+    async def _failure_of_all(self) -> BaseException | None:
+        """Read until nothing is due; return what failed, if anything did."""
+        error: BaseException | None = None
+        try:
+            await self._read_all(forever=False)
+        except* (TransientError, SlurmNotFoundError) as group:
+            error = first_cause(group)
+        return error
 
     async def _probe(self) -> None:
         """Ask something small; whatever it was that failed must work again before a window is asked for.

@@ -1,7 +1,8 @@
 """Posting by httpx: the only module that imports it."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import anyio
 import httpx
@@ -43,19 +44,13 @@ class HttpxClient:
         Raises:
             SinkError: There was no answer.
         """
-        try:
-            # The client's own limits are for each step, not for the whole.
-            with anyio.fail_after(self._timeout):
-                async with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
-                    text = b""
-                    async for chunk in answer.aiter_raw():
-                        text += chunk
-                        if len(text) >= MAX_ANSWER_BYTES:
-                            break
-        except TimeoutError as error:
-            raise SinkError(f"no answer within {self._timeout:g} s") from error
-        except httpx.HTTPError as error:
-            raise SinkError(str(error) or type(error).__name__) from error
+        with self._errors_named():
+            async with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+                text = b""
+                async for chunk in answer.aiter_raw():
+                    text += chunk
+                    if len(text) >= MAX_ANSWER_BYTES:
+                        break
         return HttpAnswer(answer.status_code, answer.headers, text.decode(errors="replace"))
 
     async def ask(self) -> int:
@@ -64,19 +59,26 @@ class HttpxClient:
         Raises:
             SinkError: There was no answer.
         """
-        try:
-            with anyio.fail_after(self._timeout):
-                # The status is all: what an answer says besides may have no end.
-                async with self._client.stream("OPTIONS", self._url) as answer:
-                    return answer.status_code
-        except TimeoutError as error:
-            raise SinkError(f"no answer within {self._timeout:g} s") from error
-        except httpx.HTTPError as error:
-            raise SinkError(str(error) or type(error).__name__) from error
+        with self._errors_named():
+            # The status is all: what an answer says besides may have no end.
+            async with self._client.stream("OPTIONS", self._url) as answer:
+                return answer.status_code
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    @contextmanager
+    def _errors_named(self) -> Iterator[None]:
+        """Bound the time of a request, and say what went wrong with it."""
+        try:
+            # The client's own limits are for each step, not for the whole.
+            with anyio.fail_after(self._timeout):
+                yield
+        except TimeoutError as error:
+            raise SinkError(f"no answer within {self._timeout:g} s") from error
+        except httpx.HTTPError as error:
+            raise SinkError(str(error) or type(error).__name__) from error
 
 
 def _context(options: HttpOptions) -> ssl.SSLContext:
