@@ -90,5 +90,10 @@ def test_a_limit_beyond_all_rows_is_one_line_and_exit_2(command: str) -> None:
 
 
 def test_a_folder_as_the_store_of_a_daemon_is_one_line(tmp_path: Path) -> None:
-    ran = run_process("once", "--store", tmp_path)
-    assert (ran.code, ran.out, ran.err) == (1, "", f"slurmwatchd: {tmp_path}: is not a file\n")
+    programs, store = tmp_path / "bin", tmp_path / "store"
+    programs.mkdir()
+    store.mkdir()
+    for name in ("sacct", "scontrol"):
+        (programs / name).symlink_to("/bin/true")
+    ran = run_process("once", "--store", store, PATH=str(programs))
+    assert (ran.code, ran.out, ran.err) == (1, "", f"slurmwatchd: {store}: is not a file\n")
