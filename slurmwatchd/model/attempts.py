@@ -13,6 +13,7 @@ from typing import Any
 COLUMNS = (
     "cluster", "job_id", "job_id_raw", "user", "account", "partition", "state", "submit", "start", "end",
     "node_count", "node_list", "outcome", "raw", "qos", "cpus", "elapsed_seconds", "wait_seconds", "alloc_tres",
+    "eligible", "timelimit_seconds",
 )  # fmt: skip
 """The fields of `JobRecord` that are there by column."""
 

@@ -1,15 +1,16 @@
 """The catalogue of what `/metrics` says of ended jobs: one table, for the sink to count by and the page to show.
 
-A family says what one event adds to it, and nothing of who else counts: `sinks/prometheus.py` keeps the totals.
+A family says what events add to it, and nothing of who else counts: `sinks/prometheus.py` keeps the totals.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from slurmwatchd.model.clock import EARLIEST, epoch
-from slurmwatchd.model.outcomes import STATES, Outcome, outcome_of
-from slurmwatchd.model.records import Event, EventKind, FoundBy
+from slurmwatchd.model.event_columns import EventColumns
+from slurmwatchd.model.outcomes import STATES, Outcome
+from slurmwatchd.model.records import EventKind, FoundBy
 from slurmwatchd.model.sums import UNTYPED, gpus_by_type
 
 PREFIX = "slurmwatchd_"
@@ -35,8 +36,13 @@ _LAG = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, _HOUR, _DAY)
 _LATE = (600.0, 1800.0, _HOUR, 3 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 4 * _DAY, 8 * _DAY, 30 * _DAY)
 _NODES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0)
 
-Record = Mapping[str, Any]
-"""The body of an event: the fields of the wire format."""
+_NUMBERS = (int, float)
+
+Amounts = Sequence[float | None]
+"""What each event adds; None: nothing."""
+
+Parts = Sequence[Iterable[tuple[str, float]]]
+"""The same by value of a family's own label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +51,8 @@ class Family:
 
     Attributes:
         name: Without the prefix, and without `_total`. text: Its help. unit: Of what is counted, for the page.
-        source: How it is computed from an event, for the page. event: Which events count. measure: What an event
-        adds, or what it observes; None: nothing. split: In place of `measure`, for a family with a label of its
+        source: How it is computed from an event, for the page. event: Which events count. measure: What events
+        add, or what they observe. split: In place of `measure`, for a family with a label of its
         own: each value of it, and what to add there. own: That label. buckets: The upper bounds of a histogram,
         `+Inf` aside. by_choice: Whether it has the labels that a site chooses; otherwise it has the cluster alone.
         scale: What is counted times this is what is shown. known: The values of its own label that stand at 0 from
@@ -58,8 +64,8 @@ class Family:
     unit: str
     source: str
     event: EventKind
-    measure: Callable[[Record, Event], float | None] | None = None
-    split: Callable[[Record, Event], Iterator[tuple[str, float]]] | None = None
+    measure: Callable[[EventColumns], Amounts] | None = None
+    split: Callable[[EventColumns], Parts] | None = None
     own: str = ""
     buckets: tuple[float, ...] = ()
     by_choice: bool = True
@@ -72,142 +78,137 @@ class Family:
         return f"{PREFIX}{self.name}" if self.buckets else f"{PREFIX}{self.name}_total"
 
 
-def _one(_: Record, __: Event) -> float:
-    return 1
+def _one(events: EventColumns) -> Amounts:
+    return [1] * len(events)
 
 
-def _state(record: Record, _: Event) -> Iterator[tuple[str, float]]:
-    yield record["state"], 1
+def _each(field: str) -> Callable[[EventColumns], Parts]:
+    """Return what counts one for the value that a field has."""
+    return lambda events: [((value, 1),) for value in events[field]]
 
 
-def _outcome(record: Record, _: Event) -> Iterator[tuple[str, float]]:
-    yield record.get("outcome") or outcome_of(record), 1
+def _requeued(events: EventColumns) -> Amounts:
+    return [1 if state == "REQUEUED" else None for state in events["state"]]
 
 
-def _requeued(record: Record, _: Event) -> float | None:
-    return 1 if record["state"] == "REQUEUED" else None
-
-
-def _ran(record: Record) -> int:
-    """Return for how many seconds an attempt had what was allocated to it."""
-    return record.get("elapsed_seconds") or 0 if record.get("start") is not None else 0
-
-
-def _tres_seconds(name: str, field: str = "") -> Callable[[Record, Event], float | None]:
+def _tres_seconds(name: str, field: str = "") -> Callable[[EventColumns], Amounts]:
     """Return what adds the seconds of a TRES; of a field of the record where the site does not account it."""
 
-    def seconds(record: Record, _: Event) -> float | None:
-        amount = (record.get("alloc_tres") or {}).get(name)
-        if not isinstance(amount, int | float):
-            amount = record.get(field)
-        return amount * _ran(record) if amount else None
+    def seconds(events: EventColumns) -> Amounts:
+        amounts = [tres.get(name) if tres else None for tres in events["alloc_tres"]]
+        others = events[field] if field else [None] * len(events)
+        rows = zip(amounts, others, events.ran, strict=True)
+        had = ((amount if isinstance(amount, _NUMBERS) else other, ran) for amount, other, ran in rows)
+        return [amount * ran if amount else None for amount, ran in had]
 
     return seconds
 
 
-def _memory(record: Record, _: Event) -> float | None:
-    amount = (record.get("alloc_tres") or {}).get("mem_bytes")
-    return amount // _MIB * _ran(record) if isinstance(amount, int) else None
+def _memory(events: EventColumns) -> Amounts:
+    amounts = [tres.get("mem_bytes") if tres else None for tres in events["alloc_tres"]]
+    rows = zip(amounts, events.ran, strict=True)
+    return [amount // _MIB * ran if isinstance(amount, int) else None for amount, ran in rows]
 
 
-def gpus_of(record: Record) -> dict[str, int]:
-    """Return the GPUs of an attempt by type."""
-    return gpus_by_type(record.get("alloc_tres") or {})
+def _gpus(events: EventColumns) -> Sequence[Mapping[str, int]]:
+    """Return the GPUs of each by type."""
+    lists = events["alloc_tres"]
+    # Most attempts that are read together have one of a few lists.
+    known = {id(tres): gpus_by_type(tres or {}) for tres in lists}
+    return [known[id(tres)] for tres in lists]
 
 
-def _gpus(record: Record, _: Event) -> Iterator[tuple[str, float]]:
-    ran = _ran(record)
-    for name, count in gpus_of(record).items():
-        yield name, count * ran
+def _gpu_seconds(events: EventColumns) -> Parts:
+    rows = zip(_gpus(events), events.ran, strict=True)
+    return [[(name, count * ran) for name, count in gpus.items()] if gpus else () for gpus, ran in rows]
 
 
-def _of_started(field: str) -> Callable[[Record, Event], float | None]:
-    def observed(record: Record, _: Event) -> float | None:
-        value: float | None = record.get(field)
-        return value if record.get("start") is not None else None
-
-    return observed
+def _of_started(field: str) -> Callable[[EventColumns], Amounts]:
+    return lambda events: events.of_started(field)
 
 
-def _submit_to_eligible(record: Record, _: Event) -> float | None:
-    eligible, submit = record.get("eligible"), record.get("submit")
-    if record.get("start") is None or eligible is None or submit is None:
-        return None
-    if eligible == submit:
-        return 0
-    until, since = epoch(eligible), epoch(submit)
-    return None if until is None or since is None else max(0, until - since)
+def _submit_to_eligible(events: EventColumns) -> Amounts:
+    rows = zip(events.of_started("eligible"), events["submit"], strict=True)
+    return [0 if until == since and until is not None else _between(since, until) for until, since in rows]
 
 
-def _limit_used(record: Record, _: Event) -> float | None:
-    limit, elapsed = record.get("timelimit_seconds"), record.get("elapsed_seconds")
-    return elapsed / limit if record.get("start") is not None and limit and elapsed is not None else None
+def _between(since: int | str | None, until: int | str | None) -> int | None:
+    """Return the seconds between two moments, each as it is in memory or in a body."""
+    began, ended = (epoch(moment) if isinstance(moment, str) else moment for moment in (since, until))
+    return None if began is None or ended is None else max(0, ended - began)
 
 
-def _lag(_: Record, event: Event) -> float | None:
-    if event.time is None or event.time < EARLIEST or event.found_by is FoundBy.BACKFILL:
-        return None
-    return max(0, event.observed - event.time)
+def _limit_used(events: EventColumns) -> Amounts:
+    rows = zip(events.of_started("elapsed_seconds"), events["timelimit_seconds"], strict=True)
+    return [elapsed / limit if limit and elapsed is not None else None for elapsed, limit in rows]
 
 
-def _lateness(record: Record, event: Event) -> float | None:
-    lag = _lag(record, event)
-    return lag if lag is not None and lag > LATE_SECONDS else None
+def _lag(events: EventColumns) -> Amounts:
+    return [
+        max(0, event.observed - event.time)
+        if event.time is not None and event.time >= EARLIEST and event.found_by is not FoundBy.BACKFILL
+        else None
+        for event in events.events
+    ]
 
 
-def _late(record: Record, event: Event) -> Iterator[tuple[str, float]]:
-    if _lateness(record, event) is not None:
-        yield event.found_by.value, 1
+def _lateness(events: EventColumns) -> Amounts:
+    return [lag if lag is not None and lag > LATE_SECONDS else None for lag in _lag(events)]
 
 
-def _whole(record: Record) -> Mapping[str, Any] | None:
-    """Return the usage of an attempt that started, if it is complete."""
-    usage: Mapping[str, Any] = record["usage"]
-    return usage if usage["complete"] and record.get("start") is not None else None
+def _late(events: EventColumns) -> Parts:
+    rows = zip(_lateness(events), events.events, strict=True)
+    return [() if lateness is None else ((event.found_by.value, 1),) for lateness, event in rows]
 
 
-def _cpu_known(record: Record) -> Mapping[str, Any] | None:
-    # Both or neither, so that one over the other is a share.
-    usage = _whole(record)
-    there = usage is not None and "cpu_seconds" in usage and "cpus" in record and "elapsed_seconds" in record
-    return usage if there else None
+def _whole(events: EventColumns) -> list[Mapping[str, Any] | None]:
+    """Return the usage of attempts that started, where it is complete."""
+    return [usage if usage and usage["complete"] else None for usage in events.of_started("usage")]
 
 
-def _cpu_used(record: Record, _: Event) -> float | None:
-    usage = _cpu_known(record)
-    return None if usage is None else usage["cpu_seconds"]
+def _cpu_known(events: EventColumns) -> list[tuple[float, int] | None]:
+    """Return what each used and had; both or neither, so that one over the other is a share."""
+    rows = zip(_whole(events), events["cpus"], events["elapsed_seconds"], strict=True)
+    return [
+        (usage["cpu_seconds"], cpus * elapsed)
+        if usage is not None and "cpu_seconds" in usage and cpus is not None and elapsed is not None
+        else None
+        for usage, cpus, elapsed in rows
+    ]
 
 
-def _cpu_allocated(record: Record, _: Event) -> float | None:
-    return None if _cpu_known(record) is None else record["cpus"] * record["elapsed_seconds"]
+def _cpu_used(events: EventColumns) -> Amounts:
+    return [None if known is None else known[0] for known in _cpu_known(events)]
 
 
-def _energy(record: Record, _: Event) -> float | None:
-    usage = _whole(record)
-    return None if usage is None else usage.get("energy_joules") or None
+def _cpu_allocated(events: EventColumns) -> Amounts:
+    return [None if known is None else known[1] for known in _cpu_known(events)]
 
 
-def _efficiency(field: str) -> Callable[[Record, Event], float | None]:
-    def ratio(record: Record, _: Event) -> float | None:
-        usage = _whole(record)
-        return usage.get(field) if usage and usage["steps"] else None
-
-    return ratio
+def _energy(events: EventColumns) -> Amounts:
+    return [None if usage is None else usage.get("energy_joules") or None for usage in _whole(events)]
 
 
-def _gpu_efficiency(record: Record, _: Event) -> float | None:
-    usage = _whole(record)
-    percent = usage.get("gpu_ave_utilization_percent") if usage else None
-    return None if percent is None or not gpus_of(record) else percent / 100
+def _efficiency(field: str) -> Callable[[EventColumns], Amounts]:
+    return lambda events: [
+        usage.get(field) if usage is not None and usage["steps"] else None for usage in _whole(events)
+    ]
+
+
+def _gpu_efficiency(events: EventColumns) -> Amounts:
+    rows = zip(_whole(events), _gpus(events), strict=True)
+    shares = [usage.get("gpu_ave_utilization_percent") if usage and gpus else None for usage, gpus in rows]
+    return [None if percent is None else percent / 100 for percent in shares]
 
 
 _ENDED, _USAGE, _REVISED = EventKind.JOB_ENDED, EventKind.JOB_USAGE, EventKind.JOB_REVISED
 
 CATALOGUE = (
     Family(name="jobs_ended", text="Job attempts that ended.", unit="attempts", source="one for each attempt",
-           event=_ENDED, split=_state, own="state", known=KNOWN_STATES),
+           event=_ENDED, split=_each("state"), own="state", known=KNOWN_STATES),
     Family(name="job_outcomes", text="Job attempts that ended, by outcome.", unit="attempts",
-           source="one for each attempt", event=_ENDED, split=_outcome, own="outcome", known=KNOWN_OUTCOMES),
+           source="one for each attempt", event=_ENDED, split=_each("outcome"), own="outcome",
+           known=KNOWN_OUTCOMES),
     Family(name="job_requeues", text="Job attempts that ended because their job was requeued.", unit="attempts",
            source="one where `state` is `REQUEUED`", event=_ENDED, measure=_requeued),
     Family(name="job_revisions", text="Changes of attempts after their end.", unit="revisions",
@@ -225,7 +226,7 @@ CATALOGUE = (
            unit="GPU-seconds",
            source="`gres/gpu:TYPE` of `alloc_tres` times `elapsed_seconds`; what `gres/gpu` has beyond all types "
                   f"is `{UNTYPED}`",
-           event=_ENDED, split=_gpus, own="gpu_type"),
+           event=_ENDED, split=_gpu_seconds, own="gpu_type"),
     Family(name="ended_billing_seconds", text="Billing units times elapsed seconds of ended attempts.",
            unit="billing-seconds", source="`alloc_tres.billing` times `elapsed_seconds`", event=_ENDED,
            measure=_tres_seconds("billing")),
@@ -283,12 +284,12 @@ FAMILIES: Mapping[str, Family] = {family.name: family for family in CATALOGUE}
 BY_FULL_NAME: Mapping[str, Family] = {family.full_name: family for family in CATALOGUE}
 
 
-def weight_of(record: Record) -> float:
-    """Return how much an attempt counts where the biggest of many label sets are looked for.
+def weights_of(events: EventColumns) -> Sequence[float]:
+    """Return how much attempts count where the biggest of many label sets are looked for.
 
     Each counts one, and each allocated CPU-hour as much: who runs many jobs is big, and who runs large ones.
     """
-    return 1 + (record.get("cpus") or 0) * _ran(record) / _HOUR
+    return [1 + (cpus or 0) * ran / _HOUR for cpus, ran in zip(events["cpus"], events.ran, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,13 @@ sure to outweigh the smallest named one, it takes that one's place. What was cou
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
-from slurmwatchd.model.job_metrics import CATALOGUE, FAMILIES, OTHER, Family, LabelChoice, Record
+from slurmwatchd.model.event_columns import EventColumns
+from slurmwatchd.model.job_metrics import CATALOGUE, FAMILIES, OTHER, Family, LabelChoice
 from slurmwatchd.model.records import EventKind
 from slurmwatchd.model.sums import partition_label
 
@@ -80,9 +82,10 @@ class Profile:
     _lightest: list[tuple[float, Key]] = field(default_factory=list)
     """A heap of what named label sets weighed once: they only grow, so the least of it is a lower bound."""
 
-    def key_of(self, record: Record) -> Key:
-        """Return where an event counts while there is room."""
-        return (self.tag, record["cluster"], *[_label(record, label) for label in self.labels])
+    def keys_of(self, events: EventColumns) -> list[Key]:
+        """Return where each event counts while there is room."""
+        labels = [map(_LABELS.get(label, _text), events[label]) for label in self.labels]
+        return list(zip(repeat(self.tag), events["cluster"], *labels, strict=False))
 
     def learn(self, groups: Mapping[Key, Totals]) -> None:
         """Begin with the label sets there are."""
@@ -133,6 +136,12 @@ class Profile:
             return False
         return all(self.sizes[name] < self.limit for name in own)
 
+    def has_plenty(self, key: Key, own: Collection[str]) -> bool:
+        """Return whether there is surely room for all that some events bring, see `has_room`."""
+        if not self.labels:
+            return True
+        return self.has_room(key, ()) and max(self.sizes.values(), default=0) + len(own) <= self.limit
+
     def is_overfull(self) -> bool:
         """Return whether there are more label sets than may be, as after a change of the limit."""
         return bool(self.labels) and max(len(self.weights), *self.sizes.values(), 0) > self.limit
@@ -160,9 +169,12 @@ class Profile:
         return (family.name for family in self.families if family.own)
 
 
-def _label(record: Record, label: str) -> str:
-    value = record.get(label)
-    return partition_label(value) if label == "partition" else value or ""
+def _text(value: str | None) -> str:
+    return value or ""
+
+
+_LABELS = {"partition": partition_label}
+"""How the values of a label are counted, where that is not as they are."""
 
 
 def tag_of(labels: Iterable[str], limit: int | None) -> str:

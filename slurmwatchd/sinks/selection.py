@@ -54,14 +54,14 @@ class Selection:
     def _reads_records(self) -> bool:
         return bool(self._equal or self._states or self._outcomes or self._least or self._has_node)
 
-    async def among(self, events: Sequence[Event]) -> list[Event]:
-        """Return those of some events that the sink is given, in their order."""
+    async def among(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return those of some events that the sink is given, in their order: all of them as they are."""
         if self.is_everything:
-            return list(events)
+            return events
         if not self._reads_records:
             if all(map(self._takes_kind, set(map(_ORIGIN, events)))):
                 # What one reading brought is of one kind.
-                return list(events)
+                return events
             return [event for event in events if self._takes_kind(_ORIGIN(event))]
         return await anyio.to_thread.run_sync(lambda: [event for event in events if self.takes(event)])
 

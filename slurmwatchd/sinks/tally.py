@@ -2,9 +2,13 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from operator import add
+from typing import Any
 
-from slurmwatchd.model.job_metrics import Family, Record, weight_of
-from slurmwatchd.model.records import Event
+from slurmwatchd.model.event_columns import EventColumns
+from slurmwatchd.model.job_metrics import Amounts, Family, Parts, weights_of
+from slurmwatchd.model.records import EventKind
 from slurmwatchd.sinks.kept_totals import FOLDED, REPLACED
 from slurmwatchd.sinks.label_sets import WEIGHT, Key, Profile, Totals, copied, empty, merge, tag_of
 from slurmwatchd.sinks.sample_lines import Exemplar
@@ -36,29 +40,43 @@ class Tally:
         self.changed: dict[Key, Totals | None] = {}
         self.exemplars: dict[tuple[Key, str, int], Exemplar] = {}
 
-    def count(self, event: Event, record: Record) -> None:
-        """Count one event in every family that it is for."""
+    def count(self, kind: EventKind, events: EventColumns) -> None:
+        """Count events of one kind in every family that they are for."""
         for profile in self._profiles:
-            plain: list[tuple[Family, float]] = []
-            own: list[tuple[str, str, float]] = []
-            for family in profile.by_kind[event.kind]:
-                if family.split is not None:
-                    for value, amount in family.split(record, event):
-                        own.append((family.name, value, amount))
-                elif family.measure is not None and (measured := family.measure(record, event)) is not None:
-                    plain.append((family, measured))
-            if plain or own:
-                weight = weight_of(record) if event.kind is profile.weighs and profile.labels else 0.0
-                key = profile.key_of(record)
-                _add(self._place(profile, key, weight, plain, own), plain, own)
-                if self._with_exemplars and key in self._named:
-                    self._note(key, event, record, plain)
+            measured = [(family, _of_each(family, events)) for family in profile.by_kind[kind]]
+            groups: dict[Key, list[int]] = {}
+            keys = profile.keys_of(events)
+            for place in _counting(measured, len(events)):
+                groups.setdefault(keys[place], []).append(place)
+            if groups:
+                weighs = kind is profile.weighs and profile.labels
+                counted = _Counted(profile, measured, weights_of(events) if weighs else [0.0] * len(events))
+                for key, places in groups.items():
+                    self._count(counted, key, places)
+                    if self._with_exemplars and key in self._named:
+                        self._note(key, counted, events, places)
 
-    def _note(self, key: Key, event: Event, record: Record, plain: Sequence[tuple[Family, float]]) -> None:
-        for family, amount in plain:
+    def _count(self, counted: "_Counted", key: Key, places: Sequence[int]) -> None:
+        """Count the events of one label set: at once where there is room for what is new, else one by one."""
+        own = counted.own(places)
+        known = self._known(counted.profile, key)
+        totals = {} if known is None else known[0]
+        new = [name for name, amounts in own.items() for value in amounts if value not in totals.get(name, ())]
+        if len(places) > 1 and (known is None or new) and not counted.profile.has_plenty(key, new):
+            for place in places:
+                self._count(counted, key, (place,))
+            return
+        _add(self._place(counted, key, places, new), counted, places, own)
+
+    def _note(self, key: Key, counted: "_Counted", events: EventColumns, places: Sequence[int]) -> None:
+        job_ids = events["job_id"]
+        for family, amounts in counted.plain:
             if family.name in WITH_EXEMPLARS:
-                shown = Exemplar(record["job_id"], amount, event.observed)
-                self.exemplars[key, family.name, bisect_left(family.buckets, amount)] = shown
+                for place in places:
+                    amount = amounts[place]
+                    if amount is not None:
+                        shown = Exemplar(job_ids[place], amount, events.events[place].observed)
+                        self.exemplars[key, family.name, bisect_left(family.buckets, amount)] = shown
 
     def finish(self) -> dict[Key, Totals | None]:
         """Return what changed."""
@@ -77,37 +95,32 @@ class Tally:
             while profile.is_overfull():
                 self._evict(profile, profile.smallest())
 
-    def _place(
-        self,
-        profile: Profile,
-        key: Key,
-        weight: float,
-        plain: Sequence[tuple[Family, float]],
-        own: Sequence[tuple[str, str, float]],
-    ) -> Totals:
-        """Return where an event counts: under its label set, if that may have series of its own, or `other`."""
+    def _known(self, profile: Profile, key: Key) -> tuple[Totals, list[float]] | None:
+        """Return the totals and the weight of a label set that has series of its own."""
         known = self._named.get(key)
         if known is None and key in profile.weights:
             known = self._named[key] = self._writable(key), profile.weights[key]
-        totals = {} if known is None else known[0]
-        new = [name for name, value, _ in own if value not in totals.get(name, ())]
-        if known is not None and not new:
-            known[1][0] += weight
-            return totals
-        if not self._has_room(profile, key, weight, new):
-            families = (*[family.name for family, _ in plain], *[name for name, _, _ in own])
+        return known
+
+    def _place(self, counted: "_Counted", key: Key, places: Sequence[int], new: Sequence[str]) -> Totals:
+        """Return where events count: under their label set, if that may have series of its own, or `other`."""
+        profile, known = counted.profile, self._known(counted.profile, key)
+        weights = [counted.weights[place] for place in places]
+        if (known is None or new) and not self._has_room(profile, key, sum(weights), new):
+            families = counted.observed(places)
             self._folds[families] = self._folds.get(families, 0) + 1
             return self._writable(profile.fold_of(key))
         if known is None:
             totals = self._writable(key)
             # What it weighed as a candidate counts: that is a lower bound of all that it ever had.
-            totals[WEIGHT] = profile.candidates.weights.get(key, weight) - weight
+            totals[WEIGHT] = max(0.0, profile.candidates.weights.get(key, 0.0) - sum(weights))
             profile.enter(key, totals)
             known = self._named[key] = totals, profile.weights[key]
         for name in new:
             profile.sizes[name] += 1
-        known[1][0] += weight
-        return totals
+        for weight in weights:
+            known[1][0] += weight
+        return known[0]
 
     def _has_room(self, profile: Profile, key: Key, weight: float, new: Sequence[str]) -> bool:
         """Make room for a label set, and for new series of it, if it may have them."""
@@ -146,17 +159,68 @@ class Tally:
             totals[name] = totals.get(name, 0) + count
 
 
-def _add(totals: Totals, plain: Sequence[tuple[Family, float]], own: Sequence[tuple[str, str, float]]) -> None:
-    for family, amount in plain:
-        name = family.name
-        if not family.buckets:
-            totals[name] = totals.get(name, 0) + amount
+class _Counted:
+    """Events of one kind as a profile counts them."""
+
+    def __init__(self, profile: Profile, measured: Sequence[tuple[Family, Any]], weights: Sequence[float]) -> None:
+        self.profile = profile
+        self.weights = weights
+        self.plain: list[tuple[Family, Amounts]] = [pair for pair in measured if not pair[0].own]
+        self._own: list[tuple[Family, Parts]] = [pair for pair in measured if pair[0].own]
+
+    def own(self, places: Sequence[int]) -> dict[str, dict[str, float]]:
+        """Return what some events add to families with a label of their own, by the values of that."""
+        found: dict[str, dict[str, float]] = {}
+        for family, parts in self._own:
+            added: dict[str, float] = {}
+            for place in places:
+                for value, amount in parts[place]:
+                    added[value] = added.get(value, 0) + amount
+            if added:
+                found[family.name] = added
+        return found
+
+    def observed(self, places: Sequence[int]) -> tuple[str, ...]:
+        """Return to which families some events add, each as often as it is added to."""
+        plain = (family.name for family, amounts in self.plain for place in places if amounts[place] is not None)
+        own = (family.name for family, parts in self._own for place in places for _ in parts[place])
+        return (*plain, *own)
+
+
+def _of_each(family: Family, events: EventColumns) -> Any:  # noqa: ANN401 - amounts, or parts
+    if family.split is not None:
+        return family.split(events)
+    return family.measure(events) if family.measure is not None else [None] * len(events)
+
+
+def _counting(measured: Iterable[tuple[Family, Any]], count: int) -> Iterable[int]:
+    """Return the places of the events that add to any family, in order."""
+    left: Sequence[int] = range(count)
+    for _, column in measured:
+        left = [place for place in left if column[place] is None or column[place] == ()]
+        if not left:
+            return range(count)
+    without = set(left)
+    return [place for place in range(count) if place not in without]
+
+
+def _add(totals: Totals, counted: _Counted, places: Sequence[int], own: Mapping[str, Mapping[str, float]]) -> None:
+    for family, column in counted.plain:
+        amounts = [amount for place in places if (amount := column[place]) is not None]
+        if not amounts:
+            continue
+        name, buckets = family.name, family.buckets
+        # One after the other, so that a sum does not depend on how many come at once.
+        if not buckets:
+            totals[name] = reduce(add, amounts, totals.get(name, 0))
             continue
         value = totals.get(name)
         if value is None:
             value = totals[name] = empty(family)
-        value[0] += amount
-        value[1 + bisect_left(family.buckets, amount)] += 1
-    for name, value, amount in own:
+        value[0] = reduce(add, amounts, value[0])
+        for amount in amounts:
+            value[1 + bisect_left(buckets, amount)] += 1
+    for name, added in own.items():
         counts = totals.setdefault(name, {})
-        counts[value] = counts.get(value, 0) + amount
+        for value, amount in added.items():
+            counts[value] = counts.get(value, 0) + amount

@@ -21,10 +21,12 @@ class BulkRows:
     Attributes:
         columns: Columns of a table to the value of each row.
         common: Other columns to the value that all of them have.
+        beside: What else is known of each row, and is not written.
     """
 
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     common: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, names: Sequence[str], rows: Sequence[tuple[Any, ...]], common: Mapping[str, Any]) -> "BulkRows":
@@ -37,7 +39,10 @@ class BulkRows:
 
     def part(self, begin: int, end: int) -> "BulkRows":
         """Return those from one place up to another."""
-        return BulkRows({name: values[begin:end] for name, values in self.columns.items()}, self.common)
+        columns, beside = (
+            {name: values[begin:end] for name, values in some.items()} for some in (self.columns, self.beside)
+        )
+        return BulkRows(columns, self.common, beside)
 
     async def insert(self, connection: aiosqlite.Connection, table: str) -> None:
         """Write them, many to a statement; inside a transaction."""

@@ -14,6 +14,7 @@ import anyio.to_thread
 import orjson
 
 from slurmwatchd.model.attempts import NOTHING, AttemptBatch, AttemptKey
+from slurmwatchd.model.event_columns import IN_MEMORY
 from slurmwatchd.model.records import EventKind, event_id, event_ids
 from slurmwatchd.model.sums import Attempt
 from slurmwatchd.store import bodies, dictionaries, ledger, nodelists, placements, quarantine, sums, usage_queue
@@ -272,7 +273,13 @@ class Intake:
                 {"id": jobs, **kept, "nodelist": lists, "digest": fresh.digests, "seq": seqs},
                 {"cluster": cluster, "revision": 1},
             ),
-            events=[BulkRows(dict(zip(_EVENT, events, strict=True)), _origin(batch, EventKind.JOB_ENDED, layout))],
+            events=[
+                BulkRows(
+                    dict(zip(_EVENT, events, strict=True)),
+                    _origin(batch, EventKind.JOB_ENDED, layout),
+                    {} if None in columns["outcome"] else {name: columns[name] for name in IN_MEMORY},
+                )
+            ],
         )
 
 

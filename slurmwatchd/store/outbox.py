@@ -9,6 +9,7 @@ from typing import Any
 import aiosqlite
 import anyio.to_thread
 
+from slurmwatchd.model.event_columns import IN_MEMORY, Events, Fields
 from slurmwatchd.model.records import Event, EventKind, FoundBy
 from slurmwatchd.model.tuples import maker
 from slurmwatchd.store import bodies
@@ -142,7 +143,12 @@ async def _recent(database: Database, seq: int, limit: int) -> list[Event] | Non
     weight = 0
     for pack in packs:
         weight += sum(map(len, pack.columns["body"])) + sum(map(weights.__getitem__, pack.columns["nodelist"]))
-    return None if weight > MAX_BYTES else list(chain.from_iterable(_told(pack, nodes) for pack in packs))
+    if weight > MAX_BYTES:
+        return None
+    fields: Fields | None = None
+    if packs and all(pack.beside for pack in packs):
+        fields = {name: list(chain.from_iterable(pack.beside[name] for pack in packs)) for name in IN_MEMORY}
+    return Events(chain.from_iterable(_told(pack, nodes) for pack in packs), fields)
 
 
 def _told(pack: BulkRows, nodes: Mapping[int | None, bytes | None]) -> Iterator[Event]:

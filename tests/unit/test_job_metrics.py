@@ -2,12 +2,13 @@
 
 from typing import Any
 
-import orjson
 import pytest
 
 from slurmwatchd.model import formats
-from slurmwatchd.model.job_metrics import BY_FULL_NAME, CATALOGUE, FAMILIES, gpus_of
+from slurmwatchd.model.event_columns import EventColumns
+from slurmwatchd.model.job_metrics import BY_FULL_NAME, CATALOGUE, FAMILIES
 from slurmwatchd.model.records import Event, EventKind, FoundBy
+from slurmwatchd.model.sums import gpus_by_type
 from slurmwatchd.sinks.conformance import make_event
 from tests.unit.attempts import NOW, attempt
 
@@ -34,10 +35,10 @@ def of(kind: EventKind, *, lag: int = 2, found_by: FoundBy = FoundBy.POLL, **fie
 
 
 def _measured(family: Any, event: Event) -> Any:  # noqa: ANN401 - a family's three shapes
-    record = orjson.loads(event.body)
     if family.event is not event.kind:
         return None
-    return dict(family.split(record, event)) if family.split else family.measure(record, event)
+    (found,) = (family.split or family.measure)(EventColumns([event]))
+    return dict(found) if family.split else found
 
 
 def test_an_end_adds_what_was_allocated_and_how_long_it_took() -> None:
@@ -84,7 +85,7 @@ def test_what_never_started_had_nothing() -> None:
     ],
 )
 def test_a_gpu_counts_once_whether_typed_or_not(tres: dict[str, int], gpus: dict[str, int]) -> None:
-    assert gpus_of({"alloc_tres": tres}) == gpus
+    assert gpus_by_type(tres) == gpus
 
 
 def test_what_is_seen_late_is_counted_by_what_found_it() -> None:

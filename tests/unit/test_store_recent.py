@@ -1,17 +1,20 @@
 """The newest events in memory: the same as the store has them, and nothing where that is not sure."""
 
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 import pytest
 
-from slurmwatchd.model.records import Event
+from slurmwatchd.model.event_columns import EventColumns, Events
+from slurmwatchd.model.job_metrics import CATALOGUE
+from slurmwatchd.model.records import Event, EventKind
 from slurmwatchd.store import nodelists, outbox, recent_events
 from slurmwatchd.store.bulk_insert import BulkRows
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.recent_events import RecentEvents
-from tests.unit.attempts import batch, reading
+from tests.unit.attempts import NOW, batch, reading
 
 
 def _rows(first: int, count: int, *, body: bytes = b"{}") -> BulkRows:
@@ -79,6 +82,37 @@ async def test_events_from_memory_are_those_of_the_store(tmp_path: Path) -> None
             (4, "job_revised", 2, b'["n3"]'),
         ]
         assert await _from_store(database) == quick
+
+
+async def test_what_is_counted_from_memory_is_what_the_bodies_say(tmp_path: Path) -> None:
+    tres = {"cpu": 4, "mem_bytes": 3 << 30, "node": 2, "billing": 7, "gres/gpu": 3, "gres/gpu:a100": 2}
+    ends = (
+        reading(1, outcome="completed", alloc_tres=tres, wait_seconds=3, timelimit_seconds=40, qos="high"),
+        reading(2, outcome="failed", state="FAILED", eligible=NOW - 80, alloc_tres={"cpu": 8}),
+        reading(3, outcome="cancelled_before_start", state="CANCELLED", start=None, elapsed_seconds=0),
+        reading(4, outcome="requeued", state="REQUEUED", user=None, partition=None, elapsed_seconds=None),
+        reading(5, outcome="completed", submit=NOW - 90, eligible=None, end=None, node_count=None, cpus=None),
+    )
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database)
+        await intake.commit(batch(*ends[:2]))
+        await intake.commit(batch(*ends[2:]))
+        events = await outbox.after(database, 0, 100)
+        database.recent.clear()
+        bodies = EventColumns(await outbox.after(database, 0, 100))
+    assert isinstance(events, Events)
+    assert events.fields is not None
+    memory = EventColumns(events)
+    assert memory["job_id"] == ["1", "2", "3", "4", "5"]
+    assert memory.ran == [10, 10, 0, 0, 10]
+    for family in CATALOGUE:
+        measure = family.split or family.measure
+        if family.event is EventKind.JOB_ENDED and measure is not None:
+            assert list(map(_fixed, measure(memory))) == list(map(_fixed, measure(bodies))), family.name
+
+
+def _fixed(amount: Any) -> Any:  # noqa: ANN401 - an amount, or parts
+    return list(amount) if isinstance(amount, list | tuple) else amount
 
 
 async def test_a_transaction_that_fails_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

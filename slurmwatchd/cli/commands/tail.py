@@ -109,7 +109,7 @@ async def _begin(
     selection: Selection,
     lines: int | None,
     since: int,
-    show: Callable[[list[Event]], None],
+    show: Callable[[Sequence[Event]], None],
 ) -> int:
     """Show the newest events, or with None all since a moment; return the newest position looked at."""
     if lines is None:
@@ -137,7 +137,7 @@ async def _show_after(
     reader: ComparisonReader,
     selection: Selection,
     seq: int,
-    show: Callable[[list[Event]], None],
+    show: Callable[[Sequence[Event]], None],
     *,
     since: int = 0,
 ) -> int:
