@@ -46,6 +46,7 @@ ROWS = {
     "Jobs named $name, $order first": 3,
     "Accounts": 2,
     "Suspect nodes": 0,
+    "The node $node over time": 2,
     "What ran on the node $node": 2,
     "Seconds read of each hour": 2,
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from slurmwatchd.model.outcomes import Outcome
 from tests.integration.api import Client, serving_api
 from tests.integration.rig import START, Rig
 
@@ -31,6 +32,7 @@ FOUND = {
     "Jobs named $name, $order first": 10,
     "Accounts": 2,
     "Suspect nodes": 0,
+    "The node $node over time": 3,
     "What ran on the node $node": 3,
     "Seconds read of each hour": 4,
 }
@@ -79,6 +81,57 @@ async def test_a_panel_shows_what_the_api_answers(filled: Rig, tmp_path: Path, t
             assert all(datetime.strptime(value, form) for value in values)  # noqa: DTZ007 - only its form
 
 
+def bars(panel: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, list[tuple[int, int, str, str]]]:
+    """What a state timeline draws: by a row's name when each bar starts and ends, its text and its colour.
+
+    Grafana takes the first time in a frame for the start and the second for the end, and the rest for states.
+    """
+    add, convert, leave_out, partition = (one["options"] for one in panel["transformations"])
+    defaults = panel["fieldConfig"]["defaults"]
+    (mapping,) = defaults["mappings"]
+    drawn: dict[str, list[tuple[int, int, str, str]]] = {}
+    for row in rows:
+        fields = dict(row)
+        for column in panel["targets"][0]["columns"]:
+            if column["type"] == "timestamp":
+                fields[column["text"]] = int(datetime.fromisoformat(row[column["text"]]).timestamp()) * 1000
+        assert add["binary"]["operator"] == "+"
+        left = fields[add["binary"]["left"]["matcher"]["options"]]
+        fields[add["alias"]] = left + int(add["binary"]["right"]["fixed"])
+        assert convert["conversions"] == [{"targetField": add["alias"], "destinationType": "time"}]
+        fields = {name: value for name, value in fields.items() if not leave_out["excludeByName"].get(name)}
+        labels = {name: fields.pop(name) for name in partition["fields"]}
+        name = re.sub(r"\$\{__field\.labels\.(\w+)\}", r"{\1}", defaults["displayName"]).format(**labels)
+        start, end = (value // 1000 for value in fields.values() if isinstance(value, int))
+        (state,) = (value for value in fields.values() if isinstance(value, str))
+        shown = mapping["options"][state]
+        drawn.setdefault(name, []).append((start, end, shown["text"], shown["color"]))
+    return drawn
+
+
+async def test_the_time_line_of_a_node_shows_what_ran_there_and_marks_what_failed(
+    filled: Rig, tmp_path: Path
+) -> None:
+    panel = PANELS["The node $node over time"]
+    async with serving_api(filled, tmp_path) as client:
+        _, rows = await answered(client, panel)
+    assert bars(panel, rows) == {
+        "11 ann": [(START - 7060, START - 6999, "completed", "green")],
+        "12 bob": [(START - 6600, START - 5999, "failed", "red")],
+        "19 ann": [(START - 2000 - 3 * 86400, START - 1999, "completed", "green")],
+    }
+
+
+def test_a_bar_ends_after_it_began_and_has_a_colour_whatever_the_outcome() -> None:
+    panel = PANELS["The node $node over time"]
+    moment = "2026-11-24T06:00:00Z"
+    for outcome in Outcome:
+        row = {"Started": moment, "Ended": moment, "Outcome": outcome.value, "Job": "7", "User": "ann"}
+        (((start, end, text, colour),),) = bars(panel, [row]).values()
+        assert (start < end, text) == (True, outcome.value.replace("_", " "))
+        assert (colour == "green") == (outcome is Outcome.COMPLETED)
+
+
 async def test_a_users_token_fills_only_the_panels_of_jobs(filled: Rig, tmp_path: Path) -> None:
     async with serving_api(filled, tmp_path) as client:
         found = {title: await answered(client, panel, "user:eve") for title, panel in PANELS.items()}
@@ -99,5 +152,5 @@ def test_every_panel_is_tried_and_has_its_place_and_source() -> None:
 
 
 def test_variables_are_those_that_are_used() -> None:
-    there = {variable["name"] for variable in BOARD["templating"]["list"]} | {"__from", "__to"}
+    there = {variable["name"] for variable in BOARD["templating"]["list"]} | {"__from", "__to", "__field"}
     assert set(re.findall(r"\$\{?(\w+)", json.dumps(BOARD["panels"]))) == there

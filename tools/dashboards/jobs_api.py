@@ -20,6 +20,13 @@ _COLOURS = {
 }  # fmt: skip
 _OUTCOMES = {outcome.value: _COLOURS.get(outcome, "#8e99a8") for outcome in Outcome}
 """All of them, so that the bars count each job that ended; grey is what was cancelled, or is no fault."""
+_OUTCOME_TEXTS = {
+    "type": "value",
+    "options": {
+        name: {"text": name.replace("_", " "), "color": colour, "index": place}
+        for place, (name, colour) in enumerate(_OUTCOMES.items())
+    },
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +41,8 @@ class ApiPanel:
         kind: Grafana's name of the visualisation.
         units: What a column is called to Grafana's name of its unit.
         colours: The same to a colour.
+        bars: Of a state timeline the columns that name its rows. A bar is what began at the first column, ended at
+            the second and had the third's state.
     """
 
     title: str
@@ -44,23 +53,15 @@ class ApiPanel:
     kind: str = "table"
     units: Mapping[str, str] = field(default_factory=dict)
     colours: Mapping[str, str] = field(default_factory=dict)
+    bars: Sequence[str] = ()
     text: str = ""
     width: int = 24
     height: int = 10
 
     def json(self, number: int, x: int, y: int) -> dict[str, Any]:
         """Return it as Grafana keeps it, with an id, in a column and a row."""
-        options: dict[str, Any] = {"showHeader": True, "cellHeight": "sm"}
-        defaults: dict[str, Any] = {}
-        if self.kind == "timeseries":
-            legend = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
-            options = {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
-            stacking = {"mode": "normal", "group": "A"}
-            defaults = {
-                "custom": {"drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0, "stacking": stacking},
-                "min": 0,
-            }
-        return {
+        options, defaults = self._look()
+        panel = {
             "id": number,
             "type": self.kind,
             "title": self.title,
@@ -71,6 +72,51 @@ class ApiPanel:
             "fieldConfig": {"defaults": defaults, "overrides": list(self._overrides())},
             "options": options,
         }
+        if self.bars:
+            panel["transformations"] = list(self._transformations())
+        return panel
+
+    def _look(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the visualisation's options, and what holds for all its fields."""
+        legend = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
+        tooltip = {"mode": "multi", "sort": "desc"}
+        custom: dict[str, Any] = {"fillOpacity": 80, "lineWidth": 0}
+        if self.kind == "timeseries":
+            custom |= {"drawStyle": "bars", "stacking": {"mode": "normal", "group": "A"}}
+            return {"legend": legend, "tooltip": tooltip}, {"custom": custom, "min": 0}
+        if self.kind == "state-timeline":
+            options = {
+                "legend": legend,
+                "tooltip": tooltip,
+                "mergeValues": False,
+                "showValue": "auto",
+                "perPage": 25,
+            }
+            name = " ".join(f"${{__field.labels.{column}}}" for column in self.bars)
+            return options, {"custom": custom, "displayName": name, "mappings": [_OUTCOME_TEXTS]}
+        return {"showHeader": True, "cellHeight": "sm"}, {}
+
+    def _transformations(self) -> Iterator[dict[str, Any]]:
+        """Give what makes a row of bars of each job.
+
+        Grafana takes the first time for a bar's start and the second for its end. A bar that ended in the very
+        second in which it began would never end, so each is a second longer.
+        """
+        _, (ended, _), *_ = self.columns.values()
+        added = {
+            "left": {"matcher": {"id": "byName", "options": ended}},
+            "operator": "+",
+            "right": {"fixed": "1000"},
+        }
+        until = f"{ended} up to"
+        yield {"id": "calculateField", "options": {"mode": "binary", "alias": until, "binary": added}}
+        conversions = [{"targetField": until, "destinationType": "time"}]
+        yield {"id": "convertFieldType", "options": {"conversions": conversions}}
+        yield {
+            "id": "organize",
+            "options": {"excludeByName": {ended: True}, "indexByName": {}, "renameByName": {}},
+        }
+        yield {"id": "partitionByValues", "options": {"fields": [*self.bars], "naming": {"asLabels": True}}}
 
     def _target(self) -> dict[str, Any]:
         return {
@@ -177,6 +223,21 @@ PANELS: Sequence[ApiPanel] = (
             "users": ("Users", "number"),
         },
         width=12,
+    ),
+    ApiPanel(
+        title="The node $node over time",
+        text="A row for each job, with the colour of how it ended. Needs Grafana 11 or newer.",
+        path="nodes/$node",
+        query={"limit": "100", "fields": "start,end,outcome,job_id,user", **_STRETCH},
+        rows="jobs",
+        kind="state-timeline",
+        columns={
+            "start": ("Started", "timestamp"),
+            "end": ("Ended", "timestamp"),
+            **{name: _JOB[name] for name in ("outcome", "job_id", "user")},
+        },
+        bars=("Job", "User"),
+        height=12,
     ),
     ApiPanel(
         title="What ran on the node $node",
