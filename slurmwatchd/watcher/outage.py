@@ -35,14 +35,15 @@ class Outage:
         """The earliest end in doubt, epoch seconds; None where there is no doubt."""
         return self._since
 
-    def begin(self, watermark: int, queue: int | None) -> None:
+    def begin(self, newest: int, queue: int | None) -> None:
         """Go on where an earlier life of the daemon stopped.
 
         Args:
-            watermark: Of the ledger it saved: what ended since is in doubt if the queue stays.
+            newest: Of the ledger it saved, which leaves out what was in doubt: what ended since is in doubt if the
+                queue stays.
             queue: Messages waiting now, before anything is read; None where it is not known.
         """
-        self._calm = watermark
+        self._calm = newest
         self._waiting = 1 if queue else 0
 
     def withhold(self, ledger: Ledger, *, overlap: int) -> Ledger:

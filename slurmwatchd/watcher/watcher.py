@@ -87,7 +87,7 @@ class Watcher:
         self._doubt = Outage()
         self._begun = False
         self._disks = Disks(parts.health, parts.metrics)
-        self._reached = 0
+        self._newest = 0
         self._polls = True
         self._looks_back = False
         self._slices = Slices(cluster, parts.sacctmgr, parts.clock, parts.metrics, policy)
@@ -217,7 +217,7 @@ class Watcher:
         await self._parts.database.has_room()
         horizon = int(clock.now()) - self._since_seconds
         ledger = await ledger_store.load(self._parts.database, self.cluster, horizon=horizon)
-        self._reached = ledger.watermark
+        self._newest = ledger.newest
         await self._roll_call.begin(self._policy)
         if forever:
             await self._begin(ledger)
@@ -299,7 +299,7 @@ class Watcher:
     async def _begin(self, ledger: Ledger) -> None:
         """Before the first reading of this process, look whether an outage is still going on."""
         if not self._begun and ledger.stretches:
-            self._doubt.begin(ledger.watermark, await self._parts.sdiag.queue_size())
+            self._doubt.begin(ledger.newest, await self._parts.sdiag.queue_size())
         self._begun = True
 
     async def _look_back(self, ledger: Ledger, now: int) -> Ledger:
@@ -339,9 +339,9 @@ class Watcher:
         self._disks.room("spool")
         if fetched.window.found_by is not FoundBy.OPEN_SET:
             self._slices.succeeded(fetched.window.seconds, self._policy)
-        self._reached = self._settling.withhold(fetched.ledger).watermark
+        self._newest = fetched.ledger.newest
         self._reporter.probing(False)
-        self._reporter.read(fetched, stored, self._reached)
+        self._reporter.read(fetched, stored, self._settling.withhold(fetched.ledger).watermark)
 
     def _failed(self, error: BaseException) -> None:
         if isinstance(error, CommandError):
@@ -353,8 +353,9 @@ class Watcher:
         if is_spool_full or is_silent or isinstance(error, SacctTimeoutError | SacctTooWideError):
             self._slices.too_long(self._policy)
         if not isinstance(error, SacctTooWideError):
-            # A slurmdbd that refuses a stretch is well: nothing is on its way.
-            self._doubt.failed(self._reached or int(self._parts.clock.now()))
+            # A slurmdbd that refuses a stretch is well: nothing is on its way. In doubt is what ended since the
+            # last poll, and no more: what catching up has read is not read again for each query that fails.
+            self._doubt.failed(self._newest or int(self._parts.clock.now()))
         self._reporter.failed(error)
         is_slurms = isinstance(error, CommandError | SilenceError | SlurmNotFoundError)
         if is_slurms and self._health.failures >= PROBE_FAILURES:

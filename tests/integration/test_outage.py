@@ -1,10 +1,13 @@
 """What ended while slurmdbd was down is there as soon as slurmctld has worked off its queue, not minutes later."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio
 
-from tests.integration.rig import Rig
+from slurmwatchd.sources.process import Completed, ProcessRunner
+from tests.integration.rig import WINDOW, Rig
 from tests.patience import HANGS_SECONDS
 
 # No re-reads: what finds the record is the doubt about the outage, and nothing else.
@@ -79,3 +82,32 @@ async def test_record_of_an_outage_is_read_also_by_a_daemon_that_was_killed_befo
             await _until(rig, "SELECT count(*) FROM jobs")
             group.cancel_scope.cancel()
         assert rig.ask_store("SELECT count(*) FROM events") == [(1,)]
+
+
+class _OftenFailing:
+    """A `ProcessRunner` in which each eighth window fails."""
+
+    def __init__(self, runner: ProcessRunner) -> None:
+        self._runner = runner
+        self.windows = 0
+
+    async def run(self, argv: Sequence[str], **options: Any) -> Completed:  # noqa: ANN401 - handed on
+        self.windows += any(WINDOW in word for word in argv)
+        if self.windows % 8 or not any(WINDOW in word for word in argv):
+            return await self._runner.run(argv, **options)
+        said = "sacct: error: Problem talking to the database: Connection refused"
+        return Completed(argv=(*argv,), returncode=1, stdout=b"", stderr=said, complaints=(said,), seconds=0.0)
+
+
+async def test_catching_up_comes_to_its_end_although_a_query_fails_now_and_then(tmp_path: Path) -> None:
+    with Rig(tmp_path, poll={**QUIET, "since": "20h"}) as rig:
+        for hour in range(20):
+            rig.ended(3600 * hour + 100, job_name=f"hour {hour}")
+        runner = _OftenFailing(rig.runner())
+        async with rig.daemon(runner) as daemon, anyio.create_task_group() as group:
+            group.start_soon(daemon.watchers[0].run)
+            # Twenty slices, a few polls, and what a failure puts in doubt: far fewer than a hundred.
+            await _until(rig, "SELECT watermark >= 1795500000 OR max(id) > 100 FROM horizons, ledger", step=10)
+            group.cancel_scope.cancel()
+        assert rig.watermark() >= 0
+        assert rig.ask_store("SELECT count(*) FROM jobs") == [(20,)]
