@@ -96,3 +96,20 @@ def test_the_variables_on_the_page_set_the_keys(tmp_path: Path) -> None:
 def test_a_sinks_own_limits_are_on_the_page() -> None:
     assert "Whole number, at least 4,096, at most 16,777,216." in chapter("Sinks of type `jsonl`")
     assert 'Duration, at least "1s".' in chapter("`[poll]`")
+
+
+def test_the_page_says_what_each_table_holds() -> None:
+    tables = dict(re.findall(r"^### `(\w+) = \{\}`\n\n.+?\n\n([^.]+)", PAGE, re.MULTILINE | re.DOTALL))
+    assert tables == {
+        "family_labels": "Table of lists",
+        "family_limits": "Table of numbers",
+        "people": "Table of texts",
+        "prices": "Table of numbers",
+    }
+
+
+def test_no_text_of_the_page_is_a_block_of_code() -> None:
+    code = False
+    for line in PAGE.splitlines():
+        code ^= line.startswith("```")
+        assert code or not line.startswith("    "), line

@@ -78,10 +78,10 @@ def render() -> str:
     parts = [_INTRODUCTION]
     for name, info in Config.model_fields.items():
         if name != "sinks" and isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            parts += [f"## `[{name}]`\n", f"{info.annotation.__doc__}\n", *_keys(info.annotation, name)]
+            parts += [f"## `[{name}]`\n", f"{inspect.getdoc(info.annotation)}\n", *_keys(info.annotation, name)]
     parts.append(_SINKS.replace("{default}", default))
     for name, kind in sorted(_kinds().items()):
-        parts += [f"## Sinks of type `{name}`\n", f"{kind.__doc__}\n", *_keys(kind, "sinks", "NAME")]
+        parts += [f"## Sinks of type `{name}`\n", f"{inspect.getdoc(kind)}\n", *_keys(kind, "sinks", "NAME")]
     return "\n".join(parts)
 
 
@@ -157,7 +157,10 @@ def _type(annotation: Any, readers: set[Any]) -> str:  # noqa: ANN401 - any anno
         words = annotation if is_enum else get_args(annotation)
         return " or ".join(f"`{_toml(word)}`" for word in words)
     if get_origin(annotation) is dict:
-        return "Table of lists" if get_origin(get_args(annotation)[1]) is tuple else "Table of numbers"
+        values = get_args(annotation)[1]
+        if get_origin(values) is tuple:
+            return "Table of lists"
+        return "Table of texts" if values is str else "Table of numbers"
     if get_origin(annotation) is tuple:
         item = FieldInfo.from_annotation(get_args(annotation)[0])
         return f"List of: {_takes(item).lower()}"
