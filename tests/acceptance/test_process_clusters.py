@@ -5,6 +5,8 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.process import DaemonProcess
 from tests.sim_truth import differences
 
@@ -77,6 +79,7 @@ def test_verify_names_a_cluster_that_was_never_read_and_proves_nothing_of_it(tmp
         assert "cluster poplar: nothing in that stretch" in missing.stderr
 
 
+@pytest.mark.heavy
 def test_a_cluster_that_fails_delays_nobody_but_itself(tmp_path: Path) -> None:
     with watching(tmp_path) as daemon:
         both(daemon, "before", 1, seconds_ago=60)

@@ -207,6 +207,7 @@ def test_a_backfill_beside_the_service_is_done_by_it_and_shown(tmp_path: Path) -
         assert (cancelled.returncode, cancelled.stdout) == (0, "there is no backfill\n")
 
 
+@pytest.mark.heavy
 def test_a_backfill_without_the_service_that_is_killed_goes_on_and_delivers_everything_once(
     tmp_path: Path,
 ) -> None:
@@ -343,6 +344,7 @@ def test_a_backfill_without_a_daemon_tells_usage_too(tmp_path: Path) -> None:
         assert ask(daemon, "SELECT count(*) FROM usage_queue") == [(0,)]
 
 
+@pytest.mark.heavy
 def test_a_backfill_says_whose_usage_is_not_whole_yet(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path, steps="summary") as daemon:
         part = daemon.ended(30, job_name="part", submit_line="sbatch part.sh")

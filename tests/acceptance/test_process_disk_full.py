@@ -54,6 +54,7 @@ def whole_truth(daemon: DaemonProcess) -> None:
 
 
 @root
+@pytest.mark.heavy
 def test_full_disk_of_the_store_stops_the_reading_until_there_is_room(tmp_path: Path) -> None:
     with small_disk(tmp_path / "state", "4m"), DaemonProcess(tmp_path) as daemon:
         daemon.ended(60)
@@ -121,6 +122,7 @@ def test_full_disk_of_the_file_leaves_a_torn_line_that_is_completed_when_there_i
 
 
 @root
+@pytest.mark.heavy
 def test_answer_too_large_for_the_spools_disk_is_asked_for_in_shorter_slices_and_read_when_there_is_room(
     tmp_path: Path,
 ) -> None:
@@ -143,6 +145,7 @@ def test_answer_too_large_for_the_spools_disk_is_asked_for_in_shorter_slices_and
 
 
 @root
+@pytest.mark.heavy
 def test_daemon_killed_and_started_on_full_disks_goes_on_when_there_is_room(tmp_path: Path) -> None:
     with (
         small_disk(tmp_path / "state", "4m"),

@@ -12,6 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.acceptance.process import DaemonProcess
 from tests.acceptance.test_process_disk_full import mount, root, small_disk
 from tests.event_schema import conforming
@@ -35,6 +37,7 @@ def end(daemon: DaemonProcess, *names: str) -> None:
     daemon.wait_until(lambda: set(names) <= set(daemon.names()), f"{names} in the file")
 
 
+@pytest.mark.heavy
 def test_the_daemon_rotates_by_size_and_keeps_as_many_as_it_is_asked_to(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.change_config('jobs.jsonl"\n', 'jobs.jsonl"\nrotate_size = "1kB"\nrotate_keep = 3\n')
@@ -56,6 +59,7 @@ def test_the_daemon_rotates_by_size_and_keeps_as_many_as_it_is_asked_to(tmp_path
     assert warnings(daemon) == []
 
 
+@pytest.mark.heavy
 def test_what_others_do_to_the_file_costs_no_event(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon:
         saved: list[bytes] = []

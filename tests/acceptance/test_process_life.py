@@ -174,6 +174,7 @@ def test_sacct_that_goes_away_while_it_runs_is_waited_for(tmp_path: Path) -> Non
         assert daemon.stop() == 0
 
 
+@pytest.mark.heavy
 def test_sacct_that_takes_longer_than_the_interval_does_not_keep_the_past_from_being_read(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.change_config('since = "1h"', 'since = "1h"\nslice = "15m"')
@@ -209,6 +210,7 @@ def test_a_file_that_is_no_toml_does_not_lock_status_out_while_the_daemon_runs(t
         assert (told.returncode, told.stdout) == (78, "")
 
 
+@pytest.mark.heavy
 def test_a_sinks_file_moved_as_the_page_says_goes_on_where_it_was(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.ended(60, job_name="first")

@@ -5,6 +5,8 @@ import stat
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.process import DaemonProcess
 from tests.patience import Patience
 
@@ -35,6 +37,7 @@ def test_an_end_is_written_after_a_nudge_and_not_after_the_interval(tmp_path: Pa
         )
 
 
+@pytest.mark.heavy
 def test_a_flood_of_nudges_brings_no_more_polls_than_the_shortest_time_allows(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path, interval="1h") as daemon:
         daemon.start_ready()

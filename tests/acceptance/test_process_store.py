@@ -97,6 +97,7 @@ def test_store_damaged_while_the_daemon_runs_is_made_anew_without_a_restart(tmp_
         whole_truth(daemon)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("lost", ["all of it", "the store but not its log of changes"])
 def test_killed_and_its_store_deleted_it_writes_nothing_twice(tmp_path: Path, lost: str) -> None:
     with DaemonProcess(tmp_path) as daemon:
@@ -180,6 +181,7 @@ def test_second_daemon_on_one_file_with_a_store_of_its_own_waits_and_writes_noth
         whole_truth(daemon)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "steps", [(7200, 0), (-1800, 0), (86400, -1800, 0)], ids=["forward and back", "back and forward", "wildly"]
 )

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.process import DaemonProcess
 from tests.sim_truth import differences
 
 
+@pytest.mark.heavy
 def test_upgrade_under_the_running_daemon_loses_and_repeats_nothing_and_brings_the_new_fields(
     tmp_path: Path,
 ) -> None:
@@ -44,6 +47,7 @@ def test_upgrade_under_the_running_daemon_loses_and_repeats_nothing_and_brings_t
         assert [call.exit_status for call in asked if call.exit_status == 0] == [0, 0]
 
 
+@pytest.mark.heavy
 def test_exit_status_that_hides_an_error_is_not_believed_before_23_11_4(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.cluster.set_version("23.11.3")

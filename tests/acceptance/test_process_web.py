@@ -165,6 +165,7 @@ def test_silent_clients_and_garbage_do_not_stop_pages_nor_the_end(tmp_path: Path
             connection.close()
 
 
+@pytest.mark.heavy
 def test_clients_that_ask_for_nothing_and_take_every_descriptor_are_cut_off_and_the_daemon_goes_on(
     tmp_path: Path,
 ) -> None:

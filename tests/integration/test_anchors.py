@@ -200,6 +200,7 @@ async def test_backfill_of_a_stretch_by_itself_is_proved_by_its_neighbourhood(tm
         assert rig.names() == ["now"]
 
 
+@pytest.mark.heavy
 async def test_dry_run_and_verify_fail_where_an_answer_lacks_what_it_must_show(tmp_path: Path) -> None:
     with Rig(tmp_path, poll={**QUIET, "since": "1h"}) as rig:
         every_minutes(rig, 10, 3)

@@ -103,6 +103,7 @@ def test_every_parameter_of_the_description_is_walked() -> None:
     assert names <= set(CANDIDATES)
 
 
+@pytest.mark.heavy
 async def test_a_users_token_shows_what_a_store_without_others_shows(filled: Rig, tmp_path: Path) -> None:
     alone = only_eve(filled.store, tmp_path)
     (tmp_path / "a").mkdir()

@@ -77,6 +77,7 @@ async def test_nothing_is_pruned_while_the_archive_cannot_be_written_and_all_of_
         assert len(_stored(rig)) < 4
 
 
+@pytest.mark.heavy
 async def test_a_late_revision_writes_its_day_again_and_no_other(tmp_path: Path) -> None:
     with _rig(tmp_path, store={"path": str(tmp_path / "store.db"), "retain": "30d"}) as rig:
         keys = [rig.ended(5), rig.ended(6)]
@@ -201,6 +202,7 @@ async def test_status_shows_the_archive_and_what_is_wrong_with_it(tmp_path: Path
         assert json.loads(run("status", "--store", rig.store, "--json").out)["archive"] is None
 
 
+@pytest.mark.heavy
 async def test_commands_go_on_in_the_archive_where_the_store_ends(tmp_path: Path) -> None:
     with _rig(tmp_path) as rig:
         await _days(rig, 7)
@@ -224,6 +226,7 @@ async def test_commands_go_on_in_the_archive_where_the_store_ends(tmp_path: Path
         assert run("nodes", "n1", "--config", file, "--limit", 0).column("JOB") == every
 
 
+@pytest.mark.heavy
 async def test_a_report_after_the_store_was_lost_has_all_of_before_once(tmp_path: Path) -> None:
     with _rig(tmp_path) as rig:
         since = rig.now - HOUR

@@ -143,6 +143,7 @@ def test_a_port_that_our_own_daemon_has(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.heavy
 def test_a_port_that_a_daemon_with_another_store_has(site: Site, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()

@@ -103,6 +103,7 @@ def test_a_daemon_that_neither_reads_nor_delivers_is_exit_4_though_it_does_not_s
     ]
 
 
+@pytest.mark.heavy
 def test_a_daemon_that_hangs_is_exit_4(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.start_ready()

@@ -48,6 +48,7 @@ async def _idle(rig: Rig) -> None:
             await anyio.sleep(0.05)
 
 
+@pytest.mark.heavy
 async def test_ends_of_an_outage_that_arrive_later_one_by_one_are_told_once(tmp_path: Path) -> None:
     with Rig(tmp_path, poll=NO_REREADS) as rig:
         async with running(rig):
@@ -120,6 +121,7 @@ async def test_once_asks_for_answers_that_are_too_large_in_smaller_slices(tmp_pa
         assert differences(rig.cluster, rig.records()) == []
 
 
+@pytest.mark.heavy
 async def test_job_suspended_for_longer_than_the_overlap_and_killed_is_found_by_a_reread(tmp_path: Path) -> None:
     with Rig(tmp_path, poll={"open_set": "0s"}) as rig:
         key = rig.ended(0, time_end=0, state="RUNNING", job_name="born old")

@@ -52,6 +52,7 @@ main(["run", "--config", sys.argv[1]])
 """
 
 
+@pytest.mark.heavy
 def test_a_thread_that_computes_lets_the_service_go_on_after_half_a_millisecond(tmp_path: Path) -> None:
     (tmp_path / "slurmwatchd.toml").write_text(f'[store]\npath = "{tmp_path}/store.db"\n')
     argv = [sys.executable, "-c", SERVICE, str(tmp_path / "slurmwatchd.toml")]

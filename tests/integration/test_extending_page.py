@@ -13,6 +13,8 @@ import pytest
 
 from tests.patience import HANGS_SECONDS
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "extending.md"
 
@@ -71,7 +73,6 @@ def test_ruff_has_nothing_to_say_of_the_imports_and_lines_of_the_page(folder: Pa
     assert (done.returncode, done.stdout) == (0, "All checks passed!\n"), done.stderr
 
 
-@pytest.mark.heavy
 def test_the_sink_of_the_page_type_checks_strictly(folder: Path, installed: Path) -> None:
     done = run(
         "-m", "mypy", "--strict", "--cache-dir", str(installed / ".mypy_cache"), "slurmwatchd_command.py",

@@ -71,6 +71,7 @@ async def test_answer_cut_off_at_any_byte_with_exit_0_moves_nothing(tmp_path: Pa
         assert differences(rig.cluster, rig.records()) == []
 
 
+@pytest.mark.heavy
 async def test_large_answer_cut_off_keeps_its_true_rows_but_moves_nothing(tmp_path: Path) -> None:
     with _rig(tmp_path) as rig:
         Workload(rig.cluster, seed=3).load(8400, START - 3000, START - 10, steps=False)

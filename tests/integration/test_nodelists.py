@@ -181,6 +181,7 @@ class _Hanging:
         raise TimedOutError("scontrol gave no complete answer", argv=argv)
 
 
+@pytest.mark.heavy
 async def test_a_scontrol_that_hangs_for_each_batch_of_a_long_answer_is_no_stuck_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

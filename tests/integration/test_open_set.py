@@ -51,6 +51,7 @@ async def passes(rig: Rig, seconds: int) -> None:
         await rig.once()
 
 
+@pytest.mark.heavy
 async def test_job_cancelled_while_suspended_for_longer_than_the_overlap_is_told_once(tmp_path: Path) -> None:
     with Rig(tmp_path, poll=QUIET) as rig:
         key = running(rig, "suspended")
@@ -101,6 +102,7 @@ async def test_job_whose_end_slurmdbd_does_not_know_is_told_once_without_one(
         assert len(named(rig)) == 1
 
 
+@pytest.mark.heavy
 async def test_job_without_an_end_that_is_listed_for_ever_is_told_once_however_little_the_store_retains(
     tmp_path: Path,
 ) -> None:
@@ -165,6 +167,7 @@ async def test_pending_array_whose_last_task_starts_is_the_same_job(tmp_path: Pa
         assert named(rig) == []
 
 
+@pytest.mark.heavy
 async def test_job_held_after_it_was_seen_is_asked_for_once_an_hour_and_forgotten_when_listed_again(
     tmp_path: Path,
 ) -> None:

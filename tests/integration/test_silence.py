@@ -160,6 +160,7 @@ async def test_purge_of_everything_that_was_there_moves_the_watermark_on(tmp_pat
             assert rig.watermark() == 26 * 3600
 
 
+@pytest.mark.heavy
 async def test_purge_that_a_daemon_started_anew_has_not_heard_of_is_asked_about(tmp_path: Path) -> None:
     with Rig(tmp_path, poll=QUIET) as rig:
         rig.cluster.set_purge_job_after("24 hours")

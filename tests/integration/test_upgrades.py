@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from simslurm import JobKey, Workload
 from simslurm.versions import VERSIONS
 from tests.integration.rig import START, Rig
@@ -17,6 +19,7 @@ def revised(records: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     return [(record["name"], record["changed"]) for record in records if record["event"] == "job_revised"]
 
 
+@pytest.mark.heavy
 async def test_the_same_jobs_read_by_every_release_in_turn_are_told_once(tmp_path: Path) -> None:
     with Rig(tmp_path, version=INSTALLED[0]) as rig:
         # Exit statuses of 128 and more are the one thing an upgrade really changes; see below.

@@ -301,6 +301,7 @@ async def test_more_than_there_is_room_for_are_told_without_usage_while_lists_fa
         assert len({told["id"] for told in usages(rig)}) == 5
 
 
+@pytest.mark.heavy
 async def test_realistic_mix_has_one_usage_for_each_end_as_the_database_has_it(tmp_path: Path) -> None:
     with with_usage(tmp_path, poll={"since": "6h"}) as rig:
         Workload(rig.cluster, seed=5, nodes=50).load(700, START - 3600, START - 10)

@@ -48,6 +48,7 @@ async def test_field_that_the_same_sacct_no_longer_knows_has_it_asked_again_for_
         assert rig.ask_store("SELECT count(*) FROM jobs") == [(1,)]
 
 
+@pytest.mark.heavy
 async def test_what_will_never_be_read_again_is_kept_as_one_stretch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,6 +178,7 @@ async def test_a_store_that_was_lost_reports_what_only_the_archive_has(
     assert_equal(path, dataset, whole)
 
 
+@pytest.mark.heavy
 async def test_nothing_is_counted_twice_or_left_out_when_the_attempts_of_the_seam_expire(
     lost: tuple[Path, Path], whole: Path
 ) -> None:
@@ -195,6 +196,7 @@ async def test_nothing_is_counted_twice_or_left_out_when_the_attempts_of_the_sea
     assert_equal(path, dataset, whole)
 
 
+@pytest.mark.heavy
 async def test_half_of_an_hour_read_again_by_a_backfill_counts_once(lost: tuple[Path, Path], whole: Path) -> None:
     path, dataset = lost
     await archived(path, dataset)

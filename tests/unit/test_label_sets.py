@@ -66,6 +66,7 @@ async def test_labels_are_those_that_were_chosen() -> None:
     assert samples(delivery, "detection_lag_seconds_count") == {("sim",): 2}
 
 
+@pytest.mark.heavy
 async def test_ten_thousand_users_leave_the_biggest_visible_and_every_sum_exact() -> None:
     users = zipf(60_000, 10_000)
     # The first thousand to come are none of the biggest.

@@ -26,6 +26,7 @@ def cluster(tmp_path: Path) -> SimCluster:
     return SimCluster.create(tmp_path / "sim.db", version="24.11.5")
 
 
+@pytest.mark.heavy
 def test_a_load_writes_exactly_the_rows_asked_for_and_inside_the_stretch(cluster: SimCluster) -> None:
     assert Workload(cluster, seed=1).load(3001, START, END) == 3001
     jobs = cluster.jobs()

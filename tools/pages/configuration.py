@@ -63,6 +63,7 @@ same file, and there can be only one `prometheus` sink.
 """
 
 _LIMITS = {Ge: "at least", Gt: "more than", Le: "at most", Lt: "less than"}
+_TABLES = {tuple: "lists", str: "texts"}
 _PLAIN = {
     "str": "Text",
     "int": "Whole number",
@@ -158,9 +159,7 @@ def _type(annotation: Any, readers: set[Any]) -> str:  # noqa: ANN401 - any anno
         return " or ".join(f"`{_toml(word)}`" for word in words)
     if get_origin(annotation) is dict:
         values = get_args(annotation)[1]
-        if get_origin(values) is tuple:
-            return "Table of lists"
-        return "Table of texts" if values is str else "Table of numbers"
+        return f"Table of {_TABLES.get(get_origin(values) or values, 'numbers')}"
     if get_origin(annotation) is tuple:
         item = FieldInfo.from_annotation(get_args(annotation)[0])
         return f"List of: {_takes(item).lower()}"
