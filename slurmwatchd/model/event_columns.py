@@ -6,8 +6,9 @@ from typing import Any
 
 import orjson
 
+from slurmwatchd.model.clock import EARLIEST
 from slurmwatchd.model.outcomes import outcome_of
-from slurmwatchd.model.records import Event
+from slurmwatchd.model.records import Event, FoundBy
 
 IN_MEMORY = (
     "cluster", "job_id", "partition", "account", "user", "qos", "state", "outcome", "submit", "eligible", "start",
@@ -70,6 +71,17 @@ class EventColumns:
         """For how many seconds each had what was allocated to it."""
         rows = zip(self["elapsed_seconds"], self["start"], strict=True)
         return [elapsed or 0 if start is not None else 0 for elapsed, start in rows]
+
+    @cached_property
+    def lags(self) -> Sequence[int | None]:
+        """How many seconds after its end each was first seen; None of what a backfill found, or has no end."""
+        backfill = FoundBy.BACKFILL
+        return [
+            max(0, event.observed - event.time)
+            if event.time is not None and event.time >= EARLIEST and event.found_by is not backfill
+            else None
+            for event in self.events
+        ]
 
     def of_started(self, field: str) -> Sequence[Any]:
         """Return a field of those that started, None for the others."""

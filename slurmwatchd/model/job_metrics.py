@@ -3,11 +3,12 @@
 A family says what events add to it, and nothing of who else counts: `sinks/prometheus.py` keeps the totals.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from slurmwatchd.model.clock import EARLIEST, epoch
+from slurmwatchd.model.clock import epoch
 from slurmwatchd.model.event_columns import EventColumns
 from slurmwatchd.model.outcomes import STATES, Outcome
 from slurmwatchd.model.records import EventKind, FoundBy
@@ -36,27 +37,29 @@ _LAG = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, _HOUR, _DAY)
 _LATE = (600.0, 1800.0, _HOUR, 3 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 4 * _DAY, 8 * _DAY, 30 * _DAY)
 _NODES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0)
 
+_FOUND_BY = {found_by: found_by.value for found_by in FoundBy}
 _NUMBERS = (int, float)
+_ARE_NUMBERS = frozenset(_NUMBERS)
 
 Amounts = Sequence[float | None]
 """What each event adds; None: nothing."""
 
-Parts = Sequence[Iterable[tuple[str, float]]]
-"""The same by value of a family's own label."""
+Parts = Mapping[int, Mapping[str, float]]
+"""The same by the place of an event, and by value of a family's own label; most events add nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """One metric family of ended jobs; without buckets it is a counter.
 
     Attributes:
         name: Without the prefix, and without `_total`. text: Its help. unit: Of what is counted, for the page.
         source: How it is computed from an event, for the page. event: Which events count. measure: What events
-        add, or what they observe. split: In place of `measure`, for a family with a label of its
-        own: each value of it, and what to add there. own: That label. buckets: The upper bounds of a histogram,
-        `+Inf` aside. by_choice: Whether it has the labels that a site chooses; otherwise it has the cluster alone.
-        scale: What is counted times this is what is shown. known: The values of its own label that stand at 0 from
-        the start.
+        add, or what they observe. own: The family's own label, with one of the next two in place of `measure`.
+        values: The value for which each event counts one. split: Values, and what to add there. buckets: The upper
+        bounds of a histogram, `+Inf` aside. by_choice: Whether it has the labels that a site chooses; otherwise it
+        has the cluster alone. scale: What is counted times this is what is shown. known: The values of its own
+        label that stand at 0 from the start.
     """
 
     name: str
@@ -66,11 +69,17 @@ class Family:
     event: EventKind
     measure: Callable[[EventColumns], Amounts] | None = None
     split: Callable[[EventColumns], Parts] | None = None
+    values: Callable[[EventColumns], Sequence[str | None]] | None = None
     own: str = ""
     buckets: tuple[float, ...] = ()
     by_choice: bool = True
     scale: int = 1
     known: tuple[str, ...] = ()
+
+    @cached_property
+    def bounds(self) -> tuple[float, ...]:
+        """The buckets, whole ones as whole numbers: most amounts are, and compare with those at half the cost."""
+        return tuple(int(bound) if bound.is_integer() else bound for bound in self.buckets)
 
     @property
     def full_name(self) -> str:
@@ -82,9 +91,8 @@ def _one(events: EventColumns) -> Amounts:
     return [1] * len(events)
 
 
-def _each(field: str) -> Callable[[EventColumns], Parts]:
-    """Return what counts one for the value that a field has."""
-    return lambda events: [((value, 1),) for value in events[field]]
+def _field(name: str) -> Callable[[EventColumns], Sequence[str | None]]:
+    return lambda events: events[name]
 
 
 def _requeued(events: EventColumns) -> Amounts:
@@ -96,10 +104,11 @@ def _tres_seconds(name: str, field: str = "") -> Callable[[EventColumns], Amount
 
     def seconds(events: EventColumns) -> Amounts:
         amounts = [tres.get(name) if tres else None for tres in events["alloc_tres"]]
-        others = events[field] if field else [None] * len(events)
-        rows = zip(amounts, others, events.ran, strict=True)
-        had = ((amount if isinstance(amount, _NUMBERS) else other, ran) for amount, other, ran in rows)
-        return [amount * ran if amount else None for amount, ran in had]
+        if not all(map(_ARE_NUMBERS.__contains__, map(type, amounts))):
+            others = events[field] if field else [None] * len(events)
+            pairs = zip(amounts, others, strict=True)
+            amounts = [amount if isinstance(amount, _NUMBERS) else other for amount, other in pairs]
+        return [amount * ran if amount else None for amount, ran in zip(amounts, events.ran, strict=True)]
 
     return seconds
 
@@ -114,13 +123,15 @@ def _gpus(events: EventColumns) -> Sequence[Mapping[str, int]]:
     """Return the GPUs of each by type."""
     lists = events["alloc_tres"]
     # Most attempts that are read together have one of a few lists.
-    known = {id(tres): gpus_by_type(tres or {}) for tres in lists}
-    return [known[id(tres)] for tres in lists]
+    met = {id(tres): tres for tres in lists}
+    gpus = {number: gpus_by_type(tres) if tres else {} for number, tres in met.items()}
+    return [gpus[id(tres)] for tres in lists]
 
 
 def _gpu_seconds(events: EventColumns) -> Parts:
-    rows = zip(_gpus(events), events.ran, strict=True)
-    return [[(name, count * ran) for name, count in gpus.items()] if gpus else () for gpus, ran in rows]
+    ran = events.ran
+    had = ((place, gpus) for place, gpus in enumerate(_gpus(events)) if gpus)
+    return {place: {name: count * ran[place] for name, count in gpus.items()} for place, gpus in had}
 
 
 def _of_started(field: str) -> Callable[[EventColumns], Amounts]:
@@ -144,21 +155,16 @@ def _limit_used(events: EventColumns) -> Amounts:
 
 
 def _lag(events: EventColumns) -> Amounts:
-    return [
-        max(0, event.observed - event.time)
-        if event.time is not None and event.time >= EARLIEST and event.found_by is not FoundBy.BACKFILL
-        else None
-        for event in events.events
-    ]
+    return events.lags
 
 
 def _lateness(events: EventColumns) -> Amounts:
-    return [lag if lag is not None and lag > LATE_SECONDS else None for lag in _lag(events)]
+    return [lag if lag is not None and lag > LATE_SECONDS else None for lag in events.lags]
 
 
-def _late(events: EventColumns) -> Parts:
+def _late(events: EventColumns) -> Sequence[str | None]:
     rows = zip(_lateness(events), events.events, strict=True)
-    return [() if lateness is None else ((event.found_by.value, 1),) for lateness, event in rows]
+    return [None if lateness is None else _FOUND_BY[event.found_by] for lateness, event in rows]
 
 
 def _whole(events: EventColumns) -> list[Mapping[str, Any] | None]:
@@ -205,9 +211,9 @@ _ENDED, _USAGE, _REVISED = EventKind.JOB_ENDED, EventKind.JOB_USAGE, EventKind.J
 
 CATALOGUE = (
     Family(name="jobs_ended", text="Job attempts that ended.", unit="attempts", source="one for each attempt",
-           event=_ENDED, split=_each("state"), own="state", known=KNOWN_STATES),
+           event=_ENDED, values=_field("state"), own="state", known=KNOWN_STATES),
     Family(name="job_outcomes", text="Job attempts that ended, by outcome.", unit="attempts",
-           source="one for each attempt", event=_ENDED, split=_each("outcome"), own="outcome",
+           source="one for each attempt", event=_ENDED, values=_field("outcome"), own="outcome",
            known=KNOWN_OUTCOMES),
     Family(name="job_requeues", text="Job attempts that ended because their job was requeued.", unit="attempts",
            source="one where `state` is `REQUEUED`", event=_ENDED, measure=_requeued),
@@ -251,7 +257,7 @@ CATALOGUE = (
            source="`observed` minus `time`", event=_ENDED, measure=_lag, buckets=_LAG, by_choice=False),
     Family(name="late_records",
            text="Attempts first seen over five minutes after their end, except for backfills.", unit="attempts",
-           source=f"one where `observed` is over {LATE_SECONDS} s after `time`", event=_ENDED, split=_late,
+           source=f"one where `observed` is over {LATE_SECONDS} s after `time`", event=_ENDED, values=_late,
            own="found_by", by_choice=False),
     Family(name="lateness_seconds", text="Time from end until first seen, of late records alone.", unit="seconds",
            source="`observed` minus `time` of those", event=_ENDED, measure=_lateness, buckets=_LATE,

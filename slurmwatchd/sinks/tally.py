@@ -1,13 +1,14 @@
 """Events counted over totals that stay as they are, until the store has them."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
-from operator import add
-from typing import Any
+from itertools import chain, repeat
+from operator import add, itemgetter
 
 from slurmwatchd.model.event_columns import EventColumns
-from slurmwatchd.model.job_metrics import Amounts, Family, Parts, weights_of
+from slurmwatchd.model.job_metrics import Family, weights_of
 from slurmwatchd.model.records import EventKind
 from slurmwatchd.sinks.kept_totals import FOLDED, REPLACED
 from slurmwatchd.sinks.label_sets import WEIGHT, Key, Profile, Totals, copied, empty, merge, tag_of
@@ -43,34 +44,43 @@ class Tally:
     def count(self, kind: EventKind, events: EventColumns) -> None:
         """Count events of one kind in every family that they are for."""
         for profile in self._profiles:
-            measured = [(family, _of_each(family, events)) for family in profile.by_kind[kind]]
+            columns = _Columns(profile.by_kind[kind], events)
             groups: dict[Key, list[int]] = {}
             keys = profile.keys_of(events)
-            for place in _counting(measured, len(events)):
+            for place in columns.counting():
                 groups.setdefault(keys[place], []).append(place)
-            if groups:
-                weighs = kind is profile.weighs and profile.labels
-                counted = _Counted(profile, measured, weights_of(events) if weighs else [0.0] * len(events))
-                for key, places in groups.items():
-                    self._count(counted, key, places)
-                    if self._with_exemplars and key in self._named:
-                        self._note(key, counted, events, places)
+            weighs = groups and kind is profile.weighs and profile.labels
+            weights = weights_of(events) if weighs else [0.0] * len(events)
+            for key, places in groups.items():
+                self._count(profile, key, places, columns, weights)
+                if self._with_exemplars and key in self._named:
+                    self._note(key, columns, events, places)
 
-    def _count(self, counted: "_Counted", key: Key, places: Sequence[int]) -> None:
+    def _count(
+        self, profile: Profile, key: Key, places: Sequence[int], columns: "_Columns", weights: Sequence[float]
+    ) -> None:
         """Count the events of one label set: at once where there is room for what is new, else one by one."""
-        own = counted.own(places)
-        known = self._known(counted.profile, key)
+        plain, own = columns.of(places)
+        known = self._known(profile, key)
         totals = {} if known is None else known[0]
-        new = [name for name, amounts in own.items() for value in amounts if value not in totals.get(name, ())]
-        if len(places) > 1 and (known is None or new) and not counted.profile.has_plenty(key, new):
+        new = [name for name, counts in own.items() for value in counts if value not in totals.get(name, ())]
+        if len(places) > 1 and (known is None or new) and not profile.has_plenty(key, new):
             for place in places:
-                self._count(counted, key, (place,))
+                self._count(profile, key, (place,), columns, weights)
             return
-        _add(self._place(counted, key, places, new), counted, places, own)
+        placed = self._place(profile, key, [weights[place] for place in places], new)
+        if placed is None:
+            families = (
+                *[family.name for family, _ in plain],
+                *[name for name, counts in own.items() for _ in counts],
+            )
+            self._folds[families] = self._folds.get(families, 0) + 1
+            placed = self._writable(profile.fold_of(key))
+        _add(placed, plain, own)
 
-    def _note(self, key: Key, counted: "_Counted", events: EventColumns, places: Sequence[int]) -> None:
+    def _note(self, key: Key, columns: "_Columns", events: EventColumns, places: Sequence[int]) -> None:
         job_ids = events["job_id"]
-        for family, amounts in counted.plain:
+        for family, amounts in columns.measured:
             if family.name in WITH_EXEMPLARS:
                 for place in places:
                     amount = amounts[place]
@@ -102,14 +112,11 @@ class Tally:
             known = self._named[key] = self._writable(key), profile.weights[key]
         return known
 
-    def _place(self, counted: "_Counted", key: Key, places: Sequence[int], new: Sequence[str]) -> Totals:
-        """Return where events count: under their label set, if that may have series of its own, or `other`."""
-        profile, known = counted.profile, self._known(counted.profile, key)
-        weights = [counted.weights[place] for place in places]
+    def _place(self, profile: Profile, key: Key, weights: Sequence[float], new: Sequence[str]) -> Totals | None:
+        """Return where events of a label set count; None if that may have no series of its own, or no new ones."""
+        known = self._known(profile, key)
         if (known is None or new) and not self._has_room(profile, key, sum(weights), new):
-            families = counted.observed(places)
-            self._folds[families] = self._folds.get(families, 0) + 1
-            return self._writable(profile.fold_of(key))
+            return None
         if known is None:
             totals = self._writable(key)
             # What it weighed as a candidate counts: that is a lower bound of all that it ever had.
@@ -118,8 +125,8 @@ class Tally:
             known = self._named[key] = totals, profile.weights[key]
         for name in new:
             profile.sizes[name] += 1
-        for weight in weights:
-            known[1][0] += weight
+        # One after the other, so that the sum does not depend on how many come at once.
+        known[1][0] = reduce(add, weights, known[1][0])
         return known[0]
 
     def _has_room(self, profile: Profile, key: Key, weight: float, new: Sequence[str]) -> bool:
@@ -159,68 +166,66 @@ class Tally:
             totals[name] = totals.get(name, 0) + count
 
 
-class _Counted:
-    """Events of one kind as a profile counts them."""
+_Plain = list[tuple[Family, list[float]]]
+_Own = dict[str, Mapping[str, float]]
 
-    def __init__(self, profile: Profile, measured: Sequence[tuple[Family, Any]], weights: Sequence[float]) -> None:
-        self.profile = profile
-        self.weights = weights
-        self.plain: list[tuple[Family, Amounts]] = [pair for pair in measured if not pair[0].own]
-        self._own: list[tuple[Family, Parts]] = [pair for pair in measured if pair[0].own]
 
-    def own(self, places: Sequence[int]) -> dict[str, dict[str, float]]:
-        """Return what some events add to families with a label of their own, by the values of that."""
-        found: dict[str, dict[str, float]] = {}
-        for family, parts in self._own:
-            added: dict[str, float] = {}
-            for place in places:
-                for value, amount in parts[place]:
-                    added[value] = added.get(value, 0) + amount
+class _Columns:
+    """What some families count of events of one kind."""
+
+    def __init__(self, families: Iterable[Family], events: EventColumns) -> None:
+        self._count = len(events)
+        self.measured = [(family, family.measure(events)) for family in families if family.measure]
+        self._valued = [(family.name, family.values(events)) for family in families if family.values]
+        self._split = [(family.name, family.split(events)) for family in families if family.split]
+
+    def counting(self) -> Iterable[int]:
+        """Return the places of the events that add to any family, in order."""
+        left: Sequence[int] = range(self._count)
+        for _, column in chain(self._valued, self.measured):
+            left = [place for place in left if column[place] is None]
+            if not left:
+                return range(self._count)
+        adding = set(range(self._count)).difference(left).union(*(parts for _, parts in self._split))
+        return sorted(adding)
+
+    def of(self, places: Sequence[int]) -> tuple[_Plain, _Own]:
+        """Return what the events at some places add to families, and to those with a label of their own."""
+        pick = itemgetter(*places) if len(places) > 1 else lambda column: (column[places[0]],)
+        plain = [
+            (family, amounts)
+            for family, column in self.measured
+            if (amounts := [amount for amount in pick(column) if amount is not None])
+        ]
+        own: _Own = {}
+        for name, values in self._valued:
+            counts = Counter(pick(values))
+            del counts[None]
+            if counts:
+                own[name] = counts
+        for name, parts in self._split:
+            added: Counter[str] = Counter()
+            for place in parts.keys() & places if parts else ():
+                added.update(parts[place])
             if added:
-                found[family.name] = added
-        return found
-
-    def observed(self, places: Sequence[int]) -> tuple[str, ...]:
-        """Return to which families some events add, each as often as it is added to."""
-        plain = (family.name for family, amounts in self.plain for place in places if amounts[place] is not None)
-        own = (family.name for family, parts in self._own for place in places for _ in parts[place])
-        return (*plain, *own)
+                own[name] = added
+        return plain, own
 
 
-def _of_each(family: Family, events: EventColumns) -> Any:  # noqa: ANN401 - amounts, or parts
-    if family.split is not None:
-        return family.split(events)
-    return family.measure(events) if family.measure is not None else [None] * len(events)
-
-
-def _counting(measured: Iterable[tuple[Family, Any]], count: int) -> Iterable[int]:
-    """Return the places of the events that add to any family, in order."""
-    left: Sequence[int] = range(count)
-    for _, column in measured:
-        left = [place for place in left if column[place] is None or column[place] == ()]
-        if not left:
-            return range(count)
-    without = set(left)
-    return [place for place in range(count) if place not in without]
-
-
-def _add(totals: Totals, counted: _Counted, places: Sequence[int], own: Mapping[str, Mapping[str, float]]) -> None:
-    for family, column in counted.plain:
-        amounts = [amount for place in places if (amount := column[place]) is not None]
-        if not amounts:
-            continue
-        name, buckets = family.name, family.buckets
-        # One after the other, so that a sum does not depend on how many come at once.
-        if not buckets:
+def _add(totals: Totals, plain: _Plain, own: _Own) -> None:
+    for family, amounts in plain:
+        name = family.name
+        # One after the other, as above.
+        if not family.buckets:
             totals[name] = reduce(add, amounts, totals.get(name, 0))
             continue
         value = totals.get(name)
         if value is None:
             value = totals[name] = empty(family)
         value[0] = reduce(add, amounts, value[0])
-        for amount in amounts:
-            value[1 + bisect_left(buckets, amount)] += 1
+        for bucket, count in Counter(map(bisect_left, repeat(family.bounds), amounts)).items():
+            value[1 + bucket] += count
     for name, added in own.items():
         counts = totals.setdefault(name, {})
-        for value, amount in added.items():
-            counts[value] = counts.get(value, 0) + amount
+        for of, amount in added.items():
+            counts[of] = counts.get(of, 0) + amount

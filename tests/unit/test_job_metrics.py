@@ -37,8 +37,11 @@ def of(kind: EventKind, *, lag: int = 2, found_by: FoundBy = FoundBy.POLL, **fie
 def _measured(family: Any, event: Event) -> Any:  # noqa: ANN401 - a family's three shapes
     if family.event is not event.kind:
         return None
-    (found,) = (family.split or family.measure)(EventColumns([event]))
-    return dict(found) if family.split else found
+    events = EventColumns([event])
+    if family.split is not None:
+        return family.split(events).get(0)
+    (found,) = (family.values or family.measure)(events)
+    return {found: 1} if family.values and found is not None else found
 
 
 def test_an_end_adds_what_was_allocated_and_how_long_it_took() -> None:
