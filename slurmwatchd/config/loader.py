@@ -6,13 +6,16 @@ variables, or the flags) and the key. Nothing starts before the whole configurat
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from slurmwatchd.config.paths import CONFIG_VARIABLE, config_path, read_config
 from slurmwatchd.config.settings import DEFAULT_SINKS, PREFIX, Config
+from slurmwatchd.config.units import format_duration, read_duration
 from slurmwatchd.errors import ConfigError
 
 PROMETHEUS_SINK: Mapping[str, Any] = {"type": "prometheus"}
@@ -20,6 +23,14 @@ PROMETHEUS_SINK: Mapping[str, Any] = {"type": "prometheus"}
 
 PROMETHEUS_NAME = "prometheus"
 """Its name, then."""
+
+_LIMITS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+}
+"""Kind of fault to how the page on configuration puts such a limit, and what pydantic calls it."""
 
 
 def load(
@@ -100,9 +111,14 @@ def _sinks(
         return result
     for name, table in tables.items():
         where = _source(("sinks", name), layers)
-        kind = table.get("type") if isinstance(table, Mapping) else None
+        if not isinstance(table, Mapping):
+            faults.append(f"{where}: sinks.{name}: must be a table, not {table!r}")
+            continue
+        kind = table.get("type")
         if not isinstance(kind, str) or kind not in models:
-            faults.append(f"{where}: sinks.{name}.type: must be one of {', '.join(sorted(models))}, not {kind!r}")
+            known = ", ".join(sorted(models))
+            wrong = f"is required: one of {known}" if kind is None else f"must be one of {known}, not {kind!r}"
+            faults.append(f"{where}: sinks.{name}.type: {wrong}")
             continue
         try:
             model = models[kind]
@@ -153,12 +169,31 @@ def _faults(error: ValidationError, prefix: tuple[str, ...], layers: Mapping[str
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             message = "unknown key"
+        elif fault["type"] == "missing":
+            message = "is required"
         elif not isinstance(fault["input"], Mapping | BaseModel):
             # As it was written: a limit is checked on what a reader has made of it.
             written = _written(location, layers, fault["input"])
-            message = message if message.startswith(repr(written)) else f"{message}, not {written!r}"
+            message = _plain(fault, written) or message
+            values = written if isinstance(written, list) else [written]
+            if not any(repr(value) in message for value in values):
+                message = f"{message}, not {written!r}"
         lines.append(f"{_source(location, layers)}: {'.'.join(location)}: {message}")
     return lines
+
+
+def _plain(fault: ErrorDetails, written: object) -> str:
+    """Write a limit or a missing table in the words of the file; empty for all other faults."""
+    if fault["type"] in {"dict_type", "model_type"}:
+        return "must be a table"
+    words, name = _LIMITS.get(fault["type"], ("", ""))
+    if not words:
+        return ""
+    limit = fault["ctx"][name]
+    with suppress(ValueError):
+        read_duration(written)
+        return f'must be {words} "{format_duration(limit)}"'
+    return f"must be {words} {limit:g}" if isinstance(limit, float) else f"must be {words} {limit}"
 
 
 def _source(location: tuple[str, ...], layers: Mapping[str, Mapping[str, Any]]) -> str:

@@ -243,7 +243,7 @@ class ReportSection(Section):
     prices: Prices = {}
     """The price of an hour of each TRES: `cpu`, `node`, `mem` (an hour of a GiB), `billing`, `gres/gpu:a100`,
     `license/matlab`. `gres/gpu` is for GPUs whose type has no price of its own. Empty: no prices."""
-    grams_per_kwh: float = Field(0.0, ge=0)
+    grams_per_kwh: float = Field(0.0, ge=0, allow_inf_nan=False)
     """How much CO2 a kWh is. `0.0`: not reported."""
 
 

@@ -15,6 +15,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 """In seconds."""
 
 _SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(B|kB|MB|GB|TB)")
+_NODE_LIST = re.compile(r"(?:\[[^]]*]?|[^,[])+")
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 _MAX_PORT = 65535
@@ -132,11 +133,23 @@ def split_texts(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the fil
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def split_node_lists(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
+    """Read `n[1,3],gpu1` from an environment variable as a list; a comma in brackets is part of a node list."""
+    return _NODE_LIST.findall(value.replace(" ", "")) if isinstance(value, str) else value
+
+
 def split_pairs(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
-    """Read `cpu=0.01,gres/gpu=1` from an environment variable as a table; a table stays one."""
+    """Read `cpu=0.01,gres/gpu=1` from an environment variable as a table; a table stays one.
+
+    Raises:
+        ValueError: A part has no value.
+    """
     if not isinstance(value, str):
         return value
-    pairs = (pair.rpartition("=") for pair in split_texts(value.strip().removeprefix("{").removesuffix("}")))
+    texts = split_texts(value.strip().removeprefix("{").removesuffix("}"))
+    if alone := [text for text in texts if "=" not in text]:
+        raise ValueError(f"{alone[0]!r} is not NAME=VALUE")
+    pairs = (text.rpartition("=") for text in texts)
     return {name.strip(): text.strip() for name, _, text in pairs}
 
 

@@ -9,11 +9,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from slurmwatchd.config.settings import Texts, WholeDuration
+from slurmwatchd.config.units import split_node_lists, split_texts
+from slurmwatchd.model.job_states import state_of
 from slurmwatchd.model.outcomes import Outcome
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.jsonl_files import EventLine
@@ -43,7 +45,7 @@ class SinkOptions(BaseModel):
     """The kind of sink."""
     backfill: bool | None = None
     """Whether the sink receives events that a backfill found."""
-    events: tuple[EventName, ...] = Field(EVENTS, min_length=1)
+    events: Annotated[tuple[EventName, ...], BeforeValidator(split_texts)] = Field(EVENTS, min_length=1)
     """Which events it gets. The options from here to `min_elapsed` leave events out of this sink alone; `verify`
     knows, and misses none of them."""
     clusters: Texts = ()
@@ -57,10 +59,10 @@ class SinkOptions(BaseModel):
     states: Texts = ()
     """Only attempts that ended so, such as `["FAILED", "OUT_OF_MEMORY"]`. Where a later revision makes an attempt
     another one than the sink is given, the sink gets that revision, and nothing of it from then on."""
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: Annotated[tuple[Outcome, ...], BeforeValidator(split_texts)] = ()
     """Only attempts with one of these outcomes, such as `["node_failure", "out_of_memory"]`; as `states`. The page
     on events has the rule of each."""
-    nodes: Texts = ()
+    nodes: Annotated[tuple[str, ...], BeforeValidator(split_node_lists)] = ()
     """Only attempts that ran on one of these nodes: node lists as Slurm writes them (`gpu[01-16]`), or patterns
     (`gpu*`)."""
     min_nodes: int = Field(0, ge=0)
@@ -69,6 +71,11 @@ class SinkOptions(BaseModel):
     """Only attempts of at least so many CPUs."""
     min_elapsed: WholeDuration = 0
     """Only attempts that ran at least so long."""
+
+    @field_validator("states")
+    @classmethod
+    def _known_states(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(state_of, value))
 
     @field_validator("nodes")
     @classmethod

@@ -101,12 +101,29 @@ def test_a_list_in_a_variable_is_written_with_commas(file: Path) -> None:
     assert config.poll.reread == (300, 900)
 
 
+def test_every_list_of_a_sink_is_written_with_commas_in_a_variable(file: Path) -> None:
+    given = {
+        "EVENTS": "job_ended,job_usage",
+        "OUTCOMES": "failed, out_of_memory",
+        "STATES": "f,TIMEOUT",
+        "NODES": "n[1,3-4], gpu*",
+    }
+    environ = {f"SLURMWATCHD_SINKS__JOBS__{name}": text for name, text in given.items()}
+    config = read(file, '[sinks.jobs]\ntype = "jsonl"\npath = "/a"\n', environ=environ)
+    assert config.sinks["jobs"].model_dump(include={name.lower() for name in given}) == {
+        "events": ("job_ended", "job_usage"),
+        "outcomes": ("failed", "out_of_memory"),
+        "states": ("FAILED", "TIMEOUT"),
+        "nodes": ("n[1,3-4]", "gpu*"),
+    }
+
+
 def test_prices_are_a_table_and_in_a_variable_pairs(file: Path) -> None:
     table = '[report]\nprices = { cpu = 0.5, "gres/gpu:a100" = 2 }\n'
     assert read(file, table).report.prices == {"cpu": 0.5, "gres/gpu:a100": 2.0}
     given = {"SLURMWATCHD_REPORT__PRICES": "mem=0.1, gres/gpu:a100=3"}
     assert read(file, table, environ=given).report.prices == {"mem": 0.1, "gres/gpu:a100": 3.0}
-    for wrong, message in (("cpu = -1", "greater than or equal to 0"), ('cpu = "x"', "valid number")):
+    for wrong, message in (("cpu = -1", "must be at least 0"), ('cpu = "x"', "valid number")):
         with pytest.raises(ConfigError, match=f"report.prices.cpu: .*{message}"):
             read(file, f"[report]\nprices = {{ {wrong} }}\n")
 

@@ -37,7 +37,7 @@ ALONE = "has slurm_cluster alone: its labels cannot be chosen"
         ),
         (
             "family_limits = { slurmwatchd_job_nodes = 0 }",
-            "metrics.family_limits.slurmwatchd_job_nodes: Input should be greater than or equal to 1, not 0",
+            "metrics.family_limits.slurmwatchd_job_nodes: must be at least 1, not 0",
         ),
     ],
 )
@@ -73,9 +73,9 @@ def test_a_file_that_is_no_text_is_an_error(file: Path) -> None:
         ("[poll]\ninterval = 10", 'poll.interval: 10 is not a duration such as "30s", "15m", "1d12h" or "400d"'),
         ('[poll]\nsince = "10"', 'poll.since: \'10\' is not a duration such as "30s", "15m", "1d12h" or "400d"'),
         ('[poll]\noverlap = "1.5s"', "poll.overlap: '1.5s' is not a whole number of seconds"),
-        ('[poll]\ninterval = "10ms"', "poll.interval: Input should be greater than or equal to 1, not '10ms'"),
-        ('[slurm]\ntimeout = "0s"', "slurm.timeout: Input should be greater than 0, not '0s'"),
-        ('[poll]\nslice = "1s"', "poll.slice: Input should be greater than or equal to 60, not '1s'"),
+        ('[poll]\ninterval = "10ms"', "poll.interval: must be at least \"1s\", not '10ms'"),
+        ('[slurm]\ntimeout = "0s"', "slurm.timeout: must be more than \"0s\", not '0s'"),
+        ('[poll]\nslice = "1s"', "poll.slice: must be at least \"1m\", not '1s'"),
         (
             '[poll]\nreread = ["5m", 3]',
             'poll.reread.1: 3 is not a duration such as "30s", "15m", "1d12h" or "400d"',
@@ -89,24 +89,34 @@ def test_a_file_that_is_no_text_is_an_error(file: Path) -> None:
         ('[web]\nlisten = "node7:80"', "web.listen: 'node7:80': 'node7' is not an IP address"),
         ("[web]\nlisten = 10025", "web.listen: Input should be a valid string, not 10025"),
         ("[store]\npath = 7", "store.path: Input is not a valid path for <class 'pathlib.Path'>, not 7"),
-        ("poll = 7", "poll: Input should be a valid dictionary or instance of PollSection, not 7"),
-        ("slurm = []", "slurm: Input should be a valid dictionary or instance of SlurmSection, not []"),
+        ("poll = 7", "poll: must be a table, not 7"),
+        ("slurm = []", "slurm: must be a table, not []"),
         ("[slurm]\nclusters = [7]", "slurm.clusters.0: Input should be a valid string, not 7"),
         ("sinks = 7", "sinks: must be a table of tables"),
         ("sinks = []", "sinks: must be a table of tables"),
-        ("[sinks]\njobs = 7", "sinks.jobs.type: must be one of jsonl, prometheus, not None"),
-        ('[sinks.jobs]\npath = "/a"', "sinks.jobs.type: must be one of jsonl, prometheus, not None"),
+        ("[sinks]\njobs = 7", "sinks.jobs: must be a table, not 7"),
+        ('[sinks.jobs]\npath = "/a"', "sinks.jobs.type: is required: one of jsonl, prometheus"),
         ('[sinks.jobs]\ntype = "kafka"', "sinks.jobs.type: must be one of jsonl, prometheus, not 'kafka'"),
         ("[sinks.jobs]\ntype = 7", "sinks.jobs.type: must be one of jsonl, prometheus, not 7"),
-        ('[sinks.jobs]\ntype = "jsonl"', "sinks.jobs.path: Field required"),
+        ('[sinks.jobs]\ntype = "jsonl"', "sinks.jobs.path: is required"),
         (
             '[sinks.jobs]\ntype = "jsonl"\npath = "/a"\nmax_line_bytes = 100',
-            "sinks.jobs.max_line_bytes: Input should be greater than or equal to 4096, not 100",
+            "sinks.jobs.max_line_bytes: must be at least 4096, not 100",
         ),
+        ("[report]\nprices = { cpu = -1 }", "report.prices.cpu: must be at least 0, not -1"),
+        ("[report]\ngrams_per_kwh = inf", "report.grams_per_kwh: Input should be a finite number, not inf"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_the_file_is_told_with_its_key_and_its_value(text: str, fault: str, file: Path) -> None:
     assert faults(file, text) == [f"{file}: {fault}"]
+
+
+def test_a_state_that_no_attempt_ends_in_is_named(file: Path) -> None:
+    text = '[sinks.jobs]\ntype = "jsonl"\npath = "/a"\nstates = ["F", "FAILD"]'
+    known = "BOOT_FAIL, CANCELLED, COMPLETED, DEADLINE, FAILED, NODE_FAIL, OUT_OF_MEMORY, PREEMPTED, REQUEUED"
+    assert faults(file, text) == [
+        f"{file}: sinks.jobs.states: 'FAILD' is not one of {known}, RESIZING, REVOKED, TIMEOUT"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +138,15 @@ def test_a_mistake_in_the_file_is_told_with_its_key_and_its_value(text: str, fau
         (
             {"SLURMWATCHD_SINKS__JOBS__TYPE": "kafka"},
             "environment: sinks.jobs.type: must be one of jsonl, prometheus, not 'kafka'",
+        ),
+        (
+            {"SLURMWATCHD_SINKS__JOBS__PATH": "/a"},
+            "environment: sinks.jobs.type: is required: one of jsonl, prometheus",
+        ),
+        ({"SLURMWATCHD_WEB__PEOPLE": "ada"}, "environment: web.people: 'ada' is not NAME=VALUE"),
+        (
+            {"SLURMWATCHD_REPORT__PRICES": "cpu=1,2"},
+            "environment: report.prices: '2' is not NAME=VALUE, not 'cpu=1,2'",
         ),
         (
             {"SLURMWATCHD_WEB__LISTEN": "nowhere"},
