@@ -19,7 +19,7 @@ from slurmwatchd.sinks.nats.options import NatsOptions
 from slurmwatchd.sinks.nats.sink import NatsSink
 from slurmwatchd.telemetry.metrics import Metrics
 from tests.brokers.conftest import need_nats
-from tests.brokers.nats_server import NatsServer
+from tests.brokers.nats_server import NatsServer, free_port
 from tests.brokers.victims import certify
 from tests.integration.rig import Rig
 from tests.patience import HANGS_SECONDS
@@ -205,6 +205,17 @@ async def test_the_same_failure_is_said_in_the_same_words_and_no_password_is_tol
     (text,) = texts
     assert text.startswith(f"127.0.0.1:{away.port}: ")
     assert "secret" not in text
+
+
+async def test_a_server_that_is_away_holds_up_neither_the_next_one_nor_its_own_failure(nats: NatsServer) -> None:
+    away = f"nats://127.0.0.1:{free_port()}"
+    with anyio.fail_after(50):
+        with_another = sink(nats, servers=[away, nats.url], timeout="60s")
+        await with_another.write(make_events(1, 3))
+        await with_another.close()
+        with pytest.raises(SinkError, match="Connect call failed"):
+            await sink(nats, servers=[away], timeout="60s").write(make_events(1, 3))
+    assert len(await stored(nats)) == 3
 
 
 async def test_a_user_who_may_not_publish_is_told_so(tmp_path: Path) -> None:

@@ -223,13 +223,23 @@ async def connect(options: NatsOptions, *, make: bool = True) -> JetStream:
             client = Client()
             with anyio.fail_after(options.timeout):
                 await client.connect(
-                    server, allow_reconnect=False, name="slurmwatchd", **_listening(lost), **secrets
+                    server,
+                    name="slurmwatchd",
+                    allow_reconnect=False,
+                    connect_timeout=options.timeout,
+                    # A server that is not there would be knocked at until the time is up, and the next one would
+                    # have to wait: this is the least that the library does.
+                    max_reconnect_attempts=1,
+                    reconnect_time_wait=0,
+                    **_listening(lost),
+                    **secrets,
                 )
                 stream = JetStream(client, options, lost)
                 await _asked(stream.find(make=make))
                 await _asked(stream.listen())
         except (nats.errors.Error, SinkError, OSError, TimeoutError, ValueError) as error:
-            told = lost.result() if lost.done() and isinstance(error, TimeoutError) else _told(error)
+            is_empty = isinstance(error, TimeoutError | nats.errors.NoServersError)
+            told = lost.result() if lost.done() and is_empty else _told(error)
             failures.append(f"{_host(server)}: {told}")
             await _give_up(client)
         except BaseException:
