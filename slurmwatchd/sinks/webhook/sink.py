@@ -94,16 +94,18 @@ class HttpSink(Sink):
 
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
         """Post events until all are with the receiver, or set aside."""
-        if self._client is None:
+        client = self._client
+        if client is None:
             self._secrets = await anyio.to_thread.run_sync(read_secrets, self._options)
-            self._client = self._make_client(self._options)
+            # It reads the system's certificates: that takes a tenth of a second, which no other sink waits for.
+            client = self._client = await anyio.to_thread.run_sync(self._make_client, self._options)
         (expected, written), self._ahead = self._ahead, ((), ())
         if expected is not events:
             written = await anyio.to_thread.run_sync(self._form.written, events)
         if self._options.chat:
-            await self._speak(self._client, written)
+            await self._speak(client, written)
         else:
-            await self._post_all(self._client, written)
+            await self._post_all(client, written)
         return {} if self._aside is self._saved else {_STATE_KEY: orjson.dumps(self._aside)}
 
     async def expect(self, events: Sequence[Event]) -> None:
