@@ -111,7 +111,7 @@ async def connect(sink: Sink) -> None:
     if isinstance(sink, NatsSink):
         sink._stream = await sink._connected()
     elif isinstance(sink, KafkaSink):
-        sink._topic = await anyio.to_thread.run_sync(sink._connected)
+        sink._topic = await anyio.to_thread.run_sync(sink._connected, ())
     elif isinstance(sink, HttpSink):
         # The library, and the system's certificates, take a tenth of a second.
         sink._client = sink._make_client(sink._options)

@@ -76,6 +76,26 @@ async def test_a_batch_whose_end_nobody_learnt_of_does_not_come_again(transactio
     await delivery.expect(1, 12)
 
 
+async def test_ids_of_what_others_sent_fill_no_memory_and_hide_no_event() -> None:
+    subject = Kafka(transactions=True)
+    delivery = await delivery_to(subject)
+    await delivery.deliver(make_events(1, 4))
+    subject.broker.loses_answers = True
+    with pytest.raises(SinkError, match="no answer in time"):
+        await delivery.write(make_events(5, 9))
+    subject.broker.loses_answers = False
+    own = [len(partition) for partition in subject.broker.partitions]
+    for partition in subject.broker.partitions:
+        partition += [OutgoingMessage(b"sim/0", b"", [("ce_id", b"%d" % number)]) for number in range(60_000)]
+    await delivery.crash()
+    await delivery.write(make_events(5, 12))
+    assert isinstance(delivery.sink, KafkaSink)
+    assert len(delivery.sink._stored) < 51_000
+    for partition, count in zip(subject.broker.partitions, own, strict=True):
+        del partition[count : count + 60_000]
+    await delivery.expect(1, 12)
+
+
 @pytest.mark.parametrize(("transactions", "written"), [(True, 0), (False, 3)])
 async def test_a_batch_that_failed_is_all_or_nothing_with_transactions_only(
     transactions: bool, written: int

@@ -7,6 +7,7 @@ are not sent again. That closes the gap between a commit and the cursor; a broke
 """
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import anyio
@@ -28,6 +29,10 @@ ConnectTopic = Callable[[KafkaOptions, str], Topic]
 
 UNKNOWN_TAIL = 5_000
 """So many of a partition's newest messages are looked at where no offset is known: more than one delivery."""
+
+MAX_KEPT = 50_000
+"""So many of the newest ids behind the last known offsets are remembered: there are more only where others send,
+too, such as a replay."""
 
 OVERHEAD_BYTES = 1_500
 """What a message has besides its body: key, headers, and what the broker counts in."""
@@ -133,7 +138,7 @@ class KafkaSink(Sink):
             SinkError: Not all are stored; `written` says how many are, from the first.
         """
         if self._topic is None:
-            self._topic = self._connected()
+            self._topic = self._connected(events)
         places: Sequence[int] = range(len(events))
         if self._stored:
             places = [number for number in places if events[number].id not in self._stored]
@@ -160,8 +165,12 @@ class KafkaSink(Sink):
         for partition, offset in outcome.offsets.items():
             self._reached[partition] = max(offset, self._reached.get(partition, 0))
 
-    def _connected(self) -> Topic:
-        """Connect, and learn which events are in the topic that the cursor does not know of."""
+    def _connected(self, wanted: Sequence[Event]) -> Topic:
+        """Connect, and learn which events are in the topic that the cursor does not know of.
+
+        Args:
+            wanted: What is about to be sent: whether that is there is learnt however much stands behind it.
+        """
         topic = self._connect(self._options, self._transactional_id)
         try:
             for partition, (_, high) in topic.ends.items():
@@ -174,8 +183,13 @@ class KafkaSink(Sink):
                 for partition, (low, high) in topic.ends.items()
             }
             self._stored = set()
+            sending = {event.id for event in wanted}
+            newest: deque[str] = deque(maxlen=MAX_KEPT)
             for messages in topic.messages(offsets):
-                self._stored.update(message.id for message in messages)
+                ids = [message.id for message in messages]
+                self._stored.update(sending.intersection(ids))
+                newest.extend(ids)
+            self._stored.update(newest)
         except BaseException:
             with contextlib.suppress(SinkError):
                 topic.close()
