@@ -4,8 +4,9 @@ what a consumer of each broker read.
 python -m tests.brokers.torture [--seconds 600] [--seed N] [--keep]
 
 Brokers are killed, paused, full, started again with and without their data, and get new certificates; the daemon
-is killed. For `nats` and `http` nothing may be missing, wrong or twice within one life of the broker's data. For
-`kafka` nothing may be missing or wrong; what is twice is counted, since the mock cluster keeps no transaction.
+is killed. For `nats`, `http` and `tansu` nothing may be missing, wrong or twice within one life of the broker's
+data. For `kafka` nothing may be missing or wrong; what is twice is counted, since the mock cluster keeps no
+transaction. `tansu` talks Kafka's protocol, too.
 """
 
 import logging
@@ -26,7 +27,8 @@ import click
 
 from simslurm.shapes import HOSTILE_NAMES
 from tests.acceptance.process import DaemonProcess
-from tests.brokers.victims import HttpVictim, KafkaVictim, NatsVictim, Record, Victim
+from tests.brokers.kafka_victims import KafkaVictim, TansuVictim
+from tests.brokers.victims import HttpVictim, NatsVictim, Record, Victim
 from tests.patience import Patience
 from tests.sim_truth import differences, ended
 
@@ -35,7 +37,9 @@ LONGEST_HARM = 8.0
 SETTLE_SECONDS = 150.0
 """Seconds without any progress after the last harm: a sink leaves a dead receiver alone for up to a minute."""
 
-KINDS: dict[str, Callable[[Path], Victim]] = {"nats": NatsVictim, "http": HttpVictim, "kafka": KafkaVictim}
+KINDS: dict[str, Callable[[Path], Victim]] = {
+    "nats": NatsVictim, "http": HttpVictim, "kafka": KafkaVictim, "tansu": TansuVictim,
+}  # fmt: skip
 
 
 class Torture:

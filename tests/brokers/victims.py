@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -28,7 +27,6 @@ from tests.patience import HANGS_SECONDS, Patience
 
 OPENSSL = shutil.which("openssl") or "openssl"
 Record = dict[str, Any]
-TOPIC = "slurm-jobs"
 
 
 def certify(folder: Path, name: str = "server") -> tuple[Path, Path]:
@@ -295,89 +293,3 @@ class HttpVictim(Victim):
 
     def close(self) -> None:
         self._kill()
-
-
-class KafkaVictim(Victim):
-    """A mock cluster: its data lives in its process, and so does its port.
-
-    It keeps the last five megabytes of a partition, so the consumer reads all the time.
-    """
-
-    name = "bus"
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self._start()
-
-    def _start(self) -> None:
-        command = [sys.executable, "-m", "tests.brokers.mock_kafka"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self._process.stdout is not None
-        self.bootstrap = self._process.stdout.readline().decode().split()[1]
-        self._found: list[Record] = []
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._consume, daemon=True)
-        self._thread.start()
-
-    def section(self) -> str:
-        return f'[sinks.bus]\ntype = "kafka"\nbootstrap = "{self.bootstrap}"\ntimeout = "4s"\n'
-
-    @property
-    def port(self) -> int:
-        return int(self.bootstrap.rpartition(":")[2])
-
-    def harms(self) -> Mapping[str, Callable[[], None]]:
-        return {"paused": lambda: os.kill(self._process.pid, signal.SIGSTOP)}
-
-    def heal(self) -> None:
-        os.kill(self._process.pid, signal.SIGCONT)
-
-    def _consume(self) -> None:
-        from confluent_kafka import TopicPartition  # noqa: PLC0415 - may not be there
-
-        consumer = self._consumer()
-        assigned: set[int] = set()
-        while not self._ended.is_set():
-            if not assigned and (assigned := self._partitions(consumer)):
-                consumer.assign([TopicPartition(TOPIC, number, 0) for number in assigned])
-            for message in consumer.consume(500, timeout=0.2):
-                if message.error() is None:
-                    self._found.append(orjson.loads(message.value()))
-        consumer.close()
-
-    def _consumer(self) -> Any:  # noqa: ANN401 - the library's
-        from confluent_kafka import Consumer  # noqa: PLC0415 - may not be there
-
-        return Consumer(
-            {
-                "bootstrap.servers": self.bootstrap, "group.id": "torture", "auto.offset.reset": "error",
-                "log_level": 0,
-            }
-        )  # fmt: skip
-
-    def _partitions(self, consumer: Any) -> set[int]:  # noqa: ANN401 - the library's
-        from confluent_kafka import KafkaException  # noqa: PLC0415 - may not be there
-
-        try:
-            topics = consumer.list_topics(timeout=2).topics
-        except KafkaException:
-            # It is paused.
-            return set()
-        return set(topics[TOPIC].partitions) if TOPIC in topics else set()
-
-    def read(self) -> list[Record]:
-        # The mock counts more than messages in its ends: what comes no more for a while is all.
-        patience = Patience(lambda: len(self._found), seconds=5)
-        while not patience.is_over():
-            time.sleep(0.1)
-        return list(self._found)
-
-    def wipe(self) -> None:
-        self.close()
-        self._start()
-
-    def close(self) -> None:
-        self._ended.set()
-        self._thread.join()
-        self._process.kill()
-        self._process.wait()
