@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from slurmwatchd.config.paths import CONFIG_VARIABLE, config_path, read_config
-from slurmwatchd.config.settings import DEFAULT_SINKS, PREFIX, Config
+from slurmwatchd.config.settings import DEFAULT_SINKS, PREFIX, Config, ReportSection
 from slurmwatchd.config.units import format_duration, read_duration
 from slurmwatchd.errors import ConfigError
 
@@ -51,15 +51,9 @@ def load(
     Raises:
         ConfigError: With a line for each fault.
     """
-    path = path or config_path(environ)
-    layers = {
-        str(path) if path else "defaults": read_config(path) if path else {},
-        "environment": _read_environment(environ),
-        "command line": {name: dict(keys) for name, keys in (flags or {}).items() if keys},
-    }
-    merged: dict[str, Any] = {}
-    for layer in layers.values():
-        merged = _merged(merged, layer)
+    layers = _layers(path, environ)
+    layers["command line"] = {name: dict(keys) for name, keys in (flags or {}).items() if keys}
+    merged = _all_of(layers)
     faults: list[str] = []
     sinks = _sinks(merged, sink_options, layers, faults)
     try:
@@ -70,6 +64,37 @@ def load(
         raise ConfigError(faults)
     _check_files(config, layers)
     return config
+
+
+def load_report(path: Path | None, *, environ: Mapping[str, str] = os.environ) -> ReportSection:
+    """Read and check `[report]` alone: a report needs its prices, and no sink.
+
+    Args:
+        path: The file; None: as `load` finds it.
+        environ: Where the variables are.
+
+    Raises:
+        ConfigError: The file cannot be read, or with a line for each fault of the section.
+    """
+    layers = _layers(path, environ)
+    try:
+        return Config.model_validate({"report": _all_of(layers).get("report", {})}).report
+    except ValidationError as error:
+        raise ConfigError(_faults(error, (), layers)) from None
+
+
+def _layers(path: Path | None, environ: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+    """Return what the file and the variables say; later ones win."""
+    path = path or config_path(environ)
+    file = read_config(path) if path else {}
+    return {str(path) if path else "defaults": file, "environment": _read_environment(environ)}
+
+
+def _all_of(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for layer in layers.values():
+        merged = _merged(merged, layer)
+    return merged
 
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -82,6 +82,27 @@ def test_prices_come_from_the_configuration(filled: Rig, prices: Path) -> None:
     assert "EUR" in report(filled, "--config", prices).out.splitlines()[0]
 
 
+def test_prices_are_those_of_a_configuration_that_has_a_fault_elsewhere(filled: Rig, prices: Path) -> None:
+    plain = json.loads(report(filled, "-f", "json", "--config", prices).out)["total"]["price"]
+    assert plain > 0
+    prices.write_text(prices.read_text() + '[sinks.s]\ntype = "of a package that is not here"\n')
+    assert json.loads(report(filled, "-f", "json", "--config", prices).out)["total"]["price"] == plain
+
+
+def test_a_fault_of_the_prices_is_named(
+    filled: Rig, prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prices.write_text("[report]\nprices = { cpu = -1 }\n")
+    fault = f"{prices}: report.prices.cpu: must be at least 0, not -1"
+    ran = report(filled, "--config", prices)
+    assert (ran.code, ran.out, ran.err) == (78, "", f"slurmwatchd: {fault}\n")
+    # Whoever names the store alone need not be able to mend the service's file.
+    monkeypatch.setenv("SLURMWATCHD_CONFIG", str(prices))
+    ran = report(filled, "-f", "json")
+    assert (ran.code, json.loads(ran.out)["total"].get("price")) == (0, None)
+    assert f"slurmwatchd: {fault}: the report has no prices\n" in ran.err
+
+
 def test_what_neither_sums_nor_archive_have_is_said(filled: Rig, tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with closing(sqlite3.connect(filled.store)) as source, closing(sqlite3.connect(path)) as store:

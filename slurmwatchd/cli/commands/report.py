@@ -11,10 +11,12 @@ import click
 
 from slurmwatchd.cli import report_html, report_table
 from slurmwatchd.cli.job_filters import WORDS
-from slurmwatchd.cli.options import usable_configuration
 from slurmwatchd.cli.store_access import MOMENT, open_store, store_options
 from slurmwatchd.cli.tables import TableFormat
 from slurmwatchd.cli.unread import note_unread, unread
+from slurmwatchd.config.loader import load_report
+from slurmwatchd.config.settings import ReportSection
+from slurmwatchd.errors import ConfigError
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.reports import Rates, ReportLine
 from slurmwatchd.store.read import report as reports
@@ -82,7 +84,7 @@ def command(
             "--since and --until: the stretch ends before it begins", click.get_current_context()
         )
     wish = Wish(by=by, since=since, until=end, top=top, zone=None, **filters)
-    settings = usable_configuration(config, store)[0].report
+    settings = _settings(config, store)
     rates = Rates(prices=settings.prices, grams_per_kwh=settings.grams_per_kwh)
     with open_store(config, store) as reader:
         lines = reports.report(reader, wish, rates)
@@ -101,6 +103,22 @@ def command(
     note_unread(stretches, question, empty=not lines[-1].attempts)
     if waiting:
         click.echo(f"slurmwatchd: {waiting} attempts of before are not in the sums yet: ask again later", err=True)
+
+
+def _settings(config: Path | None, store: Path | None) -> ReportSection:
+    """Read `[report]`.
+
+    Raises:
+        ConfigError: The section has faults, or the file cannot be read.
+    """
+    try:
+        return load_report(config)
+    except ConfigError as error:
+        # Whoever names a store need not be able to read the service's configuration.
+        if store is None or config is not None:
+            raise
+        click.echo(f"slurmwatchd: {error}: the report has no prices", err=True)
+        return ReportSection()
 
 
 def _write_page(lines: list[ReportLine], wish: Wish, currency: str) -> None:
