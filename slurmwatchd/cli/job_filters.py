@@ -31,15 +31,18 @@ MAX_LIMIT = 1_000_000_000
 
 
 class Words(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
-    """Words with commas between them."""
+    """Words with commas between them, at least one: a script's empty variable must not mean everything."""
 
     name = "list"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ANN401, ARG002 - click's signature
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ANN401 - click's signature
         """Return the words."""
         if isinstance(value, tuple):
             return value
-        return tuple(word.strip() for word in str(value).split(",") if word.strip())
+        words = tuple(word.strip() for word in str(value).split(",") if word.strip())
+        if not words:
+            self.fail(f"{value!r} has no value", param, ctx)
+        return words
 
 
 WORDS = Words()
@@ -130,8 +133,8 @@ def question_of(options: Mapping[str, Any]) -> Question:
         users=options["users"],
         accounts=options["accounts"],
         partitions=options["partitions"],
-        states=tuple(_state(word) for word in options["states"]),
-        outcomes=tuple(map(_outcome, options["outcomes"])),
+        states=tuple(state_named(word) for word in options["states"]),
+        outcomes=tuple(map(outcome_named, options["outcomes"])),
         qos=options["qos"],
         node=options["node"],
         clusters=options["clusters"],
@@ -154,8 +157,9 @@ def shape_of(
     if options["as_json"] and options["as_csv"]:
         raise click.UsageError("--json and --csv: choose one", click.get_current_context())
     form = TableFormat.JSON if options["as_json"] else TableFormat.CSV if options["as_csv"] else TableFormat.TABLE
-    columns = tuple(tables.fields(options["columns"] or default, known))
-    return AnswerShape(form, columns, options["columns"] is not None, options["limit"] or None)
+    chosen = options["columns"]
+    columns = tuple(tables.fields(default if chosen is None else chosen, known))
+    return AnswerShape(form, columns, chosen is not None, options["limit"] or None)
 
 
 def answer(store: StoreReader, question: Question, shape: AnswerShape) -> None:
@@ -225,14 +229,24 @@ def besides_jobs(stretches: Sequence[Unread], *, truncated: bool) -> dict[str, o
     return {"truncated": truncated, "unread": [stretch.on_wire() for stretch in stretches]}
 
 
-def _state(word: str) -> str:
+def state_named(word: str) -> str:
+    """Return the state that a value of `--state` means, in full.
+
+    Raises:
+        click.BadParameter: It means none.
+    """
     try:
         return state_of(word)
     except ValueError as error:
         raise click.BadParameter(str(error), click.get_current_context(), param_hint="--state") from None
 
 
-def _outcome(word: str) -> str:
+def outcome_named(word: str) -> str:
+    """Return the outcome that a value of `--outcome` means.
+
+    Raises:
+        click.BadParameter: It means none.
+    """
     lower = word.lower()
     if lower not in {outcome.value for outcome in Outcome}:
         known = ", ".join(outcome.value for outcome in Outcome)

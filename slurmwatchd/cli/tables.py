@@ -225,10 +225,13 @@ def fields(text: str, known: Iterable[str]) -> Iterator[TableColumn]:
     """Read `a,b,usage.c` as columns.
 
     Raises:
-        click.BadParameter: One is no known field, or begins with none.
+        click.BadParameter: One is no known field, or begins with none; or there is none.
     """
     names = frozenset(known)
-    for name in filter(None, (part.strip() for part in text.split(","))):
+    chosen = [part.strip() for part in text.split(",") if part.strip()]
+    if not chosen:
+        raise click.BadParameter(f"{text!r} has no field", param_hint="'--columns'")
+    for name in chosen:
         part, _, inner = name.partition(".")
         if part not in names or (part == "usage" and inner and inner not in _USAGE):
             full = f"usage.{inner or part}" if (inner or part) in _USAGE else ""

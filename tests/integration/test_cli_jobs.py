@@ -282,6 +282,10 @@ def test_show_tells_revisions_and_usage(filled: Rig, tmp_path: Path) -> None:
         (["jobs", "--columns", "job_id,colour"], 2, "Invalid value for '--columns': 'colour' is not a field: see docs/events.md (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "-o", "job_id,max_rss_bytes"], 2, "Invalid value for '--columns': 'max_rss_bytes' is not a field: it is usage.max_rss_bytes (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "-o", "usage.max_rss"], 2, "Invalid value for '--columns': 'usage.max_rss' is not a field: see docs/events.md (see slurmwatchd jobs --help)"),  # noqa: E501
+        (["jobs", "-o", ","], 2, "Invalid value for '--columns': ',' has no field (see slurmwatchd jobs --help)"),
+        (["jobs", "-u", ""], 2, "Invalid value for '-u' / '--user': '' has no value (see slurmwatchd jobs --help)"),  # noqa: E501
+        (["export", "-A", " ,"], 2, "Invalid value for '-A' / '--account': ' ,' has no value (see slurmwatchd export --help)"),  # noqa: E501
+        (["report", "-p", ""], 2, "Invalid value for '-p' / '--partition': '' has no value (see slurmwatchd report --help)"),  # noqa: E501
         (["jobs", "--limit", "-1"], 2, "Invalid value for '-l' / '--limit': -1 is not in the range 0<=x<=1000000000. (see slurmwatchd jobs --help)"),  # noqa: E501
         (["jobs", "--json", "--csv"], 2, "--json and --csv: choose one (see slurmwatchd jobs --help)"),
         (["jobs", "--qqqq"], 2, "No such option '--qqqq'. (see slurmwatchd jobs --help)"),

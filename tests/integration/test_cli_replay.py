@@ -142,6 +142,8 @@ def test_the_newest_events_are_shown_in_their_order_and_hostile_names_escaped(tm
         (("--partition", "g*"), ["one", "three"]),
         (("--partition", "gpu", "--state", "completed"), ["three"]),
         (("--state", "FAILED", "--state", "COMPLETED", "--user", "ann"), ["one", "three"]),
+        (("--state", "F,CD", "--user", "ann"), ["one", "three"]),
+        (("--user", "ann,bob", "--outcome", "Completed"), ["two\x1b[31m", "three"]),
         (("--event", "job_usage"), []),
         (("--since", f"@{START + 30}"), ["two\x1b[31m", "three"]),
         (("--since", f"@{START + 30}", "--user", "ann"), ["three"]),
@@ -157,6 +159,22 @@ def test_only_what_is_asked_for_is_shown(tmp_path: Path, arguments: tuple[str, .
 def test_json_lines_are_those_of_the_file(tmp_path: Path) -> None:
     rig = three_jobs(tmp_path)
     assert tail(rig, "--json").out == rig.file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--state", "FAILD", "Invalid value for --state: 'FAILD' is not one of BOOT_FAIL, "),
+        ("--outcome", "oom", "Invalid value for --outcome: 'oom' is not one of completed, "),
+        ("--user", "", "Invalid value for '--user': '' has no value"),
+    ],
+)
+def test_a_filter_that_nothing_can_meet_is_a_mistake(
+    tmp_path: Path, option: str, value: str, message: str
+) -> None:
+    ran = tail(three_jobs(tmp_path), option, value)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"slurmwatchd: {message}")
 
 
 def test_a_node_list_that_is_none_is_a_mistake(tmp_path: Path) -> None:

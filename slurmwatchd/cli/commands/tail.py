@@ -2,19 +2,18 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import anyio
 import click
 
+from slurmwatchd.cli.job_filters import WORDS, outcome_named, state_named
 from slurmwatchd.cli.store_access import MOMENT, store_options
 from slurmwatchd.cli.tables import colours
 from slurmwatchd.config import paths
 from slurmwatchd.errors import StoreBusyError
 from slurmwatchd.model import formats
-from slurmwatchd.model.outcomes import Outcome
 from slurmwatchd.model.records import Event, EventKind
 from slurmwatchd.sinks.selection import Selection, check_nodes
 from slurmwatchd.sinks.terminal import readable
@@ -35,20 +34,19 @@ _FILTERS = {
     "partitions": ("--partition", "Only attempts in these partitions, likewise."),
     "accounts": ("--account", "Only attempts of these accounts, likewise."),
     "users": ("--user", "Only attempts of these users, likewise."),
-    "states": ("--state", "Only attempts that ended so, such as FAILED."),
+    "states": ("--state", "Only attempts that ended so: FAILED,TIMEOUT or F,TO."),
     "outcomes": ("--outcome", "Only attempts with this outcome, such as node_failure."),
     "nodes": ("--node", "Only attempts that ran on one of these nodes: gpu[01-16], gpu*."),
 }
 """Setting of a selection to option and help."""
 
-_CHOICES: dict[str, type[StrEnum]] = {"events": EventKind, "outcomes": Outcome}
+_READERS = {"states": state_named, "outcomes": outcome_named}
 
 
 def _filters(function: Callable[..., Any]) -> Callable[..., Any]:
     for name, (option, text) in reversed(_FILTERS.items()):
-        kind = click.Choice([str(kind) for kind in _CHOICES[name]]) if name in _CHOICES else None
-        word = "OUTCOME" if name == "outcomes" else None
-        function = click.option(option, name, multiple=True, type=kind, metavar=word, help=text)(function)
+        kind = {"events": click.Choice([str(kind) for kind in EventKind]), "nodes": None}.get(name, WORDS)
+        function = click.option(option, name, multiple=True, type=kind, help=text)(function)
     return function
 
 
@@ -69,15 +67,15 @@ def command(
     *,
     no_follow: bool,
     as_json: bool,
-    **filters: tuple[str, ...],
+    **filters: tuple[Any, ...],
 ) -> None:
     """Print the newest events, and each new one, one line each, until interrupted.
 
-    An option that is given more than once takes what fits any of its values; an event must fit every option. The
-    daemon may run or not; nothing is changed.
+    An option with several values, by commas or given more than once, takes what fits any of them; an event must
+    fit every option. The daemon may run or not; nothing is changed.
 
     \b
-    Example: slurmwatchd tail --partition gpu --state FAILED --state NODE_FAIL
+    Example: slurmwatchd tail --partition gpu --state FAILED,NODE_FAIL
              slurmwatchd tail -n 100 --no-follow --json
 
     Exit codes: 0 done; 1 the store cannot be read; 2 the command line is wrong; 75 the store is busy, try again;
@@ -87,7 +85,7 @@ def command(
         check_nodes(filters["nodes"])
     except ValueError as error:
         raise click.UsageError(f"--node: {error}") from None
-    selection = Selection({name: list(values) for name, values in filters.items() if values})
+    selection = Selection({name: _values(name, given) for name, given in filters.items() if given})
     path = store or paths.store_path(config)
     show = _as_json if as_json else _as_text
 
@@ -102,6 +100,12 @@ def command(
                     click.echo(f"slurmwatchd: {error}: trying again", err=True)
 
     anyio.run(tail)
+
+
+def _values(name: str, given: Sequence[Any]) -> list[str]:
+    """Return the values of an option, however often it was given."""
+    words = [word for part in given for word in ((part,) if isinstance(part, str) else part)]
+    return list(map(_READERS.get(name, str), words))
 
 
 async def _begin(
