@@ -281,8 +281,8 @@ class Naturals(Source):
         return [self._head, texts]
 
 
-class Seconds(Naturals):
-    """How long something took: numbers, if they are not too long for it."""
+class Numbers(Naturals):
+    """Numbers that mean what they look like, if they are short: NO_VAL is not, nor what is too long for a run."""
 
     def _read_each(self, texts: Sequence[bytes], values: Values) -> Sequence[Piece]:
         most = grammar.SECONDS_DIGITS

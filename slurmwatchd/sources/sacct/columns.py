@@ -8,7 +8,7 @@ they are read, and what is taken out of a column so is looked at first: nothing 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from slurmwatchd.model import formats
@@ -19,12 +19,13 @@ from slurmwatchd.model.records import JobRecord, Rejected
 from slurmwatchd.sources import crosschecks
 from slurmwatchd.sources.sacct import grammar
 from slurmwatchd.sources.sacct.column_sources import (
+    MEMO_VALUES,
     Digits,
     Durations,
     JobIds,
     Memo,
     Naturals,
-    Seconds,
+    Numbers,
     Sluids,
     Source,
     Text,
@@ -112,6 +113,8 @@ class _Sources:
             for field in {*DECIDING}.intersection(source.fields)
         }
         """What the outcome rests on besides the state."""
+        self.outcomes: dict[tuple[Any, ...], str] = {}
+        """What decides an outcome, as it is written, to that."""
         self.raw_order = [index for index, *_ in (*layout.plan, *layout.wide)]
         """In this order values that cannot be read stand under `raw`."""
 
@@ -197,9 +200,24 @@ class _Batch:
     def _outcomes(self) -> Sequence[Piece]:
         """Say why each attempt ended, from columns that have been read."""
         states = self._values["state"]
-        found = [BY_STATE.get(state) or outcome_of(_Row(self, place)) for place, state in enumerate(states)]
+        known, of = self._sources.outcomes, self._sources.deciding.items()
+        texts = (self._texts[source.index] for field, (source, _, _) in of if field != "start")
+        columns = (repeat(text) if isinstance(text, bytes) else text for text in texts)
+        # Of the start it matters whether there is one.
+        keys = zip(states, [start is None for start in self._values["start"]], *columns, strict=False)
+        found = [
+            BY_STATE.get(key[0]) or known.get(key) or self._outcome(place, key) for place, key in enumerate(keys)
+        ]
         self._values["outcome"] = found
         return [_OUTCOME, list(map(_WRITTEN.__getitem__, found)), b'"']
+
+    def _outcome(self, place: int, key: tuple[Any, ...]) -> str:
+        """Say why an attempt ended whose state alone does not, and remember it: other rows have the same."""
+        known = self._sources.outcomes
+        if len(known) >= MEMO_VALUES:
+            known.clear()
+        outcome = known[key] = outcome_of(_Row(self, place))
+        return outcome
 
     def deciding(self, field: str, place: int) -> Any:  # noqa: ANN401 - any value
         """Read one of `DECIDING` of one row; few rows need more than their state."""
@@ -319,8 +337,8 @@ def _source(index: int, field: str, reader: ValueReader) -> Source:
     """Return what reads a column into a field quickest."""
     if field in formats.TIME_FIELDS:
         return Times(index, field, reader)
-    if field == "elapsed_seconds":
-        return Seconds(index, field, reader)
+    if field == "elapsed_seconds" or reader is grammar.integer:
+        return Numbers(index, field, reader)
     if reader is TEXT:
         return Text(index, field, reader)
     if reader is grammar.duration:
