@@ -29,7 +29,8 @@ def bucket_wait(bucket: int) -> float:
 
 def waits_text(counts: Mapping[int, int] | Mapping[str, int]) -> str:
     """Write how many waits there are in each bucket as JSON, as the store keeps it; no bucket stands at 0."""
-    return "{" + ",".join([f'"{bucket}":{count}' for bucket, count in counts.items() if count]) + "}"
+    some = counts if all(counts.values()) else {bucket: count for bucket, count in counts.items() if count}
+    return orjson.dumps(some, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def waits_added(one: str, other: str) -> str:

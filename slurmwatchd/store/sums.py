@@ -7,6 +7,7 @@ hour say that it is in them.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 import aiosqlite
@@ -220,28 +221,31 @@ class _Rows(NamedTuple):
 
 def _rows(results: Results, ids: Sequence[int]) -> _Rows:
     """Return the rows that change something; runs in a worker thread."""
-    amounts = [
-        (hour, ids[group], *_exact(values)) for (hour, group), values in results.amounts.items() if any(values)
-    ]
-    first, width = min((row[0] for row in amounts), default=0), max(ids, default=0) + 1
+    hours, width = [hour for hour, _ in results.amounts], max(ids, default=0) + 1
+    first, amounts = min(hours, default=0), results.amounts
+    if sum(map(abs, chain.from_iterable(amounts.values()))) > _EXACT:
+        amounts = {place: list(map(_exact, values)) for place, values in amounts.items()}
     # Small numbers compare several times quicker than rows.
-    amounts.sort(key=lambda row: (row[0] - first) // HOUR * width + row[1])
+    in_order = {
+        (hour - first) // HOUR * width + ids[group]: (hour, ids[group], *values)
+        for (hour, group), values in amounts.items()
+        if any(values)
+    }
+    rows = [in_order[place] for place in sorted(in_order)]
+    waits = {(hour, ids[group]): counts for (hour, group), counts in results.waits.items()}
+    texts = ((*place, waits_text(waits[place])) for place in sorted(waits))
     tres = results.tres.items()
-    waits = ((place, waits_text(counts)) for place, counts in results.waits.items())
     return _Rows(
-        [row for row in amounts if len(row) == _FIRST_WIDTH],
-        [row for row in amounts if len(row) != _FIRST_WIDTH],
-        sorted((hour, ids[group], name, *_exact((seconds,))) for (hour, group, name), seconds in tres if seconds),
-        sorted((hour, ids[group], text) for (hour, group), text in waits if text != NO_WAITS),
+        [row for row in rows if len(row) == _FIRST_WIDTH],
+        [row for row in rows if len(row) != _FIRST_WIDTH],
+        sorted((hour, ids[group], name, _exact(seconds)) for (hour, group, name), seconds in tres if seconds),
+        [row for row in texts if row[2] != NO_WAITS],
     )
 
 
-def _exact(amounts: Sequence[int]) -> Sequence[int]:
-    """Return amounts that the store holds exactly."""
-    # Nearly all pass by their sum, which is the cheaper to have.
-    if min(amounts) >= 0 and sum(amounts) <= _EXACT:
-        return amounts
-    return [max(-_EXACT, min(_EXACT, amount)) for amount in amounts]
+def _exact(amount: int) -> int:
+    """Return an amount, or the nearest to it that the store holds exactly."""
+    return max(-_EXACT, min(_EXACT, amount))
 
 
 async def _group_ids(
