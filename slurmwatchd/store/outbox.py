@@ -127,9 +127,22 @@ def _events(columns: Sequence[Sequence[Any]]) -> list[Event]:
 
 async def _recent(database: Database, seq: int, limit: int) -> list[Event] | None:
     """Return the same from memory; None where they are not there, or are too many bytes at once."""
-    packs = database.recent.after(seq, limit)
-    if packs is None:
-        return None
+    recent = database.recent
+    async with recent.lock:
+        packs = recent.after(seq, limit)
+        if not packs:
+            return None if packs is None else []
+        if recent.made is not None and recent.made[0] == (seq, limit):
+            return recent.made[1]
+        events = await _made(database, packs)
+        if events is not None:
+            # More may have come meanwhile: those are behind these.
+            recent.made = (seq, limit), events
+        return events
+
+
+async def _made(database: Database, packs: Sequence[BulkRows]) -> Events | None:
+    """Make events of rows that were just written; None where they are too many bytes at once."""
     nodes: dict[int | None, bytes | None] = {None: None}
     wanted = set(chain.from_iterable(pack.columns["nodelist"] for pack in packs)) - {None}
     if wanted:
@@ -146,7 +159,7 @@ async def _recent(database: Database, seq: int, limit: int) -> list[Event] | Non
     if weight > MAX_BYTES:
         return None
     fields: Fields | None = None
-    if packs and all(pack.beside for pack in packs):
+    if all(pack.beside for pack in packs):
         fields = {name: list(chain.from_iterable(pack.beside[name] for pack in packs)) for name in IN_MEMORY}
     return Events(chain.from_iterable(_told(pack, nodes) for pack in packs), fields)
 

@@ -4,8 +4,14 @@ Only what keeps up is served from here; whoever is behind reads the store, which
 """
 
 from collections import deque
+from typing import TYPE_CHECKING
+
+import anyio
 
 from slurmwatchd.store.bulk_insert import BulkRows
+
+if TYPE_CHECKING:
+    from slurmwatchd.model.event_columns import Events
 
 MAX_EVENTS = 5000
 MAX_BYTES = 8 << 20
@@ -20,11 +26,16 @@ class RecentEvents:
         self._packs: deque[BulkRows] = deque()
         self._bytes: deque[int] = deque()
         self._next = 0
+        self.lock = anyio.Lock()
+        """Held while events are made of rows: all sinks ask for the same, and all but one find them made."""
+        self.made: tuple[tuple[int, int], Events] | None = None
+        """The position and the limit that events were last made for, and the events."""
 
     def put(self, rows: BulkRows) -> None:
         """Take rows of `events` that were just committed, in order, none left out since the last time."""
         if not rows:
             return
+        self.made = None
         if rows.columns["seq"][0] != self._next:
             self.clear()
         self._packs.append(rows)
@@ -39,6 +50,7 @@ class RecentEvents:
         self._packs.clear()
         self._bytes.clear()
         self._next = 0
+        self.made = None
 
     def after(self, seq: int, limit: int) -> list[BulkRows] | None:
         """Return the events behind a position, at most so many; None where that has to be read from the store."""

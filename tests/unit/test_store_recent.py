@@ -111,6 +111,20 @@ async def test_what_is_counted_from_memory_is_what_the_bodies_say(tmp_path: Path
             assert measure(memory) == measure(bodies), family.name
 
 
+async def test_what_one_sink_was_given_is_made_once_and_no_longer_than_it_is_the_newest(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database)
+        await intake.commit(batch(reading(1), reading(2)))
+        first = await outbox.after(database, 0, 100)
+        assert await outbox.after(database, 0, 100) is first
+        assert [event.seq for event in await outbox.after(database, 1, 100)] == [2]
+        assert [event.seq for event in await outbox.after(database, 0, 1)] == [1]
+        assert await outbox.after(database, 2, 100) == []
+        await intake.commit(batch(reading(3)))
+        assert [event.seq for event in await outbox.after(database, 2, 100)] == [3]
+        assert [event.seq for event in await outbox.after(database, 0, 100)] == [1, 2, 3]
+
+
 async def test_a_transaction_that_fails_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_database(tmp_path / "store.db") as database:
         intake = await Intake.load(database)
