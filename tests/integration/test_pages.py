@@ -214,6 +214,7 @@ async def test_numbers_of_the_pages_are_those_of_the_store(filled: Rig, tmp_path
         report = (await client.page("/report?by=user&since=2026-11-20&until=2026-11-24T06:00Z")).text
         job = (await client.page("/jobs/14_3")).text
         node = (await client.page("/nodes/n2")).text
+        part = (await client.page("/nodes/n2?limit=1")).text
     assert coverage.count('class="part"') == 2  # a cell, and in the legend
     assert coverage.count('class="never"') == 1
     assert coverage.count('class="late"') == 3
@@ -225,7 +226,8 @@ async def test_numbers_of_the_pages_are_those_of_the_store(filled: Rig, tmp_path
     assert dict(totals) == {"ann": "3", "bob": "2", "eve": "4", "mal": "1"}
     # Submitted 90 s before its end, and started 60 s before it.
     assert re.search(r"waiting 30s.*running 1m00s", job, re.DOTALL)
-    assert "2 jobs" in Page(node).text
+    assert "2 jobs," in Page(node).text
+    assert "1 job on this page," in Page(part).text
     assert node.count("✕</text>") == 2
 
 
