@@ -124,6 +124,17 @@ def find(tokens: Sequence[ApiToken], presented: str) -> ApiToken | None:
     return found
 
 
+def check_name(name: str) -> str:
+    """Return what a token may be called.
+
+    Raises:
+        ValueError: It may not be.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not a token's name: up to 64 letters, digits and . _ @ -")
+    return name
+
+
 def add_token(path: Path, name: str, scope: TokenScope, *, added: str, state_folder: Path) -> str:
     """Make a token, write its hash into the file, and return it: it is nowhere else.
 
@@ -138,8 +149,7 @@ def add_token(path: Path, name: str, scope: TokenScope, *, added: str, state_fol
         ValueError: The name is taken, or is none.
         ConfigError: The file cannot be read or written.
     """
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is not a token's name: up to 64 letters, digits and . _ @ -")
+    check_name(name)
     presented = _MARK + secrets.token_urlsafe(32)
 
     def change(tokens: tuple[ApiToken, ...]) -> tuple[ApiToken, ...]:

@@ -56,7 +56,7 @@ def test_mistakes_are_one_line(config: Path, tmp_path: Path) -> None:
             "Invalid value for '--scope': 'every' is not a scope: all, metrics, ",
         ),
         (("add", "b"), 2, "Missing option '--scope'"),
-        (("add", "b c", "--scope", "all"), 1, "'b c' is not a token's name: "),
+        (("add", "b c", "--scope", "all"), 2, "Invalid value for 'NAME': 'b c' is not a token's name: "),
         (("revoke", "x"), 1, f"{path}: has no token 'x'"),
     ]
     for arguments, code, message in refused:

@@ -10,7 +10,7 @@ import click
 from slurmwatchd.cli import tables
 from slurmwatchd.cli.tables import TableColumn
 from slurmwatchd.config import paths
-from slurmwatchd.config.api_tokens import TokenScope, add_token, read_tokens, revoke_token
+from slurmwatchd.config.api_tokens import TokenScope, add_token, check_name, read_tokens, revoke_token
 from slurmwatchd.model.clock import rfc3339
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,6 +30,13 @@ class _ScopeType(click.ParamType):  # type: ignore[type-arg]  # no generic befor
             return TokenScope.parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def _checked_name(_: click.Context, param: click.Parameter, value: str) -> str:
+    try:
+        return check_name(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=param) from None
 
 
 def _file_options(function: F) -> F:
@@ -57,7 +64,7 @@ def command() -> None:
 
 
 @command.command("add")
-@click.argument("name")
+@click.argument("name", callback=_checked_name)
 @click.option(
     "--scope", type=_ScopeType(), required=True, metavar="SCOPE",
     help="all; account:NAME or user:NAME: only the jobs of that account or user; metrics: no jobs at all.",
