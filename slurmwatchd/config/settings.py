@@ -236,7 +236,7 @@ class LogSection(Section):
 
 
 class ReportSection(Section):
-    """What `slurmwatchd report` needs to know of the site; the daemon does not read it."""
+    """What reports need to know of the site, in `slurmwatchd report`, the pages and the API."""
 
     currency: str = ""
     """What prices are in, as it is to be shown."""

@@ -48,6 +48,9 @@ READY_SECONDS = 30.0
 _TICK_SECONDS = 1.0
 _LAG_SECONDS = 0.25
 
+_RELOADED = ("poll", "log", "metrics")
+"""The sections that a reload applies; all others take a restart."""
+
 _log = get_logger(__name__)
 
 
@@ -226,8 +229,8 @@ class Daemon:
         """Go on by another configuration, as far as that needs no restart; say what does."""
         fixed = [
             name
-            for name in ("slurm", "steps", "store", "archive", "sinks", "web")
-            if getattr(new, name) != getattr(self.config, name)
+            for name in Config.model_fields
+            if name not in _RELOADED and getattr(new, name) != getattr(self.config, name)
         ]
         if fixed:
             _log.warning("restart needed to apply changed sections", sections=", ".join(fixed))
@@ -237,7 +240,7 @@ class Daemon:
             self.metrics.label_choice = new.metrics.choice()
             self.metrics.with_exemplars = new.metrics.exemplars
             self.suspect_nodes.limit = new.metrics.suspect_nodes
-        self.config = self.config.model_copy(update={"poll": new.poll, "log": new.log, "metrics": new.metrics})
+        self.config = self.config.model_copy(update={name: getattr(new, name) for name in _RELOADED})
         for watcher in self.watchers:
             watcher.reconfigure(rules_of(self.config))
         if self.archiver is not None:

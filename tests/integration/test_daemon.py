@@ -244,15 +244,20 @@ async def test_every_sink_is_reopened_by_a_reload_also_by_one_that_is_refused(tm
                 assert sample(daemon, "slurmwatchd_config_last_reload_successful") == 0
 
 
-async def test_reload_takes_the_sections_that_need_no_restart_and_leaves_the_others(tmp_path: Path) -> None:
+async def test_reload_takes_the_sections_that_need_no_restart_and_names_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with Rig(tmp_path) as rig:
         async with rig.daemon() as daemon:
             old = daemon.config
             poll = old.poll.model_copy(update={"interval": 7.0})
             log = old.log.model_copy(update={"level": "error", "format": "json"})
             web = old.web.model_copy(update={"listen": "127.0.0.1:1"})
-            daemon.apply(old.model_copy(update={"poll": poll, "log": log, "web": web}))
+            report = old.report.model_copy(update={"currency": "EUR"})
+            daemon.apply(old.model_copy(update={"poll": poll, "log": log, "web": web, "report": report}))
             assert daemon.config.poll.interval == 7.0
             assert (daemon.config.log.level, daemon.config.log.format) == ("error", "json")
-            assert daemon.config.web == old.web
+            assert (daemon.config.web, daemon.config.report) == (old.web, old.report)
+            (told,) = [line for line in caplog.messages if "restart needed" in line]
+            assert "web, report" in told
             assert logging.getLogger().level == logging.ERROR
