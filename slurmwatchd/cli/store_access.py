@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -79,10 +78,12 @@ def open_store(config: Path | None, store: Path | None) -> Iterator[StoreReader]
 def _reader(path: Path, archive: Path | None) -> StoreReader:
     if archive is None:
         return StoreReader(path)
+    # Most machines have no archive.
+    from importlib.util import find_spec  # noqa: PLC0415
+
     if find_spec("pyarrow") is None:
         text = "needs pyarrow, which is not installed: install slurmwatchd[parquet]"
         raise ConfigError([f"archive.path: {text}"])
-    # Most machines have no archive.
     from slurmwatchd.store.archive.reader import ArchivedReader  # noqa: PLC0415
 
     return ArchivedReader(path, archive)

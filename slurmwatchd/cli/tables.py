@@ -4,7 +4,6 @@ Names come from users. What goes out as text has everything escaped that a termi
 its own way, to the same value; CSV is raw, except on a terminal.
 """
 
-import csv
 import io
 import os
 import sys
@@ -152,6 +151,9 @@ def _write_csv(rows: Iterable[TableRow], columns: Sequence[TableColumn]) -> None
 
 
 def _csv_line(values: Sequence[str]) -> str:
+    # Seldom asked for.
+    import csv  # noqa: PLC0415
+
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(values)
     return line.getvalue()

@@ -5,7 +5,6 @@ asks here. `settings.py` reads the same file by the same rules.
 """
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +88,9 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: It cannot be read, or is not TOML.
     """
+    # Nobody waits for the parser where there is no file.
+    import tomllib  # noqa: PLC0415
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

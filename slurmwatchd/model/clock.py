@@ -4,14 +4,11 @@ Inside the program a moment is an integer: seconds since 1970-01-01 UTC, as sacc
 `SLURM_TIME_FORMAT=%s`. Text exists at the edges only, and is RFC 3339 with `Z`.
 """
 
-import random
 import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from typing import Protocol
-
-import anyio
 
 EARLIEST = 946_684_800
 """2000-01-01, before there was Slurm: a start before it is a zero, or the clock of a machine that had none."""
@@ -46,6 +43,9 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait without holding up the event loop."""
+        # Commands that only write moments have no event loop.
+        import anyio  # noqa: PLC0415
+
         await anyio.sleep(seconds)
 
 
@@ -74,18 +74,22 @@ class Backoff:
     """How long to wait after one failure more: twice as long each time, up to a ceiling, with jitter."""
 
     def __init__(
-        self, *, first_seconds: float, ceiling_seconds: float, jitter: Callable[[], float] = random.random
+        self, *, first_seconds: float, ceiling_seconds: float, jitter: Callable[[], float] | None = None
     ) -> None:
         """Begin with no failure.
 
         Args:
             first_seconds: After the first failure.
             ceiling_seconds: Never longer than this.
-            jitter: Gives 0..1; a wait is cut by up to a quarter, so that many daemons do not knock together.
+            jitter: Gives 0..1, by default at random; a wait is cut by up to a quarter, so that many daemons do not
+                knock together.
         """
+        # As above.
+        from random import random  # noqa: PLC0415
+
         self._first = first_seconds
         self._ceiling = ceiling_seconds
-        self._jitter = jitter
+        self._jitter = random if jitter is None else jitter
         self.failures = 0
 
     def reset(self) -> None:

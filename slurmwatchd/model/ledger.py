@@ -8,8 +8,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from slurmwatchd.model.policy import ReadPolicy
+if TYPE_CHECKING:
+    from slurmwatchd.model.policy import ReadPolicy
 
 EXACT_SECONDS = 6 * 3600
 """For so long the ledger keeps when each stretch was read, though it will not be read again."""
@@ -134,7 +136,7 @@ class Ledger:
         kept = [replace(stretch, start=max(stretch.start, start)) for stretch in self.stretches]
         return replace(self, horizon=start, stretches=_joined(kept))
 
-    def settled(self, policy: ReadPolicy) -> "Ledger":
+    def settled(self, policy: "ReadPolicy") -> "Ledger":
         """Return the ledger with neighbours joined that will never be read again by the schedule.
 
         The joined have the later of their times, which is more than one of them was read at. Those of the last

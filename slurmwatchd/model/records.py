@@ -4,7 +4,6 @@ Nothing here reads or writes anything. Slurm's own spelling lives in `sources/`,
 in `formats.py`.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -369,6 +368,9 @@ def event_ids(cluster: str, keys: Iterable[tuple[int, int]], kind: str, revision
         kind: As for `event_id`.
         revision: As for `event_id`.
     """
+    # Questions make no ids, and OpenSSL takes a while to load.
+    import hashlib  # noqa: PLC0415
+
     begun = hashlib.sha1(_NAMESPACE_BYTES + f"{cluster}/".encode(), usedforsecurity=False)
     tail = f"/{kind}/{revision}".encode()
     names = []

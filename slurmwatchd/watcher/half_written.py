@@ -7,8 +7,13 @@ row lacks its partition, so that is the sign. A row whose start message was lost
 as it is once it had its time.
 """
 
-from slurmwatchd.model.attempts import AttemptBatch
+from typing import TYPE_CHECKING
+
 from slurmwatchd.model.ledger import Ledger
+
+if TYPE_CHECKING:
+    # What reads the store needs `holes` only.
+    from slurmwatchd.model.attempts import AttemptBatch
 
 SETTLE_SECONDS = 60
 """How long after it was first seen a half-written row is waited for."""
@@ -60,7 +65,7 @@ class HalfWrittenRows:
         """Return how many rows are waited for."""
         return len(self._seen)
 
-    def ripe(self, readings: AttemptBatch, now: int, *, again: bool = True) -> AttemptBatch:
+    def ripe(self, readings: "AttemptBatch", now: int, *, again: bool = True) -> "AttemptBatch":
         """Return the rows to take now; the others are remembered.
 
         Args:
