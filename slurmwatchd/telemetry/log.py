@@ -21,19 +21,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TextIO, cast
-
-# structlog's console renderer, which is not used here, loads rich with all its lexers where it finds it: a tenth
-# of a second at each start, and memory for as long as the daemon runs. It does without where there is no rich.
-_rich = sys.modules.get("rich")
-sys.modules["rich"] = cast("Any", None)
-try:
-    import structlog
-finally:
-    if _rich is None:
-        del sys.modules["rich"]
-    else:
-        sys.modules["rich"] = _rich
+from typing import Any, Literal, TextIO
 
 LogFormat = Literal["logfmt", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -119,25 +107,53 @@ class Repeats:
         self._told_at = -math.inf
 
 
-def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """Return a logger to call as `log.info("sink_stalled", sink="jobs")`.
+class Logger:
+    """Logs events with fields: `log.info("sink stalled", sink="jobs")` is one line.
+
+    `exc_info` in the fields, an exception or True for the present one, becomes what went wrong and where.
+    """
+
+    __slots__ = ("_logger",)
+
+    def __init__(self, name: str) -> None:
+        """Use the standard library's logger of that name."""
+        self._logger = logging.getLogger(name)
+
+    def debug(self, event: str, /, **fields: object) -> None:
+        """Log what helps to find a fault."""
+        self.log(logging.DEBUG, event, **fields)
+
+    def info(self, event: str, /, **fields: object) -> None:
+        """Log what happened as it should."""
+        self.log(logging.INFO, event, **fields)
+
+    def warning(self, event: str, /, **fields: object) -> None:
+        """Log what the program goes on in spite of."""
+        self.log(logging.WARNING, event, **fields)
+
+    def error(self, event: str, /, **fields: object) -> None:
+        """Log what the program cannot do."""
+        self.log(logging.ERROR, event, **fields)
+
+    def exception(self, event: str, /, **fields: object) -> None:
+        """Log an error with the exception that is being handled."""
+        self.log(logging.ERROR, event, **{"exc_info": True, **fields})
+
+    def log(self, level: int, event: str, /, **fields: object) -> None:
+        """Log an event at a level of the standard library."""
+        if self._logger.isEnabledFor(level):
+            self._logger.log(level, {"event": event, **fields})
+
+
+def get_logger(name: str) -> Logger:
+    """Return a logger.
 
     It may be made before `configure` runs; until then only warnings and worse show, as for any library.
 
     Args:
         name: The module's `__name__`.
     """
-    logger = structlog.wrap_logger(
-        logging.getLogger(name),
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.contextvars.merge_contextvars,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
-    return cast("structlog.stdlib.BoundLogger", logger)
+    return Logger(name)
 
 
 class _LineHandler(logging.Handler):
@@ -171,7 +187,7 @@ class _LineHandler(logging.Handler):
 
 
 class _LineFormatter(logging.Formatter):
-    """Turns a record, structlog's or a library's, into one line."""
+    """Turns a record, ours or a library's, into one line."""
 
     def __init__(self, form: LogFormat, *, in_journal: bool, tracebacks: bool) -> None:
         super().__init__()

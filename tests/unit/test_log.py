@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from slurmwatchd.telemetry import log
 from tests.patience import HANGS_SECONDS
@@ -30,7 +29,6 @@ def root_logger_as_before() -> Iterator[None]:
     logging.captureWarnings(capture=False)
     for name in ("aiosqlite", "asyncio", "uvicorn"):
         logging.getLogger(name).setLevel(logging.NOTSET)
-    structlog.contextvars.clear_contextvars()
 
 
 def logfmt_stream(level: log.LogLevel = "info") -> io.StringIO:
@@ -232,13 +230,6 @@ def test_a_failure_that_goes_on_is_news_once_an_hour_and_after_each_success() ->
     assert repeats.is_news("down", 3612.0)
     repeats.reset()
     assert repeats.is_news("down", 3613.0)
-
-
-def test_what_is_bound_to_the_context_is_on_every_line() -> None:
-    stream = logfmt_stream()
-    with structlog.contextvars.bound_contextvars(cluster="tux"):
-        log.get_logger("t").bind(sink="jobs").info("event")
-    assert stream.getvalue().endswith(" event=event logger=t sink=jobs cluster=tux\n")
 
 
 def test_without_configure_nothing_goes_to_stdout(capfd: pytest.CaptureFixture[str]) -> None:
