@@ -335,6 +335,34 @@ def test_a_write_gets_no_more_than_there_is_time_for(given: dict[str, Any], even
     assert options.batch_events() == events
 
 
+class Counted(list[Event]):
+    """Events that know how often they were read."""
+
+    read = 0
+
+    def __iter__(self) -> Iterator[Event]:
+        self.read += 1
+        return super().__iter__()
+
+
+async def test_events_for_a_receiver_that_is_away_are_formed_once() -> None:
+    subject = Http()
+    hook = subject.make(Metrics())
+    await hook.open({})
+    events = Counted(make_events(1, 5))
+    with subject.broken():
+        with pytest.raises(SinkError, match="busy"):
+            await hook.write(events)
+        read = events.read
+        assert read > 0
+        with pytest.raises(SinkError, match="busy"):
+            await hook.write(events)
+    await hook.write(events)
+    assert events.read == read
+    assert subject.receiver.took == [1, 2, 3, 4, 5]
+    await hook.close()
+
+
 async def test_a_connection_that_failed_is_made_again_with_the_certificates_of_that_time() -> None:
     subject = Http()
     connected: list[int] = []

@@ -102,10 +102,15 @@ class HttpSink(Sink):
         (expected, written), self._ahead = self._ahead, ((), ())
         if expected is not events:
             written = await anyio.to_thread.run_sync(self._form.written, events)
-        if self._options.chat:
-            await self._speak(client, written)
-        else:
-            await self._post_all(client, written)
+        try:
+            if self._options.chat:
+                await self._speak(client, written)
+            else:
+                await self._post_all(client, written)
+        except SinkError:
+            # They come again: a receiver that is away shall cost no more than asking for it.
+            self._ahead = events, written
+            raise
         return {} if self._aside is self._saved else {_STATE_KEY: orjson.dumps(self._aside)}
 
     async def expect(self, events: Sequence[Event]) -> None:
