@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from slurmwatchd.connector.reports import Report
 from slurmwatchd.model.reports import Rates
+from slurmwatchd.store.read.argument_types import check_list
 from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import Record, StoreReader, Totals
 from slurmwatchd.store.read.report import Wish, report
@@ -123,7 +124,10 @@ class Store:
 
         Raises:
             ValueError: There is no such grouping, or the end is before the start.
+            TypeError: One of `only` is a text and no list.
         """
+        for name, values in only.items():
+            check_list(name, values)
         first, last = int(start.timestamp()), int(end.timestamp())
         if last < first:
             raise ValueError(f"the end, {end}, is before the start, {start}")

@@ -30,6 +30,15 @@ async def path(tmp_path: Path) -> Path:
     return tmp_path / "store.db"
 
 
+def test_a_question_of_a_wrong_type_is_refused_and_not_answered_with_nothing() -> None:
+    with pytest.raises(TypeError, match=r"^users: must be a list such as \['ann'\], not 'ann'$"):
+        connector.Question(users="ann")  # type: ignore[arg-type]
+    with pytest.raises(
+        TypeError, match=r"^ended_from: must be epoch seconds, such as int\(moment.timestamp\(\)\)"
+    ):
+        connector.Question(ended_from=START)  # type: ignore[arg-type]
+
+
 def test_lines_and_a_total(path: Path) -> None:
     with connector.open(path) as store:
         report = store.report(START, END, by="user", rates=connector.Rates(prices={"cpu": 2.0}))
@@ -48,6 +57,8 @@ def test_lines_and_a_total(path: Path) -> None:
             store.report(START, END, by="node")
         with pytest.raises(ValueError, match="is before the start"):
             store.report(END, START)
+        with pytest.raises(TypeError, match=r"^partitions: must be a list such as \['gpu'\], not 'gpu'$"):
+            store.report(START, END, partitions="gpu")
 
 
 async def test_the_same_with_an_event_loop(path: Path) -> None:

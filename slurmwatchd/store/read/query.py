@@ -8,6 +8,7 @@ from itertools import chain
 from slurmwatchd.model.outcomes import STATES
 from slurmwatchd.store.bodies import RECORD, added
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
+from slurmwatchd.store.read.argument_types import check_list, check_moment
 
 OPEN_STATES = ("RUNNING", "SUSPENDED")
 """What an attempt without an end must be for the store to call it running still."""
@@ -69,6 +70,10 @@ _KEYS = {
 }
 
 
+_LISTS = ("job_ids", "clusters", "users", "accounts", "partitions", "states", "outcomes", "qos")
+_TIMES = ("ended_from", "ended_until", "running_from", "running_until")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """Which attempts are wanted: those to which everything given applies.
@@ -94,6 +99,9 @@ class Question:
         behind: Only what comes behind an attempt in that order: what it is sorted by (None: it has none), and its
             row id. What has no such value is reached by None only.
         own: Walk over the attempts of the one user asked for, so that the time it takes shows nothing of others.
+
+    Raises:
+        TypeError: A list is one text, or a time no number: SQLite would find nothing, and say nothing.
     """
 
     job_ids: tuple[str, ...] = ()
@@ -115,6 +123,13 @@ class Question:
     limit: int | None = None
     behind: tuple[float | None, int] | None = None
     own: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what would silently find nothing."""
+        for name in _LISTS:
+            check_list(name, getattr(self, name))
+        for name in _TIMES:
+            check_moment(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
