@@ -50,8 +50,10 @@ def parse_moment(text: str, *, now: float, zone: tzinfo | None = None) -> int:
     if found is None:
         with suppress(OverflowError, OSError, ValueError):
             found = _absolute(words.upper(), now, zone)
-    if found is None or found < 0:
+    if found is None:
         raise ValueError(f"{text!r} is not a moment such as {EXAMPLES}")
+    if found < 0:
+        raise ValueError(f"{text!r} is before 1970")
     return found
 
 

@@ -157,6 +157,9 @@ class _Target:
                 stream.flush()
                 os.fsync(stream.fileno())
             part.replace(path)
+        except OSError as error:
+            # The other name is ours.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         finally:
             part.unlink(missing_ok=True)
 
