@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from slurmwatchd.config.units import spoken_duration
-from slurmwatchd.model.outcomes import Outcome, failed
+from slurmwatchd.model.outcomes import FAILURES, Outcome, failed
 from slurmwatchd.model.reports import TOTAL, ReportLine
 from slurmwatchd.model.terminal_text import shown
 
@@ -113,7 +113,7 @@ def _figures(body: Element, total: ReportLine, currency: str) -> None:
         ("median wait", _duration(total.wait_median_seconds)),
         ("kWh", f"{total.energy_kwh:,.0f}" if total.energy_kwh else ""),
         (currency or "price", "" if total.price is None else f"{total.price:,.2f}"),
-        ("kg CO2", "" if total.co2_kilograms is None else f"{total.co2_kilograms:,.0f}"),
+        ("kg CO2", f"{total.co2_kilograms:,.0f}" if total.co2_kilograms else ""),
     ):
         if text:
             item = SubElement(figures, "li")
@@ -215,7 +215,8 @@ def _table(body: Element, lines: Sequence[ReportLine], by: str, currency: str) -
         columns.append(("kWh", lambda line: _hours(line.energy_kwh)))
     if total.price is not None:
         columns.append((currency or "price", lambda line: f"{line.price or 0:,.2f}"))
-    if total.co2_kilograms is not None:
+    # Where Slurm accounts no energy, 0 kg would be a claim.
+    if total.co2_kilograms:
         columns.append(("kg CO2", lambda line: _hours(line.co2_kilograms or 0)))
     section = SubElement(body, "section")
     SubElement(section, "h2").text = "In numbers"
@@ -233,7 +234,7 @@ def _table(body: Element, lines: Sequence[ReportLine], by: str, currency: str) -
 def _notes(body: Element) -> None:
     for text in (
         "Jobs count in the hour of their end; hours are those within the span. What still runs is in neither.",
-        "Failed: failed, out of memory, time limit, node failure, boot failure. Their hours are lost.",
+        f"Failed: {', '.join(FAILURES).replace('_', ' ')}. Their hours are lost.",
         "Efficiency is used over allocated, weighted by hours, of jobs whose usage is known.",
     ):
         SubElement(body, "p").text = text

@@ -86,5 +86,21 @@ def test_numbers_are_in_the_table_and_bars_are_as_long_as_they_are_large() -> No
     assert widths[:2] == ["300.0", "600.0"]
 
 
+def test_the_page_says_which_outcomes_count_as_failed() -> None:
+    assert (
+        "Failed: failed, out of memory, time limit, deadline, node failure, boot failure. Their hours are lost."
+        in page("physics")
+    )
+
+
+def test_no_co2_is_claimed_where_no_energy_was_accounted() -> None:
+    assert "kg CO2" in page("physics")
+    tally = Tally()
+    tally.add("completed", [1.0 if name == "attempts" else 0.0 for name in AMOUNTS])
+    without = lines({"physics": tally}, Rates(grams_per_kwh=300))
+    span = ("2026-11-01 00:00", "2026-12-01 00:00")
+    assert b"CO2" not in report_html.render(without, by="account", span=span, currency="", made="now")
+
+
 def test_an_empty_report_is_a_page_too() -> None:
     assert "total" in Seen(page()).texts
