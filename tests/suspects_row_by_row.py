@@ -100,13 +100,13 @@ def of_store(store: StoreReader, cluster: str, since: int, until: int) -> list[C
 def span_of(rows: Iterable[Counted], block: int = 1000) -> Span:
     """Return the same attempts as the package's search takes them."""
     names: dict[tuple[str, ...], int] = {}
-    attempts: list[tuple[int, str, str, int, str]] = []
+    attempts: list[tuple[int, str, str, str, int]] = []
     lost: list[NodeFailure] = []
     for row in rows:
         nodelist = names.setdefault(tuple(row.nodes), len(names) + 1)
         counts = {QUICK: row.quick, SLOW: row.failures - row.quick, WELL: row.attempts - row.failures}
         for result, count in counts.items():
-            attempts += [(result, row.partition, row.user, nodelist, row.array)] * count
+            attempts += [(result, row.partition, row.user, row.array, nodelist)] * count
         lost += [NodeFailure(row.nodes, row.failed_node)] * row.node_failures
     blocks = [Placements.of(attempts[begin : begin + block]) for begin in range(0, len(attempts), block)]
     known = {nodelist: nodes for nodes, nodelist in names.items() if nodes}

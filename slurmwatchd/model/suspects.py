@@ -89,6 +89,12 @@ class Count:
         if result == QUICK:
             self.quick += attempts
 
+    def merge(self, other: "Count") -> None:
+        """Add what another one has."""
+        self.attempts += other.attempts
+        self.failures += other.failures
+        self.quick += other.quick
+
 
 class _OfUser:
     """What a user's attempts on a node came to, arrays apart.
@@ -145,10 +151,7 @@ def judged(
     here: dict[Group, Count] = defaultdict(Count)
     for family, count in counted.items():
         for depth in range(1, len(family) + 1):
-            sums = here[family[:depth]]
-            sums.attempts += count.attempts
-            sums.failures += count.failures
-            sums.quick += count.quick
+            here[family[:depth]].merge(count)
     expected = 0.0
     users: dict[str, _OfUser] = defaultdict(_OfUser)
     for family, count in counted.items():

@@ -61,8 +61,8 @@ def rows_between(outcome: str) -> str:
         f"SELECT CASE WHEN {outcome} IS NULL THEN NULL "  # noqa: S608 - our own words
         f"WHEN {outcome} = '{_NODE_FAILURE}' THEN {_LOST} WHEN {outcome} NOT IN ({_FAILED}) "
         f'THEN {WELL} WHEN "end" - start < {QUICK_SECONDS} THEN {QUICK} ELSE {SLOW} END AS result, '
-        "coalesce(\"partition\", ''), coalesce(\"user\", ''), coalesce(nodelist, 0), "
-        "substr(job_id, 1, instr(job_id, '_') - 1), id "
+        "coalesce(\"partition\", ''), coalesce(\"user\", ''), substr(job_id, 1, instr(job_id, '_') - 1), "
+        "coalesce(nodelist, 0), id "
         f"FROM jobs WHERE {_BETWEEN} AND (result = {_LOST} OR start NOT NULL AND nodelist NOT NULL)"
     )
 

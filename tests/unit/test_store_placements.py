@@ -173,6 +173,21 @@ async def test_a_store_of_an_older_version_is_read_without_copies(path: Path) ->
     assert failures(path) == [("n1", 35, 8)]
 
 
+async def test_copies_of_an_earlier_form_are_made_anew(path: Path) -> None:
+    async with open_database(path) as database:
+        await stored(database, 35)
+        await pack_all(database)
+    before = next(number for number, sql in migrations() if "DELETE FROM placements" in sql) - 1
+    with closing(sqlite3.connect(path)) as store:
+        store.execute("UPDATE placements SET packed = CAST('an earlier form' AS BLOB)")
+        store.execute(f"PRAGMA user_version = {before}")
+        store.commit()
+    assert failures(path) == [("n1", 35, 8)]
+    async with open_database(path) as database:
+        assert await pack_all(database) == [10, 10, 15]
+    assert failures(path) == [("n1", 35, 8)]
+
+
 async def test_none_is_made_before_all_rows_say_why_they_ended(path: Path) -> None:
     async with open_database(path) as database:
         await stored(database, 35)
