@@ -4,7 +4,8 @@ What ended during an outage of slurmdbd becomes visible some time after it, with
 worked off its queue (measured: a record 44 s after its end, 20 s after slurmdbd was back). A poll's overlap may
 be too short for that, and the first scheduled re-read is minutes away; so the stretch is read again as soon as
 the queue is empty, and once more a poll later. A queue that is briefly not empty is the normal state of a busy
-cluster and no reason for doubt.
+cluster and no reason for doubt. On a very busy one it is never empty. There an end that slurmdbd shows is the
+proof: slurmctld sends its messages in the order in which it made them, so what came before has arrived too.
 
 A daemon that dies in the middle of that must not forget it: in the ledger that is saved, what may still be in
 doubt was not read (`withhold`), so that the next start begins there.
@@ -27,6 +28,7 @@ class Outage:
         self._since: int | None = None
         self._calm = 0
         self._waiting = 0
+        self._polled: int | None = None
         self._over: int | None = None
         self._again: tuple[int, int] | None = None
 
@@ -58,18 +60,25 @@ class Outage:
     def failed(self, last_good: int) -> None:
         """Note that a query failed; what ended since the last good one is in doubt."""
         self._since = last_good if self._since is None else min(self._since, last_good)
-        self._over = None
+        self._over = self._polled = None
 
-    def polled(self, queue: int | None, now: int) -> None:
+    def polled(self, queue: int | None, now: int, *, shown: int | None = None) -> None:
         """Note that slurmdbd answers, and what slurmctld's queue was just before.
 
         Args:
             queue: Messages waiting; None where it is not known.
             now: Epoch seconds.
+            shown: The newest end that slurmdbd has shown, none ahead of now; None where there is none.
         """
+        before, self._polled = self._polled, now
         if queue is None and self._since is None:
             # That is not known, which is no news: neither that there is a queue nor that there is none.
             return
+        if queue and shown is not None and before is not None and shown >= before:
+            # All that waited at the poll before has arrived: what waits now is in flight.
+            queue, self._calm = 0, shown
+        elif not queue:
+            self._calm = now
         if queue:
             self._waiting += 1
             self._over = None
@@ -77,7 +86,6 @@ class Outage:
                 self._since = self._calm or now
             return
         self._waiting = 0
-        self._calm = now
         if self._since is not None and (self._over is None or queue == 0):
             self._over = now if queue == 0 else now + BLIND_SECONDS
 

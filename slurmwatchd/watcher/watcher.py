@@ -256,6 +256,9 @@ class Watcher:
                 if window.head:
                     polled = True
                     if forever:
+                        if previous is not None and not previous.is_large:
+                            # What it shows may say that slurmctld's queue is but in flight.
+                            await previous.stored.wait()
                         ledger = await self._look_back(ledger, int(now))
 
     async def _rest(self, seconds: float) -> None:
@@ -305,7 +308,8 @@ class Watcher:
     async def _look_back(self, ledger: Ledger, now: int) -> Ledger:
         """Return the ledger without what must be read again soon: half-written rows, and what was in doubt."""
         self._settling.tidy(now)
-        self._doubt.polled(await self._parts.sdiag.queue_size(), now)
+        queue = await self._parts.sdiag.queue_size()
+        self._doubt.polled(queue, now, shown=await self._anchors.end_before(now + 1) if queue else None)
         ledger = self._doubt.review(ledger, now, overlap=self._policy.overlap)
         return self._settling.withhold(ledger)
 

@@ -111,3 +111,17 @@ async def test_catching_up_comes_to_its_end_although_a_query_fails_now_and_then(
             group.cancel_scope.cancel()
         assert rig.watermark() >= 0
         assert rig.ask_store("SELECT count(*) FROM jobs") == [(20,)]
+
+
+async def test_queue_that_is_never_empty_holds_nothing_up_while_the_newest_ends_are_shown(tmp_path: Path) -> None:
+    with Rig(tmp_path, poll=QUIET) as rig:
+        rig.cluster.set_dbd_agent_queue(7)
+        async with rig.daemon() as daemon, anyio.create_task_group() as group:
+            group.start_soon(daemon.watchers[0].run)
+            for number in range(20):
+                rig.ended(1, job_name=f"job {number}")
+                rig.move(30)
+                await rig.clock.at_rest()
+            await _until(rig, "SELECT watermark > 1795500500 FROM horizons", step=0)
+            group.cancel_scope.cancel()
+        assert rig.watermark() > 500

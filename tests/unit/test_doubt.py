@@ -59,6 +59,34 @@ def test_a_queue_that_stays_puts_in_doubt_what_ended_since_it_was_last_empty() -
     assert doubt.review(READ, 9_120, overlap=100).holes() == [(8_900, 9_120)]
 
 
+def test_a_queue_that_is_never_empty_is_in_flight_where_the_newest_ends_are_shown() -> None:
+    doubt = Outage()
+    for now in range(9_000, 10_000, 30):
+        doubt.polled(7, now, shown=now - 2)
+    assert doubt.since is None
+    assert doubt.withhold(READ, overlap=120) == READ
+
+
+def test_a_queue_behind_which_no_new_end_is_shown_is_a_lag() -> None:
+    doubt = Outage()
+    doubt.polled(0, 9_000)
+    for now in (9_030, 9_060, 9_090):
+        doubt.polled(7, now, shown=8_990)
+    assert doubt.since == 9_000
+
+
+def test_an_outage_is_over_once_an_end_is_shown_that_came_after_slurmdbd_was_back() -> None:
+    doubt = Outage()
+    doubt.polled(0, 9_000)
+    doubt.failed(9_000)
+    # An end that was on its way when slurmdbd came back says nothing of what waited behind it.
+    doubt.polled(90, 9_400, shown=9_399)
+    doubt.polled(60, 9_430, shown=9_399)
+    assert doubt.review(READ, 9_430, overlap=0) == READ
+    doubt.polled(60, 9_460, shown=9_431)
+    assert doubt.review(READ, 9_460, overlap=0).holes() == [(9_000, 9_460)]
+
+
 def test_nothing_before_the_horizon_is_asked_for() -> None:
     doubt = Outage()
     ledger = Ledger(8_990, (Stretch(8_990, 10_000, 10_000),))
