@@ -202,6 +202,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
             database,
             retain_seconds=config.store.retain,
             sinks=tuple(sinks),
+            clusters=tuple(names),
             archiver=archiver,
             clock=outside.clock,
             metrics=metrics,

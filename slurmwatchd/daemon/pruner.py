@@ -44,6 +44,7 @@ class Pruner:
         *,
         retain_seconds: int,
         sinks: Collection[str],
+        clusters: Collection[str],
         archiver: "Archiver | None",
         clock: Clock,
         metrics: Metrics,
@@ -55,6 +56,7 @@ class Pruner:
             database: The store.
             retain_seconds: How long attempts are kept.
             sinks: The configured ones: what they have not got stays. Others hold nothing.
+            clusters: The watched ones: what may still be read of them stays.
             archiver: What the archive has not taken stays; None: there is no archive.
             clock: Says what is old.
             metrics: Count what went.
@@ -63,6 +65,7 @@ class Pruner:
         self._database = database
         self._retain_seconds = retain_seconds
         self._sinks = sinks
+        self._clusters = clusters
         self._archiver = archiver
         self._clock = clock
         self._metrics = metrics
@@ -91,17 +94,19 @@ class Pruner:
         """
         database = self._database
         before = int(self._clock.now()) - self._retain_seconds - retention.MARGIN_SECONDS
+        begins = await retention.read_from(database, self._clusters)
+        oldest = before if begins is None else min(before, begins - retention.MARGIN_SECONDS)
         up_to = await retention.undelivered_from(database, self._sinks)
         if self._archiver is not None:
             up_to = min(up_to, await self._archiver.taken_up_to())
         total = PrunedRows()
         await self._fill(rest=rest)
         steps: tuple[Callable[[], Awaitable[PrunedRows]], ...] = (
-            lambda: retention.prune_events(database, before=before, up_to=up_to),
+            lambda: retention.prune_events(database, before=oldest, up_to=up_to),
             lambda: retention.prune_dictionaries(database),
             lambda: retention.prune_nodelists(database),
             lambda: retention.prune_records(database, before=before),
-            lambda: retention.prune_told(database, before=before),
+            lambda: retention.prune_told(database, before=oldest),
             lambda: retention.prune_sinks(database, self._sinks, before=before),
         )
         for step in steps:

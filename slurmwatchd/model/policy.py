@@ -19,7 +19,7 @@ class ReadPolicy:
         reread: Ages at which each stretch is read again, ascending.
         open_set: Time between two listings of the open jobs; 0: never.
         revise: The fields whose change makes a revision.
-        retain: Age from which on nothing is read: the store may have forgotten what ended then.
+        retain: Age from which on nothing is read again: the store may have forgotten what ended then.
         longest: The widest stretch that slurmdbd answers for this user; None: any.
     """
 

@@ -4,7 +4,8 @@ Events go from the oldest on, and never one that a configured sink still lacks. 
 event, a node list once neither an attempt nor an event has it. So an attempt is kept for as long as was asked
 after it ended, and one that a backfill found, for as long after it was found.
 
-What is gone from here would be new if it were read again: the pipeline reads nothing that old (`Ledger.since`).
+What is gone from here would be new if it were read again: the watcher reads nothing that old (`Ledger.since`), and
+what it may still read stays (`read_from`).
 """
 
 from collections.abc import Collection
@@ -46,6 +47,15 @@ async def undelivered_from(database: Database, sinks: Collection[str]) -> int:
         (json_array(sinks),),
     )
     return int(rows[0][0])
+
+
+async def read_from(database: Database, clusters: Collection[str]) -> int | None:
+    """Return the end of the oldest attempts that may still be read of some clusters; None where none ever was."""
+    rows = await database.read(
+        f"SELECT min(horizon) FROM horizons WHERE cluster {IN_ARRAY}",  # noqa: S608 - a constant
+        (json_array(clusters),),
+    )
+    return None if rows[0][0] is None else int(rows[0][0])
 
 
 async def prune_events(database: Database, *, before: int, up_to: int) -> PrunedRows:

@@ -114,7 +114,7 @@ class Watcher:
             self._suspicion,
             self._anchors,
             self._roll_call,
-            withhold=self._withhold,
+            withhold=lambda ledger: self._withhold(self._kept(ledger, int(parts.clock.now()))),
             alive=lambda: self._tick(0),
         )
 
@@ -296,8 +296,12 @@ class Watcher:
             # Which of the two is wrong, no one can know: to begin again would deliver jobs a second time.
             began = rfc3339(ledger.horizon)
             raise ClockError(f"the clock says {rfc3339(now)}, but reading began at {began}: set the clock right")
-        ledger = self._roll_call.mark(ledger.until(now))
-        return ledger if self._policy.retain is None else ledger.since(now - self._policy.retain)
+        return self._kept(self._roll_call.mark(ledger.until(now)), now)
+
+    def _kept(self, ledger: Ledger, now: int) -> Ledger:
+        """Return the ledger without what the store may forget; what is unread, or in doubt, stays however old."""
+        retain = self._policy.retain
+        return ledger if retain is None else ledger.since(min(now, self._withhold(ledger).watermark) - retain)
 
     async def _begin(self, ledger: Ledger) -> None:
         """Before the first reading of this process, look whether an outage is still going on."""
@@ -314,7 +318,7 @@ class Watcher:
         return self._settling.withhold(ledger)
 
     def _withhold(self, ledger: Ledger) -> Ledger:
-        """Return the ledger to save: without half-written rows' ends, and what may be in doubt."""
+        """Return the ledger without half-written rows' ends, and what may be in doubt."""
         settled = self._settling.withhold(ledger)
         if not self._looks_back:
             # No one would take the doubt back: a poll by itself leaves late records to the re-reads.

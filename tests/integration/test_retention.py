@@ -93,6 +93,67 @@ async def test_reload_that_retains_more_reads_nothing_again_that_is_still_pruned
         assert rig.names() == ["job 0", "job 10", "job 20", "job 30"]
 
 
+async def test_outage_longer_than_retain_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
+    poll = {"since": "5m", "slice": "4h", "reread": ["5m", "1h"], "open_set": "0s"}
+    with _rig(tmp_path, poll=poll, store={"path": str(tmp_path / "store.db"), "retain": "6h"}) as rig:
+        rig.ended(5, job_name="before")
+        await rig.once()
+        for number in range(10):
+            rig.move(2 * HOUR)
+            rig.ended(5, job_name=f"job {number}")
+        await rig.once()
+        assert sorted(rig.names()) == ["before", *(f"job {number}" for number in range(10))]
+        for _ in range(6):
+            rig.move(2 * HOUR)
+            await rig.once()
+        # What was caught up with has had its time as well, and is not read again.
+        assert _counts(rig, "jobs")["jobs"] == 1
+        assert len(rig.names()) == 11
+        assert differences(rig.cluster, rig.records()) == []
+
+
+async def test_what_slurmctld_held_back_for_longer_than_retain_is_not_lost(tmp_path: Path) -> None:
+    poll = {"since": "5m", "slice": "4h", "reread": [], "open_set": "0s"}
+    with _rig(tmp_path, poll=poll, store={"path": str(tmp_path / "store.db"), "retain": "1h"}) as rig:
+        async with rig.daemon() as daemon, anyio.create_task_group() as group:
+            group.start_soon(daemon.watchers[0].run)
+            await rig.clock.at_rest()
+            rig.cluster.set_slurmdbd_down()
+            rig.ended(5, job_name="held back", end_visible_at=rig.now + 5 * HOUR + 600)
+            for _ in range(10):
+                rig.move(HOUR / 2)
+                await rig.clock.at_rest()
+            rig.cluster.set_dbd_agent_queue(5)
+            rig.cluster.set_slurmdbd_down(down=False)
+            for _ in range(30):
+                rig.move(30)
+                await rig.clock.at_rest()
+            assert rig.ask_store("SELECT count(*) FROM jobs") == [(0,)]
+            rig.cluster.set_dbd_agent_queue(0)
+            with anyio.fail_after(HANGS_SECONDS):
+                while not rig.ask_store("SELECT count(*) FROM jobs")[0][0]:
+                    rig.move(10)
+                    await rig.clock.at_rest()
+            group.cancel_scope.cancel()
+        assert rig.ask_store("SELECT count(*) FROM events") == [(1,)]
+
+
+async def test_what_a_lost_store_had_delivered_is_known_until_it_is_read_again(tmp_path: Path) -> None:
+    with _rig(tmp_path, store={"path": str(tmp_path / "store.db"), "retain": "1h"}) as rig:
+        rig.ended(5, job_name="job")
+        await rig.once()
+        rig.store.unlink()
+        rig.cluster.set_slurmdbd_down()
+        async with rig.daemon() as daemon:
+            for _ in range(3):
+                rig.move(2 * HOUR)
+                await daemon.pruner.round(rest=False)
+        rig.cluster.set_slurmdbd_down(down=False)
+        await rig.once()
+        assert _counts(rig, "jobs")["jobs"] == 1
+        assert rig.names() == ["job"]
+
+
 def _forget_everything(rig: Rig) -> None:
     with closing(sqlite3.connect(rig.store)) as store:
         store.execute("DELETE FROM coverage")
@@ -187,6 +248,8 @@ async def test_pruning_goes_in_small_steps_and_lets_others_write_in_between(
         rig.move(3 * DAY)
         async with rig.daemon() as daemon, anyio.create_task_group() as group:
             left: list[int] = []
+            # Until the days since are read, nothing goes.
+            await daemon.watchers[0].once()
             group.start_soon(daemon.pruner.run)
             with anyio.fail_after(HANGS_SECONDS):
                 while not left or left[-1]:

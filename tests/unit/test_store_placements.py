@@ -208,8 +208,8 @@ async def test_the_daemon_makes_them_beside_its_retention(path: Path) -> None:
     async with open_database(path) as database:
         await stored(database, 35)
         pruner = Pruner(
-            database, retain_seconds=10**9, sinks=(), archiver=None, clock=SystemClock(), metrics=Metrics(),
-            health=Health(SystemClock()),
+            database, retain_seconds=10**9, sinks=(), clusters=(), archiver=None, clock=SystemClock(),
+            metrics=Metrics(), health=Health(SystemClock()),
         )  # fmt: skip
         await pruner.round(rest=False)
         assert len(await rows(database, STRETCHES)) == 3
