@@ -77,6 +77,12 @@ async def conclude(database: Database, cluster: str, now: int) -> None:
     """
 
     async def work(connection: aiosqlite.Connection) -> None:
+        # Dated while the clock was ahead, they would be waited for until it is that late again.
+        await connection.execute(
+            "UPDATE open_jobs SET absent = min(absent, ?1), asked = iif(asked = ?2, asked, min(asked, ?1)) "
+            "WHERE cluster = ?3 AND (absent > ?1 OR (asked > ?1 AND asked != ?2))",
+            (now, _TOLD, cluster),
+        )
         await connection.execute(
             "UPDATE open_jobs SET job_id = roll.job_id, absent = 0, asked = 0 FROM temp.roll "
             "WHERE open_jobs.cluster = ? AND roll.cluster = open_jobs.cluster "

@@ -19,7 +19,7 @@ from slurmwatchd.telemetry.metrics import Metrics
 from slurmwatchd.watcher.anchors import silence
 
 ASK_ROWS = 500
-"""So many are asked for in one call."""
+"""So many are asked for in one call; fewer after one that failed."""
 
 AGAIN_SECONDS = 3600
 """A job that is neither listed nor ended (held after it was seen, say) is asked for again after this."""
@@ -50,18 +50,32 @@ class OpenJobs:
         self._listed_at = -math.inf
         self._ask_at = math.inf
         self._asking = False
+        self._wanted: Sequence[KnownAttempt] = ()
+        self._most = ASK_ROWS
+        self._not_before = -math.inf
 
-    async def begin(self, policy: ReadPolicy) -> None:
+    async def begin(self, policy: ReadPolicy, now: int) -> None:
         """Begin a round of readings by these rules, with nothing under way."""
-        self._asking = False
         self._grace = math.ceil(policy.interval) + GRACE_SECONDS
+        if self._asking:
+            await self._put_off(now)
+        self._asking = False
         await self._load()
+
+    async def _put_off(self, now: int) -> None:
+        """After asking failed, let other things come first, and ask for fewer; one that failed alone waits."""
+        self._not_before = now + self._grace
+        if self._wanted:
+            self._most = max(1, len(self._wanted) // 2)
+        if len(self._wanted) == 1:
+            await open_jobs.mark_asked(self._database, self.cluster, [job.key for job in self._wanted], now)
 
     async def _load(self) -> None:
         """Read from the store when someone is to be asked for."""
         roll = await open_jobs.stand(self._database, self.cluster, grace=self._grace, again=AGAIN_SECONDS)
         # While an answer is on its way to the store, the store still has these as not asked for.
-        self._ask_at = math.inf if roll.ask_at is None or self._asking else roll.ask_at
+        is_none = roll.ask_at is None or self._asking
+        self._ask_at = math.inf if is_none else max(roll.ask_at or 0, self._not_before)
         self._metrics.open_jobs.labels(self.cluster).set(roll.open)
         self._metrics.missing_jobs.labels(self.cluster).set(roll.missing)
 
@@ -72,14 +86,14 @@ class OpenJobs:
     def begun(self, now: int, *, absent: bool) -> None:
         """Note that a listing, or the asking, is under way: if it fails, other things come first."""
         if absent:
-            self._ask_at, self._asking = math.inf, True
+            self._ask_at, self._asking, self._wanted = math.inf, True, ()
         else:
             self._listed_at = now
 
     async def missing(self, now: int) -> list[KnownAttempt]:
         """Return whom to ask for now; no one, where the polls have found their ends meanwhile."""
-        jobs = await open_jobs.missing(
-            self._database, self.cluster, now, grace=self._grace, again=AGAIN_SECONDS, limit=ASK_ROWS
+        self._wanted = jobs = await open_jobs.missing(
+            self._database, self.cluster, now, grace=self._grace, again=AGAIN_SECONDS, limit=self._most
         )
         if not jobs:
             await self.asked((), now)
@@ -116,6 +130,8 @@ class OpenJobs:
         if not is_shown:
             raise silence()
         await open_jobs.conclude(self._database, self.cluster, now)
+        # By a clock that was ahead it would be far away.
+        self._not_before = min(self._not_before, now + self._grace)
         await self._load()
         return count
 
@@ -125,4 +141,6 @@ class OpenJobs:
             self._database, self.cluster, [(job.job_id_raw, job.submit) for job in jobs], now
         )
         self._asking = False
+        if jobs:
+            self._most = min(ASK_ROWS, 2 * self._most)
         await self._load()

@@ -218,7 +218,7 @@ class Watcher:
         horizon = int(clock.now()) - self._since_seconds
         ledger = await ledger_store.load(self._parts.database, self.cluster, horizon=horizon)
         self._newest = ledger.newest
-        await self._roll_call.begin(self._policy)
+        await self._roll_call.begin(self._policy, int(clock.now()))
         if forever:
             await self._begin(ledger)
         polled, polled_last = forever or not self._polls, False

@@ -1,13 +1,17 @@
 """Jobs that were seen open and vanish without an end any window would show: asked for by name, told once."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from simslurm import JobKey
 from simslurm.settings import Call
+from slurmwatchd.sources.process import Completed, ProcessRunner
 from tests.integration.rig import START, Rig
+from tests.patience import HANGS_SECONDS
 from tests.sim_truth import differences
 
 QUIET = {"since": "5m", "overlap": "1m", "reread": [], "open_set": "5m"}
@@ -245,3 +249,54 @@ async def test_listing_costs_one_small_call_every_five_minutes(tmp_path: Path) -
         assert {call.argv[-1] for call in listings(rig)} == {"Cluster,JobIDRaw,Submit,JobID,State,End"}
         (first, *_) = listings(rig)
         assert first.argv[first.argv.index("-S") : -2] == ("-S", f"uts{START}", "-E", f"uts{START + 1}")
+
+
+async def test_job_that_vanished_while_the_clock_was_ahead_is_asked_for_when_it_is_right(tmp_path: Path) -> None:
+    with Rig(tmp_path, poll={**QUIET, "slice": "4d"}) as rig:
+        key = running(rig, "runaway")
+        await rig.once()
+        rig.cluster.end_job(key, state="COMPLETED", time_end=START - 7200)
+        rig.clock.move(10 * 86400)
+        await rig.once()
+        assert rig.ask_store("SELECT absent > 1796000000 FROM open_jobs") == [(1,)]
+        rig.clock.move(-10 * 86400)
+        await passes(rig, 600)
+        assert rig.names() == ["runaway"]
+
+
+class _ShortListsOnly:
+    """A `ProcessRunner` for a slurmdbd that gives up on more than three names, and on one of them always."""
+
+    def __init__(self, runner: ProcessRunner, impossible: str) -> None:
+        self._runner = runner
+        self._impossible = impossible
+
+    async def run(self, argv: Sequence[str], **options: Any) -> Completed:  # noqa: ANN401 - handed on
+        names = argv[argv.index("-j") + 1].split(",") if "-j" in argv else []
+        if len(names) <= 3 and self._impossible not in names:
+            return await self._runner.run(argv, **options)
+        said = "sacct: error: Problem getting jobs for cluster sim"
+        return Completed(argv=(*argv,), returncode=1, stdout=b"", stderr=said, complaints=(said,), seconds=0.0)
+
+
+async def test_names_that_fail_together_are_asked_for_in_shorter_lists_and_hold_no_other_reading_up(
+    tmp_path: Path,
+) -> None:
+    with Rig(tmp_path, poll={**QUIET, "reread": ["5m"]}) as rig:
+        first, *others = [running(rig, f"job {number}") for number in range(6)]
+        rig.ended(5, job_name="known")
+        runner = _ShortListsOnly(rig.runner(), impossible=str(first.id_job))
+        async with rig.daemon(runner) as daemon, anyio.create_task_group() as group:
+            group.start_soon(daemon.watchers[0].run)
+            with anyio.fail_after(HANGS_SECONDS):
+                while rig.ask_store("SELECT count(*) FROM open_jobs") != [(6,)]:
+                    await rig.clock.at_rest()
+                    rig.move(10)
+                for key in (first, *others):
+                    rig.cluster.end_job(key, state="COMPLETED", time_end=START - 7200)
+                while rig.ask_store("SELECT count(*) FROM jobs") != [(6,)]:
+                    await rig.clock.at_rest()
+                    rig.move(20)
+            group.cancel_scope.cancel()
+        assert rig.ask_store("SELECT count(*) FROM ledger WHERE found_by = 'reread'")[0][0] > 0
+        assert rig.ask_store("SELECT count(*) FROM open_jobs") == [(1,)]

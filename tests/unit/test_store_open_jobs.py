@@ -142,7 +142,7 @@ async def test_grace_is_one_poll_and_five_seconds(tmp_path: Path) -> None:
         await listing(database, NOW, 1)
         await listing(database, NOW + 300)
         roll_call = OpenJobs("sim", database, Metrics())
-        await roll_call.begin(ReadPolicy(interval=29.5, overlap=60, slice_seconds=3600, open_set=300))
+        await roll_call.begin(ReadPolicy(interval=29.5, overlap=60, slice_seconds=3600, open_set=300), NOW + 300)
         assert roll_call.mark(Ledger(NOW)).ask_at == NOW + 335
 
 
@@ -153,7 +153,7 @@ async def test_missing_whose_ends_were_found_meanwhile_are_not_asked_for_nor_loo
         await listing(database, NOW, 1)
         await listing(database, NOW + 300)
         roll_call = OpenJobs("sim", database, Metrics())
-        await roll_call.begin(ReadPolicy(interval=30, overlap=60, slice_seconds=3600, open_set=300))
+        await roll_call.begin(ReadPolicy(interval=30, overlap=60, slice_seconds=3600, open_set=300), NOW + 300)
         await (await Intake.load(database)).commit(batch(reading(1)))
         roll_call.begun(NOW + 335, absent=True)
         assert await roll_call.missing(NOW + 335) == []
@@ -166,10 +166,37 @@ async def test_who_is_being_asked_for_is_not_asked_for_again_by_a_listing_in_bet
         await listing(database, NOW, 1)
         await listing(database, NOW + 300)
         roll_call = OpenJobs("sim", database, Metrics())
-        await roll_call.begin(ReadPolicy(interval=30, overlap=60, slice_seconds=3600, open_set=300))
+        await roll_call.begin(ReadPolicy(interval=30, overlap=60, slice_seconds=3600, open_set=300), NOW + 300)
         roll_call.begun(NOW + 335, absent=True)
         jobs = await roll_call.missing(NOW + 335)
         await roll_call.listed(GatheredRows(0.1, frozenset()), NOW + 335, anchor=None)
         assert roll_call.mark(Ledger(NOW)).ask_at == math.inf
         await roll_call.asked(jobs, NOW + 335)
         assert roll_call.mark(Ledger(NOW)).ask_at == NOW + 3935
+
+
+async def test_after_asking_failed_fewer_are_asked_for_a_poll_later_and_one_that_fails_alone_waits(
+    tmp_path: Path,
+) -> None:
+    policy = ReadPolicy(interval=30, overlap=60, slice_seconds=3600, open_set=300)
+    async with store(tmp_path) as database:
+        await listing(database, NOW, 1, 2, 3)
+        await listing(database, NOW + 300)
+        roll_call = OpenJobs("sim", database, Metrics())
+        await roll_call.begin(policy, NOW + 300)
+        asked = []
+        for now in (NOW + 335, NOW + 400, NOW + 500, NOW + 600):
+            roll_call.begun(now, absent=True)
+            asked.append([job.job_id_raw for job in await roll_call.missing(now)])
+            # It failed: a new round begins.
+            await roll_call.begin(policy, now)
+            assert roll_call.mark(Ledger(NOW)).ask_at >= now + 35
+        assert asked == [[1, 2, 3], [1], [2], [3]]
+
+
+async def test_what_was_dated_while_the_clock_was_ahead_is_dated_back_by_the_next_listing(tmp_path: Path) -> None:
+    async with store(tmp_path) as database:
+        await listing(database, NOW, 1)
+        await listing(database, NOW + 10_000_000)
+        await listing(database, NOW + 300)
+        assert await rows(database, "SELECT job_id_raw, absent FROM open_jobs") == [(1, NOW + 300)]
