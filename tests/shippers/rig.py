@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -20,9 +21,9 @@ from slurmwatchd.model import formats
 from slurmwatchd.sinks.conformance import make_event
 from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
 from slurmwatchd.telemetry.metrics import Metrics
+from tests.patience import Patience
 
 CONFIGURATIONS = Path(__file__).parents[2] / "packaging" / "shippers"
-DEADLINE_SECONDS = 120
 
 
 class Receiver:
@@ -56,6 +57,26 @@ class Receiver:
             self._server.shutdown()
             self._server.server_close()
             thread.join()
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program, and how it finds its own.
+
+    Attributes:
+        path: The program.
+        root: The folder in which its package is unpacked; None: it is installed.
+        environ: Its environment.
+    """
+
+    path: str
+    root: Path | None
+    environ: dict[str, str]
+
+    def modules(self, one: str) -> str:
+        """The folder in which one of its modules is."""
+        assert self.root is not None
+        return str(next(self.root.rglob(one)).parent)
 
 
 class Shipper:
@@ -139,39 +160,62 @@ def configuration(name: str, folder: Path, port: int) -> str:
     return found
 
 
-def rsyslog(folder: Path, port: int) -> Shipper | None:
-    program = shutil.which("rsyslogd", path=f"{os.environ['PATH']}:/usr/sbin")
+class Debian:
+    """Programs of Debian's packages, unpacked into a folder: installed, each shipper would replace the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def program(self, package: str, name: str) -> Program | None:
+        """The machine's own program, or else the package's, with those libraries that the machine lacks."""
+        if (own := shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")) is not None:
+            return Program(own, None, dict(os.environ))
+        if shutil.which("apt-get") is None:
+            return None
+        root, archives = self._folder / package / "root", self._folder / package / "archives"
+        if not archives.exists():
+            (archives / "partial").mkdir(parents=True)
+            # Nothing is installed, so it does not matter who else installs something now.
+            options = ("-qy", "-o", f"Dir::Cache::archives={archives}", "-o", "Debug::NoLocking=1")
+            download = ["/usr/bin/apt-get", "install", "--download-only", "--no-install-recommends", *options]
+            subprocess.run([*download, package], check=False, stdout=subprocess.DEVNULL, timeout=300)
+            for deb in archives.glob("*.deb"):
+                subprocess.run(["/usr/bin/dpkg", "-x", deb, root], check=True)
+        found = shutil.which(name, path=f"{root}/usr/sbin")
+        if found is None:
+            return None
+        libraries = ":".join(sorted({str(path.parent) for path in root.rglob("*.so*")}))
+        return Program(found, root, {**os.environ, "LD_LIBRARY_PATH": libraries})
+
+
+def rsyslog(folder: Path, port: int, debian: Debian) -> Shipper | None:
+    program = debian.program("rsyslog", "rsyslogd")
     if program is None:
         return None
     (folder / "work").mkdir()
     conf = folder / "rsyslog.conf"
     work = f'global(workDirectory="{folder}/work")\n'
     conf.write_text(work + configuration("rsyslog.conf", folder, port), encoding="utf-8")
-    argv = [program, "-n", "-f", str(conf), "-i", str(folder / "rsyslog.pid")]
-    return Shipper(argv, folder / "rsyslog.log", dict(os.environ))
+    options = ["-M", program.modules("imfile.so")] if program.root is not None else []
+    argv = [program.path, "-n", "-f", str(conf), "-i", str(folder / "rsyslog.pid"), *options]
+    return Shipper(argv, folder / "rsyslog.log", program.environ)
 
 
-def syslog_ng(folder: Path, port: int, root: Path | None) -> Shipper | None:
-    """From `root`, a folder with Debian's packages unpacked, since the installed one would replace rsyslog."""
-    program = shutil.which("syslog-ng", path=f"{os.environ['PATH']}:/usr/sbin:{root}/usr/sbin")
+def syslog_ng(folder: Path, port: int, debian: Debian) -> Shipper | None:
+    program = debian.program("syslog-ng-core", "syslog-ng")
     if program is None:
         return None
-    environ = dict(os.environ)
-    options = []
-    if root is not None and program.startswith(str(root)):
-        modules = next(root.glob("usr/lib/syslog-ng/*"))
-        environ["LD_LIBRARY_PATH"] = ":".join(sorted({str(path.parent) for path in root.rglob("*.so*")}))
-        options = ["--module-path", str(modules)]
+    options = ["--module-path", program.modules("libaffile.so")] if program.root is not None else []
     (folder / "ng").mkdir()
     conf = folder / "syslog-ng.conf"
     conf.write_text("@version: 3.35\n" + configuration("syslog-ng.conf", folder, port), encoding="utf-8")
     state = [f"--{name}={folder}/ng/{name}" for name in ("persist-file", "pidfile", "control")]
-    argv = [program, "-F", "--no-caps", "-f", str(conf), *state, *options]
-    return Shipper(argv, folder / "syslog-ng.log", environ)
+    argv = [program.path, "-F", "--no-caps", "-f", str(conf), *state, *options]
+    return Shipper(argv, folder / "syslog-ng.log", program.environ)
 
 
-def wait(condition: Callable[[], bool], what: Callable[[], str]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
+def wait(condition: Callable[[], bool], what: Callable[[], str], progress: Callable[[], object]) -> None:
+    patience = Patience(progress)
     while not condition():
-        assert time.monotonic() < deadline, what()
+        assert not patience.is_over(), what()
         time.sleep(0.02)
