@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.reading.programs import ran
+
 PAGE = Path(__file__).parents[2] / "docs" / "reading.md"
 
 _RECIPE = re.compile(
@@ -37,19 +39,11 @@ def run(tool: str, folder: Path, *, files: str = "jobs.jsonl", **environ: str) -
     text, language, code = recipes()[tool]
     for name, file in _SCHEMA.findall(text):
         schema = [sys.executable, "-m", "slurmwatchd", "schema", "--for", name]
-        (folder / file).write_bytes(subprocess.run(schema, check=True, capture_output=True, timeout=60).stdout)
+        (folder / file).write_bytes(subprocess.run(schema, check=True, capture_output=True).stdout)
     argv = {"python": [sys.executable, "-"], "sh": ["/bin/sh", "-eu"], "r": ["Rscript", "-"]}[language]
     scripts = Path(sys.executable).parent
-    done = subprocess.run(
-        argv,
-        check=False,
-        input=code.replace("jobs.jsonl", files),
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        timeout=800,
-        env={**os.environ, "TZ": "Europe/Berlin", "PATH": f"{scripts}:{os.environ['PATH']}", **environ},
-    )
+    environment = {**os.environ, "TZ": "Europe/Berlin", "PATH": f"{scripts}:{os.environ['PATH']}", **environ}
+    done = ran(argv, cwd=folder, env=environment, text=code.replace("jobs.jsonl", files))
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -18,9 +18,10 @@ import pytest
 
 from tests.reading.example import Example, make
 from tests.reading.page import gpu_hours, recipes, rotated, run
+from tests.reading.programs import ran
 from tests.real_slurm.packages import CannotInstallError, install
 
-pytestmark = [pytest.mark.reading_tools, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.reading_tools, pytest.mark.timeout(3600)]
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = {
@@ -161,18 +162,14 @@ import chdb
 print(chdb.query("SELECT sum(alloc_tres.`gres/gpu` * elapsed_seconds) FROM file('jobs.jsonl', JSONEachRow)"
                  " SETTINGS input_format_max_rows_to_read_for_schema_inference = 1000"))
 """
-    naive = subprocess.run(
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=folder, timeout=100
-    )
+    naive = ran([sys.executable, "-c", code], cwd=folder)
     # A question for GPUs has no such column to ask; one for the whole object loses them in silence.
     assert "gres/gpu" in naive.stderr
     whole = code.replace(
         "sum(alloc_tres.`gres/gpu` * elapsed_seconds)", "countIf(toJSONString(alloc_tres) LIKE '%gpu%')"
     )
-    silent = subprocess.run(
-        [sys.executable, "-c", whole], check=True, capture_output=True, text=True, cwd=folder, timeout=100
-    )
-    assert silent.stdout.strip() == "0"
+    silent = ran([sys.executable, "-c", whole], cwd=folder)
+    assert (silent.returncode, silent.stdout.strip()) == (0, "0")
 
 
 def test_spark_left_to_guess_cannot_hold_two_spellings_of_a_type(folder: Path) -> None:
@@ -182,15 +179,7 @@ from pyspark.sql import SparkSession
 SparkSession.builder.getOrCreate().read.json("jobs.jsonl").count()
 """
     with around("Spark", folder) as environment:
-        naive = subprocess.run(
-            [sys.executable, "-c", code],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=folder,
-            timeout=800,
-            env={**os.environ, **environment},
-        )
+        naive = ran([sys.executable, "-c", code], cwd=folder, env={**os.environ, **environment})
     assert naive.returncode != 0
     assert "The column `gres/gpu:a100` already exists" in naive.stderr
 
