@@ -190,15 +190,19 @@ class Archiver:
         self._health.archive = str(error)
 
 
+def environment() -> dict[str, str]:
+    """Return what a process that reads or writes the archive gets of the daemon's environment."""
+    return {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
+
+
 @asynccontextmanager
 async def _process() -> AsyncIterator[anyio.abc.Process]:
     """Start the process that writes; whatever ends the caller ends it, too."""
-    environ = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
     try:
         # Cancelled half-way, it would be killed and not waited for.
         with anyio.CancelScope(shield=True):
             process = await anyio.open_process(
-                COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, env=environ
+                COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, env=environment()
             )
     except OSError as error:
         raise ArchiveError(f"{COMMAND[0]}: cannot be started: {error.strerror}") from error

@@ -29,6 +29,7 @@ from slurmwatchd.model.waits import NO_WAITS, waits_added, waits_text
 from slurmwatchd.store.bodies import RECORD, added
 from slurmwatchd.store.bulk_insert import insert_rows
 from slurmwatchd.store.database import Database
+from slurmwatchd.store.expired_hours import EXPIRED
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
 FILL_JOBS = 500
@@ -61,10 +62,7 @@ _FIRST_WIDTH = len((*_HOUR_OF_GROUP, *_FIRST))
 _ADD_TRES = _adding((*_HOUR_OF_GROUP, "name"), ("seconds",))
 _ADD_WAITS = f"ON CONFLICT (hour, grp) DO UPDATE SET buckets = {waits_added.__name__}(buckets, excluded.buckets)"
 
-_EXPIRED = (
-    f"SELECT hour, coalesce(first_end, hour), coalesce(last_end, hour + {HOUR - 1}) "  # noqa: S608 - a constant
-    "FROM json_each(?) AS wanted JOIN summed_hours ON cluster = ? AND hour = wanted.value"
-)
+_EXPIRED_OF_HOURS = f"{EXPIRED} AND hour {IN_ARRAY}"
 # NULL stays NULL: the whole hour.
 _EXPIRE = (
     "INSERT INTO summed_hours (cluster, hour, first_end, last_end) "  # noqa: S608 - constants
@@ -171,7 +169,7 @@ async def begin(
         jobs: The row ids of attempts in the store that may change, to the event that has their usage.
     """
     hours = json_array({end - end % HOUR for end in ends if end is not None})
-    expired = await connection.execute_fetchall(_EXPIRED, (hours, cluster))
+    expired = await connection.execute_fetchall(_EXPIRED_OF_HOURS, (cluster, hours))
     left_out: set[int] = set()
     used: dict[int, Mapping[str, Any]] = {}
     if jobs:

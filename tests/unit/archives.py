@@ -63,6 +63,25 @@ async def archived(path: Path, dataset: Path) -> list[tuple[str, int]]:
     return written
 
 
+async def lose(path: Path, dataset: Path, left: Iterable[Reading], horizon: int) -> None:
+    """Have a store begin anew, as after a loss, with the attempts that it reads from a moment on."""
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    await fill(path, left)
+    async with open_database(path) as database:
+        await database.write(
+            lambda connection: connection.execute("INSERT INTO horizons VALUES ('sim', ?, ?)", (horizon, NOW))
+        )
+        there = files(dataset)
+        await days.adopt(database, dataset, there)
+        sizes = [(pq.read_metadata(file.path).num_rows, file.path.stat().st_size) for file in there]
+        await days.take_stock(
+            database,
+            [(file.cluster, file.day, file.number, *size) for file, size in zip(there, sizes, strict=True)],
+        )
+    await archived(path, dataset)
+
+
 def prune(path: Path, where: str, horizon: int) -> None:
     """Take attempts out of a store as retention does, and let its clusters be read from a moment on."""
     with closing(sqlite3.connect(path)) as store:

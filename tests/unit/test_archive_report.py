@@ -4,7 +4,7 @@ import random
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ import pytest
 from slurmwatchd.connector import Store
 from slurmwatchd.model.reports import Rates
 from slurmwatchd.store import retention
+from slurmwatchd.store.archive.horizon import lacks
 from slurmwatchd.store.archive.reader import ArchivedReader
 from slurmwatchd.store.database import open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.store.read.report import CHOICES, Wish, report
 from slurmwatchd.store.usage import UsageResults, tell
-from tests.unit.archives import DAY, MIDNIGHT, archived
+from tests.unit.archives import DAY, MIDNIGHT, archived, lose, prune
 from tests.unit.attempts import Reading, batch, reading
 
 HOUR = 3600
@@ -235,6 +236,39 @@ async def test_where_the_sums_have_all_no_row_of_the_archive_is_read(
         store.commit()
     with ArchivedReader(whole, dataset) as reader, pytest.raises(AssertionError, match="rows were read"):
         report(reader, wish, RATES)
+
+
+async def test_the_store_knows_whether_a_report_needs_the_archive(
+    lost: tuple[Path, Path], whole: Path, tmp_path: Path
+) -> None:
+    path, dataset = lost
+    every = Wish(since=FIRST - 5 * DAY, until=MIDNIGHT + DAY, by="account")
+    await lose(path, dataset, [reading for reading in attempts() if end_of(reading) >= SEAM], SEAM)
+    with StoreReader(path) as store:
+        assert lacks(store, every)
+        assert lacks(store, replace(every, since=SEAM))
+        assert lacks(store, replace(every, clusters=("sim",)))
+        assert not lacks(store, replace(every, clusters=("other",)))
+        # From the day after the seam on the sums have all.
+        assert not lacks(store, replace(every, since=SEAM + DAY))
+    # One that was never lost has expired in the middle of a day.
+    never = tmp_path / "archive of the whole"
+    await archived(whole, never)
+    half = sorted(map(end_of, attempts()))[200]
+    prune(whole, f'"end" < {half}', half)
+    with StoreReader(whole) as store:
+        assert not lacks(store, every)
+    # What has come since and is not in the archive may be as much as the sums lack.
+    await fill(whole, [reading(1000, 1, end=half - 1)], observed=MIDNIGHT + DAY)
+    with closing(sqlite3.connect(whole)) as connection:
+        connection.execute(
+            "UPDATE hourly_sums SET attempts = attempts - 1 WHERE hour = ?1 AND grp = "
+            "(SELECT grp FROM hourly_sums WHERE hour = ?1 AND attempts > 0 LIMIT 1)",
+            ((half - 1) // HOUR * HOUR,),
+        )
+        connection.commit()
+    with StoreReader(whole) as store:
+        assert lacks(store, every)
 
 
 async def test_the_connector_reports_from_both(lost: tuple[Path, Path]) -> None:

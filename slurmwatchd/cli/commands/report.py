@@ -89,7 +89,7 @@ def command(
     with open_store(config, store) as reader:
         lines = reports.report(reader, wish, rates)
         question = Question(ended_from=wish.span[0], ended_until=end, clusters=wish.clusters)
-        stretches = unread(reader, question, kept=partial(reports.reached, reader))
+        stretches = unread(reader, question, kept=partial(reports.reached, reader, archived=reader.archived))
         waiting = reports.behind(reader)
     if form == TableFormat.JSON:
         hours = dict(zip(("since", "until"), map(rfc3339, wish.span), strict=True))

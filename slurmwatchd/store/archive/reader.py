@@ -8,7 +8,7 @@ difference.
 import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from slurmwatchd.model.reports import Tally
 from slurmwatchd.store.archive import layout
 from slurmwatchd.store.archive.arrow import Key
 from slurmwatchd.store.archive.files import Dataset, Found
+from slurmwatchd.store.archive.horizon import bounds, oldest_end, stretches
 from slurmwatchd.store.archive.layout import DAY_SECONDS, day_of
 from slurmwatchd.store.archive.report import unsummed
 from slurmwatchd.store.read import query
@@ -33,12 +34,7 @@ _ROW_BITS = 32
 _TRIES = 5
 _NOTHING = Totals(ran=0, ended=0, node_hours=0.0)
 _SPARE = 100_000
-_FOREVER = 1 << 62
 
-_SINCE = (
-    'SELECT cluster, horizon, (SELECT min("end") FROM jobs WHERE jobs.cluster = horizons.cluster) AS oldest '
-    "FROM horizons"
-)
 _KEYS = 'SELECT job_id_raw, submit FROM jobs WHERE cluster = ?1 AND "end" >= ?2 AND "end" < ?3'
 _ENDLESS = 'SELECT job_id_raw, submit FROM jobs WHERE cluster = ?1 AND "end" IS NULL'
 # In this order: there are few moves, and few events that the archive was not asked about.
@@ -72,7 +68,7 @@ class ArchivedReader(StoreReader):
             StoreBusyError: The store cannot be read now, or the archive changes too often.
             StoreError: One of them cannot be read at all.
         """
-        before = self._bounds()
+        before = bounds(self)
         if not self._reaches(question, before):
             return super().ids(question)
         keyed = query.finding(question, self.clusters(), keyed=True, has_outcomes=self._has_outcomes)
@@ -125,7 +121,7 @@ class ArchivedReader(StoreReader):
 
     def count(self, question: Question) -> int:
         """Return how many attempts answer a question."""
-        before = self._bounds()
+        before = bounds(self)
         if not self._reaches(question, before):
             return super().count(question)
         if question.limit is not None:
@@ -139,7 +135,7 @@ class ArchivedReader(StoreReader):
 
     def array_rows(self, question: Question) -> list[tuple[Any, ...]]:
         """Return arrays by outcome; see `StoreReader.array_rows`."""
-        before = self._bounds()
+        before = bounds(self)
         if not self._reaches(question, before):
             return super().array_rows(question)
         return self._whatever_is_written(lambda: self._all_array_rows(question, before))
@@ -156,7 +152,7 @@ class ArchivedReader(StoreReader):
 
     def totals(self, question: Question, *, by: str | None = None) -> dict[str | None, Totals]:
         """Add up what ran in an interval; see `StoreReader.totals`."""
-        before = self._bounds()
+        before = bounds(self)
         if not self._reaches(question, before):
             return super().totals(question, by=by)
         return self._whatever_is_written(lambda: self._all_totals(question, by, before))
@@ -182,7 +178,7 @@ class ArchivedReader(StoreReader):
             StoreError: One of them cannot be read at all.
         """
         with self.snapshot():
-            before, known, oldest = self._bounds(), self._known(), cache(self._oldest_end)
+            before, known, oldest = bounds(self), self._known(), cache(partial(oldest_end, self))
             if not self._reaches(Question(clusters=wish.clusters, ended_from=wish.span[0]), before):
                 yield ()
                 return
@@ -192,38 +188,14 @@ class ArchivedReader(StoreReader):
             yield found.items()
 
     def archived(self, cluster: str) -> list[tuple[int, int]]:
-        """Return the stretches of ends that the archive has of a cluster, epoch seconds, ascending.
-
-        It is without a gap from where this store began to read. Of before that, where a store was lost, it may end
-        days earlier.
-        """
-        days = [file.day for file in layout.files(self.archive) if file.cluster == cluster]
-        if not days:
-            return []
-        begin, first = min(days) * DAY_SECONDS, self._first_horizon(cluster)
-        if first is None or first <= begin:
-            return [(begin, _FOREVER)]
-        lost = (max(day for day in days if day * DAY_SECONDS < first) + 1) * DAY_SECONDS
-        return [(begin, min(lost, first)), (first, _FOREVER)]
-
-    def _first_horizon(self, cluster: str) -> int | None:
-        """Return where this store began to read a cluster; None where it does not know."""
-        if not self.has_column("first_horizons", "horizon"):
-            return None
-        rows = self.rows("SELECT horizon FROM first_horizons WHERE cluster = ?", (cluster,))
-        return int(rows[0][0]) if rows else None
+        """Return the stretches of ends that the archive has of a cluster; see `horizon.stretches`."""
+        return stretches(
+            self, cluster, [file.day for file in layout.files(self.archive) if file.cluster == cluster]
+        )
 
     @cached_property
     def _files(self) -> Dataset:
         return Dataset(self.archive)
-
-    def _bounds(self) -> dict[str, int]:
-        """Return each cluster's day up to which the store may lack attempts.
-
-        What ended after the horizon was never pruned; but sacct may have lost it before a new store read it.
-        """
-        rows = self.rows(_SINCE)
-        return {row["cluster"]: day_of(max(row["horizon"], row["oldest"] or 0)) for row in rows}
 
     def _reaches(self, question: Question, before: dict[str, int]) -> bool:
         """Return whether a question is about days of which the store may have pruned something."""
@@ -266,7 +238,7 @@ class ArchivedReader(StoreReader):
 
         What may be in any file is asked for once a question.
         """
-        anywhere, oldest = cache(self._anywhere), cache(self._oldest_end)
+        anywhere, oldest = cache(self._anywhere), cache(partial(oldest_end, self))
 
         def of(place: int) -> frozenset[Key]:
             file = self._files.files[place]
@@ -277,10 +249,6 @@ class ArchivedReader(StoreReader):
             return anywhere(file.cluster) | {(row[0], row[1]) for row in rows}
 
         return of
-
-    def _oldest_end(self, cluster: str) -> int:
-        """Return the first end that the store has of a cluster; 0 where it has none."""
-        return int(self.rows('SELECT coalesce(min("end"), 0) FROM jobs WHERE cluster = ?', (cluster,))[0][0])
 
     def _anywhere(self, cluster: str) -> frozenset[Key]:
         """Return keys of attempts of the store that any file may still have."""

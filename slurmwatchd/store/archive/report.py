@@ -14,18 +14,15 @@ from slurmwatchd.model.reports import Tally
 from slurmwatchd.model.sums import HOUR
 from slurmwatchd.store.archive.arrow import Key
 from slurmwatchd.store.archive.files import Dataset
+from slurmwatchd.store.archive.horizon import summed_by_day
 from slurmwatchd.store.archive.layout import DAY_SECONDS, DayFile
 from slurmwatchd.store.archive.tallies import WHOSE, Adder, Pieces
-from slurmwatchd.store.json_array import IN_ARRAY, json_array
+from slurmwatchd.store.expired_hours import EXPIRED
 from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.store.read.report import FILTERS, Wish
 
-_SUMMED = (
-    "SELECT cluster, hour / 86400, sum(attempts) FROM hourly_sums JOIN sum_groups ON sum_groups.id = grp "  # noqa: S608
-    f"WHERE hour >= ? AND hour < ? AND cluster {IN_ARRAY} GROUP BY 1, 2"
-)
-_EXPIRED = "SELECT {ends} FROM summed_hours WHERE cluster = ? AND hour >= ? AND hour < ? ORDER BY 1"
+_EXPIRED_OF_DAY = f"{EXPIRED} AND hour >= ? AND hour < ? ORDER BY hour"
 
 
 def unsummed(
@@ -50,7 +47,8 @@ def unsummed(
     places = dataset.places(Question(clusters=wish.clusters, ended_from=start), before)
     if not places:
         return {}
-    in_sums = _summed_by_day(store, [dataset.files[place] for place in places])
+    days = [(file.cluster, file.day) for file in map(dataset.files.__getitem__, places)]
+    in_sums = summed_by_day(store, days)
     names, pieces = _pieces(wish)
     only = {column: tuple(values) for name, column in FILTERS.items() if (values := getattr(wish, name))}
     only.pop("cluster", None)
@@ -89,22 +87,8 @@ def _pieces(wish: Wish) -> tuple[Sequence[str], Pieces]:
     return [key for key, _ in runs], Pieces(edges=[*(hours[0] for _, hours in runs), end], of_hour=of_hour)
 
 
-def _summed_by_day(store: StoreReader, files: Sequence[DayFile]) -> dict[tuple[str, int], int]:
-    """Return how many attempts of the days of some files are in the sums, by cluster and day."""
-    first, last = min(file.day for file in files), max(file.day for file in files)
-    clusters = json_array({file.cluster for file in files})
-    rows = store.rows(_SUMMED, (first * DAY_SECONDS, (last + 1) * DAY_SECONDS, clusters))
-    return {(row[0], row[1]): int(row[2]) for row in rows}
-
-
 def _expired(store: StoreReader, file: DayFile) -> list[tuple[int, int]]:
     """Return the stretches of a file's day in which attempts ended that have expired; both ends belong to them."""
-    has_ends = store.has_column("summed_hours", "first_end")
-    ends = (
-        f"coalesce(first_end, hour), coalesce(last_end, hour + {HOUR - 1})"
-        if has_ends
-        else f"hour, hour + {HOUR - 1}"
-    )
     begin = file.day * DAY_SECONDS
-    rows = store.rows(_EXPIRED.format(ends=ends), (file.cluster, begin, begin + DAY_SECONDS))
-    return [(row[0], row[1]) for row in rows]
+    rows = store.rows(_EXPIRED_OF_DAY, (file.cluster, begin, begin + DAY_SECONDS))
+    return [(first, last) for _, first, last in rows]

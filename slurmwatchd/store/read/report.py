@@ -3,7 +3,7 @@
 Attempts that are in an archive and were never in these sums, because the store was lost or is younger, are added.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -83,7 +83,7 @@ def report(store: StoreReader, wish: Wish, rates: Rates) -> list[ReportLine]:
     """
     if wish.by not in CHOICES:
         raise ValueError(f"cannot report by {wish.by!r}: only by {', '.join(CHOICES)}")
-    if not store.has_column("hourly_sums", "grp"):
+    if not store.has_column("summed_hours", "first_end"):
         raise StoreError(f"{store.path}: has no sums yet: start this version's daemon on it once")
     with store.unsummed(wish) as others:
         tallies = _summed(store, wish)
@@ -117,28 +117,26 @@ def behind(store: StoreReader) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-def summed_from(store: StoreReader, cluster: str) -> int | None:
-    """Return from which end on the sums have a cluster's attempts, epoch seconds; None where they have none.
+def first_horizon(store: StoreReader, cluster: str) -> int | None:
+    """Return the end from which on this store has read a cluster, epoch seconds; None where it has read none.
 
-    That is before the horizon where attempts expired, and behind what an archive has where the store was lost.
+    Attempts expire, and the horizon moves on; the sums of them stay.
     """
-    if not store.has_column("hourly_sums", "grp"):
+    if not store.has_column("first_horizons", "horizon"):
         return None
-    rows = store.rows(
-        "SELECT hour FROM hourly_sums JOIN sum_groups ON sum_groups.id = grp "
-        "WHERE sum_groups.cluster = ? AND attempts > 0 ORDER BY hour LIMIT 1",
-        (cluster,),
-    )
+    rows = store.rows("SELECT horizon FROM first_horizons WHERE cluster = ?", (cluster,))
     return int(rows[0][0]) if rows else None
 
 
-def reached(store: StoreReader, cluster: str) -> list[tuple[int, int]]:
+def reached(
+    store: StoreReader, cluster: str, archived: Callable[[str], Sequence[tuple[int, int]]]
+) -> list[tuple[int, int]]:
     """Return the stretches of ends that a report has of a cluster: what the sums have, and what the archive."""
-    stretches = store.archived(cluster)
-    if (summed := summed_from(store, cluster)) is not None:
-        stretches = [stretch for stretch in stretches if stretch[0] < summed]
-        stretches.append((summed, 1 << 62))
-    return stretches
+    found = list(archived(cluster))
+    if (first := first_horizon(store, cluster)) is not None:
+        found = [(begin, min(end, first)) for begin, end in found if begin < first]
+        found.append((first, 1 << 62))
+    return found
 
 
 class _Keys(dict[int | str, str]):

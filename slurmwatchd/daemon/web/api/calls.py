@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 from starlette.requests import Request
@@ -23,6 +23,9 @@ from slurmwatchd.store.read.pages import Place
 from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.telemetry.health import Health
 
+if TYPE_CHECKING:
+    from slurmwatchd.daemon.web.api.archive_reports import ArchiveReports
+
 P_co = TypeVar("P_co", bound=Parameters, covariant=True)
 T = TypeVar("T")
 
@@ -39,6 +42,7 @@ class Behind:
     news: News
     health: Health
     report: ReportSection
+    archive: "ArchiveReports | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
-"""`report`: who used what, and how well, from the hourly sums."""
+"""`report`: who used what, and how well, from the hourly sums and what the archive has besides."""
 
 import time
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from slurmwatchd.daemon.web.api.questions import Asking
 from slurmwatchd.daemon.web.api.sight import Sight
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.reports import Rates, ReportLine
+from slurmwatchd.store.read import report as reports
 from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.report import Wish
 from slurmwatchd.watcher.unread import unread
@@ -46,20 +48,30 @@ async def report(call: Call[ReportQuery]) -> Response:
     rates = Rates(prices=settings.prices, grams_per_kwh=settings.grams_per_kwh)
     question = Question(ended_from=wish.span[0], ended_until=until, clusters=wish.clusters)
 
-    def build(sight: Sight, _: Asking) -> Object:
-        *parts, total = sight.report(wish, rates)
+    archive = call.behind.archive
+
+    def build(sight: Sight, asking: Asking) -> Object:
+        ask = reports.report if archive is None else partial(archive.report, asking=asking)
+        *parts, total = sight.report(wish, rates, ask)
+        reported = partial(sight.reported, archived=_none if archive is None else archive.archived)
+        stretches = unread(sight.readings(), question, now=now, archived=reported)
         begin, end = wish.span
         return {
             "by": query.by,
             "since": rfc3339(begin),
             "until": rfc3339(end),
             "currency": settings.currency,
-            "unread": [stretch.on_wire() for stretch in unread(sight.readings(), question, now=now)],
+            "unread": [stretch.on_wire() for stretch in stretches],
             "lines": [{query.by: line.key, **_amounts(line)} for line in parts],
             "total": _amounts(total),
         }
 
     return await call.answer(build)
+
+
+def _none(*_: object) -> tuple[tuple[int, int], ...]:
+    """Return what an archive has where there is none."""
+    return ()
 
 
 def _amounts(line: ReportLine) -> Object:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -25,6 +26,9 @@ from slurmwatchd.daemon.web.tls import WebConfigFile
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.log import get_logger
 
+if TYPE_CHECKING:
+    from slurmwatchd.daemon.web.api.archive_reports import ArchiveReports
+
 _DETAILS = {404: "There is no such path; /api/v1/openapi.json has them all.", 405: "Use GET."}
 
 Answering = Callable[[Request], Awaitable[Response]]
@@ -39,7 +43,7 @@ class Api:
         """Prepare to answer; nothing is opened before the first question.
 
         Args:
-            config: Where store and tokens are, and how long a question may take.
+            config: Where store, archive and tokens are, and how long a question may take.
             health: What the daemon knows of itself.
             key: The store's own, for cursors.
             file: `web.yml`, whose users may log in.
@@ -49,7 +53,12 @@ class Api:
         passwords = Passwords(file)
         self.access = Access(TokenFile(config.web.tokens_file), passwords, People(config.web))
         self.behind = Behind(
-            questions=self._questions, sealer=Sealer(key), news=self.news, health=health, report=config.report
+            questions=self._questions,
+            sealer=Sealer(key),
+            news=self.news,
+            health=health,
+            report=config.report,
+            archive=_archive(config),
         )
 
     def routes(self) -> list[BaseRoute]:
@@ -74,6 +83,15 @@ class Api:
             return await endpoint.answer(Call(request=request, caller=caller, query=query, behind=self.behind))
 
         return answer
+
+
+def _archive(config: Config) -> "ArchiveReports | None":
+    """Return what reports from the archive, where there is one."""
+    if config.archive.folder is None:
+        return None
+    from slurmwatchd.daemon.web.api.archive_reports import ArchiveReports  # noqa: PLC0415 - most have no archive
+
+    return ArchiveReports(config.archive.folder)
 
 
 class _Endpoints:

@@ -1,8 +1,9 @@
 """What a token may see of the store. Endpoints ask the store through this, and in no other way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from slurmwatchd.config.api_tokens import ScopeKind, TokenScope
@@ -16,6 +17,9 @@ from slurmwatchd.store.read.pages import Place
 from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.reader import Record, StoreReader
 from slurmwatchd.store.read.report import Wish
+
+Reporting = Callable[[StoreReader, Wish, Rates], list[ReportLine]]
+Archived = Callable[[StoreReader, str], Sequence[tuple[int, int]]]
 
 _MAX_LINE_BYTES = 1 << 20
 _SEQ = b',"seq":'
@@ -80,8 +84,13 @@ class Sight:
         found, until = events.positions(self._store, after, limit, account=self._account, user=self._user)
         return [(event.seq, self._line(event)) for event in events.events(self._store, found)], until
 
-    def report(self, wish: Wish, rates: Rates) -> list[ReportLine]:
-        """Return the lines of a report; see `report.report`.
+    def report(self, wish: Wish, rates: Rates, ask: Reporting = report.report) -> list[ReportLine]:
+        """Return the lines of a report.
+
+        Args:
+            wish: What is to be reported.
+            rates: What it costs.
+            ask: Makes it of the store and of what this token may see.
 
         Raises:
             PermissionError: The token is for a user: what a report takes depends on how many others there are.
@@ -92,7 +101,11 @@ class Sight:
             if wish.accounts and self._account not in wish.accounts:
                 return lines({}, rates, top=None)
             wish = replace(wish, accounts=(self._account,))
-        return report.report(self._store, wish, rates)
+        return ask(self._store, wish, rates)
+
+    def reported(self, cluster: str, archived: Archived) -> list[tuple[int, int]]:
+        """Return the stretches of a cluster's ends that a report has; see `report.reached`."""
+        return report.reached(self._store, cluster, partial(archived, self._store))
 
     def newest_event(self) -> int:
         """Return the newest position."""
