@@ -81,7 +81,11 @@ def files_of_day(dataset: Path, folder: str) -> Iterator[DayFile]:
     match = _FOLDER.fullmatch(folder)
     if match is None:
         return
-    day = int(datetime.fromisoformat(match[1]).replace(tzinfo=UTC).timestamp()) // DAY_SECONDS
+    try:
+        day = int(datetime.fromisoformat(match[1]).replace(tzinfo=UTC).timestamp()) // DAY_SECONDS
+    except ValueError:
+        # No date: `day=2026-02-30`.
+        return
     try:
         names = sorted(entry.name for entry in os.scandir(dataset / folder))
     except FileNotFoundError:

@@ -49,7 +49,11 @@ _MOVED = (
 
 
 class ArchivedReader(StoreReader):
-    """A store with its archive, open for reading."""
+    """A store with its archive, open for reading.
+
+    A question sees the store as it is at one moment: what expired between a look at the store and one at a file
+    would be in both, or in neither.
+    """
 
     def __init__(self, path: Path | str, archive: Path) -> None:
         """Open the store; the archive is looked at when a question reaches into it.
@@ -68,17 +72,18 @@ class ArchivedReader(StoreReader):
             StoreBusyError: The store cannot be read now, or the archive changes too often.
             StoreError: One of them cannot be read at all.
         """
-        before = bounds(self)
-        if not self._reaches(question, before):
-            return super().ids(question)
-        keyed = query.finding(question, self.clusters(), keyed=True, has_outcomes=self._has_outcomes)
-        with self._reading() as connection:
-            rows = connection.execute(keyed.sql, keyed.parameters).fetchall()
-        ids = array.array("q", (row[0] for row in rows))
-        order = array.array("d", (_number(row[1]) for row in rows))
-        if self._is_answered(question, order, before):
-            return ids
-        return self._whatever_is_written(lambda: self._joined(question, ids, order, before))
+        with self.snapshot():
+            before = bounds(self)
+            if not self._reaches(question, before):
+                return super().ids(question)
+            keyed = query.finding(question, self.clusters(), keyed=True, has_outcomes=self._has_outcomes)
+            with self._reading() as connection:
+                rows = connection.execute(keyed.sql, keyed.parameters).fetchall()
+            ids = array.array("q", (row[0] for row in rows))
+            order = array.array("d", (_number(row[1]) for row in rows))
+            if self._is_answered(question, order, before):
+                return ids
+            return self._whatever_is_written(lambda: self._joined(question, ids, order, before))
 
     def _whatever_is_written(self, ask: Callable[[], T]) -> T:
         """Ask again where the daemon writes a day again meanwhile, with the files as they are then.
@@ -121,12 +126,13 @@ class ArchivedReader(StoreReader):
 
     def count(self, question: Question) -> int:
         """Return how many attempts answer a question."""
-        before = bounds(self)
-        if not self._reaches(question, before):
-            return super().count(question)
-        if question.limit is not None:
-            return len(self.ids(question))
-        return self._whatever_is_written(lambda: self._counted(question, before))
+        with self.snapshot():
+            before = bounds(self)
+            if not self._reaches(question, before):
+                return super().count(question)
+            if question.limit is not None:
+                return len(self.ids(question))
+            return self._whatever_is_written(lambda: self._counted(question, before))
 
     def _counted(self, question: Question, before: dict[str, int]) -> int:
         places, known = self._files.places(question, before), self._known()
@@ -135,10 +141,11 @@ class ArchivedReader(StoreReader):
 
     def array_rows(self, question: Question) -> list[tuple[Any, ...]]:
         """Return arrays by outcome; see `StoreReader.array_rows`."""
-        before = bounds(self)
-        if not self._reaches(question, before):
-            return super().array_rows(question)
-        return self._whatever_is_written(lambda: self._all_array_rows(question, before))
+        with self.snapshot():
+            before = bounds(self)
+            if not self._reaches(question, before):
+                return super().array_rows(question)
+            return self._whatever_is_written(lambda: self._all_array_rows(question, before))
 
     def _all_array_rows(self, question: Question, before: dict[str, int]) -> list[tuple[Any, ...]]:
         rows, known = super().array_rows(question), self._known()
@@ -152,10 +159,11 @@ class ArchivedReader(StoreReader):
 
     def totals(self, question: Question, *, by: str | None = None) -> dict[str | None, Totals]:
         """Add up what ran in an interval; see `StoreReader.totals`."""
-        before = bounds(self)
-        if not self._reaches(question, before):
-            return super().totals(question, by=by)
-        return self._whatever_is_written(lambda: self._all_totals(question, by, before))
+        with self.snapshot():
+            before = bounds(self)
+            if not self._reaches(question, before):
+                return super().totals(question, by=by)
+            return self._whatever_is_written(lambda: self._all_totals(question, by, before))
 
     def _all_totals(self, question: Question, by: str | None, before: dict[str, int]) -> dict[str | None, Totals]:
         totals, known = super().totals(question, by=by), self._known()

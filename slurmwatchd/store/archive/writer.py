@@ -108,8 +108,10 @@ class DayWriter:
         old = layout.file_of(self._dataset, cluster, day)
         number = max(number, old.number if old else 0)
         part = self._folder / layout.file_name(cluster, number + 1)
-        moved = moved_from(self._pa, self._pq, self._store, cluster, day, layout.files(self._dataset))
-        attempts, withheld = self._compose(cluster, day, old, part, moved)
+        # Of one moment of the store: what moves here between the two looks would be in both days' files.
+        with self._store.snapshot():
+            moved = moved_from(self._pa, self._pq, self._store, cluster, day, layout.files(self._dataset))
+            attempts, withheld = self._compose(cluster, day, old, part, moved)
         size = part.stat().st_size
         if not attempts:
             part.unlink()
@@ -143,7 +145,7 @@ class DayWriter:
     ) -> tuple[int, int]:
         """Write all that belongs into the day; return how many attempts, and how many were left to another day."""
         start = day * DAY_SECONDS
-        with self._store.snapshot(), part.open("wb") as stream:
+        with part.open("wb") as stream:
             elsewhere = {*moved} | {found[0] for found in self._store.rows(_ELSEWHERE, (cluster, day))}
             found = self._store.rows(_ORDERED, (cluster, start, start + DAY_SECONDS))
             here = [(job, revision) for job, revision in found if job not in elsewhere]

@@ -89,6 +89,8 @@ class StoreReader:
         """
         self.path = Path(path)
         self._lock = threading.Lock()
+        self._snapshots = threading.RLock()
+        self._is_held = False
         self._nodes: dict[int, bytes] = {}
         self._kept: dict[str, Any] = {}
         self._kept_at: int | None = None
@@ -352,17 +354,25 @@ class StoreReader:
     def snapshot(self) -> Iterator[None]:
         """See the store as it is now, whatever is written meanwhile; the daemon's log of writes grows for as long.
 
+        One inside another is the same. Threads that share the reader have one after the other.
+
         Raises:
             StoreBusyError: The file cannot be read now.
             StoreError: It cannot be read at all.
         """
-        with self._reading() as connection:
-            connection.execute("BEGIN")
-        try:
-            yield
-        finally:
+        with self._snapshots:
+            if self._is_held:
+                yield
+                return
             with self._reading() as connection:
-                connection.execute("ROLLBACK")
+                connection.execute("BEGIN")
+            self._is_held = True
+            try:
+                yield
+            finally:
+                self._is_held = False
+                with self._reading() as connection:
+                    connection.execute("ROLLBACK")
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
