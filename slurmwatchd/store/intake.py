@@ -124,11 +124,12 @@ class Intake:
             self.database.recent.put(rows)
         return committed
 
-    async def append(self, work: Callable[[aiosqlite.Connection, int], Awaitable[int]]) -> int:
+    async def append(self, work: Callable[[aiosqlite.Connection, int], Awaitable[tuple[int, BulkRows]]]) -> int:
         """Run a transaction that writes events of its own, from a position on.
 
         Args:
-            work: Gets the first free position; returns how many it used, one after the other.
+            work: Gets the first free position; returns how many it used, one after the other, and the events as
+                sinks will get them: no rows where they are to be read from the store.
 
         Returns:
             The same number.
@@ -137,15 +138,17 @@ class Intake:
             StoreBusyError: Nothing was written.
         """
 
-        async def numbered(connection: aiosqlite.Connection) -> int:
-            count = await work(connection, self._next_seq)
+        async def numbered(connection: aiosqlite.Connection) -> tuple[int, BulkRows]:
+            count, rows = await work(connection, self._next_seq)
             if count:
                 await _keep_last_seq(connection, self._next_seq + count - 1)
-            return count
+            return count, rows
 
-        count = await self.database.write(numbered)
-        if count:
-            self._next_seq += count
+        count, rows = await self.database.write(numbered)
+        self._next_seq += count
+        if rows:
+            self.database.recent.put(rows)
+        elif count:
             self.database.recent.clear()
         return count
 

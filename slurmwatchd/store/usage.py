@@ -4,6 +4,7 @@ An attempt waits from the transaction that stores it until this one, so whatever
 one `job_usage`, and only one.
 """
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ import aiosqlite
 import anyio.to_thread
 import orjson
 
-from slurmwatchd.model.records import EventKind
+from slurmwatchd.model.records import EventKind, event_ids
 from slurmwatchd.model.sums import Group
 from slurmwatchd.store import dictionaries, sums
 from slurmwatchd.store.bodies import RECORD
@@ -22,7 +23,7 @@ from slurmwatchd.store.json_array import IN_ARRAY, json_array
 
 _LATEST = (
     "SELECT queue.job, queue.found_by, jobs.seq, events.time, events.layout, events.nodelist, "  # noqa: S608 - constants
-    f"{RECORD} AS record "
+    f"jobs.cluster, jobs.job_id_raw, jobs.submit, {RECORD} AS record "
     "FROM usage_queue AS queue "
     "JOIN jobs ON jobs.id = queue.job JOIN events ON events.seq = jobs.seq "
     f"WHERE queue.job {IN_ARRAY} ORDER BY queue.job"
@@ -67,7 +68,7 @@ async def tell(intake: Intake, results: UsageResults) -> int:
     """
     packer = intake.database.packer
 
-    async def work(connection: aiosqlite.Connection, seq: int) -> int:
+    async def work(connection: aiosqlite.Connection, seq: int) -> tuple[int, BulkRows]:
         rows = [
             row
             for row in await connection.execute_fetchall(_LATEST, (json_array(results.told),))
@@ -90,16 +91,48 @@ async def tell(intake: Intake, results: UsageResults) -> int:
         )
         await connection.execute(_NOTE, (seq, told))
         await connection.execute(_LEAVE, (told,))
-        await connection.executemany(
-            "UPDATE usage_queue SET due = ?, asked = asked + 1 WHERE job = ?",
-            [(due, job) for job, due in results.later.items()],
-        )
-        await connection.executemany(
-            "UPDATE usage_queue SET due = ? WHERE job = ?", [(due, job) for job, due in results.put_off.items()]
-        )
-        return len(events)
+        if results.later:
+            await connection.executemany(
+                "UPDATE usage_queue SET due = ?, asked = asked + 1 WHERE job = ?",
+                [(due, job) for job, due in results.later.items()],
+            )
+        if results.put_off:
+            await connection.executemany(
+                "UPDATE usage_queue SET due = ? WHERE job = ?",
+                [(due, job) for job, due in results.put_off.items()],
+            )
+        return len(events), _as_sinks_get_them(rows, bodies, seq, results.observed)
 
     return await intake.append(work)
+
+
+def _as_sinks_get_them(rows: Sequence[sqlite3.Row], added: Sequence[bytes], seq: int, observed: int) -> BulkRows:
+    """Return the events for those who need not read them back; none where they are not alike.
+
+    Args:
+        rows: Of `_LATEST`.
+        added: What each `job_usage` adds to its record, from the comma on.
+        seq: The position of the first.
+        observed: Of all of them.
+    """
+    origins = {(row["cluster"], row["found_by"]) for row in rows}
+    if len(origins) != 1:
+        return BulkRows()
+    ((cluster, found_by),) = origins
+    kind, count = EventKind.JOB_USAGE.value, len(rows)
+    keys = ((row["job_id_raw"], row["submit"]) for row in rows)
+    return BulkRows(
+        {
+            "seq": range(seq, seq + count),
+            "id": event_ids(cluster, keys, kind, 1),
+            "revision": [1] * count,
+            "time": [row["time"] for row in rows],
+            "nodelist": [row["nodelist"] for row in rows],
+            "changed": [None] * count,
+            "body": [row["record"][:-1] + more + b"}" for row, more in zip(rows, added, strict=True)],
+        },
+        {"kind": kind, "observed": observed, "found_by": found_by},
+    )
 
 
 def _packed(packer: Packer, bodies: Sequence[bytes]) -> tuple[Sequence[bytes], Dictionary | None]:

@@ -144,13 +144,13 @@ async def test_what_comes_by_another_way_is_read_from_the_store(tmp_path: Path) 
         intake = await Intake.load(database)
         await intake.commit(batch(reading(1)))
 
-        async def other(connection: aiosqlite.Connection, seq: int) -> int:
+        async def other(connection: aiosqlite.Connection, seq: int) -> tuple[int, BulkRows]:
             await connection.execute(
                 "INSERT INTO events SELECT ?, 'other', job, 'job_usage', 1, time, observed, found_by, layout, "
                 "nodelist, NULL, body, NULL FROM events WHERE seq = 1",
                 (seq,),
             )
-            return 1
+            return 1, BulkRows()
 
         assert await intake.append(other) == 1
         assert [event.id for event in await outbox.after(database, 1, 100)] == ["other"]

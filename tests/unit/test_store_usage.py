@@ -43,6 +43,36 @@ async def test_new_attempts_wait_also_over_a_restart_and_are_told_once(tmp_path:
         assert await rows(database, "SELECT value FROM meta WHERE key = 'last seq'") == [("4",)]
 
 
+async def test_usage_from_memory_is_that_of_the_store(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database, usage=True)
+        await intake.commit(batch(reading(1), reading(2, node_list=None, end=None)))
+        await intake.commit(batch((attempt(1, comment="new"), 2), found_by=FoundBy.REREAD))
+        entries = await usage_queue.due(database, "sim", now=NOW, limit=10)
+        assert await usage.tell(intake, told(*entries)) == 2
+        await intake.commit(batch(reading(3), reading(4)))
+        assert database.recent.after(3, 10) is not None
+        quick = await outbox.after(database, 0, 10)
+        database.recent.clear()
+        assert await outbox.after(database, 0, 10) == quick
+        assert [(event.seq, event.kind) for event in quick] == [
+            (1, "job_ended"), (2, "job_ended"), (3, "job_revised"), (4, "job_usage"), (5, "job_usage"),
+            (6, "job_ended"), (7, "job_ended"),
+        ]  # fmt: skip
+
+
+async def test_usage_found_in_two_ways_is_read_from_the_store(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database, usage=True)
+        await intake.commit(batch(reading(1)))
+        await intake.commit(batch(reading(2), found_by=FoundBy.REREAD))
+        entries = await usage_queue.due(database, "sim", now=NOW, limit=10)
+        assert await usage.tell(intake, told(*entries)) == 2
+        assert database.recent.after(2, 10) is None
+        found = [(event.seq, event.found_by) for event in await outbox.after(database, 2, 10)]
+        assert found == [(3, "poll"), (4, "reread")]
+
+
 async def test_attempt_revised_since_it_was_read_is_told_with_its_new_record(tmp_path: Path) -> None:
     async with open_database(tmp_path / "store.db") as database:
         intake = await Intake.load(database, usage=True)
