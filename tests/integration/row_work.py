@@ -1,8 +1,9 @@
-"""What callgrind counts: 1,000 rows of sacct read, stored and written as lines, and the usage of 1,000 read.
+"""What callgrind counts: 1,000 rows of sacct read, stored, written as lines and counted; the usage of 1,000 read.
 
     valgrind --tool=callgrind --instr-atstart=no python -m tests.integration.row_work rows FOLDER
 
-Counting begins when everything is imported, warm and open, so nothing of Python's start is counted. valgrind is
+Counting begins when everything is imported, warm and open, so nothing of Python's start is counted, and Python's
+garbage collector is set as the daemon sets it. valgrind is
 asked for that by its client requests, which are instructions without effect outside valgrind.
 """
 
@@ -16,10 +17,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from slurmwatchd.cli.tuning import tune
 from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
 from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.model.records import FoundBy, JobRecord
 from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
+from slurmwatchd.sinks.prometheus import PrometheusOptions, PrometheusSink
 from slurmwatchd.sources.sacct.columns import ColumnReader
 from slurmwatchd.store.batch import Batch
 from slurmwatchd.store.database import open_database
@@ -38,6 +41,7 @@ SECONDS_BETWEEN = 3
 ARRAY_TASKS = 6
 """As many of `site.py` on average."""
 
+COUNTERS = PrometheusOptions(type="prometheus")
 SHARED = ("User", "UID", "Account", "Partition")
 MOMENTS = ("Submit", "Eligible", "Start", "End")
 WARM_ROWS = 2000
@@ -77,7 +81,9 @@ async def rows(folder: Path) -> None:
         )
         file = JsonlOptions(type="jsonl", path=folder / "jobs.jsonl")
         delivery = Delivery("jobs", JsonlSink("jobs", file, parts.metrics), parts)
+        counting = Delivery("metrics", PrometheusSink("metrics", COUNTERS, parts.metrics), parts)
         await delivery.enter()
+        await counting.enter()
         intake = await Intake.load(database)
 
         async def take(some: Sequence[Row]) -> None:
@@ -95,6 +101,7 @@ async def rows(folder: Path) -> None:
                     )
                 )
             await delivery.drain()
+            await counting.drain()
 
         await take(made[:WARM_ROWS])
         callgrind.start()
@@ -129,4 +136,5 @@ async def usage(_: Path) -> None:
 WORK = {"rows": rows, "usage": usage}
 
 if __name__ == "__main__":
+    tune()
     anyio.run(WORK[sys.argv[1]], Path(sys.argv[2]))
