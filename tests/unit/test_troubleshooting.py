@@ -36,6 +36,7 @@ SEEN = [
     *rows("`slurmwatchd status`", 0),
     *rows("`slurmwatchd check`", 0),
     *rows("The log", 0, 1),
+    *re.findall(r"`([^`]+)` in (?:\[the log\]|the log)", PAGE),
 ]
 
 
