@@ -92,7 +92,8 @@ def read_config(path: Path) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Some editors begin a file with a byte order mark.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {reason(path, error, shared=True)}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -188,6 +188,11 @@ def test_the_processes_own_environment_is_not_looked_at_when_another_is_given(
     assert read(file).poll.interval == 30
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(file: Path) -> None:
+    file.write_bytes(b'\xef\xbb\xbf[poll]\ninterval = "7s"\n')
+    assert load(file, sink_options=MODELS, environ={}).poll.interval == 7
+
+
 def test_the_file_can_be_named_by_a_variable(file: Path) -> None:
     file.write_text('[poll]\ninterval = "10s"\n', encoding="utf-8")
     config = load(None, sink_options=MODELS, environ={"SLURMWATCHD_CONFIG": str(file)})
