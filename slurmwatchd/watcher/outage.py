@@ -41,12 +41,13 @@ class Outage:
         """Go on where an earlier life of the daemon stopped.
 
         Args:
-            newest: Of the ledger it saved, which leaves out what was in doubt: what ended since is in doubt if the
-                queue stays.
+            newest: Of the ledger it saved, which leaves out what was in doubt. What ended since is in doubt if
+                there is a queue: no one knows for how long.
             queue: Messages waiting now, before anything is read; None where it is not known.
         """
         self._calm = newest
-        self._waiting = 1 if queue else 0
+        if queue:
+            self._since, self._waiting = newest, 1
 
     def withhold(self, ledger: Ledger, *, overlap: int) -> Ledger:
         """Return the ledger to save: what is in doubt, or may turn out to be, was not read."""

@@ -140,6 +140,14 @@ def test_a_queue_met_at_the_start_that_stays_puts_in_doubt_what_was_not_read_by_
     assert doubt.review(READ, 9_060, overlap=0).holes() == [(8_000, 9_060)]
 
 
+def test_a_queue_met_at_the_start_that_is_soon_empty_puts_in_doubt_what_was_read_meanwhile() -> None:
+    doubt = Outage()
+    doubt.begin(8_000, 9)
+    doubt.polled(3, 9_000)
+    doubt.polled(0, 9_030)
+    assert doubt.review(READ, 9_030, overlap=0).holes() == [(8_000, 9_030)]
+
+
 def test_an_empty_queue_at_the_start_is_no_reason_for_doubt() -> None:
     doubt = Outage()
     doubt.begin(8_000, 0)
