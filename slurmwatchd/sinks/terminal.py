@@ -6,6 +6,7 @@ Names come from users: what could move the cursor or forge a line is shown escap
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal, TextIO
 
 import anyio.to_thread
@@ -65,10 +66,12 @@ def readable(event: Event, *, colour: bool) -> str:
         state = click.style(state, fg=_colour_of(record["state"]))
     count = record.get("node_count", 0)
     nodes = f"{count} {'node' if count == 1 else 'nodes'}" if record.get("node_list") else "never started"
+    # In the machine's zone, as all commands show times; a backfill's events are of any day.
+    ended = f"{datetime.fromisoformat(record['end']).astimezone():%m-%d %H:%M:%S}" if "end" in record else ""
     took = spoken_duration(record["elapsed_seconds"]) if "elapsed_seconds" in record else ""
     mark = _mark(event, record)
     return (
-        f"{record.get('end', '')[11:19]}  {shown(record['job_id'], 16):<16} {state} "
+        f"{ended:<14}  {shown(record['job_id'], 16):<16} {state} "
         f"{shown(record.get('user', ''), 10):<10} {shown(record.get('partition', ''), 10):<10} "
         f"{nodes:>13} {took:>8}  {shown(record.get('name', ''), _NAME_WIDTH)}{mark}"
     )

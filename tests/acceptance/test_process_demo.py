@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.patience import HANGS_SECONDS
 
 DEADLINE_SECONDS = HANGS_SECONDS
-EVENT = re.compile(r"\d\d:\d\d:\d\d +\d+\S* +[A-Z_]+ +\w+")
+EVENT = re.compile(r"\d\d-\d\d \d\d:\d\d:\d\d +\d+\S* +[A-Z_]+ +\w+")
 """A line of the table: when it ended, which job, how, whose."""
 
 

@@ -131,7 +131,7 @@ def test_the_newest_events_are_shown_in_their_order_and_hostile_names_escaped(tm
     first, second = ran.out.splitlines()
     assert first.endswith(r"  two\x1b[31m")
     assert second.endswith("  three")
-    assert second.split()[1:4] == ["3", "COMPLETED", "ann"]
+    assert second.split()[2:5] == ["3", "COMPLETED", "ann"]
     assert tail(rig, "-n", 0).out == ""
 
 

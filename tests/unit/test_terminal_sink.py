@@ -1,6 +1,10 @@
 """What the demo shows of an event: one line, which nothing in it can break or colour."""
 
 import io
+import time
+from collections.abc import Iterator
+
+import pytest
 
 from slurmwatchd.sinks.conformance import make_event
 from slurmwatchd.sinks.terminal import TerminalOptions, TerminalSink
@@ -15,10 +19,20 @@ async def shown(*texts: str) -> str:
     return stream.getvalue()
 
 
-async def test_each_event_is_a_line_of_when_who_where_and_what() -> None:
+@pytest.fixture(autouse=True)
+def auckland(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+async def test_each_event_is_a_line_of_when_who_where_and_what_in_the_machines_zone() -> None:
+    # 2026-11-18T11:06:41Z
     assert await shown("relax", "train") == (
-        "11:06:41  1                COMPLETED     ann        p1                1 node       1s  relax\n"
-        "11:06:42  2                COMPLETED     ann        p2                1 node       1s  train\n"
+        "11-19 00:06:41  1                COMPLETED     ann        p1                1 node       1s  relax\n"
+        "11-19 00:06:42  2                COMPLETED     ann        p2                1 node       1s  train\n"
     )
 
 

@@ -144,5 +144,5 @@ def _greet(config: Config, url: str) -> None:
     click.echo(f"  events   {store.parent / 'jobs.jsonl'}\n")
     click.echo("Each job appears when it ends, and again when the usage of its steps is known.")
     click.echo(
-        f"{'ended':<9} {'job':<16} {'state':<13} {'user':<10} {'partition':<10} {'nodes':>13} {'ran':>8}  name"
+        f"{'ended':<15} {'job':<16} {'state':<13} {'user':<10} {'partition':<10} {'nodes':>13} {'ran':>8}  name"
     )
