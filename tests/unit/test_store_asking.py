@@ -12,7 +12,6 @@ from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.store import opening
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
-from slurmwatchd.store.read import reader as read_reader
 from slurmwatchd.store.read import status
 from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import StoreReader, Totals
@@ -175,7 +174,7 @@ async def test_a_revision_is_read_as_soon_as_it_is_committed(tmp_path: Path) -> 
 async def test_a_slow_reader_gets_each_attempt_once_and_holds_no_log_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read_reader, "_PAGE", 2)
+    monkeypatch.setattr(StoreReader, "page", 2)
     async with open_database(tmp_path / "s.db") as database:
         intake = await Intake.load(database)
         await intake.commit(batch(*(reading(number) for number in (1, 2, 3, 4, 5))))

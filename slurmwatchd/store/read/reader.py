@@ -36,7 +36,6 @@ T = TypeVar("T")
 Record = record_texts.Record
 """See there."""
 
-_PAGE = 500
 _STEPS = 20_000
 """Of SQLite's machine: well below a millisecond."""
 _KNOWN_LISTS = 10_000
@@ -74,7 +73,13 @@ class Totals:
 
 
 class StoreReader:
-    """A store, open for reading. Threads may share one; they take turns."""
+    """A store, open for reading. Threads may share one; they take turns.
+
+    Attributes:
+        page: So many records are read at a time.
+    """
+
+    page = 500
 
     def __init__(self, path: Path | str, *, known_lists: int = _KNOWN_LISTS) -> None:
         """Open it.
@@ -144,8 +149,8 @@ class StoreReader:
             StoreBusyError: The file cannot be read now.
             StoreError: It cannot be read at all.
         """
-        for begin in range(0, len(ids), _PAGE):
-            yield from self.fetch(ids[begin : begin + _PAGE], nodes=nodes, usage=usage)
+        for begin in range(0, len(ids), self.page):
+            yield from self.fetch(ids[begin : begin + self.page], nodes=nodes, usage=usage)
 
     def ids(self, question: Question) -> Sequence[int]:
         """Return the row ids of the attempts that answer a question, in its order.
