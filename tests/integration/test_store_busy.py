@@ -53,6 +53,8 @@ async def test_what_could_not_be_pruned_is_pruned_in_the_next_round(
         await rig.once()
         rig.move(3 * HOUR)
         async with rig.daemon() as daemon, anyio.create_task_group() as group:
+            # Until the hours since are read, nothing goes.
+            await daemon.watchers[0].once()
             _rename(rig, "cursors", "elsewhere")
             group.start_soon(daemon.pruner.run)
             await _until(lambda: rig.clock.asked == [ROUND_SECONDS])
