@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -35,6 +36,7 @@ from slurmwatchd.config.units import (
     split_texts,
 )
 from slurmwatchd.model.records import REVISABLE, REVISING
+from slurmwatchd.model.reports import check_prices
 
 PREFIX = "SLURMWATCHD_"
 
@@ -51,7 +53,11 @@ WholeDuration = Annotated[int, BeforeValidator(parse_whole_duration), PlainSeria
 Scopes = Annotated[dict[str, str], BeforeValidator(split_pairs)]
 """A table of names and what they may see."""
 
-Prices = Annotated[dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]], BeforeValidator(split_pairs)]
+Prices = Annotated[
+    dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]],
+    BeforeValidator(split_pairs),
+    AfterValidator(check_prices),
+]
 """A table of prices."""
 
 

@@ -16,6 +16,23 @@ _MIB_A_GIB = 1024
 _JOULES_A_KWH = 3_600_000
 
 
+PLAIN_TRES = ("cpu", "node", "mem", "billing")
+"""What has a price under its own name; any other TRES is TYPE/NAME."""
+
+
+def check_prices(prices: Mapping[str, float]) -> Mapping[str, float]:
+    """Return prices as they are.
+
+    Raises:
+        ValueError: One is of something that no job can be allocated, and would cost nothing for ever; named.
+    """
+    for name in prices:
+        if name not in PLAIN_TRES and not all(name.partition("/")):
+            plain = ", ".join(PLAIN_TRES)
+            raise ValueError(f"{name!r} is no TRES: name {plain}, or TYPE/NAME such as gres/gpu")
+    return prices
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
     """What an hour of each TRES costs.
@@ -24,10 +41,17 @@ class Rates:
         prices: Name of a TRES to the price of an hour of one: `cpu`, `node`, `mem` (a GiB), `billing`,
             `gres/gpu` (those whose type has no price of its own), `gres/gpu:a100`, `license/matlab`.
         grams_per_kwh: CO2.
+
+    Raises:
+        ValueError: A price is of no TRES.
     """
 
     prices: Mapping[str, float] = field(default_factory=dict)
     grams_per_kwh: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a price that would never be paid."""
+        check_prices(self.prices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

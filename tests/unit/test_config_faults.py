@@ -104,6 +104,10 @@ def test_a_file_that_is_no_text_is_an_error(file: Path) -> None:
             "sinks.jobs.max_line_bytes: must be at least 4096, not 100",
         ),
         ("[report]\nprices = { cpu = -1 }", "report.prices.cpu: must be at least 0, not -1"),
+        (
+            "[report]\nprices = { cpus = 1 }",
+            "report.prices: 'cpus' is no TRES: name cpu, node, mem, billing, or TYPE/NAME such as gres/gpu",
+        ),
         ("[report]\ngrams_per_kwh = inf", "report.grams_per_kwh: Input should be a finite number, not inf"),
     ],
 )  # fmt: skip

@@ -77,3 +77,9 @@ def test_the_rest_is_one_line_and_all_of_it_the_last() -> None:
     ]  # fmt: skip
     assert [line.key for line in lines(tallies, Rates())] == ["a", "b", "c", "d", "total"]
     assert [(line.key, line.attempts) for line in lines({}, Rates(), top=1)] == [("total", 0)]
+
+
+@pytest.mark.parametrize("name", ["cpus", "gpu", "/gpu", "gres/", ""])
+def test_a_price_of_what_no_job_has_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name!r} is no TRES: name cpu, node, mem, billing, or TYPE/NAME"):
+        Rates(prices={"cpu": 1.0, name: 2.0})
