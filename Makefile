@@ -36,7 +36,7 @@ RUN_TESTS = $(BIN)/python -m pytest $(addprefix --ignore=tests/,bench brokers br
 test: $(VENV)/.development  ## the tests that need neither Slurm nor root, in minutes (ARGS="-k windows")
 	$(RUN_TESTS) -m "$(ELSEWHERE) and not heavy" $(ARGS)
 
-test-heavy: export SLURMWATCHD_TEST_ALL_DRAWS = yes
+test-heavy: export TEST_ALL_DRAWS = yes
 test-heavy: $(VENV)/.development  ## what takes longer: loops of kills, and all examples of each property
 	$(RUN_TESTS) -m "$(ELSEWHERE) and (heavy or property)" $(ARGS)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-ALL_VARIABLE = "SLURMWATCHD_TEST_ALL_DRAWS"
+ALL_VARIABLE = "TEST_ALL_DRAWS"
 
 _PART = 5
 _FEWEST = 20
