@@ -164,8 +164,9 @@ def test_a_node_that_fails_its_jobs_is_named_first_by_command_and_metric(
     # What ends before is not its.
     fresh.wait_until(lambda: fresh.get("/-/ready")[0] == 200, "the daemon to have begun")
     started = jobs.new_second(cluster)
-    # What else runs: on all nodes, and it ends well.
+    # What else ran: on all nodes, and it ended well, before the node fails that some of it was on.
     jobs.batch(cluster, "--array=0-63", script="true")
+    jobs.settle(cluster, started)
     bad = cluster.run("sinfo", "-h", "-N", "-o", "%N").stdout.split()[2]
     for _ in range(FAILURES):
         job = jobs.batch(cluster, f"--nodelist={bad}", "--no-requeue", script="sleep 600")
