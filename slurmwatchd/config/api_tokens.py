@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from slurmwatchd.config.file_stamps import stamp
 from slurmwatchd.config.ownership import reason
 from slurmwatchd.errors import ConfigError
 
@@ -194,7 +195,7 @@ class TokenFile:
             ConfigError: The file cannot be used. Then no token is valid: one of those known before may be the one
                 that someone meant to revoke.
         """
-        seen = self._look()
+        seen = stamp(self.path)
         if seen != self._seen:
             self._seen = seen
             try:
@@ -204,13 +205,6 @@ class TokenFile:
         if self._fault is not None:
             raise self._fault
         return self._tokens
-
-    def _look(self) -> object:
-        try:
-            seen = os.stat(self.path)  # noqa: PTH116 - asked with each request: half the time
-        except OSError as error:
-            return error.errno
-        return seen.st_ino, seen.st_dev, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
 
 
 def _digest(presented: str) -> bytes:

@@ -4,9 +4,8 @@ import ssl
 from functools import lru_cache
 from pathlib import Path
 
+from slurmwatchd.config.file_stamps import stamp
 from slurmwatchd.sinks.credentials import TlsFiles, credential_path, read_credential
-
-_Stamp = tuple[int, int, int] | None
 
 
 def client_context(files: TlsFiles) -> ssl.SSLContext:
@@ -27,14 +26,14 @@ def client_context(files: TlsFiles) -> ssl.SSLContext:
             read_credential(option, text)
         paths.append(credential_path(text) if text else None)
     system = ssl.get_default_verify_paths()
-    known = (*paths, *(Path(name) for name in (system.cafile, system.capath) if name))
+    known = filter(None, (*paths, *(Path(name) for name in (system.cafile, system.capath) if name)))
     # Each kind of sink has its own: a library may set in it which protocols it talks.
-    return _made(type(files), tuple(paths), tuple(map(_stamp, known)))
+    return _made(type(files), tuple(paths), tuple(map(stamp, known)))
 
 
 @lru_cache(maxsize=16)
 def _made(
-    kind: type[TlsFiles], paths: tuple[Path | None, Path | None, Path | None], stamps: tuple[_Stamp, ...]
+    kind: type[TlsFiles], paths: tuple[Path | None, Path | None, Path | None], stamps: tuple[object, ...]
 ) -> ssl.SSLContext:
     del kind, stamps
     cafile, certificate, key = paths
@@ -42,12 +41,3 @@ def _made(
     if certificate is not None:
         context.load_cert_chain(certificate, key)
     return context
-
-
-def _stamp(path: Path | None) -> _Stamp:
-    """Return what changes whenever a file is written or replaced."""
-    try:
-        status = path.stat() if path is not None else None
-    except OSError:
-        return None
-    return None if status is None else (status.st_ino, status.st_size, status.st_mtime_ns)

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
+from slurmwatchd.config.file_stamps import stamp
 from slurmwatchd.config.ownership import reason
 from slurmwatchd.config.settings import WebSection
 from slurmwatchd.config.units import is_loopback
@@ -143,7 +144,7 @@ class WebConfigFile:
 
     def _look(self) -> Mapping[Path, object]:
         files = (self.path, *(self.config.tls.files if self.config.tls else ()))
-        return {file: _stamp(file) for file in files}
+        return {file: stamp(file) for file in files}
 
 
 def web_config_file(web: WebSection) -> WebConfigFile | None:
@@ -159,11 +160,3 @@ def web_config_file(web: WebSection) -> WebConfigFile | None:
         fault = f"has no tls_server_config, and web.listen {web.listen} is not the loopback"
         raise ConfigError([f"{file.path}: {fault}: add TLS, or set web.insecure = true"])
     return file
-
-
-def _stamp(file: Path) -> object:
-    try:
-        found = file.stat()
-    except OSError as error:
-        return error.errno
-    return found.st_ino, found.st_dev, found.st_size, found.st_mtime_ns, found.st_ctime_ns
