@@ -162,26 +162,29 @@ async def test_a_damaged_copy_is_worth_no_more_than_none(path: Path) -> None:
 async def test_a_store_of_an_older_version_is_read_without_copies(path: Path) -> None:
     async with open_database(path) as database:
         await stored(database, 35)
-    before = next(number for number, sql in migrations() if "CREATE TABLE placements" in sql) - 1
-    with closing(sqlite3.connect(path)) as store:
-        store.execute("DROP TABLE placements")
-        store.execute(f"PRAGMA user_version = {before}")
-        store.commit()
-    assert failures(path) == [("n1", 35, 8)]
-    async with open_database(path) as database:
-        assert await pack_all(database) == [10, 10, 15]
-    assert failures(path) == [("n1", 35, 8)]
+    set_back(path, "CREATE TABLE placements", "DROP TABLE placements")
+    await copies_are_made_anew(path)
 
 
 async def test_copies_of_an_earlier_form_are_made_anew(path: Path) -> None:
     async with open_database(path) as database:
         await stored(database, 35)
         await pack_all(database)
-    before = next(number for number, sql in migrations() if "DELETE FROM placements" in sql) - 1
+    set_back(path, "DELETE FROM placements", "UPDATE placements SET packed = CAST('an earlier form' AS BLOB)")
+    await copies_are_made_anew(path)
+
+
+def set_back(path: Path, migration: str, change: str) -> None:
+    """Leave a store as the version before a migration had it, which is found by its words."""
+    before = next(number for number, sql in migrations() if migration in sql) - 1
     with closing(sqlite3.connect(path)) as store:
-        store.execute("UPDATE placements SET packed = CAST('an earlier form' AS BLOB)")
+        store.execute(change)
         store.execute(f"PRAGMA user_version = {before}")
         store.commit()
+
+
+async def copies_are_made_anew(path: Path) -> None:
+    """The search finds the same without copies, and with those that the daemon makes."""
     assert failures(path) == [("n1", 35, 8)]
     async with open_database(path) as database:
         assert await pack_all(database) == [10, 10, 15]
