@@ -17,7 +17,7 @@ from slurmwatchd.store.archive import arrow, layout
 from slurmwatchd.store.archive.arrow import KEY, Key
 from slurmwatchd.store.archive.conditions import columns_of, condition_of, min_day, ranges_of
 from slurmwatchd.store.archive.layout import DayFile, day_of
-from slurmwatchd.store.archive.parquet import NAMES_OF_NODES, ROW, ArchiveFile, Range, RowGroup, reading
+from slurmwatchd.store.archive.parquet import NAMES_OF_NODES, ROW, ArchiveFile, Range, RowGroup, reading, taken
 from slurmwatchd.store.archive.records import Record, records_of
 from slurmwatchd.store.archive.tallies import COLUMNS
 from slurmwatchd.store.read.query import Order, Question
@@ -214,7 +214,7 @@ class Dataset:
         for (place, group), some in wanted.items():
             with reading(self.pa, self.files[place].path):
                 table = self._group(place, group, nodes, usage)
-            chosen = table.take(self.pa.array([row for _, row in some]))
+            chosen = taken(self.pa, table, [row for _, row in some])
             for (position, _), record in zip(some, records_of(self.pa, self.pc, chosen), strict=True):
                 result[position] = record
         return result

@@ -189,6 +189,13 @@ class ArchiveFile:
         return mask
 
 
+def taken(pa: ModuleType, table: Any, rows: list[int]) -> Any:  # noqa: ANN401 - pyarrow's
+    """Return some rows of a table. Those of a whole day stand one behind the other, and are not copied."""
+    if rows == list(range(rows[0], rows[0] + len(rows))):
+        return table.slice(rows[0], len(rows))
+    return table.take(pa.array(rows))
+
+
 def _statistics(column: Any) -> TimeStatistics:  # noqa: ANN401 - pyarrow's
     found = column.statistics
     if found is None:
