@@ -13,7 +13,7 @@ from slurmwatchd.store import opening
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.read import status
-from slurmwatchd.store.read.query import Order, Question
+from slurmwatchd.store.read.query import Order, Question, adding_up
 from slurmwatchd.store.read.reader import StoreReader, Totals
 from tests.unit.attempts import NOW, batch, reading
 
@@ -199,6 +199,13 @@ def test_totals_count_only_what_lies_inside_the_interval(store: StoreReader) -> 
         "bob": Totals(ran=1, ended=0, node_hours=5 / HOUR),
     }
     assert store.totals(Question(running_from=1, running_until=2)) == {}
+
+
+def test_totals_look_up_the_record_of_an_attempt_only_where_nobody_counted_its_nodes(store: StoreReader) -> None:
+    asked = adding_up(Question(running_from=NOW - 550, running_until=NOW - 300), store.clusters(), by="user")
+    plan = [row["detail"] for row in store.rows(f"EXPLAIN QUERY PLAN {asked.sql}", asked.parameters)]
+    (events,) = (place for place, step in enumerate(plan) if "events" in step)
+    assert plan[events - 1].startswith("CORRELATED SCALAR SUBQUERY")
 
 
 def test_totals_need_an_interval_and_a_grouping_that_exists(store: StoreReader) -> None:
