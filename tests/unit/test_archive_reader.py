@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from slurmwatchd.connector import Store
-from slurmwatchd.errors import StoreBusyError
+from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.model.records import JobRecord
 from slurmwatchd.store.archive.conditions import regex_of
 from slurmwatchd.store.archive.reader import ArchivedReader
@@ -260,6 +260,28 @@ def test_a_question_about_what_the_store_has_leaves_the_archive_alone(
     assert numbers(both, Question(descending=True, limit=3)) == [300, 10, 9]
     with pytest.raises(AssertionError, match="was looked at"):
         both.ids(Question(descending=True, limit=4))
+
+
+def test_the_folders_of_days_before_a_question_are_not_looked_into(both: ArchivedReader, tmp_path: Path) -> None:
+    # A file in the place of a folder: whoever looks into it, fails.
+    (tmp_path / "archive" / "day=2020-01-01").touch()
+    assert numbers(both, Question(ended_from=MIDNIGHT - 2 * DAY)) == [9, 10, 300]
+    with pytest.raises(StoreError, match="cannot be read"):
+        both.ids(Question())
+
+
+async def test_a_cluster_that_only_the_archive_has_is_found_in_what_the_store_need_not_ask_for(
+    both: ArchivedReader, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.db"
+    await fill(other, [ended(7, 4, cluster="other"), ended(8, 1, cluster="other")], cluster="other")
+    await archived(other, tmp_path / "others")
+    for folder in (tmp_path / "others").iterdir():
+        for file in folder.iterdir():
+            (tmp_path / "archive" / folder.name).mkdir(exist_ok=True)
+            file.rename(tmp_path / "archive" / folder.name / file.name)
+    assert numbers(both, Question(ended_from=MIDNIGHT - 2 * DAY)) == [9, 8, 10, 300]
+    assert numbers(both, Question(ended_from=MIDNIGHT - 2 * DAY, clusters=("sim",))) == [9, 10, 300]
 
 
 async def test_an_attempt_that_was_revised_since_is_told_as_the_store_has_it(tmp_path: Path) -> None:

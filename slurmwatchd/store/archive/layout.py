@@ -63,8 +63,12 @@ def beside(dataset: Path) -> Path:
     return dataset.with_name(f"{dataset.name}.tmp")
 
 
-def files(dataset: Path) -> list[DayFile]:
+def files(dataset: Path, *, since: int | None = None) -> list[DayFile]:
     """Return the files of the archive, oldest day first.
+
+    Args:
+        dataset: The archive.
+        since: The first day that matters: the folders of those before are not looked into.
 
     Raises:
         OSError: The dataset cannot be read. One that is not there has no files.
@@ -73,11 +77,11 @@ def files(dataset: Path) -> list[DayFile]:
         folders = sorted(entry.name for entry in os.scandir(dataset))
     except FileNotFoundError:
         return []
-    return [file for name in folders for file in files_of_day(dataset, name)]
+    return [file for name in folders for file in files_of_day(dataset, name, since=since)]
 
 
-def files_of_day(dataset: Path, folder: str) -> Iterator[DayFile]:
-    """Give the files of one day's folder; nothing where it is none of ours."""
+def files_of_day(dataset: Path, folder: str, *, since: int | None = None) -> Iterator[DayFile]:
+    """Give the files of one day's folder; nothing where it is none of ours, or of a day before `since`."""
     match = _FOLDER.fullmatch(folder)
     if match is None:
         return
@@ -85,6 +89,8 @@ def files_of_day(dataset: Path, folder: str) -> Iterator[DayFile]:
         day = int(datetime.fromisoformat(match[1]).replace(tzinfo=UTC).timestamp()) // DAY_SECONDS
     except ValueError:
         # No date: `day=2026-02-30`.
+        return
+    if since is not None and day < since:
         return
     try:
         names = sorted(entry.name for entry in os.scandir(dataset / folder))

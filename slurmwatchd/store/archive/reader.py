@@ -17,9 +17,10 @@ from slurmwatchd.errors import StoreBusyError
 from slurmwatchd.model.reports import Tally
 from slurmwatchd.store.archive import layout
 from slurmwatchd.store.archive.arrow import Key
+from slurmwatchd.store.archive.conditions import min_day
 from slurmwatchd.store.archive.files import Dataset, Found
 from slurmwatchd.store.archive.horizon import bounds, oldest_end, stretches
-from slurmwatchd.store.archive.layout import DAY_SECONDS, day_of
+from slurmwatchd.store.archive.layout import DAY_SECONDS
 from slurmwatchd.store.archive.report import unsummed
 from slurmwatchd.store.read import query
 from slurmwatchd.store.read.query import Order, Question
@@ -210,13 +211,12 @@ class ArchivedReader(StoreReader):
 
     def _reaches(self, question: Question, before: dict[str, int]) -> bool:
         """Return whether a question is about days of which the store may have pruned something."""
-        begin = max(question.ended_from or 0, question.running_from or 0)
+        first = min_day(question)
         last = [day for cluster, day in before.items() if not question.clusters or cluster in question.clusters]
+        if first is None or not before or first <= max(last, default=first):
+            return True
         # A cluster that the archive has and the store has not may have anything.
-        return not before or day_of(begin) <= max(last, default=day_of(begin)) or self._has_strangers(before)
-
-    def _has_strangers(self, before: dict[str, int]) -> bool:
-        return any(file.cluster not in before for file in layout.files(self.archive))
+        return any(file.cluster not in before for file in layout.files(self.archive, since=first))
 
     @staticmethod
     def _is_answered(question: Question, order: Sequence[float], before: dict[str, int]) -> bool:
