@@ -12,7 +12,7 @@ from slurmwatchd.model.clock import epoch
 from slurmwatchd.model.event_columns import EventColumns
 from slurmwatchd.model.outcomes import STATES, Outcome
 from slurmwatchd.model.records import EventKind, FoundBy
-from slurmwatchd.model.sums import UNTYPED, gpus_by_type
+from slurmwatchd.model.tres_rates import UNTYPED, gpus_by_type
 
 PREFIX = "slurmwatchd_"
 

@@ -6,13 +6,15 @@ numbers, so that what is taken out again, when an attempt is revised, is what wa
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate, chain, pairwise
 from operator import add
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from slurmwatchd.model.clock import epoch
 from slurmwatchd.model.outcomes import outcome_of
+from slurmwatchd.model.tres_rates import TimeAmounts, TresRates, plus, times, tres_rates
 from slurmwatchd.model.waits import wait_bucket
 
 HOUR = 3600
@@ -21,28 +23,28 @@ SEVERAL = "(several)"
 """The partition of a job sent to several that never ran: its list is as the user typed it, and would be a name of
 the user's making. A partition's own name has no comma."""
 
-UNTYPED = "(untyped)"
-"""The type of GPUs that the site accounts without one (`gres/gpu` alone)."""
-
-AMOUNTS = (
-    "attempts", "waits", "wait_seconds", "elapsed_seconds", "cpu_seconds", "node_seconds", "memory_mib_seconds",
-    "gpu_seconds", "billing_seconds", "energy_joules", "used_cpu_milliseconds", "known_cpu_seconds",
-    "used_memory_mib_seconds", "known_memory_mib_seconds", "used_gpu_percent_seconds", "known_gpu_seconds",
+OF_TIME = (
+    "elapsed_seconds", "cpu_seconds", "node_seconds", "memory_mib_seconds", "gpu_seconds", "billing_seconds",
 )  # fmt: skip
-"""What is added up. The `known` ones are what those attempts had of which it is known what they `used`."""
+"""What each second adds to."""
 
-_COUNTED = AMOUNTS.index("elapsed_seconds")
+OF_END = ("attempts", "waits", "wait_seconds")
+"""What counts in the hour of the end."""
+
+OF_WHOLE = (
+    "energy_joules", "used_cpu_milliseconds", "known_cpu_seconds", "used_memory_mib_seconds",
+    "known_memory_mib_seconds", "used_gpu_percent_seconds", "known_gpu_seconds",
+)  # fmt: skip
+"""Amounts of an attempt as a whole. The `known` ones are what those attempts had of which it is known what they
+`used`."""
+
+AMOUNTS = (*OF_TIME, *OF_END, *OF_WHOLE)
+"""What is added up. In most hours of a group the last are 0, and in many all but those of time."""
+
+_ENDED, _WAITS, _WAITED = map(AMOUNTS.index, OF_END)
 _ENERGY = AMOUNTS.index("energy_joules")
 _USED = AMOUNTS.index("used_cpu_milliseconds")
 _MIB = 1 << 20
-_NUMBERS = (int, float)
-_GPU = "gres/gpu"
-_TYPED_GPU = f"{_GPU}:"
-_OWN = frozenset({"cpu", "mem_bytes", "node", "billing", "energy_joules", _GPU})
-"""What alloc_tres has that is an amount of its own above; the rest is grouped by name."""
-
-FIRST_AMOUNTS = _ENERGY
-"""So many of them nearly all attempts have, and no others."""
 
 
 class Group(NamedTuple):
@@ -82,35 +84,6 @@ _Kind = tuple[Any, ...]
 """What attempts have in common that differ in their times only; the last is the id of the list of TRES."""
 
 
-class TresRates(NamedTuple):
-    """What an attempt has of each TRES while it runs.
-
-    Attributes:
-        of_time: What a second adds to `elapsed_seconds` and the amounts after it, energy aside.
-        energy_joules: What the attempt used in all.
-        others: Names of all other TRES, and how many of each.
-    """
-
-    of_time: tuple[int, int, int, int, int, int]
-    energy_joules: int
-    others: tuple[tuple[str, int], ...]
-
-    @property
-    def cpus(self) -> int:
-        """How many CPUs."""
-        return self.of_time[1]
-
-    @property
-    def memory_mib(self) -> int:
-        """How much memory."""
-        return self.of_time[3]
-
-    @property
-    def gpus(self) -> int:
-        """How many GPUs, of all types."""
-        return self.of_time[4]
-
-
 def attempt_of(record: Mapping[str, Any]) -> Attempt:
     """Return what the sums need of a record in the fields of the wire format."""
     values: dict[str, Any] = {name: record.get(name) for name in Attempt._fields}
@@ -125,15 +98,22 @@ class Results(NamedTuple):
 
     Attributes:
         groups: Whose attempts they are.
-        amounts: One number for each of `AMOUNTS`, or for the first `FIRST_AMOUNTS` where the others are 0.
+        amounts: Of each group by hour, a number for each of `AMOUNTS`; or for `OF_TIME` alone, or for that and
+            `OF_END`, where the others are 0.
         tres: By name too, any other TRES (`gres/gpu:a100`, `license/matlab`): its seconds.
         waits: How many attempts waited as long as each bucket says.
+        limit: None of the amounts is further from 0.
     """
 
     groups: Sequence[Group]
-    amounts: Mapping[tuple[int, int], Sequence[int]]
+    amounts: Sequence[Mapping[int, Sequence[int]]]
     tres: Mapping[tuple[int, int, str], int]
     waits: Mapping[tuple[int, int], Mapping[int, int]]
+    limit: int
+
+
+_Amounts = Sequence[dict[int, Any]]
+"""What `Results` has of them, in the making: lists, and at last tuples that stand in several hours."""
 
 
 class Sums:
@@ -145,6 +125,9 @@ class Sums:
         self._lists: list[Mapping[str, Any] | None] = []
         self._ended: dict[tuple[int, int, int], list[int | None]] = defaultdict(list)
         self._seconds: dict[tuple[int, int], int] = defaultdict(int)
+        self._running: dict[tuple[int, int], int] = defaultdict(int)
+        """How many more of a kind, or fewer, run through all of an hour and of those after it."""
+        self._run_seconds = 0
         self._parts: dict[tuple[int, Group], list[int]] = defaultdict(_zeros)
 
     def __bool__(self) -> bool:
@@ -155,13 +138,14 @@ class Sums:
         """Add attempts, or with a sign of -1 take them out.
 
         Most of a batch are alike in all but their times: for each hour it is enough to add up the seconds of those
-        that are, and to multiply once.
+        that are, and to multiply once. Of the hours that an attempt fills, it is noted where they begin and end.
 
         Args:
             attempts: The fields of an `Attempt` each.
             sign: 1 or -1.
         """
-        kinds, lists, ended, seconds = self._kinds, self._lists, self._ended, self._seconds
+        kinds, lists, ended = self._kinds, self._lists, self._ended
+        seconds, running = self._seconds, self._running
         for attempt in attempts:
             (
                 cluster,
@@ -189,17 +173,23 @@ class Sums:
             ended[kind, moment - moment % HOUR, sign].append(None if start is None else wait)
             if start is None or end is None:
                 continue
-            hour = start - start % HOUR
+            hour, after = start - start % HOUR, start - start % HOUR + HOUR
             if elapsed is not None and elapsed != end - start:
+                self._run_seconds += abs(elapsed)
                 for hour, part in _spread(start, end, elapsed):
                     seconds[kind, hour] += sign * part
-            else:
-                after = hour + HOUR
-                while after < end:
-                    seconds[kind, hour] += sign * (after - start)
-                    start = hour = after
-                    after += HOUR
+            elif end <= after:
+                self._run_seconds += abs(end - start)
                 seconds[kind, hour] += sign * (end - start)
+            else:
+                self._run_seconds += end - start
+                last = end - end % HOUR
+                seconds[kind, hour] += sign * (after - start)
+                if last < end:
+                    seconds[kind, last] += sign * (end - last)
+                if after < last:
+                    running[kind, after] += sign
+                    running[kind, last] -= sign
             if tres and "energy_joules" in tres:
                 whole = Attempt._make(attempt)
                 self._add_parts(whole, _ENERGY, (tres_rates(cpus, nodes, tres).energy_joules,), sign)
@@ -231,25 +221,57 @@ class Sums:
     def results(self) -> Results:
         """Return what was added up."""
         groups: dict[Group, int] = {}
-        amounts: dict[tuple[int, int], list[int]] = {}
-        for (hour, group), values in self._parts.items():
-            amounts[hour, groups.setdefault(group, len(groups))] = values.copy()
-        tres: dict[tuple[int, int, str], int] = defaultdict(int)
+        for _, group in self._parts:
+            groups.setdefault(group, len(groups))
         places = [groups.setdefault(_group(*kind[:_WHOSE]), len(groups)) for kind in self._kinds]
+        amounts: _Amounts = [{} for _ in groups]
+        for (hour, group), values in self._parts.items():
+            amounts[groups[group]][hour] = values.copy()
         rates = self._rates_of_kinds()
+        # The widest first: these take those of time.
+        waits = self._count_ends(places, amounts)
         for (kind, hour), seconds in self._seconds.items():
-            place = hour, places[kind]
-            (_, cpus, nodes, memory, gpus, billing), _, others = rates[kind]
-            had = seconds, seconds * cpus, seconds * nodes, seconds * memory, seconds * gpus, seconds * billing
-            known = amounts.get(place)
-            if known is None:
-                # Most attempts have an hour for themselves.
-                amounts[place] = [0, 0, 0, *had]
-            else:
-                known[_COUNTED:FIRST_AMOUNTS] = map(add, known[_COUNTED:FIRST_AMOUNTS], had)
-            for name, each in others:
-                tres[hour, place[1], name] += seconds * each
-        return Results(list(groups), amounts, tres, self._count_ends(places, amounts))
+            _add_time(amounts[places[kind]], hour, times(seconds, rates[kind].of_time))
+        self._add_whole_hours(places, rates, amounts)
+        return Results(list(groups), amounts, self._tres_seconds(places, rates), waits, self._limit(rates))
+
+    def _limit(self, rates: Sequence[TresRates]) -> int:
+        """Return how large an amount can be at most."""
+        of_time = self._run_seconds * max(map(abs, chain.from_iterable(rate.of_time for rate in rates)), default=0)
+        waited = sum(abs(wait) for waits in self._ended.values() for wait in waits if wait is not None)
+        return of_time + waited + sum(map(abs, chain.from_iterable(self._parts.values())))
+
+    def _add_whole_hours(self, places: Sequence[int], rates: Sequence[TresRates], amounts: _Amounts) -> None:
+        """Add what attempts had in hours that they filled; last, since these hours share their amounts."""
+        changes: list[dict[int, TimeAmounts]] = [{} for _ in amounts]
+        for (kind, hour), more in self._running.items():
+            had, some = times(more * HOUR, rates[kind].of_time), changes[places[kind]]
+            some[hour] = plus(some[hour], had) if hour in some else had
+        for hours, some in zip(amounts, changes, strict=True):
+            for stretch, had in _stretches(some, plus):
+                for hour in stretch if any(had) else ():
+                    if hour in hours:
+                        _add_time(hours, hour, had)
+                    else:
+                        hours[hour] = had
+
+    def _tres_seconds(self, places: Sequence[int], rates: Sequence[TresRates]) -> dict[tuple[int, int, str], int]:
+        """Return what attempts had of TRES that are no amount of their own; most have none."""
+        tres: dict[tuple[int, int, str], int] = defaultdict(int)
+        if not any(rate.others for rate in rates):
+            return tres
+        for (kind, hour), seconds in self._seconds.items():
+            for name, each in rates[kind].others:
+                tres[hour, places[kind], name] += seconds * each
+        changes: dict[tuple[int, str], dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        for (kind, hour), more in self._running.items():
+            for name, each in rates[kind].others:
+                changes[places[kind], name][hour] += more * HOUR * each
+        for (place, name), some in changes.items():
+            for stretch, seconds in _stretches(some, add):
+                for hour in stretch:
+                    tres[hour, place, name] += seconds
+        return tres
 
     def _rates_of_kinds(self) -> list[TresRates]:
         """Return what each kind has of each TRES."""
@@ -264,23 +286,22 @@ class Sums:
             found.append(rate)
         return found
 
-    def _count_ends(
-        self, places: Sequence[int], amounts: dict[tuple[int, int], list[int]]
-    ) -> Mapping[tuple[int, int], Mapping[int, int]]:
+    def _count_ends(self, places: Sequence[int], amounts: _Amounts) -> Mapping[tuple[int, int], Mapping[int, int]]:
         """Count attempts and their waits in the amounts, and return the waits by bucket."""
         buckets: dict[tuple[int, int], dict[int, int]] = {}
         for (kind, hour, sign), waits in self._ended.items():
             place = hour, places[kind]
-            known = amounts.get(place)
+            hours = amounts[places[kind]]
+            known = hours.get(hour)
             if known is None:
-                known = amounts[place] = [0] * FIRST_AMOUNTS
-            known[0] += sign * len(waits)
+                known = hours[hour] = [0] * (_WAITED + 1)
+            known[_ENDED] += sign * len(waits)
             counts: dict[int, int] | None = None
             for wait in waits:
                 if wait is None:
                     continue
-                known[1] += sign
-                known[2] += sign * wait
+                known[_WAITS] += sign
+                known[_WAITED] += sign * wait
                 if counts is None:
                     counts = buckets.setdefault(place, {})
                 bucket = wait_bucket(wait)
@@ -302,28 +323,34 @@ def _zeros() -> list[int]:
     return [0] * len(AMOUNTS)
 
 
+_T = TypeVar("_T")
+
+
+def _stretches(changes: Mapping[int, _T], plus: Callable[[_T, _T], _T]) -> Iterator[tuple[Iterable[int], _T]]:
+    """Give stretches of hours, and what each hour in one has, of what changes at the beginning of hours."""
+    hours = sorted(changes)
+    levels = accumulate(map(changes.__getitem__, hours), plus)
+    for (begun, end), level in zip(pairwise(hours), levels, strict=False):
+        yield range(begun, end, HOUR), level
+
+
+def _add_time(hours: dict[int, Any], hour: int, had: TimeAmounts) -> None:
+    known = hours.get(hour)
+    if known is None:
+        hours[hour] = list(had)
+        return
+    a, b, c, d, e, f = had
+    known[0] += a
+    known[1] += b
+    known[2] += c
+    known[3] += d
+    known[4] += e
+    known[5] += f
+
+
 def partition_label(name: str | None) -> str:
     """Return a partition as it is counted."""
     return SEVERAL if name and "," in name else name or ""
-
-
-def _is_amount(value: object) -> bool:
-    return isinstance(value, _NUMBERS) and value > 0
-
-
-def gpus_by_type(tres: Mapping[str, Any]) -> dict[str, int]:
-    """Return the GPUs in a list of TRES by type, each counted once.
-
-    A site accounts `gres/gpu`, types (`gres/gpu:a100`), or both, and then the first is the sum of all.
-    """
-    found = {
-        name.removeprefix(_TYPED_GPU): int(amount)
-        for name, amount in tres.items()
-        if name.startswith(_TYPED_GPU) and _is_amount(amount)
-    }
-    total = tres.get(_GPU)
-    rest = int(total) - sum(found.values()) if isinstance(total, int | float) else 0
-    return {**found, UNTYPED: rest} if rest > 0 else found
 
 
 @lru_cache(maxsize=20_000)
@@ -336,23 +363,6 @@ def _group(
     outcome: str | None,
 ) -> Group:
     return Group(cluster, partition_label(partition), account or "", user or "", qos or "", outcome or "")
-
-
-def tres_rates(cpus: int | None, nodes: int | None, alloc_tres: Mapping[str, Any] | None) -> TresRates:
-    """Return what an attempt has of each TRES, by its list; what that lacks of CPUs and nodes the others say."""
-    tres = {name: int(amount) for name, amount in (alloc_tres or {}).items() if _is_amount(amount)}
-    others = tuple([(name, amount) for name, amount in tres.items() if name not in _OWN])
-    # Most attempts have none.
-    gpus = sum(gpus_by_type(tres).values()) if others or _GPU in tres else 0
-    of_time = (
-        1,
-        tres.get("cpu", cpus or 0),
-        tres.get("node", nodes or 0),
-        tres.get("mem_bytes", 0) // _MIB,
-        gpus,
-        tres.get("billing", 0),
-    )
-    return TresRates(of_time, tres.get("energy_joules", 0), others)
 
 
 def _spread(start: int, end: int, *totals: int) -> Iterator[tuple[int, ...]]:

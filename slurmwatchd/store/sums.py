@@ -5,9 +5,10 @@ has expired stays in the sums; if it is read again, by a backfill, the first and
 hour say that it is in them.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import aiosqlite
@@ -17,8 +18,9 @@ import orjson
 from slurmwatchd.model.outcomes import outcome_of
 from slurmwatchd.model.sums import (
     AMOUNTS,
-    FIRST_AMOUNTS,
     HOUR,
+    OF_END,
+    OF_TIME,
     Attempt,
     Group,
     Results,
@@ -56,11 +58,32 @@ def _adding(key: Sequence[str], values: Sequence[str]) -> str:
 
 
 _HOUR_OF_GROUP = ("hour", "grp")
-_FIRST, _OTHERS = AMOUNTS[:FIRST_AMOUNTS], dict.fromkeys(AMOUNTS[FIRST_AMOUNTS:], 0)
-_ADD_FIRST, _ADD_ALL = _adding(_HOUR_OF_GROUP, _FIRST), _adding(_HOUR_OF_GROUP, AMOUNTS)
-_FIRST_WIDTH = len((*_HOUR_OF_GROUP, *_FIRST))
 _ADD_TRES = _adding((*_HOUR_OF_GROUP, "name"), ("seconds",))
 _ADD_WAITS = f"ON CONFLICT (hour, grp) DO UPDATE SET buckets = {waits_added.__name__}(buckets, excluded.buckets)"
+
+
+class _Part(NamedTuple):
+    """Some of the amounts of an hour, where the others are 0: what is not written costs nothing.
+
+    Attributes:
+        names: Which.
+        others: The others.
+        ending: What adds them to a row that is there.
+    """
+
+    names: tuple[str, ...]
+    others: Mapping[str, int]
+    ending: str
+
+    @classmethod
+    def of(cls, *names: str) -> "_Part":
+        """Take some of `AMOUNTS`."""
+        others = dict.fromkeys([name for name in AMOUNTS if name not in names], 0)
+        return cls(names, others, _adding(_HOUR_OF_GROUP, names))
+
+
+_PARTS = (_Part.of(*OF_TIME), _Part.of(*OF_TIME, *OF_END), _Part.of(*AMOUNTS))
+"""Those of an hour that attempts only ran in; those of one in which some ended; all of them."""
 
 _EXPIRED_OF_HOURS = f"{EXPIRED} AND hour {IN_ARRAY}"
 # NULL stays NULL: the whole hour.
@@ -201,41 +224,35 @@ async def add(connection: aiosqlite.Connection, sums: Sums, known: dict[Group, i
     results = await anyio.to_thread.run_sync(sums.results)
     ids = await _group_ids(connection, results.groups, known)
     rows = await anyio.to_thread.run_sync(_rows, results, ids)
-    table = "hourly_sums"
-    await insert_rows(connection, table, (*_HOUR_OF_GROUP, *_FIRST), rows.first, common=_OTHERS, ending=_ADD_FIRST)
-    await insert_rows(connection, table, (*_HOUR_OF_GROUP, *AMOUNTS), rows.whole, ending=_ADD_ALL)
+    for (names, others, ending), some in zip(_PARTS, rows.amounts, strict=True):
+        await insert_rows(connection, "hourly_sums", (*_HOUR_OF_GROUP, *names), some, common=others, ending=ending)
     await insert_rows(connection, "hourly_tres", (*_HOUR_OF_GROUP, "name", "seconds"), rows.tres, ending=_ADD_TRES)
     await insert_rows(connection, "hourly_waits", (*_HOUR_OF_GROUP, "buckets"), rows.waits, ending=_ADD_WAITS)
 
 
 class _Rows(NamedTuple):
-    """What is to be added to each table, in the order of its pages; of amounts all, or the first ones."""
+    """What is to be added to each table, in the order of its pages; amounts by `_PARTS`."""
 
-    first: Sequence[tuple[int, ...]]
-    whole: Sequence[tuple[int, ...]]
+    amounts: Sequence[Sequence[tuple[int, ...]]]
     tres: Sequence[tuple[int | str, ...]]
     waits: Sequence[tuple[int | str, ...]]
 
 
 def _rows(results: Results, ids: Sequence[int]) -> _Rows:
     """Return the rows that change something; runs in a worker thread."""
-    hours, width = [hour for hour, _ in results.amounts], max(ids, default=0) + 1
-    first, amounts = min(hours, default=0), results.amounts
-    if sum(map(abs, chain.from_iterable(amounts.values()))) > _EXACT:
-        amounts = {place: list(map(_exact, values)) for place, values in amounts.items()}
-    # Small numbers compare several times quicker than rows.
-    in_order = {
-        (hour - first) // HOUR * width + ids[group]: (hour, ids[group], *values)
-        for (hour, group), values in amounts.items()
-        if any(values)
-    }
-    rows = [in_order[place] for place in sorted(in_order)]
+    is_exact = results.limit <= _EXACT
+    by_width = {len(part.names): defaultdict[int, list[tuple[int, ...]]](list) for part in _PARTS}
+    # By group and then by hour, so that rows need not be compared.
+    for row_id, hours in sorted(zip(ids, results.amounts, strict=True), key=itemgetter(0)):
+        for hour, amounts in hours.items():
+            if any(amounts):
+                exact = amounts if is_exact else map(_exact, amounts)
+                by_width[len(amounts)][hour].append((hour, row_id, *exact))
     waits = {(hour, ids[group]): counts for (hour, group), counts in results.waits.items()}
     texts = ((*place, waits_text(waits[place])) for place in sorted(waits))
     tres = results.tres.items()
     return _Rows(
-        [row for row in rows if len(row) == _FIRST_WIDTH],
-        [row for row in rows if len(row) != _FIRST_WIDTH],
+        [[row for hour in sorted(some) for row in some[hour]] for some in by_width.values()],
         sorted((hour, ids[group], name, _exact(seconds)) for (hour, group, name), seconds in tres if seconds),
         [row for row in texts if row[2] != NO_WAITS],
     )

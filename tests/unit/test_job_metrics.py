@@ -8,7 +8,7 @@ from slurmwatchd.model import formats
 from slurmwatchd.model.event_columns import EventColumns
 from slurmwatchd.model.job_metrics import BY_FULL_NAME, CATALOGUE, FAMILIES
 from slurmwatchd.model.records import Event, EventKind, FoundBy
-from slurmwatchd.model.sums import gpus_by_type
+from slurmwatchd.model.tres_rates import gpus_by_type
 from slurmwatchd.sinks.conformance import make_event
 from tests.unit.attempts import NOW, attempt
 

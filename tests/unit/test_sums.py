@@ -1,5 +1,7 @@
 """What attempts add up to by hour: the arithmetic, in numbers worked out by hand."""
 
+from collections import defaultdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,8 +44,9 @@ def amounts(sums: Sums) -> dict[tuple[int, Group], dict[str, int]]:
     """What is not zero, by name."""
     results = sums.results()
     return {
-        (hour, results.groups[group]): {name: value for name, value in zip(AMOUNTS, values, strict=False) if value}
-        for (hour, group), values in results.amounts.items()
+        (hour, group): {name: value for name, value in zip(AMOUNTS, values, strict=False) if value}
+        for group, hours in zip(results.groups, results.amounts, strict=True)
+        for hour, values in hours.items()
         if any(values)
     }
 
@@ -155,6 +158,61 @@ def test_parts_add_up_to_the_whole_and_are_taken_out_again(start: int, run: int,
     assert amounts(sums) == {}
     assert not any(sums.results().tres.values())
     assert not any(any(counts.values()) for counts in sums.results().waits.values())
+
+
+RATES = {"cpu": 4, "node": 2, "mem_bytes": 8 << 30, "billing": 6, "gres/gpu:a100": 2, "license/matlab": 1}
+LISTS = (RATES, {"cpu": 1, "node": 1}, None)
+
+
+@st.composite
+def attempts(draw: st.DrawFn) -> Attempt:
+    """Draw an attempt of one of a few groups; some begin or end with an hour, and some were suspended."""
+    start = NINE + draw(st.sampled_from((0, 1, 1800, 3599, 3600, 9000)))
+    run = draw(st.sampled_from((0, 1, 600, 3599, 3600, 7200, 9000, 40_000)))
+    return ATTEMPT._replace(
+        user=draw(st.sampled_from(("ann", "bob"))),
+        start=start,
+        end=start + run,
+        elapsed_seconds=draw(st.sampled_from((run, None, run // 3))),
+        cpus=1,
+        node_count=1,
+        alloc_tres=draw(st.sampled_from(LISTS)),
+    )
+
+
+def had_in(attempt: Attempt, hour: int) -> int:
+    """Return the seconds of an attempt that are in an hour."""
+    start, end = attempt.start or 0, attempt.end or 0
+    run = end - start
+    elapsed = run if attempt.elapsed_seconds is None else attempt.elapsed_seconds
+    since, until = (min(max(moment, start), end) - start for moment in (hour, hour + 3600))
+    return elapsed * until // run - elapsed * since // run if run else 0
+
+
+@given(st.lists(st.tuples(attempts(), st.sampled_from((1, 1, -1))), max_size=12))
+def test_many_attempts_add_up_to_what_each_had_in_each_hour(some: list[tuple[Attempt, int]]) -> None:
+    sums = Sums()
+    cpu: dict[tuple[int, str], int] = defaultdict(int)
+    licenses: dict[tuple[int, str], int] = defaultdict(int)
+    for attempt, sign in some:
+        sums.add([attempt], sign)
+        tres = attempt.alloc_tres or {}
+        for hour in range(NINE, NINE + 20 * 3600, 3600):
+            seconds = sign * had_in(attempt, hour)
+            cpu[hour, str(attempt.user)] += seconds * tres.get("cpu", 1)
+            licenses[hour, str(attempt.user)] += seconds * tres.get("license/matlab", 0)
+    found = amounts(sums)
+    results = sums.results()
+    assert {(hour, group.user): values.get("cpu_seconds", 0) for (hour, group), values in found.items()} == {
+        place: seconds for place, seconds in cpu.items() if seconds or place in {(h, g.user) for h, g in found}
+    }
+    assert {
+        (hour, results.groups[group].user): seconds
+        for (hour, group, name), seconds in results.tres.items()
+        if name == "license/matlab" and seconds
+    } == {place: seconds for place, seconds in licenses.items() if seconds}
+    most = [abs(value) for values in found.values() for value in values.values()]
+    assert max(most, default=0) <= results.limit
 
 
 @given(st.integers(0, 10**9))

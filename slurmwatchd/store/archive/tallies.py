@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 
 from slurmwatchd.model.reports import Tally
-from slurmwatchd.model.sums import AMOUNTS, HOUR, SEVERAL, TresRates, tres_rates
+from slurmwatchd.model.sums import HOUR, OF_END, OF_TIME, OF_WHOLE, SEVERAL
+from slurmwatchd.model.tres_rates import TresRates, tres_rates
 from slurmwatchd.model.waits import wait_bucket
 from slurmwatchd.store.archive import arrow
 
@@ -26,11 +27,7 @@ COLUMNS = (
     "usage_gpu_ave_utilization_percent",
 )  # fmt: skip
 
-_COUNTS = AMOUNTS[: AMOUNTS.index("elapsed_seconds")]
-_TIMES = AMOUNTS[AMOUNTS.index("elapsed_seconds") : AMOUNTS.index("energy_joules")]
-"""What a second adds to; those after them are amounts of an attempt as a whole."""
-
-_SPREAD = AMOUNTS[AMOUNTS.index("energy_joules") :]
+_NO_TIME, _NO_END, _NOTHING_WHOLE = ((0,) * len(names) for names in (OF_TIME, OF_END, OF_WHOLE))
 _MIB = 1 << 20
 _MOST = 1 << 31
 """No attempt has as much of anything; with it, no product overflows."""
@@ -123,7 +120,7 @@ class Adder:
         counts = counts.aggregate([([], "count_all"), ("wait", "count"), ("wait", "sum")])
         for row in counts.to_pylist():
             amounts = (row["count_all"], row["wait_count"], row["wait_sum"] or 0)
-            found[row["key"]].add(row["outcome"], (*amounts, *(0,) * (len(AMOUNTS) - len(_COUNTS))))
+            found[row["key"]].add(row["outcome"], (*_NO_TIME, *amounts, *_NOTHING_WHOLE))
         buckets = pa.table(keys).filter(waited).group_by(["key", "wait"], use_threads=False)
         for row in buckets.aggregate([([], "count_all")]).to_pylist():
             found[row["key"]].add_waits(wait_bucket(row["wait"]), row["count_all"])
@@ -156,7 +153,7 @@ class Adder:
             amounts = pa.array([min(value, _MOST) for value in values], pa.int64())
             return pc.coalesce(amounts.take(encoded.indices), 0)
 
-        for place, name in enumerate(_TIMES):
+        for place, name in enumerate(OF_TIME):
             columns[name] = each([kind.of_time[place] for kind in kinds])
         for name, named in (("cpu_seconds", "cpus"), ("node_seconds", "node_count")):
             columns[name] = pc.if_else(pc.equal(columns[name], 0), pc.coalesce(rows[named], 0), columns[name])
@@ -190,7 +187,7 @@ class Adder:
         )
         return {
             name: pc.coalesce(pc.if_else(known, amount, 0), 0)
-            for name, (known, amount) in zip(_SPREAD[1:], amounts, strict=True)
+            for name, (known, amount) in zip(OF_WHOLE[1:], amounts, strict=True)
         }
 
     def _by_piece(self, rows: Any) -> Any:  # noqa: ANN401 - pyarrow's
@@ -209,27 +206,27 @@ class Adder:
         start, end, run = rows["start"], rows["end"], rows["run"]
         is_inside = pc.and_(pc.greater_equal(start, low), pc.less_equal(end, high))
         if pc.all(is_inside).as_py():
-            parts = {name: rows[name] for name in ("elapsed", *_SPREAD)}
+            parts = {name: rows[name] for name in ("elapsed", *OF_WHOLE)}
         else:
             run = pc.max_element_wise(run, 1)
             until = pc.subtract(pc.min_element_wise(end, high), start)
             since = pc.subtract(pc.max_element_wise(start, low), start)
             parts = {}
-            for name in ("elapsed", *_SPREAD):
+            for name in ("elapsed", *OF_WHOLE):
                 part = pc.subtract(_due(pc, rows[name], until, run), _due(pc, rows[name], since, run))
                 parts[name] = pc.if_else(is_inside, rows[name], part)
         seconds = parts.pop("elapsed")
-        amounts = {name: seconds if name == _TIMES[0] else pc.multiply(seconds, rows[name]) for name in _TIMES}
+        amounts = {name: seconds if name == OF_TIME[0] else pc.multiply(seconds, rows[name]) for name in OF_TIME}
         whose = {"key": self._keys(rows, piece), "outcome": rows["outcome"], "kind": rows["kind"]}
         return pa.table(whose | {"seconds": seconds} | amounts | parts)
 
     def _add(self, parts: Any, kinds: Sequence[TresRates], found: _Tallies) -> None:  # noqa: ANN401
         """Add up the parts of attempts."""
-        names = (*_TIMES, *_SPREAD)
+        names = (*OF_TIME, *OF_WHOLE)
         sums = parts.group_by(["key", "outcome"], use_threads=False).aggregate([(name, "sum") for name in names])
         for row in sums.to_pylist():
             amounts = [row[f"{name}_sum"] for name in names]
-            found[row["key"]].add(row["outcome"], (*(0,) * len(_COUNTS), *amounts))
+            found[row["key"]].add(row["outcome"], (*amounts[: len(OF_TIME)], *_NO_END, *amounts[len(OF_TIME) :]))
         others = self._pa.array([place for place, kind in enumerate(kinds) if kind.others], self._pa.int64())
         rows = parts.filter(self._pc.is_in(parts["kind"], value_set=others))
         sums = rows.group_by(["key", "kind"], use_threads=False).aggregate([("seconds", "sum")])
