@@ -22,6 +22,7 @@ from slurmwatchd.store.dictionaries import Packer
 from slurmwatchd.store.lockfile import LockFile, ShutdownState
 from slurmwatchd.store.opening import Mode, OpenFile, open_file
 from slurmwatchd.store.recent_events import RecentEvents
+from slurmwatchd.store.recent_nodelists import RecentNodelists
 from slurmwatchd.store.repair import damage
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
 from slurmwatchd.store.shared_lock import SharedLock
@@ -64,6 +65,8 @@ class Database:
         """Shared from looking up which node lists are known until it is written who uses them."""
         self.recent = RecentEvents()
         """What was committed last, for whoever waits for it."""
+        self.recent_nodelists = RecentNodelists()
+        """The nodes of the lists that it names."""
         self.packer = Packer()
         """Packs the bodies that are written."""
         self.sum_groups: dict[Group, int] = {}

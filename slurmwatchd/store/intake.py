@@ -49,6 +49,7 @@ class _Plan:
         packed: The same as the store keeps them.
         dictionary: What they were packed with, where it is new.
         revised_ends: When attempts ended that were revised: as they were, and as they are.
+        lists: Node list to its row in `nodelists`.
     """
 
     jobs: BulkRows = field(default_factory=BulkRows)
@@ -60,6 +61,7 @@ class _Plan:
     shown: int = 0
     back: list[tuple[int]] = field(default_factory=list)
     revised_ends: set[int | None] = field(default_factory=set)
+    lists: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def told(self) -> int:
@@ -120,6 +122,10 @@ class Intake:
         committed, plan = await self.database.write(work)
         self._next_job += len(plan.jobs)
         self._next_seq += plan.told
+        expanded = batch.expanded.items()
+        self.database.recent_nodelists.put(
+            (plan.lists[text], nodelists.written(nodes)) for text, nodes in expanded if text in plan.lists
+        )
         for rows in plan.events:
             self.database.recent.put(rows)
         return committed
@@ -171,6 +177,7 @@ class Intake:
         earlier = await _earlier(connection, batch, existing)
         booking = await _booking(connection, batch, existing, earlier)
         plan = await anyio.to_thread.run_sync(self._plan, batch, existing, earlier, ids, layout, booking)
+        plan.lists = ids
         await plan.jobs.insert(connection, "jobs")
         if self._resumes and plan.jobs:
             await already_delivered.resume_revisions(connection, self._next_job)

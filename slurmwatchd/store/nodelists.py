@@ -45,6 +45,11 @@ async def keep(
     return ids
 
 
+def written(nodes: tuple[str, ...]) -> bytes:
+    """Return names of nodes as they stand in the store."""
+    return json_array(nodes).encode()
+
+
 async def _fill(connection: aiosqlite.Connection, lists: list[tuple[int, tuple[str, ...]]]) -> None:
     """Give lists their nodes, and nodes their lists; a repetition of a node in a list stands once in the index."""
     arrays = [(identity, len(nodes), json_array(nodes)) for identity, nodes in lists]

@@ -145,13 +145,16 @@ async def _made(database: Database, packs: Sequence[BulkRows]) -> Events | None:
     """Make events of rows that were just written; None where they are too many bytes at once."""
     nodes: dict[int | None, bytes | None] = {None: None}
     wanted = set(chain.from_iterable(pack.columns["nodelist"] for pack in packs)) - {None}
-    if wanted:
+    nodes.update(database.recent_nodelists.among(wanted).items())
+    if missing := wanted - nodes.keys():
         found = await database.read_until(
-            _NODES, (json_array(wanted),), size=lambda row: len(row[1] or b""), max_bytes=MAX_BYTES
+            _NODES, (json_array(missing),), size=lambda row: len(row[1] or b""), max_bytes=MAX_BYTES
         )
-        if len(found) < len(wanted):
+        if len(found) < len(missing):
             return None
         nodes |= {row[0]: row[1] for row in found}
+        # One without nodes may be given them later.
+        database.recent_nodelists.learn((row[0], row[1]) for row in found if row[1] is not None)
     weights = {number: len(names or b"") for number, names in nodes.items()}
     weight = 0
     for pack in packs:

@@ -9,11 +9,12 @@ import pytest
 from slurmwatchd.model.event_columns import EventColumns, Events
 from slurmwatchd.model.job_metrics import CATALOGUE
 from slurmwatchd.model.records import Event, EventKind
-from slurmwatchd.store import nodelists, outbox, recent_events
+from slurmwatchd.store import nodelists, outbox, placements, recent_events, recent_nodelists
 from slurmwatchd.store.bulk_insert import BulkRows
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.recent_events import RecentEvents
+from slurmwatchd.store.recent_nodelists import RecentNodelists
 from tests.unit.attempts import NOW, batch, reading
 
 
@@ -82,6 +83,64 @@ async def test_events_from_memory_are_those_of_the_store(tmp_path: Path) -> None
             (4, "job_revised", 2, b'["n3"]'),
         ]
         assert await _from_store(database) == quick
+
+
+async def test_the_nodes_of_lists_met_before_are_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database)
+        await intake.commit(
+            batch(reading(1, node_list="n[1-2]"), reading(2, node_list="gone["), expanded={"n[1-2]": ("n1", "n2")})
+        )
+        # Those without nodes may be given them later.
+        assert await _nodes(database, 0) == [b'["n1","n2"]', None]
+        await intake.commit(
+            batch(reading(3, node_list="gone["), reading(4, node_list="n[1-2]"), expanded={"gone[": ("n7",)})
+        )
+        reads: list[str] = []
+        read_until = database.read_until
+
+        async def noting(sql: str, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - what it gives
+            reads.append(sql)
+            return await read_until(sql, *given, **named)
+
+        monkeypatch.setattr(database, "read_until", noting)
+        assert await _nodes(database, 2) == [b'["n7"]', b'["n1","n2"]']
+        assert reads == []
+        database.recent_nodelists = RecentNodelists()
+        await intake.commit(batch(reading(5, node_list="n[1-2]"), expanded={}))
+        assert await _nodes(database, 4) == [b'["n1","n2"]']
+        assert len(reads) == 1
+        await intake.commit(batch(reading(6, node_list="n[1-2]"), expanded={}))
+        assert await _nodes(database, 5) == [b'["n1","n2"]']
+        assert len(reads) == 1
+
+
+async def test_nodes_of_a_transaction_that_failed_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database)
+        monkeypatch.setattr(placements, "forget", _broken)
+        with pytest.raises(ZeroDivisionError):
+            await intake.commit(batch(reading(1, node_list="n3"), expanded={"n3": ("n3",)}))
+        monkeypatch.undo()
+        # The same row id is another list's now.
+        await intake.commit(batch(reading(2, node_list="gone["), expanded={}))
+        assert await _nodes(database, 0) == [None]
+
+
+def test_the_oldest_lists_make_room_and_what_was_read_is_no_newer_than_what_was_committed() -> None:
+    kept = RecentNodelists()
+    large = b"x" * (recent_nodelists.MAX_BYTES // 4)
+    kept.put((number, large) for number in range(1, 5))
+    assert sorted(kept.among(range(10))) == [2, 3, 4]
+    kept.put([(2, b"new")])
+    kept.learn([(2, b"old"), (5, b"read")])
+    assert kept.among([2, 5, 9]) == {2: b"new", 5: b"read"}
+    kept.put([(6, large)])
+    assert sorted(kept.among(range(10))) == [2, 3, 4, 5, 6], "what took the room of another counts once"
 
 
 async def test_what_is_counted_from_memory_is_what_the_bodies_say(tmp_path: Path) -> None:
@@ -160,6 +219,11 @@ async def test_what_comes_by_another_way_is_read_from_the_store(tmp_path: Path) 
 
 async def _broken(*_: object) -> None:
     raise ZeroDivisionError
+
+
+async def _nodes(database: Database, seq: int) -> list[bytes | None]:
+    assert database.recent.after(seq, 100) is not None
+    return [event.nodes for event in await outbox.after(database, seq, 100)]
 
 
 async def _from_store(database: Database) -> list[Event]:
