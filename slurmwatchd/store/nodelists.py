@@ -1,11 +1,16 @@
 """Node lists in the store: each distinct one once, with its nodes."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import aiosqlite
 
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
+
+# Each is looked up as it comes: `IN` would sort them first.
+_IDS = (
+    "SELECT wanted.key, nodelists.id FROM json_each(?) AS wanted CROSS JOIN nodelists ON expression = wanted.value"
+)
 
 
 async def known(database: Database, expressions: Iterable[str]) -> set[str]:
@@ -31,15 +36,15 @@ async def keep(
         expressions: Every list of the batch, known or not.
         expanded: The new ones' nodes.
     """
-    query = f"SELECT expression, id FROM nodelists WHERE expression {IN_ARRAY}"  # noqa: S608 - a constant
-    wanted = (json_array(expressions),)
-    ids = {row[0]: row[1] for row in await connection.execute_fetchall(query, wanted)}
-    missing = [(text,) for text in expressions if text not in ids]
+    ids = await _ids(connection, list(expressions))
+    missing = [text for text in expressions if text not in ids]
     if missing:
-        await connection.executemany("INSERT INTO nodelists (expression) VALUES (?)", missing)
-        ids = {row[0]: row[1] for row in await connection.execute_fetchall(query, wanted)}
-    # What is met again is not idle any more, see `retention`.
-    await connection.execute(f"DELETE FROM idle_nodelists WHERE nodelist {IN_ARRAY}", (json_array(ids.values()),))  # noqa: S608
+        await connection.executemany("INSERT INTO nodelists (expression) VALUES (?)", zip(missing, strict=True))
+        ids |= await _ids(connection, missing)
+    # What is met again is not idle any more, see `retention`; most often none is.
+    if list(await connection.execute_fetchall("SELECT 1 FROM idle_nodelists LIMIT 1")):
+        met = json_array(ids.values())
+        await connection.execute(f"DELETE FROM idle_nodelists WHERE nodelist {IN_ARRAY}", (met,))  # noqa: S608
     if expanded:
         await _fill(connection, [(ids[text], nodes) for text, nodes in expanded.items()])
     return ids
@@ -48,6 +53,12 @@ async def keep(
 def written(nodes: tuple[str, ...]) -> bytes:
     """Return names of nodes as they stand in the store."""
     return json_array(nodes).encode()
+
+
+async def _ids(connection: aiosqlite.Connection, expressions: Sequence[str]) -> dict[str, int]:
+    """Return the ids of those that are there."""
+    rows = await connection.execute_fetchall(_IDS, (json_array(expressions),))
+    return {expressions[row[0]]: row[1] for row in rows}
 
 
 async def _fill(connection: aiosqlite.Connection, lists: list[tuple[int, tuple[str, ...]]]) -> None:

@@ -15,7 +15,7 @@ from slurmwatchd.model.tuples import maker
 from slurmwatchd.store import bodies
 from slurmwatchd.store.bulk_insert import BulkRows
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.json_array import IN_ARRAY, json_array
+from slurmwatchd.store.json_array import json_array
 from slurmwatchd.store.repair import already_delivered
 from slurmwatchd.store.unpacking import (
     PackedBodies,
@@ -40,7 +40,9 @@ _PACKED = _EVENTS.format(id="events.id", body="events.body")
 _WHOLE = _EVENTS.format(id=bodies.KEPT_ID, body=bodies.BODY)
 """The same, where SQL unpacks the bodies one by one."""
 
-_NODES = f"SELECT id, nodes FROM nodelists WHERE id {IN_ARRAY}"  # noqa: S608 - a constant
+_NODES = (
+    "SELECT nodelists.id, nodes FROM json_each(?) AS wanted CROSS JOIN nodelists ON nodelists.id = wanted.value"
+)
 
 MAX_BYTES = 4 << 20
 """How much of the outbox is read at a time: a list of ten thousand nodes weighs a tenth of a megabyte."""
