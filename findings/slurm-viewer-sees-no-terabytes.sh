@@ -41,30 +41,29 @@ COLUMNS = (
     "TRESUsageInMinTask TRESUsageInTot TRESUsageOutMax TRESUsageOutMaxNode TRESUsageOutMaxTask TRESUsageOutAve "
     "TRESUsageOutTot"
 ).split()
-STEP = {
-    "JobID": "4711.0", "JobName": "train", "AllocCPUS": "64", "Elapsed": "1-02:03:04", "State": "COMPLETED",
-    "ExitCode": "0:0", "ReqMem": "2000G", "AllocTRES": "cpu=64,gres/gpu:a100=4,gres/gpu=4,mem=2T,node=1",
-    "TRESUsageInTot": "cpu=04:09:59,energy=0,fs/disk=4096,mem=2000000K,pages=12,vmem=3000000K",
+JOB = {
+    "JobID": "4711", "JobName": "train", "AllocCPUS": "64", "Elapsed": "1-02:03:04", "State": "COMPLETED", "ExitCode": "0:0",
+    "ReqMem": "2000G", "AllocTRES": "cpu=64,gres/gpu:a100=4,gres/gpu=4,mem=500G,node=1",
 }  # fmt: skip
+STEP = JOB | {"JobID": "4711.0", "ReqMem": "", "NTasks": "1"}
 
-def read(**changes):
-    row = STEP | changes
-    Path("answer").write_text("|".join(COLUMNS) + "\n" + "|".join(row.get(name, "") for name in COLUMNS) + "\n")
+def read(row, **changes):
+    Path("answer").write_text("|".join(COLUMNS) + "\n" + "|".join((row | changes).get(name, "") for name in COLUMNS) + "\n")
     [job] = asyncio.run(Slurm(Cluster(name="alpha")).jobs(1, user_only=True))
     return job
 
 def tres(text):
-    alloc = read(AllocTRES=text).AllocTRES
+    alloc = read(JOB, AllocTRES=text).AllocTRES
     return alloc.gpu, alloc.gpu_name, alloc.mem.GB
 
 def usage(text):
-    used = read(TRESUsageInTot=text).TRESUsageInTot
+    used = read(STEP, TRESUsageInTot=text).TRESUsageInTot
     return used.cpu and used.cpu.total_seconds(), used.mem and round(used.mem.MB)
 
 expect("version", version("slurm-viewer"), "1.0.5")
-expect("ReqMem 2000G", read().ReqMem.GB, 2000)
+expect("ReqMem 2000G", read(JOB).ReqMem.GB, 2000)
 expect("asked", Path("asked").read_text(), "--starttime now-1week --long --parsable2\n")
-expect("ReqMem 2T", read(ReqMem="2T").ReqMem.GB, 0)
+expect("ReqMem 2T", read(JOB, ReqMem="2T").ReqMem.GB, 0)
 print("GPUs, their type, GB")
 expect("type and sum", tres("cpu=64,gres/gpu:a100=4,gres/gpu=4,mem=500G,node=1"), (4, "a100", 500))
 expect("type only", tres("cpu=64,gres/gpu:a100=4,mem=500G,node=1"), (None, "a100", 500))
