@@ -203,6 +203,7 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
             retain_seconds=config.store.retain,
             sinks=tuple(sinks),
             clusters=tuple(names),
+            named=UNNAMED_CLUSTER not in names,
             archiver=archiver,
             clock=outside.clock,
             metrics=metrics,

@@ -1,13 +1,15 @@
 """Retention at work, and packing: beside reading and delivery, a little at a time, never in anybody's way."""
 
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from slurmwatchd.errors import StoreFullError, TransientError
 from slurmwatchd.model.clock import Clock
 from slurmwatchd.store import packing, placements, retention, sums
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.retention import PrunedRows
+from slurmwatchd.store.read.status import HELD_SECONDS
+from slurmwatchd.store.retention import Limits, PrunedRows
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
@@ -38,13 +40,14 @@ T = TypeVar("T")
 class Pruner:
     """Keeps one store to its retention."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that it works with
         self,
         database: Database,
         *,
         retain_seconds: int,
         sinks: Collection[str],
         clusters: Collection[str],
+        named: bool = True,
         archiver: "Archiver | None",
         clock: Clock,
         metrics: Metrics,
@@ -57,6 +60,7 @@ class Pruner:
             retain_seconds: How long attempts are kept.
             sinks: The configured ones: what they have not got stays. Others hold nothing.
             clusters: The watched ones: what may still be read of them stays.
+            named: Whether attempts have the names that `clusters` has, see `retention.limits`.
             archiver: What the archive has not taken stays; None: there is no archive.
             clock: Says what is old.
             metrics: Count what went.
@@ -66,6 +70,8 @@ class Pruner:
         self._retain_seconds = retain_seconds
         self._sinks = sinks
         self._clusters = clusters
+        self._named = named
+        self._holding: set[str] = set()
         self._archiver = archiver
         self._clock = clock
         self._metrics = metrics
@@ -94,25 +100,23 @@ class Pruner:
         """
         database = self._database
         before = int(self._clock.now()) - self._retain_seconds - retention.MARGIN_SECONDS
-        begins = await retention.read_from(database, self._clusters)
-        oldest = before if begins is None else min(before, begins - retention.MARGIN_SECONDS)
+        limits = await retention.limits(database, self._clusters, before=before, named=self._named)
         up_to = await retention.undelivered_from(database, self._sinks)
         if self._archiver is not None:
             up_to = min(up_to, await self._archiver.taken_up_to())
         total = PrunedRows()
         await self._fill(rest=rest)
+        await self._prune_events(limits, up_to, total, rest=rest)
         steps: tuple[Callable[[], Awaitable[PrunedRows]], ...] = (
-            lambda: retention.prune_events(database, before=oldest, up_to=up_to),
             lambda: retention.prune_dictionaries(database),
             lambda: retention.prune_nodelists(database),
             lambda: retention.prune_records(database, before=before),
-            lambda: retention.prune_told(database, before=oldest),
+            lambda: retention.prune_told(database, before=limits.first),
             lambda: retention.prune_sinks(database, self._sinks, before=before),
         )
         for step in steps:
-            while (pruned := await self._timed(step, rest=rest)).rows:
-                for table, count in pruned.rows.items():
-                    total.add(table, count)
+            while pruned := await self._timed(step, rest=rest):
+                total.add_all(pruned)
         await self._pack(rest=rest)
         await self._pack_placements(rest=rest)
         size, free = await retention.sizes(database)
@@ -120,6 +124,24 @@ class Pruner:
         self._metrics.store_free_bytes.set(free)
         if total.rows:
             _log.info("pruned", **total.rows)
+
+    async def _prune_events(self, limits: Limits, up_to: int, total: PrunedRows, *, rest: bool) -> None:
+        """Remove the events that have had their time, and show which clusters keep theirs for longer."""
+        reached, held = 0, dict[str, int]()
+        while (found := await retention.expired(self._database, limits, after=reached, up_to=up_to)) is not None:
+            self._tick(0)
+            reached = found.reached
+            held = {**found.held, **held}
+            if found.seqs:
+                total.add_all(await self._timed(partial(retention.prune_events, self._database, found), rest=rest))
+        for cluster in self._clusters:
+            over = limits.before - held.get(cluster, limits.before)
+            self._metrics.retention_held.labels(cluster).set(over)
+            if over < HELD_SECONDS:
+                self._holding.discard(cluster)
+            elif cluster not in self._holding:
+                self._holding.add(cluster)
+                _log.warning("attempts kept for longer, later ones are unread", cluster=cluster, seconds=over)
 
     async def _pack(self, *, rest: bool) -> None:
         """Pack all that is not packed yet; without a rest only some, or an old store would hold up `once`."""

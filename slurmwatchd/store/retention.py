@@ -5,11 +5,11 @@ event, a node list once neither an attempt nor an event has it. So an attempt is
 after it ended, and one that a backfill found, for as long after it was found.
 
 What is gone from here would be new if it were read again: the watcher reads nothing that old (`Ledger.since`), and
-what it may still read stays (`read_from`).
+what it may still read stays (`Limits`). A cluster that does not answer keeps its own attempts so, and no others.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 import aiosqlite
 
@@ -22,6 +22,12 @@ STEP_ROWS = 500
 
 MARGIN_SECONDS = 3600
 """How much older than what is still read something must be to go: a window may be asked for and stored later."""
+
+_NOTE_PRUNED = (
+    "INSERT INTO meta VALUES ('pruned seq', ?) ON CONFLICT (key) DO UPDATE "
+    "SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))"
+)
+"""Up to there an event may be gone, though older ones are there."""
 
 
 @dataclass(slots=True)
@@ -39,6 +45,11 @@ class PrunedRows:
         if count:
             self.rows[table] = self.rows.get(table, 0) + count
 
+    def add_all(self, other: "PrunedRows") -> None:
+        """Count the rows of another step."""
+        for table, count in other.rows.items():
+            self.add(table, count)
+
 
 async def undelivered_from(database: Database, sinks: Collection[str]) -> int:
     """Return the position up to which every one of some sinks has all events."""
@@ -49,41 +60,102 @@ async def undelivered_from(database: Database, sinks: Collection[str]) -> int:
     return int(rows[0][0])
 
 
-async def read_from(database: Database, clusters: Collection[str]) -> int | None:
-    """Return the end of the oldest attempts that may still be read of some clusters; None where none ever was."""
-    rows = await database.read(
-        f"SELECT min(horizon) FROM horizons WHERE cluster {IN_ARRAY}",  # noqa: S608 - a constant
-        (json_array(clusters),),
-    )
-    return None if rows[0][0] is None else int(rows[0][0])
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may go, by when it was observed: epoch seconds; what is of then or later stays.
+
+    Attributes:
+        before: Of clusters that no one watches, and of those that are read up to now.
+        of_cluster: Of each watched cluster, where that is earlier.
+    """
+
+    before: int
+    of_cluster: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def first(self) -> int:
+        """The earliest of all."""
+        return min([self.before, *self.of_cluster.values()])
+
+    def of(self, cluster: str | None) -> int:
+        """Return the limit of a cluster."""
+        return self.before if cluster is None else self.of_cluster.get(cluster, self.before)
 
 
-async def prune_events(database: Database, *, before: int, up_to: int) -> PrunedRows:
-    """Remove some of the oldest events, and the attempts whose last ones they were.
+@dataclass(frozen=True, slots=True)
+class ExpiredEvents:
+    """Some events that have had their time.
+
+    Attributes:
+        seqs: Their positions, ascending.
+        jobs: The row ids of their attempts.
+        reached: The position up to which all were looked at.
+        held: Cluster to when the first event was observed that stays because of its cluster's limit.
+    """
+
+    seqs: list[int]
+    jobs: set[int]
+    reached: int
+    held: dict[str, int]
+
+
+async def limits(database: Database, clusters: Collection[str], *, before: int, named: bool = True) -> Limits:
+    """Return what may go: of each watched cluster only what is older than all that may still be read of it.
 
     Args:
         database: The store.
-        before: Epoch seconds; what was observed then or later stays.
+        clusters: The watched ones.
+        before: What would go of a cluster that is read up to now.
+        named: Whether attempts have the names that `clusters` has. If not, whose they are no one knows yet: none
+            goes that may still be read of any.
+    """
+    rows = await database.read(
+        f"SELECT cluster, horizon FROM horizons WHERE cluster {IN_ARRAY}",  # noqa: S608 - a constant
+        (json_array(clusters),),
+    )
+    found = {row[0]: min(before, row[1] - MARGIN_SECONDS) for row in rows}
+    return Limits(before, found) if named else Limits(min([before, *found.values()]))
+
+
+async def expired(database: Database, limits: Limits, *, after: int, up_to: int) -> ExpiredEvents | None:
+    """Look at the next oldest events; None where none is left that may go.
+
+    Args:
+        database: The store.
+        limits: What may go.
+        after: Behind this position: those before it stay.
         up_to: The last position that may go.
     """
+    rows = await database.read(
+        "SELECT events.seq, events.job, events.observed, jobs.cluster FROM events "
+        "LEFT JOIN jobs ON jobs.id = events.job WHERE events.seq > ? AND events.seq <= ? "
+        "ORDER BY events.seq LIMIT ?",
+        (after, up_to, STEP_ROWS),
+    )
+    found = ExpiredEvents([], set(), 0, {})
+    reached = after
+    for seq, job, observed, cluster in rows:
+        # Up to the first that is too young for any: a clock that was set back leaves no gaps.
+        if observed >= limits.before:
+            break
+        if observed < limits.of(cluster):
+            found.seqs.append(seq)
+            found.jobs.add(job)
+        else:
+            found.held.setdefault(cluster, observed)
+        reached = seq
+    return None if reached == after else replace(found, reached=reached)
+
+
+async def prune_events(database: Database, going: ExpiredEvents) -> PrunedRows:
+    """Remove events that have had their time, and the attempts whose last ones they were."""
     pruned = PrunedRows()
 
     async def work(connection: aiosqlite.Connection) -> None:
-        oldest = await _all(
-            connection,
-            "SELECT seq, job, observed FROM events WHERE seq <= ? ORDER BY seq LIMIT ?",
-            up_to,
-            STEP_ROWS,
-        )
-        # From the oldest on, up to the first that stays: a clock that was set back leaves no gaps.
-        going = next((n for n, row in enumerate(oldest) if row[2] >= before), len(oldest))
-        if not going:
-            return
-        last = oldest[going - 1][0]
-        jobs = json_array({row[1] for row in oldest[:going]})
+        jobs, seqs = json_array(going.jobs), json_array(going.seqs)
         # The newest attempt stays whatever its age: row ids go on above it, and none is used twice.
-        gone = f"id {IN_ARRAY} AND seq <= ? AND id < (SELECT max(id) FROM jobs)"  # noqa: S608 - a constant
-        expiring = await _all(connection, f'SELECT id, cluster, "end" FROM jobs WHERE {gone}', jobs, last)  # noqa: S608 - constants
+        gone = f"id {IN_ARRAY} AND seq {IN_ARRAY} AND id < (SELECT max(id) FROM jobs)"  # noqa: S608 - constants
+        expiring = await _all(connection, f'SELECT id, cluster, "end" FROM jobs WHERE {gone}', jobs, seqs)  # noqa: S608 - constants
         await sums.expire(connection, json_array([row[0] for row in expiring]))
         for cluster in {row[1] for row in expiring}:
             await placements.forget(connection, cluster, [row[2] for row in expiring if row[1] == cluster])
@@ -91,11 +163,12 @@ async def prune_events(database: Database, *, before: int, up_to: int) -> Pruned
             connection,
             f"SELECT DISTINCT nodelist FROM jobs WHERE {gone} AND nodelist NOT NULL",  # noqa: S608 - constants
             jobs,
-            last,
+            seqs,
         )
-        await _make_whole(connection, database.packer, jobs, last)
-        pruned.add("jobs", await _delete(connection, f"DELETE FROM jobs WHERE {gone}", jobs, last))  # noqa: S608
-        pruned.add("events", await _delete(connection, "DELETE FROM events WHERE seq <= ?", last))
+        await _make_whole(connection, database.packer, jobs, seqs)
+        pruned.add("jobs", await _delete(connection, f"DELETE FROM jobs WHERE {gone}", jobs, seqs))  # noqa: S608
+        pruned.add("events", await _delete(connection, f"DELETE FROM events WHERE seq {IN_ARRAY}", seqs))  # noqa: S608
+        await connection.execute(_NOTE_PRUNED, (str(going.seqs[-1]),))
         await connection.execute(
             f"DELETE FROM gone WHERE job {IN_ARRAY} AND NOT EXISTS "  # noqa: S608 - a constant
             "(SELECT 1 FROM jobs WHERE jobs.id = gone.job)",
@@ -119,16 +192,16 @@ async def prune_events(database: Database, *, before: int, up_to: int) -> Pruned
     return pruned
 
 
-async def _make_whole(connection: aiosqlite.Connection, packer: Packer, jobs: str, last: int) -> None:
+async def _make_whole(connection: aiosqlite.Connection, packer: Packer, jobs: str, seqs: str) -> None:
     """Write out the usage events that stay although the record that they extend goes."""
     kept = await _all(
         connection,
         f"SELECT events.seq, {bodies.ID}, {bodies.BODY} FROM {bodies.TABLES} "  # noqa: S608 - constants
         f"WHERE events.seq IN (SELECT usage_seq FROM jobs WHERE id {IN_ARRAY}) "
-        "AND events.seq > ? AND events.base <= ?",
+        f"AND events.seq NOT {IN_ARRAY} AND events.base {IN_ARRAY}",
         jobs,
-        last,
-        last,
+        seqs,
+        seqs,
     )
     packed = packer.packed(DictionaryKind.RECORD, [row[2] for row in kept])
     await connection.executemany(

@@ -184,6 +184,11 @@ class Metrics:
             "When the archive last had every finished day; 0 before, and without an archive.",
             [],
         )
+        self.retention_held = gauge(
+            "retention_held_seconds",
+            "How much longer than retain the store keeps a cluster's attempts, because later ones are unread.",
+            cluster,
+        )
         self.pruned = counter("store_pruned_rows_total", "Expired rows removed from the store.", ["table"])
         self.nudges = counter("nudges_total", "Nudges received: each says that a job has just ended.", [])
         self.loop_lag = histogram("event_loop_lag_seconds", "Delay of timers in the event loop.", [], _LAG_SECONDS)

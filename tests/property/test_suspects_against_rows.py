@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from slurmwatchd.model import suspect_search
 from slurmwatchd.model.placements import Placements
-from slurmwatchd.store import placements, retention
+from slurmwatchd.store import placements
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.placements import unpacked
@@ -25,6 +25,7 @@ from slurmwatchd.store.read.suspects import span
 from tests.draws import draws
 from tests.suspects_row_by_row import Counted, of_store, ranked, span_of
 from tests.unit.attempts import NOW, Reading, batch, completed, reading, rows
+from tests.unit.expiry import expire_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -178,7 +179,7 @@ async def lived(path: Path, chance: Random) -> int:
                 await put(intake, [stored(chance, one, known + 2) for one in numbers])
             elif happens == "pruned":
                 up_to = chance.randrange(1, intake.last_seq + 2)
-                await retention.prune_events(database, before=NOW + 1, up_to=up_to)
+                await expire_events(database, before=NOW + 1, up_to=up_to)
             if chance.random() < 0.7:
                 await pack_all(database)
             await assert_exact(database)

@@ -15,7 +15,6 @@ import pytest
 
 from slurmwatchd.connector import Store
 from slurmwatchd.model.reports import Rates
-from slurmwatchd.store import retention
 from slurmwatchd.store.archive.horizon import lacks
 from slurmwatchd.store.archive.reader import ArchivedReader
 from slurmwatchd.store.database import open_database
@@ -25,6 +24,7 @@ from slurmwatchd.store.read.report import CHOICES, Wish, report
 from slurmwatchd.store.usage import UsageResults, tell
 from tests.unit.archives import DAY, MIDNIGHT, archived, lose, prune
 from tests.unit.attempts import Reading, batch, reading
+from tests.unit.expiry import expire_events
 
 HOUR = 3600
 FIRST = MIDNIGHT - 12 * DAY
@@ -93,8 +93,7 @@ async def expire(path: Path, before: int) -> int:
     """Remove what was observed before a moment, as retention does; return how many attempts are left."""
     async with open_database(path) as database:
         last = (await database.read("SELECT max(seq) FROM events"))[0][0]
-        while (await retention.prune_events(database, before=before, up_to=last)).rows:
-            pass
+        await expire_events(database, before=before, up_to=last)
         return int((await database.read("SELECT count(*) FROM jobs"))[0][0])
 
 

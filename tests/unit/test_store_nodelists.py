@@ -7,6 +7,7 @@ from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.read.reader import StoreReader
 from tests.unit.attempts import NOW, batch, reading, rows
+from tests.unit.expiry import expire_events
 
 RAN_ON = """
 SELECT jobs.job_id_raw FROM nodes
@@ -98,9 +99,9 @@ async def test_a_reader_that_stays_open_gives_no_attempt_the_nodes_of_a_list_tha
         await ran_on(3, "n1")
         with StoreReader(path) as reader:
             assert reader.fetch([2], nodes=True)[0]["nodes"] == ["n2"]
-            await retention.prune_events(database, before=NOW + 1, up_to=2)
+            await expire_events(database, before=NOW + 1, up_to=2)
             await ran_on(4, "n1")
-            await retention.prune_events(database, before=NOW + 1, up_to=3)
+            await expire_events(database, before=NOW + 1, up_to=3)
             await retention.prune_nodelists(database)
             await ran_on(5, "n5")
             assert reader.fetch([5], nodes=True)[0]["nodes"] == ["n5"]

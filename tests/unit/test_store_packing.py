@@ -22,6 +22,7 @@ from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.store.usage import UsageResults
 from tests.unit import old_store
 from tests.unit.attempts import NOW, Reading, batch, reading, rows
+from tests.unit.expiry import expire_events
 from tests.unit.old_store import Written
 
 USAGE = b',"usage":{"steps":1,"complete":true}'
@@ -245,7 +246,9 @@ async def test_a_dictionary_is_renewed_as_fields_change_and_goes_after_its_last_
         before = await events_of(database)
         await retention.prune_dictionaries(database)
         assert await events_of(database) == before
-        while (await retention.prune_events(database, before=NOW + 600, up_to=10_000)).rows:
+        limits = retention.Limits(NOW + 600)
+        while (expired := await retention.expired(database, limits, after=0, up_to=10_000)) is not None:
+            await retention.prune_events(database, expired)
             await retention.prune_dictionaries(database)
             oldest = (await rows(database, "SELECT min(seq) FROM events"))[0][0]
             known = [1, 2] if oldest < 9001 else [2]
@@ -254,10 +257,7 @@ async def test_a_dictionary_is_renewed_as_fields_change_and_goes_after_its_last_
         assert [event.body for event in await outbox.after(database, 9000, 200)] == [e.body for e in before[9000:]]
 
 
-async def test_usage_that_outlives_its_record_is_made_whole_and_reads_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retention, "STEP_ROWS", 2)
+async def test_usage_that_outlives_its_record_is_made_whole_and_reads_the_same(tmp_path: Path) -> None:
     async with open_database(tmp_path / "store.db") as database:
         intake = await Intake.load(database, usage=True)
         await intake.commit(batch(reading(1), reading(2), reading(3)))
@@ -266,7 +266,7 @@ async def test_usage_that_outlives_its_record_is_made_whole_and_reads_the_same(
         await usage.tell(intake, UsageResults(told=told, later={}, observed=NOW + 5))
         await intake.commit(batch(reading(9), observed=NOW + 500))
         written = await events_of(database)
-        await retention.prune_events(database, before=NOW + 100, up_to=100)
+        await expire_events(database, before=NOW + 100, up_to=2)
         assert await rows(database, "SELECT seq, base FROM events") == [
             (3, None), (4, None), (5, None), (6, 3), (7, None),
         ]  # fmt: skip

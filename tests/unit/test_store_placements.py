@@ -9,7 +9,7 @@ import pytest
 
 from slurmwatchd.daemon.pruner import Pruner
 from slurmwatchd.model.clock import SystemClock
-from slurmwatchd.store import placements, retention
+from slurmwatchd.store import placements
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.placements import unpacked
@@ -19,6 +19,7 @@ from slurmwatchd.store.schema import migrations
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.metrics import Metrics
 from tests.unit.attempts import NOW, Reading, batch, completed, reading, rows
+from tests.unit.expiry import expire_events
 
 BEGIN = NOW - NOW % 3600 - 36_000
 """An hour begins."""
@@ -134,7 +135,7 @@ async def test_retention_removes_copies_and_what_is_left_of_the_hour_is_not_pack
         await stored(database, 35)
         await pack_all(database)
         _, second, third = await rows(database, STRETCHES)
-        await retention.prune_events(database, before=NOW + 1, up_to=3)
+        await expire_events(database, before=NOW + 1, up_to=3)
         assert await rows(database, STRETCHES) == [second, third]
         assert failures(path) == [("n1", 32, 8)]
         # Twelve are left, and they are the next to go.

@@ -10,13 +10,13 @@ import pytest
 
 from slurmwatchd.errors import StoreError
 from slurmwatchd.model.reports import Rates, ReportLine
-from slurmwatchd.store import retention
 from slurmwatchd.store.bodies import RECORD
 from slurmwatchd.store.database import open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.store.read.report import CHOICES, Wish, behind, report
 from tests.unit.attempts import NOW, batch
+from tests.unit.expiry import expire_events
 from tests.unit.test_store_old import store_of
 from tests.unit.test_store_sums import ran
 
@@ -138,8 +138,7 @@ async def test_a_report_is_the_same_when_its_attempts_have_expired(path: Path) -
     async with open_database(path) as database:
         intake = await Intake.load(database)
         await intake.commit(batch(ran(99, end=NOW + 9000, seconds=5), observed=NOW + 9000))
-        while (await retention.prune_events(database, before=NOW + 1, up_to=intake.last_seq)).rows:
-            pass
+        await expire_events(database, before=NOW + 1, up_to=intake.last_seq)
     with StoreReader(path) as reader:
         assert len(list(reader.records(_everything()))) == 1
         assert [report(reader, wish, Rates(prices={"cpu": 1.0})) for wish in wishes] == before

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from slurmwatchd.model.records import FoundBy
-from slurmwatchd.store import retention, sums, usage
+from slurmwatchd.store import sums, usage
 from slurmwatchd.store.bodies import RECORD, added
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.usage import UsageResults
 from tests.unit.attempts import NOW, Reading, batch, reading, rows
+from tests.unit.expiry import expire_events
 
 FROM_SUMS = (
     'SELECT hour, "user", outcome, sum(attempts), sum(cpu_seconds), sum(node_seconds), sum(used_cpu_milliseconds) '
@@ -120,8 +121,7 @@ async def test_what_expires_stays_in_the_sums_and_a_backfill_does_not_count_it_a
         await intake.commit(batch(*READINGS, observed=NOW - 100))
         await intake.commit(batch(ran(9, end=NOW + 7200, seconds=10)))
         kept = await assert_equal(database)
-        while (await retention.prune_events(database, before=NOW, up_to=intake.last_seq)).rows:
-            pass
+        await expire_events(database, before=NOW, up_to=intake.last_seq)
         assert await rows(database, "SELECT job_id_raw FROM jobs") == [(9,)]
         assert await rows(database, FROM_SUMS) == kept
 

@@ -36,6 +36,8 @@ WAITING_SECONDS = 300
 ARCHIVE_SECONDS = 6 * 3600
 """A finished day that the archive lacks after so long waits for something."""
 
+GONE = "if the cluster is gone for good, remove it from slurm.clusters"
+
 StatusReport = dict[str, Any]
 
 _CLUSTERS = "cluster,read_up_to,lag_seconds,holes,last_reading,state"
@@ -77,7 +79,8 @@ def _state(store: StoreReader, config: Config, faults: Sequence[str], now: int) 
         # Another daemon, with another store, has the address.
         told = None
     readings = status.readings(store)
-    clusters = [_cluster(reading, told, now) for reading in readings]
+    held = status.held(store, config.slurm.clusters, config.slurm.conf, retain=config.store.retain, now=now)
+    clusters = [_cluster(reading, told, now, held=held.get(reading.cluster, 0)) for reading in readings]
     known = {reading.cluster for reading in readings}
     if told is not None:
         clusters += [_unread(name, own) for name, own in told["clusters"].items() if name not in known]
@@ -173,7 +176,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
 
 
-def _cluster(reading: status.ClusterProgress, told: StatusReport | None, now: int) -> StatusReport:
+def _cluster(reading: status.ClusterProgress, told: StatusReport | None, now: int, *, held: int) -> StatusReport:
     ledger, last = reading.ledger, reading.last
     never, withheld = holes(ledger)
     own = told["clusters"].get(reading.cluster, {}) if told else {}
@@ -184,6 +187,7 @@ def _cluster(reading: status.ClusterProgress, told: StatusReport | None, now: in
         "lag_seconds": max(0, now - ledger.watermark),
         "holes": _spans(never),
         "half_written": _spans(withheld),
+        "retention_held_seconds": held,
         "last_reading": None if last is None else {**last, "read_at": rfc3339(last["read_at"])},
         "error": own.get("error", ""),
         "daemon": own or None,
@@ -198,7 +202,8 @@ def _unread(cluster: str, own: StatusReport) -> StatusReport:
     """Return what there is of a cluster of which nothing was ever read."""
     error = own.get("error") or "the first query is still running"
     unread = dict.fromkeys(("horizon", "read_up_to", "lag_seconds", "last_reading"))
-    return {"cluster": cluster, **unread, "holes": [], "half_written": [], "error": error, "daemon": own}
+    return {"cluster": cluster, **unread, "holes": [], "half_written": [], "retention_held_seconds": 0,
+            "error": error, "daemon": own}  # fmt: skip
 
 
 def _sink(position: status.SinkProgress, config: Config, told: StatusReport | None, now: int) -> StatusReport:
@@ -261,6 +266,10 @@ def _write(state: StatusReport) -> None:
             # It is waited for, and read again with the next poll.
             end = tables.local_time(second["start"])
             click.echo(f"waiting     {shown(row['cluster'])}: for slurmdbd to finish a row that ended {end}")
+        if row["retention_held_seconds"]:
+            over = spoken_duration(row["retention_held_seconds"])
+            what = f"attempts stay for {over} longer than retain, since later ones are not read yet"
+            click.echo(f"held        {shown(row['cluster'])}: {what}; {GONE}")
     click.echo()
     tables.write_table([_sink_row(row, running=running) for row in state["sinks"]], _columns(_SINKS))
     for row in state["backfills"]:

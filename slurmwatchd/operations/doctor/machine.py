@@ -3,17 +3,20 @@
 import os
 import shlex
 import socket
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from slurmwatchd.config.file_systems import NETWORK_TYPES, kind_of
 from slurmwatchd.config.paths import is_there
 from slurmwatchd.config.settings import Config
-from slurmwatchd.config.units import split_address
-from slurmwatchd.errors import StoreError
+from slurmwatchd.config.units import split_address, spoken_duration
+from slurmwatchd.errors import StoreBusyError, StoreError
 from slurmwatchd.operations.doctor.findings import Finding, failed, ok, warning
 from slurmwatchd.sources.sacctmgr import process_user
 from slurmwatchd.store.archive import layout
+from slurmwatchd.store.read import status
 from slurmwatchd.store.read.reader import StoreReader
 
 LITTLE_BYTES = 1 << 30
@@ -29,7 +32,7 @@ def examine(config: Config, daemon_at: Callable[[], int | None]) -> Iterator[Fin
         config: Where they are.
         daemon_at: Returns the process that answers at the web address and has the store; None where it is not one.
     """
-    yield from _allowed("store", config.store.path, _store(config.store.path))
+    yield from _allowed("store", config.store.path, _store(config))
     for name, options in config.sinks.items():
         for file in map(Path, getattr(options, "files", tuple)()):
             yield from _allowed(f"sink {name}", file, _sink(f"sink {name}", file))
@@ -57,14 +60,21 @@ def _closed(path: Path) -> Path:
     return path.parent
 
 
-def _store(path: Path) -> Iterator[Finding]:
+def _store(config: Config) -> Iterator[Finding]:
+    path, now = config.store.path, int(time.time())
     if is_there(path):
+        slurm, held = config.slurm, dict[str, int]()
         try:
-            with StoreReader(path):
-                pass
+            with StoreReader(path) as store, suppress(StoreBusyError):
+                held |= status.held(store, slurm.clusters, slurm.conf, retain=config.store.retain, now=now)
         except StoreError as error:
             yield failed("store", str(error), "set another file in store.path, or move this one away")
             return
+        for cluster, seconds in held.items():
+            over = spoken_duration(seconds)
+            text = f"attempts of {cluster} stay {over} longer than store.retain, since later ones are not read yet"
+            todo = "see slurmwatchd status; if the cluster is gone for good, remove it from slurm.clusters"
+            yield warning("retention", text, todo)
     yield from _file("store", path, on_network=failed)
 
 

@@ -34,7 +34,8 @@ _TWICE = (
     "(SELECT id FROM lines GROUP BY id HAVING count(*) > 1) ORDER BY id, file, line"
 )
 # A line says at which position its event stands; where it does not, or where the store was rebuilt since, the id
-# is looked for among all events. Lines older than the oldest event kept are neither known nor unknown.
+# is looked for among all events. Lines up to the last event that was removed are neither known nor unknown: of
+# those only some stay, where a cluster keeps its own for longer.
 _UNKNOWN = (
     "INSERT INTO faults (what, id, seq, file, line) SELECT '{what}', id, seq, file, line FROM lines "  # noqa: S608 - constants
     f"WHERE NOT EXISTS (SELECT 1 FROM {bodies.TABLES} WHERE events.seq = lines.seq AND {bodies.ID} = lines.id) "
@@ -191,8 +192,9 @@ class SinkFiles:
         events = await self._hold((first, began, cursors[0]["seq"], since, until))
         await self._reader.note(_TWICE.format(what=LineFault.TWICE))
         oldest = await self._reader.read(
-            "SELECT coalesce((SELECT min(seq) FROM events), "
-            "(SELECT CAST(value AS INTEGER) + 1 FROM meta WHERE key = 'last seq'), 0)"
+            "SELECT max(coalesce((SELECT min(seq) FROM events), "
+            "(SELECT CAST(value AS INTEGER) + 1 FROM meta WHERE key = 'last seq'), 0), "
+            "coalesce((SELECT CAST(value AS INTEGER) + 1 FROM meta WHERE key = 'pruned seq'), 0))"
         )
         await self._reader.note(_UNKNOWN.format(what=LineFault.UNKNOWN), [(oldest[0][0],)])
         if await self._reader.read("SELECT 1 FROM faults WHERE what = ? LIMIT 1", (LineFault.UNKNOWN.value,)):

@@ -15,6 +15,9 @@ from slurmwatchd.store.schema import COVERAGE
 KEY_NAME = "cursor key"
 """Under which name the store has its own secret."""
 
+HELD_SECONDS = 86_400
+"""So much longer than asked for a cluster keeps its attempts without being named: it is catching up."""
+
 _HISTORY = (
     f"SELECT events.seq, {bodies.ID} AS id, events.kind, events.revision, events.observed, events.found_by, "  # noqa: S608
     f"events.changed FROM {bodies.TABLES} WHERE events.job = ? ORDER BY events.seq LIMIT 1000"
@@ -132,6 +135,35 @@ def _readings(store: StoreReader) -> list[ClusterProgress]:
         )
         ledger = Ledger(row["horizon"], tuple(Stretch(*stretch) for stretch in stretches))
         result.append(ClusterProgress(row["cluster"], ledger, dict(last[0]) if last else None))
+    return result
+
+
+def held(store: StoreReader, clusters: Sequence[str], conf: str, *, retain: int, now: int) -> Mapping[str, int]:
+    """Return the watched clusters whose attempts stay although they have had their time: newer ones are not read.
+
+    Args:
+        store: The store.
+        clusters: The watched ones by the configuration; empty: the local one.
+        conf: The SLURM_CONF of the local one, by the configuration.
+        retain: How long attempts are kept, in seconds.
+        now: Epoch seconds.
+
+    Returns:
+        Cluster to how many seconds longer; at least `HELD_SECONDS`.
+    """
+    rows = store.rows("SELECT value FROM meta WHERE key = ?", (f"local cluster: {conf}",))
+    watched = clusters or [row["value"] for row in rows]
+    result = {}
+    for reading in readings(store):
+        if reading.cluster in watched:
+            # What ended before the horizon is never read, and nobody waits for it.
+            oldest = store.rows(
+                'SELECT min("end") AS oldest FROM jobs WHERE cluster = ? AND "end" >= ?',
+                (reading.cluster, reading.ledger.horizon),
+            )[0]["oldest"]
+            over = 0 if oldest is None else now - retain - oldest
+            if over >= HELD_SECONDS:
+                result[reading.cluster] = over
     return result
 
 
