@@ -133,7 +133,8 @@ class Pruner:
             reached = found.reached
             held = {**found.held, **held}
             if found.seqs:
-                total.add_all(await self._timed(partial(retention.prune_events, self._database, found), rest=rest))
+                step = partial(retention.prune_events, self._database, limits, found)
+                total.add_all(await self._timed(step, rest=rest))
         for cluster in self._clusters:
             over = limits.before - held.get(cluster, limits.before)
             self._metrics.retention_held.labels(cluster).set(over)

@@ -94,6 +94,18 @@ async def save(connection: aiosqlite.Connection, completed: LedgerUpdate) -> Non
     )
 
 
+async def begin_later(connection: aiosqlite.Connection, cluster: str, start: int) -> None:
+    """Take what ended before a moment out of a cluster's ledger, see `Ledger.since`; inside a transaction."""
+    rows = list(await connection.execute_fetchall("SELECT horizon FROM horizons WHERE cluster = ?", (cluster,)))
+    if not rows or start <= rows[0][0]:
+        return
+    await connection.execute(
+        "UPDATE horizons SET horizon = ?2, watermark = max(watermark, ?2) WHERE cluster = ?1", (cluster, start)
+    )
+    await connection.execute('DELETE FROM coverage WHERE cluster = ? AND "end" <= ?', (cluster, start))
+    await connection.execute("UPDATE coverage SET start = ?2 WHERE cluster = ?1 AND start < ?2", (cluster, start))
+
+
 async def rename(database: Database, old: str, new: str) -> None:
     """Give a cluster's ledger the name it should have had; a ledger of the new name is kept instead."""
 

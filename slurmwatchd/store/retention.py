@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import aiosqlite
 
-from slurmwatchd.store import bodies, placements, sums
+from slurmwatchd.store import bodies, ledger, placements, sums
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.dictionaries import DictionaryKind, Packer
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
@@ -67,10 +67,12 @@ class Limits:
     Attributes:
         before: Of clusters that no one watches, and of those that are read up to now.
         of_cluster: Of each watched cluster, where that is earlier.
+        watched: The watched ones; None where no one knows whose the attempts are.
     """
 
     before: int
     of_cluster: Mapping[str, int] = field(default_factory=dict)
+    watched: frozenset[str] | None = None
 
     @property
     def first(self) -> int:
@@ -114,7 +116,7 @@ async def limits(database: Database, clusters: Collection[str], *, before: int, 
         (json_array(clusters),),
     )
     found = {row[0]: min(before, row[1] - MARGIN_SECONDS) for row in rows}
-    return Limits(before, found) if named else Limits(min([before, *found.values()]))
+    return Limits(before, found, frozenset(clusters)) if named else Limits(min([before, *found.values()]))
 
 
 async def expired(database: Database, limits: Limits, *, after: int, up_to: int) -> ExpiredEvents | None:
@@ -147,8 +149,14 @@ async def expired(database: Database, limits: Limits, *, after: int, up_to: int)
     return None if reached == after else replace(found, reached=reached)
 
 
-async def prune_events(database: Database, going: ExpiredEvents) -> PrunedRows:
-    """Remove events that have had their time, and the attempts whose last ones they were."""
+async def prune_events(database: Database, limits: Limits, going: ExpiredEvents) -> PrunedRows:
+    """Remove events that have had their time, and the attempts whose last ones they were.
+
+    Args:
+        database: The store.
+        limits: By which they have.
+        going: Which.
+    """
     pruned = PrunedRows()
 
     async def work(connection: aiosqlite.Connection) -> None:
@@ -158,7 +166,11 @@ async def prune_events(database: Database, going: ExpiredEvents) -> PrunedRows:
         expiring = await _all(connection, f'SELECT id, cluster, "end" FROM jobs WHERE {gone}', jobs, seqs)  # noqa: S608 - constants
         await sums.expire(connection, json_array([row[0] for row in expiring]))
         for cluster in {row[1] for row in expiring}:
-            await placements.forget(connection, cluster, [row[2] for row in expiring if row[1] == cluster])
+            ends = [row[2] for row in expiring if row[1] == cluster and row[2] is not None]
+            await placements.forget(connection, cluster, ends)
+            if limits.watched is not None and cluster not in limits.watched and ends:
+                # No watcher says what is not read again. One that watches it some day must not take it for new.
+                await ledger.begin_later(connection, cluster, max(ends) + 1)
         lists = await _all(
             connection,
             f"SELECT DISTINCT nodelist FROM jobs WHERE {gone} AND nodelist NOT NULL",  # noqa: S608 - constants

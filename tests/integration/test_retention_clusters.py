@@ -1,4 +1,4 @@
-"""Several clusters in one store: none keeps another's attempts."""
+"""Several clusters in one store: none keeps another's attempts, and what expired never comes again."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -139,3 +139,22 @@ async def test_status_and_check_name_the_cluster_and_how_to_let_go_of_it(
         await rig.once()
         assert rig.ask_store("SELECT count(*) FROM jobs WHERE cluster = 'poplar'") == [(0,)]
         assert [finding for finding in examine(rig.config, lambda: None) if finding.check == "retention"] == []
+
+
+async def test_cluster_that_is_taken_out_and_put_back_delivers_nothing_twice(tmp_path: Path) -> None:
+    with two_clusters(tmp_path, retain="1h") as rig:
+        rig.ended(5, cluster="poplar", job_name="poplar 0")
+        rig.ended(5, job_name="sim 0")
+        await rig.once()
+        watch(rig, "sim")
+        for number in range(1, 5):
+            rig.move(HOUR)
+            rig.ended(5, job_name=f"sim {number}")
+            rig.ended(5, cluster="poplar", job_name=f"poplar {number}")
+            await rig.once()
+        assert rig.ask_store("SELECT count(*) FROM jobs WHERE cluster = 'poplar'") == [(0,)]
+        watch(rig, *BOTH)
+        await rig.once()
+        # It goes on where it was: nothing is lost, however old.
+        assert sorted(rig.names()) == [f"{name} {number}" for name in sorted(BOTH) for number in range(5)]
+        assert differences(rig.cluster, rig.records()) == []

@@ -9,4 +9,4 @@ async def expire_events(database: Database, *, before: int, up_to: int) -> None:
     reached, limits = 0, retention.Limits(before)
     while (found := await retention.expired(database, limits, after=reached, up_to=up_to)) is not None:
         reached = found.reached
-        await retention.prune_events(database, found)
+        await retention.prune_events(database, limits, found)

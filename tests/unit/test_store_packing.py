@@ -248,7 +248,7 @@ async def test_a_dictionary_is_renewed_as_fields_change_and_goes_after_its_last_
         assert await events_of(database) == before
         limits = retention.Limits(NOW + 600)
         while (expired := await retention.expired(database, limits, after=0, up_to=10_000)) is not None:
-            await retention.prune_events(database, expired)
+            await retention.prune_events(database, limits, expired)
             await retention.prune_dictionaries(database)
             oldest = (await rows(database, "SELECT min(seq) FROM events"))[0][0]
             known = [1, 2] if oldest < 9001 else [2]
