@@ -2,9 +2,11 @@
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -15,6 +17,7 @@ from slurmwatchd.store.database import open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.store.read.report import CHOICES, Wish, behind, report
+from tests.integration.asked import zone
 from tests.unit.attempts import NOW, batch
 from tests.unit.expiry import expire_events
 from tests.unit.test_store_old import store_of
@@ -22,6 +25,9 @@ from tests.unit.test_store_sums import ran
 
 HOUR = 3600
 LONG_AGO = Wish(by="account", since=NOW - 40 * 86_400, until=NOW)
+
+TWICE = {"Europe/Berlin": 1_792_882_800, "America/New_York": 1_793_505_600}
+"""An hour before the one that comes twice."""
 
 ATTEMPTS = [
     ran(
@@ -103,6 +109,29 @@ def test_the_largest_come_first_and_times_in_their_order(store: StoreReader) -> 
     assert hours == sorted(hours, reverse=True)
     days = [line.key for line in report(store, Wish(by="day", since=LONG_AGO.since, until=NOW), Rates())[:-1]]
     assert days == ["2026-11-20", "2026-11-21", "2026-11-22", "2026-11-23"]
+
+
+async def test_hour_that_comes_twice_is_two_lines(tmp_path: Path) -> None:
+    """Clocks were put back on 2026-10-25 at 01:00 UTC in Berlin, and on 2026-11-01 at 06:00 UTC in New York."""
+    ends = {name: [at + 1800 + HOUR * number for number in range(4)] for name, at in TWICE.items()}
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database)
+        numbers = iter(range(1, 9))
+        await intake.commit(
+            batch(*(ran(next(numbers), end=end, seconds=60) for each in ends.values() for end in each))
+        )
+    with StoreReader(tmp_path / "store.db") as store:
+        for name, expected in (
+            ("Europe/Berlin", ["2026-10-25T01", "2026-10-25T02+02:00", "2026-10-25T02+01:00", "2026-10-25T03"]),
+            ("America/New_York", ["2026-11-01T00", "2026-11-01T01-04:00", "2026-11-01T01-05:00", "2026-11-01T02"]),
+        ):
+            wish = Wish(by="hour", since=TWICE[name], until=TWICE[name] + 4 * HOUR, zone=ZoneInfo(name))
+            lines = report(store, wish, Rates())
+            assert [(line.key, line.attempts) for line in lines] == [*((key, 1) for key in expected), ("total", 4)]
+            with zone(name):
+                assert report(store, replace(wish, zone=None), Rates()) == lines
+        days = report(store, Wish(by="day", since=0, until=NOW, zone=ZoneInfo("Europe/Berlin")), Rates())
+        assert [line.key for line in days] == ["2026-10-25", "2026-11-01", "total"]
 
 
 def test_filters_and_the_hours_of_the_span(store: StoreReader) -> None:

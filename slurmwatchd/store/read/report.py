@@ -18,7 +18,7 @@ GROUPS = ("account", "user", "partition", "qos", "outcome", "cluster")
 """What a report can group by, besides the time."""
 
 TIMES = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "month": "%Y-%m"}
-"""How hours, days and months are written."""
+"""How hours, days and months are written; an hour that comes twice has its distance from UTC besides."""
 
 CHOICES = (*GROUPS, *TIMES)
 
@@ -90,7 +90,7 @@ def report(store: StoreReader, wish: Wish, rates: Rates) -> list[ReportLine]:
         for key, tally in others:
             tallies.setdefault(key or NONE, Tally()).merge(tally)
     if wish.by in TIMES:
-        ordered = dict(sorted(tallies.items()))
+        ordered = dict(sorted(tallies.items(), key=lambda pair: _place(pair[0])))
     else:
         ordered = dict(sorted(tallies.items(), key=lambda pair: (-pair[1].amounts["cpu_seconds"], pair[0])))
     return lines(ordered, rates, top=wish.top)
@@ -139,21 +139,36 @@ def reached(
     return found
 
 
+def _place(key: str) -> tuple[str, float]:
+    """Return what puts hours, days and months in order; of an hour that came twice the first is farther east."""
+    hour = len("YYYY-MM-DDTHH")
+    offset = datetime.fromisoformat(key).utcoffset() if len(key) > hour else None
+    return key[:hour], 0.0 if offset is None else -offset.total_seconds()
+
+
 class _Keys(dict[int | str, str]):
     """What the first column of a row is in the report: hours become days or months."""
 
     def __init__(self, wish: Wish) -> None:
         super().__init__()
         self._form = TIMES.get(wish.by)
+        self._is_by_hour = wish.by == "hour"
         self._zone = wish.zone
 
     def __missing__(self, key: int | str) -> str:
         if self._form is None:
             text = str(key) or NONE
         else:
-            text = datetime.fromtimestamp(int(key), self._zone).strftime(self._form)
+            text = self._written(int(key))
+            if self._is_by_hour and text in {self._written(int(key) - HOUR), self._written(int(key) + HOUR)}:
+                # Clocks were put back: this hour came twice.
+                zoned = datetime.fromtimestamp(int(key), UTC).astimezone(self._zone)
+                text += zoned.isoformat()[len("YYYY-MM-DDTHH:MM:SS") :]
         self[key] = text
         return text
+
+    def _written(self, hour: int) -> str:
+        return datetime.fromtimestamp(hour, self._zone).strftime(self._form or "")
 
 
 def _rows(store: StoreReader, wish: Wish, columns: str, table: str, group: str) -> Iterator[tuple[Any, ...]]:
