@@ -36,7 +36,7 @@ from slurmwatchd.config.units import (
     split_texts,
 )
 from slurmwatchd.model.records import REVISABLE, REVISING
-from slurmwatchd.model.reports import check_prices
+from slurmwatchd.model.reports import Rates, check_prices
 
 PREFIX = "SLURMWATCHD_"
 
@@ -251,6 +251,11 @@ class ReportSection(Section):
     `license/matlab`. `gres/gpu` is for GPUs whose type has no price of its own. Empty: no prices."""
     grams_per_kwh: float = Field(0.0, ge=0, allow_inf_nan=False)
     """How much CO2 a kWh is. `0.0`: not reported."""
+
+    @property
+    def rates(self) -> Rates:
+        """What an hour of each TRES costs."""
+        return Rates(prices=self.prices, grams_per_kwh=self.grams_per_kwh)
 
 
 class Config(Section):

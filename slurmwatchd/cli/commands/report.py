@@ -18,7 +18,7 @@ from slurmwatchd.config.loader import load_report
 from slurmwatchd.config.settings import ReportSection
 from slurmwatchd.errors import ConfigError
 from slurmwatchd.model.clock import rfc3339
-from slurmwatchd.model.reports import Rates, ReportLine
+from slurmwatchd.model.reports import ReportLine
 from slurmwatchd.store.read import report as reports
 from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.report import CHOICES, Wish
@@ -85,9 +85,8 @@ def command(
         )
     wish = Wish(by=by, since=since, until=end, top=top, zone=None, **filters)
     settings = _settings(config, store)
-    rates = Rates(prices=settings.prices, grams_per_kwh=settings.grams_per_kwh)
     with open_store(config, store) as reader:
-        lines = reports.report(reader, wish, rates)
+        lines = reports.report(reader, wish, settings.rates)
         question = Question(ended_from=wish.span[0], ended_until=end, clusters=wish.clusters)
         stretches = unread(reader, question, kept=partial(reports.reached, reader, archived=reader.archived))
         waiting = reports.behind(reader)

@@ -14,7 +14,7 @@ from slurmwatchd.daemon.web.api.problems import ProblemError
 from slurmwatchd.daemon.web.api.questions import Asking
 from slurmwatchd.daemon.web.api.sight import Sight
 from slurmwatchd.model.clock import rfc3339
-from slurmwatchd.model.reports import Rates, ReportLine
+from slurmwatchd.model.reports import ReportLine
 from slurmwatchd.store.read import report as reports
 from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.report import Wish
@@ -45,14 +45,13 @@ async def report(call: Call[ReportQuery]) -> Response:
         partitions=query.partition,
         qos=query.qos,
     )
-    rates = Rates(prices=settings.prices, grams_per_kwh=settings.grams_per_kwh)
     question = Question(ended_from=wish.span[0], ended_until=until, clusters=wish.clusters)
 
     archive = call.behind.archive
 
     def build(sight: Sight, asking: Asking) -> Object:
         ask = reports.report if archive is None else partial(archive.report, asking=asking)
-        *parts, total = sight.report(wish, rates, ask)
+        *parts, total = sight.report(wish, settings.rates, ask)
         reported = partial(sight.reported, archived=_none if archive is None else archive.archived)
         stretches = unread(sight.readings(), question, now=now, archived=reported)
         begin, end = wish.span
