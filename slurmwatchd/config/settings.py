@@ -85,6 +85,16 @@ class SlurmSection(Section):
     timeout: Duration = Field(5 * MINUTE, gt=0)
     """Time limit of a sacct call. slurmdbd continues the query of a killed sacct, so set minutes, not seconds."""
 
+    @field_validator("clusters")
+    @classmethod
+    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for place, name in enumerate(value):
+            if not name or name.lower() == "all" or any(mark.isspace() or mark == "," for mark in name):
+                raise ValueError(f"{name!r} is not the name of a cluster")
+            if name in value[:place]:
+                raise ValueError(f"{name!r} is in the list twice")
+        return value
+
     @model_validator(mode="after")
     def _one_conf(self) -> "SlurmSection":
         if self.conf and self.conf_server:

@@ -91,6 +91,12 @@ def test_a_file_that_is_no_text_is_an_error(file: Path) -> None:
         ("[store]\npath = 7", "store.path: Input is not a valid path for <class 'pathlib.Path'>, not 7"),
         ("poll = 7", "poll: must be a table, not 7"),
         ("slurm = []", "slurm: must be a table, not []"),
+        ('[slurm]\nclusters = ["", "a"]', "slurm.clusters: '' is not the name of a cluster"),
+        ('[slurm]\nclusters = ["a", " "]', "slurm.clusters: ' ' is not the name of a cluster"),
+        # To sacct each of these is several clusters.
+        ('[slurm]\nclusters = ["a,b"]', "slurm.clusters: 'a,b' is not the name of a cluster"),
+        ('[slurm]\nclusters = ["all"]', "slurm.clusters: 'all' is not the name of a cluster"),
+        ('[slurm]\nclusters = ["a", "b", "a"]', "slurm.clusters: 'a' is in the list twice"),
         ("[slurm]\nclusters = [7]", "slurm.clusters.0: Input should be a valid string, not 7"),
         ("sinks = 7", "sinks: must be a table of tables"),
         ("sinks = []", "sinks: must be a table of tables"),
