@@ -63,7 +63,8 @@ def command(
 
     Files get their names once they are complete. With --partition-by day, the command writes files such as
     FOLDER/day=2026-11-20/jobs.parquet, which DuckDB, Spark and pandas read as one table. If stderr is a terminal,
-    it shows the progress. stderr also reports which part of the requested time was never read.
+    it shows the progress. stderr also reports which part of the requested time was never read, and how many
+    attempts expired from the store before they were read; if there is an archive, the command reads them there.
 
     Example: slurmwatchd export --format parquet --since 2026-11-01 --partition-by day -o /data/jobs
 
@@ -81,26 +82,30 @@ def command(
         # Before anything is written: an export that cannot be made leaves nothing behind.
         if not partition and not to_stdout:
             target.check(output)
-        ids = reader.ids(question)
+        with reader.snapshot():
+            ids = reader.ids(question)
+            reader.remember(ids)
         with _progress(len(ids)) as advance:
-            pages = _pages(reader.fetch, ids, advance, nodes=nodes)
+            pages = _Pages(ids, advance, nodes=nodes)
             if form == ExportFormat.JSONL and not partition:
                 # As they are in the store: records need not be taken apart for that.
-                lines = chain.from_iterable(_pages(reader.lines, ids, advance, nodes=nodes))
+                lines = chain.from_iterable(pages.of(reader.lines))
                 if to_stdout:
                     sys.stdout.buffer.writelines(lines)
                     sys.stdout.buffer.flush()
                 else:
                     target.write_lines(output, lines)
             elif to_stdout:
-                _to_stdout(ExportFormat(form), pages)
+                _to_stdout(ExportFormat(form), pages.of(reader.fetch))
             elif partition:
-                target.write_days(pages)
+                target.write_days(pages.of(reader.fetch))
             else:
-                target.write_file(output, pages)
+                target.write_file(output, pages.of(reader.fetch))
         note_unread(unread(reader, question), question, empty=not ids)
+    if expired := len(ids) - pages.read:
+        click.echo(f"slurmwatchd: {expired} attempts expired during the export and are not in it", err=True)
     if not to_stdout:
-        click.echo(f"slurmwatchd: {len(ids)} attempts written to {output}", err=True)
+        click.echo(f"slurmwatchd: {pages.read} attempts written to {output}", err=True)
 
 
 class _Target:
@@ -172,13 +177,27 @@ def _to_stdout(form: ExportFormat, pages: Iterator[Sequence[Record]]) -> None:
     sys.stdout.buffer.flush()
 
 
-def _pages(
-    read: _Read[T], ids: Sequence[int], advance: Callable[[int], None], *, nodes: bool
-) -> Iterator[Sequence[T]]:
-    for begin in range(0, len(ids), PAGE):
-        some = ids[begin : begin + PAGE]
-        yield read(some, nodes=nodes, usage=True)
-        advance(len(some))
+class _Pages:
+    """An answer, some hundred attempts at a time.
+
+    Attributes:
+        read: How many attempts were read: without those that had expired by then, and that no archive has.
+    """
+
+    def __init__(self, ids: Sequence[int], advance: Callable[[int], None], *, nodes: bool) -> None:
+        self._ids = ids
+        self._advance = advance
+        self._nodes = nodes
+        self.read = 0
+
+    def of(self, read: _Read[T]) -> Iterator[Sequence[T]]:
+        """Give pages of what a way to read makes of the attempts; once."""
+        for begin in range(0, len(self._ids), PAGE):
+            some = self._ids[begin : begin + PAGE]
+            page = read(some, nodes=self._nodes, usage=True)
+            self.read += len(page)
+            yield page
+            self._advance(len(some))
 
 
 def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:

@@ -6,7 +6,7 @@ difference.
 """
 
 import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property, partial
 from itertools import groupby
@@ -19,9 +19,11 @@ from slurmwatchd.store.archive import layout
 from slurmwatchd.store.archive.arrow import Key
 from slurmwatchd.store.archive.conditions import min_day
 from slurmwatchd.store.archive.files import Dataset, Found
-from slurmwatchd.store.archive.horizon import bounds, oldest_end, stretches
+from slurmwatchd.store.archive.horizon import Day, bounds, oldest_end, stretches
+from slurmwatchd.store.archive.kept_keys import KeptKeys
 from slurmwatchd.store.archive.layout import DAY_SECONDS
 from slurmwatchd.store.archive.report import unsummed
+from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.read import query
 from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import StoreReader, Totals
@@ -30,6 +32,12 @@ from slurmwatchd.store.read.report import Wish
 
 T = TypeVar("T")
 
+_OfIds = Callable[[list[int]], list[T]]
+"""Reads attempts of the store by their row ids."""
+
+_OfRows = Callable[[Sequence[tuple[int, int]]], list[T]]
+"""Reads attempts of the archive by file and row."""
+
 _LOWEST = -(1 << 62)
 _ROW_BITS = 32
 _TRIES = 5
@@ -37,6 +45,7 @@ _NOTHING = Totals(ran=0, ended=0, node_hours=0.0)
 _SPARE = 100_000
 
 _KEYS = 'SELECT job_id_raw, submit FROM jobs WHERE cluster = ?1 AND "end" >= ?2 AND "end" < ?3'
+_THERE = f"SELECT id FROM jobs WHERE id {IN_ARRAY}"  # noqa: S608 - a constant
 _ENDLESS = 'SELECT job_id_raw, submit FROM jobs WHERE cluster = ?1 AND "end" IS NULL'
 # In this order: there are few moves, and few events that the archive was not asked about.
 _MOVED = (
@@ -68,6 +77,7 @@ class ArchivedReader(StoreReader):
         """
         super().__init__(path)
         self.archive = archive
+        self._kept_keys: KeptKeys | None = None
 
     def ids(self, question: Question) -> Sequence[int]:
         """Return the ids of the attempts that answer a question, in its order; see `StoreReader.ids`.
@@ -103,6 +113,10 @@ class ArchivedReader(StoreReader):
         self._files.refresh()
         return ask()
 
+    def remember(self, ids: Iterable[int]) -> None:
+        """Have `fetch` and `lines` read from the archive what expires from the store before; see `StoreReader`."""
+        self._kept_keys = KeptKeys(self, ids)
+
     def fetch(self, ids: Iterable[int], *, nodes: bool = False, usage: bool = False) -> list[Record]:
         """Return the records of some ids, in their order; see `StoreReader.fetch`.
 
@@ -110,23 +124,56 @@ class ArchivedReader(StoreReader):
             StoreBusyError: The store cannot be read now, or a day of the archive was written again since.
             StoreError: One of them cannot be read at all.
         """
-        records: list[Record] = []
-        for is_archived, some in groupby(ids, key=lambda identity: identity < 0):
-            if is_archived:
-                records += self._files.records([_place(job) for job in some], nodes=nodes, usage=usage)
-            else:
-                records += super().fetch(some, nodes=nodes, usage=usage)
-        return records
+        return self._read(
+            ids,
+            partial(super().fetch, nodes=nodes, usage=usage),
+            lambda rows: self._files.records(rows, nodes=nodes, usage=usage),
+        )
 
     def lines(self, ids: Iterable[int], *, nodes: bool = False, usage: bool = False) -> list[bytes]:
         """Return the same as lines of JSON; see `StoreReader.lines`."""
-        lines: list[bytes] = []
+        return self._read(
+            ids,
+            partial(super().lines, nodes=nodes, usage=usage),
+            lambda rows: list(map(line_of, self._files.records(rows, nodes=nodes, usage=usage))),
+        )
+
+    def _read(self, ids: Iterable[int], stored: _OfIds[T], archived: _OfRows[T]) -> list[T]:
+        """Read each run of ids where they are."""
+        found: list[T] = []
         for is_archived, some in groupby(ids, key=lambda identity: identity < 0):
-            if is_archived:
-                lines += map(line_of, self.fetch(some, nodes=nodes, usage=usage))
-            else:
-                lines += super().lines(some, nodes=nodes, usage=usage)
-        return lines
+            run = list(some)
+            found += archived([*map(_place, run)]) if is_archived else self._of_store(run, stored, archived)
+        return found
+
+    def _of_store(self, ids: list[int], stored: _OfIds[T], archived: _OfRows[T]) -> list[T]:
+        """Read ids of the store, and what of them has expired since they were remembered."""
+        kept = self._kept_keys
+        if kept is None:
+            return stored(ids)
+        with self.snapshot():
+            found = stored(ids)
+            if len(found) == len(ids):
+                return found
+            there = {row[0] for row in self.rows(_THERE, (json_array(ids),))}
+        expired: dict[int, T] = {}
+        for day, keys in kept.by_day([job for job in ids if job not in there]).items():
+            expired |= self._whatever_is_written(partial(self._of_day, day, keys, archived))
+        rest = iter(found)
+        return [next(rest) if job in there else expired[job] for job in ids if job in there or job in expired]
+
+    def _of_day(self, day: Day, keys: Mapping[Key, int], archived: _OfRows[T]) -> dict[int, T]:
+        """Read attempts of a day from its file, by what their row ids were in the store."""
+        start = day[1] * DAY_SECONDS
+        question = Question(clusters=(day[0],), ended_from=start, ended_until=start + DAY_SECONDS - 1)
+        rows = {
+            keys[key]: (place, row)
+            for place in self._files.places(question, {})
+            for found in self._files.find(place, Question(order=Order.FOUND))
+            for row, key in zip(found.rows, found.keys, strict=True)
+            if key in keys
+        }
+        return dict(zip(rows, archived(list(rows.values())), strict=True))
 
     def count(self, question: Question) -> int:
         """Return how many attempts answer a question."""

@@ -142,6 +142,12 @@ class StoreReader:
         """
         return self.fetched(self.ids(question), nodes=nodes, usage=usage)
 
+    def remember(self, ids: Iterable[int]) -> None:
+        """Have what expires before it is fetched read from the archive, where there is one.
+
+        Call it in the `snapshot` in which the ids were found. It holds for the last ids that it was given.
+        """
+
     def fetched(self, ids: Sequence[int], *, nodes: bool = False, usage: bool = False) -> Iterator[Record]:
         """Give the records of many row ids, in their order, reading some hundred at a time.
 
