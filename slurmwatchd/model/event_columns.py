@@ -1,8 +1,9 @@
 """Events by column: what is counted of them is counted alike for all, and by column that costs a third."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from operator import itemgetter
+from typing import Any, TypeVar
 
 import orjson
 
@@ -18,6 +19,11 @@ IN_MEMORY = (
 
 Fields = Mapping[str, Sequence[Any]]
 """Field of the record to the value of each event; None where it has none."""
+
+
+_SEEN = itemgetter(*map(Event._fields.index, ("time", "observed", "found_by")))
+
+_T = TypeVar("_T")
 
 
 class Events(list[Event]):
@@ -77,11 +83,24 @@ class EventColumns:
         """How many seconds after its end each was first seen; None of what a backfill found, or has no end."""
         backfill = FoundBy.BACKFILL
         return [
-            max(0, event.observed - event.time)
-            if event.time is not None and event.time >= EARLIEST and event.found_by is not backfill
+            (observed - time if observed > time else 0)
+            if time is not None and time >= EARLIEST and found_by is not backfill
             else None
-            for event in self.events
+            for time, observed, found_by in map(_SEEN, self.events)
         ]
+
+    def of_tres(self, amount_of: Callable[[Mapping[str, Any] | None], _T]) -> list[_T]:
+        """Return something of what was allocated to each: most attempts together have one of a few lists."""
+        of_list = {number: amount_of(tres) for number, tres in self._lists.items()}
+        return [of_list[number] for number in self._list_of_each]
+
+    @cached_property
+    def _list_of_each(self) -> Sequence[int]:
+        return list(map(id, self["alloc_tres"]))
+
+    @cached_property
+    def _lists(self) -> Mapping[int, Mapping[str, Any] | None]:
+        return dict(zip(self._list_of_each, self["alloc_tres"], strict=True))
 
     def of_started(self, field: str) -> Sequence[Any]:
         """Return a field of those that started, None for the others."""

@@ -39,7 +39,6 @@ _NODES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 409
 
 _FOUND_BY = {found_by: found_by.value for found_by in FoundBy}
 _NUMBERS = (int, float)
-_ARE_NUMBERS = frozenset(_NUMBERS)
 
 Amounts = Sequence[float | None]
 """What each event adds; None: nothing."""
@@ -102,30 +101,33 @@ def _requeued(events: EventColumns) -> Amounts:
 def _tres_seconds(name: str, field: str = "") -> Callable[[EventColumns], Amounts]:
     """Return what adds the seconds of a TRES; of a field of the record where the site does not account it."""
 
+    def amount_of(tres: Mapping[str, Any] | None) -> float | None:
+        amount = tres.get(name) if tres else None
+        return amount if isinstance(amount, _NUMBERS) else None
+
     def seconds(events: EventColumns) -> Amounts:
-        amounts = [tres.get(name) if tres else None for tres in events["alloc_tres"]]
-        if not all(map(_ARE_NUMBERS.__contains__, map(type, amounts))):
-            others = events[field] if field else [None] * len(events)
-            pairs = zip(amounts, others, strict=True)
-            amounts = [amount if isinstance(amount, _NUMBERS) else other for amount, other in pairs]
+        amounts: Amounts = events.of_tres(amount_of)
+        if field and None in amounts:
+            pairs = zip(amounts, events[field], strict=True)
+            amounts = [other if amount is None else amount for amount, other in pairs]
         return [amount * ran if amount else None for amount, ran in zip(amounts, events.ran, strict=True)]
 
     return seconds
 
 
 def _memory(events: EventColumns) -> Amounts:
-    amounts = [tres.get("mem_bytes") if tres else None for tres in events["alloc_tres"]]
-    rows = zip(amounts, events.ran, strict=True)
-    return [amount // _MIB * ran if isinstance(amount, int) else None for amount, ran in rows]
+    rows = zip(events.of_tres(_mib), events.ran, strict=True)
+    return [None if mib is None else mib * ran for mib, ran in rows]
+
+
+def _mib(tres: Mapping[str, Any] | None) -> int | None:
+    amount = tres.get("mem_bytes") if tres else None
+    return amount // _MIB if isinstance(amount, int) else None
 
 
 def _gpus(events: EventColumns) -> Sequence[Mapping[str, int]]:
     """Return the GPUs of each by type."""
-    lists = events["alloc_tres"]
-    # Most attempts that are read together have one of a few lists.
-    met = {id(tres): tres for tres in lists}
-    gpus = {number: gpus_by_type(tres) if tres else {} for number, tres in met.items()}
-    return [gpus[id(tres)] for tres in lists]
+    return events.of_tres(lambda tres: gpus_by_type(tres) if tres else {})
 
 
 def _gpu_seconds(events: EventColumns) -> Parts:
@@ -139,14 +141,12 @@ def _of_started(field: str) -> Callable[[EventColumns], Amounts]:
 
 
 def _submit_to_eligible(events: EventColumns) -> Amounts:
-    rows = zip(events.of_started("eligible"), events["submit"], strict=True)
-    return [0 if until == since and until is not None else _between(since, until) for until, since in rows]
-
-
-def _between(since: int | str | None, until: int | str | None) -> int | None:
-    """Return the seconds between two moments, each as it is in memory or in a body."""
-    began, ended = (epoch(moment) if isinstance(moment, str) else moment for moment in (since, until))
-    return None if began is None or ended is None else max(0, ended - began)
+    since, until = events["submit"], events.of_started("eligible")
+    if since and isinstance(since[0], str):
+        # As they stand in bodies.
+        since, until = ([moment and epoch(moment) for moment in moments] for moments in (since, until))
+    rows = zip(since, until, strict=True)
+    return [None if end is None else end - begun if end > begun else 0 for begun, end in rows]
 
 
 def _limit_used(events: EventColumns) -> Amounts:
@@ -159,12 +159,12 @@ def _lag(events: EventColumns) -> Amounts:
 
 
 def _lateness(events: EventColumns) -> Amounts:
-    return [lag if lag is not None and lag > LATE_SECONDS else None for lag in events.lags]
+    return [lag if lag and lag > LATE_SECONDS else None for lag in events.lags]
 
 
 def _late(events: EventColumns) -> Sequence[str | None]:
-    rows = zip(_lateness(events), events.events, strict=True)
-    return [None if lateness is None else _FOUND_BY[event.found_by] for lateness, event in rows]
+    rows = zip(events.lags, events.events, strict=True)
+    return [_FOUND_BY[event.found_by] if lag and lag > LATE_SECONDS else None for lag, event in rows]
 
 
 def _whole(events: EventColumns) -> list[Mapping[str, Any] | None]:

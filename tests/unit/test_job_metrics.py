@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from slurmwatchd.model import formats
-from slurmwatchd.model.event_columns import EventColumns
+from slurmwatchd.model.event_columns import EventColumns, Events
 from slurmwatchd.model.job_metrics import BY_FULL_NAME, CATALOGUE, FAMILIES
 from slurmwatchd.model.records import Event, EventKind, FoundBy
 from slurmwatchd.model.tres_rates import gpus_by_type
@@ -89,6 +89,36 @@ def test_what_never_started_had_nothing() -> None:
 )
 def test_a_gpu_counts_once_whether_typed_or_not(tres: dict[str, int], gpus: dict[str, int]) -> None:
     assert gpus_by_type(tres) == gpus
+
+
+def test_a_clock_that_went_back_makes_no_time_negative() -> None:
+    added = of(EventKind.JOB_ENDED, lag=-3, eligible=NOW - 1200)
+    assert (added["job_submit_to_eligible_seconds"], added["detection_lag_seconds"]) == (0, 0)
+
+
+def test_each_of_several_in_memory_has_what_its_own_list_says() -> None:
+    lists = (TRES, {"cpu": 8, "mem_bytes": "odd"}, TRES, None)
+    fields = {
+        "alloc_tres": lists,
+        "cpus": (1, 1, 1, 3),
+        "node_count": (5, 5, 5, 5),
+        "start": (NOW, NOW, NOW, NOW),
+        "elapsed_seconds": (10, 10, 20, 10),
+        "submit": (NOW - 9, NOW - 9, NOW - 9, NOW - 9),
+        "eligible": (NOW - 9, NOW - 2, NOW - 20, None),
+    }
+    events = EventColumns(Events([make_event(number) for number in range(4)], fields))
+    found = {name: FAMILIES[name].measure for name in ("ended_cpu_seconds", "ended_node_seconds")}
+    assert {name: list(measure(events)) for name, measure in found.items() if measure} == {
+        "ended_cpu_seconds": [40, 80, 80, 30],
+        "ended_node_seconds": [20, 50, 40, 50],
+    }
+    memory, waited = (
+        FAMILIES[name].measure for name in ("ended_memory_byte_seconds", "job_submit_to_eligible_seconds")
+    )
+    assert memory is not None
+    assert waited is not None
+    assert (memory(events), waited(events)) == ([30_720, None, 61_440, None], [0, 7, 0, None])
 
 
 def test_what_is_seen_late_is_counted_by_what_found_it() -> None:
