@@ -31,6 +31,10 @@ async def path(tmp_path: Path) -> Path:
 
 
 def test_a_question_of_a_wrong_type_is_refused_and_not_answered_with_nothing() -> None:
+    with pytest.raises(ValueError, match=r"^states: 'FAILD' is not one of BOOT_FAIL, CANCELLED, .*, SUSPENDED$"):
+        connector.Question(states=("FAILD",))
+    with pytest.raises(ValueError, match=r"^outcomes: 'fail' is not one of completed, failed, .*, unknown$"):
+        connector.Question(outcomes=("fail",))
     with pytest.raises(TypeError, match=r"^users: must be a list such as \['ann'\], not 'ann'$"):
         connector.Question(users="ann")  # type: ignore[arg-type]
     with pytest.raises(

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
 
-from slurmwatchd.model.outcomes import STATES
+from slurmwatchd.model.job_states import stored_state_of
+from slurmwatchd.model.outcomes import STATES, Outcome
 from slurmwatchd.store.bodies import RECORD, added
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.read.argument_types import check_list, check_moment
@@ -71,6 +72,7 @@ _KEYS = {
 
 
 _LISTS = ("job_ids", "clusters", "users", "accounts", "partitions", "states", "outcomes", "qos")
+_OUTCOMES = tuple(outcome.value for outcome in Outcome)
 _TIMES = ("ended_from", "ended_until", "running_from", "running_until")
 
 
@@ -84,7 +86,7 @@ class Question:
         job_ids: As sacct's `-j` takes them: `12` is a job, every task of an array or every component of a
             heterogeneous job; `12_3` and `12+1` are one of them.
         clusters: Any of these; empty: all. The same holds for the other lists.
-        states: In full and upper case, as records have them.
+        states: As sacct's `-s` takes them: `FAILED`, `failed` or `F`; kept in full, as records have them.
         outcomes: As records have them, see `model/outcomes.py`.
         node: Ran on it.
         name: A glob (`*`, `?`, `[a-z]`) for the whole job name; upper and lower case differ.
@@ -102,6 +104,7 @@ class Question:
 
     Raises:
         TypeError: A list is one text, or a time no number: SQLite would find nothing, and say nothing.
+        ValueError: There is no such state or outcome: likewise.
     """
 
     job_ids: tuple[str, ...] = ()
@@ -130,6 +133,13 @@ class Question:
             check_list(name, getattr(self, name))
         for name in _TIMES:
             check_moment(name, getattr(self, name))
+        if unknown := [word for word in self.outcomes if word not in _OUTCOMES]:
+            raise ValueError(f"outcomes: {unknown[0]!r} is not one of {', '.join(_OUTCOMES)}")
+        try:
+            states = tuple(map(stored_state_of, self.states))
+        except ValueError as error:
+            raise ValueError(f"states: {error}") from None
+        object.__setattr__(self, "states", states)
 
 
 @dataclass(frozen=True, slots=True)
