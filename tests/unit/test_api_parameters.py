@@ -22,3 +22,16 @@ def test_a_parameter_that_takes_several_may_be_given_twice_and_no_other() -> Non
     assert parameters.read(parameters.JobsQuery, [("user", "ann"), ("user", "bob")]).user == ("ann", "bob")
     with pytest.raises(ProblemError, match=r"^limit: is given twice$"):
         parameters.read(parameters.JobsQuery, [("limit", "1"), ("limit", "2")])
+
+
+@pytest.mark.parametrize("name", ["since", "until", "from", "to"])
+def test_a_plus_before_a_span_is_no_way_to_write_one_whether_it_is_escaped_or_not(name: str) -> None:
+    for text in (b"%b=+1h", b"%b=%%2B1h"):
+        with pytest.raises(ProblemError, match=rf"^{name}: '\+1h' is not a moment such as 24h, ") as caught:
+            parameters.read(parameters.JobsQuery, pairs(text % name.encode()))
+        assert (caught.value.status, caught.value.parameter) == (400, name)
+
+
+def test_a_plus_before_a_zone_need_not_be_escaped() -> None:
+    for text in (b"since=2026-11-20T14:30:00+01:00", b"since=2026-11-20+13:30"):
+        assert parameters.read(parameters.JobsQuery, pairs(text)).since == 1_795_181_400

@@ -91,8 +91,9 @@ def _known(names: Iterable[str]) -> BeforeValidator:
 def _moment(value: Any) -> Any:  # noqa: ANN401 - what stands in the address
     if len(str(value)) > _MAX_MOMENT:
         raise ValueError(f"is longer than {_MAX_MOMENT} characters")
-    # A plus stands for a blank in an address; before a zone nobody means one.
-    return parse_moment(_BLANK_BEFORE_ZONE.sub("+", str(value)), now=time.time(), zone=UTC)
+    # A plus stands for a blank in an address; before a zone nobody means one, nor at the beginning.
+    text = _BLANK_BEFORE_ZONE.sub("+", str(value))
+    return parse_moment(f"+{text[1:]}" if text.startswith(" ") else text, now=time.time(), zone=UTC)
 
 
 def _wait(value: Any) -> Any:  # noqa: ANN401 - what stands in the address
