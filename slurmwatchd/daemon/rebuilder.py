@@ -82,7 +82,7 @@ class Rebuilder:
                 events += await self._read_back(name, followers, is_new=is_new)
         if counted and salvaged.watermark and not events:
             # Their totals were saved, and no file has what is in them: what the old store had read is.
-            found = already_delivered.Readback(salvaged.watermark, salvaged.watermark, 0)
+            found = already_delivered.Readback(min(salvaged.watermark, self._now()), salvaged.watermark, 0)
             await already_delivered.settle(database, counted, found, last_seq=0, horizons={}, now=self._now())
         if database.aside is not None or (is_new and events):
             await meta.put(database, _REBUILT, str(self._now()))
@@ -130,7 +130,8 @@ class Rebuilder:
             # what was delivered before, and reading does not begin again.
             span = _Span(0, self._now() if span is None else span.newest)
         horizons = {cluster: self._horizon(known) for cluster, known in clusters.items()} if is_new else {}
-        found = already_delivered.Readback(span.oldest, span.newest, events)
+        # A clock that was ahead wrote moments that are still to come: what ends before them is not in any file.
+        found = already_delivered.Readback(min(span.oldest, self._now()), span.newest, events)
         await already_delivered.settle(
             self.database, sinks, found, last_seq=last_seq, horizons=horizons, now=self._now()
         )
