@@ -216,8 +216,7 @@ def adding_up(question: Question, clusters: Sequence[str], *, by: str | None = N
         raise ValueError(f"cannot group by {by!r}: only by {', '.join(GROUPS)}")
     conditions = _Conditions.of(question, clusters)
     # Only what ran on nodes that were never looked up has its record read.
-    recorded = f"(SELECT {_field('node_count')} FROM events WHERE events.seq = jobs.seq)"  # noqa: S608 - a constant
-    count = f"coalesce(nodelists.node_count, {recorded}, 0)"
+    count = f"coalesce(nodelists.node_count, (SELECT {_field('node_count')} FROM events WHERE seq = jobs.seq), 0)"  # noqa: S608 - our own words
     sql = (
         f'SELECT {GROUPS[by] if by else "NULL"}, count(*), total(jobs."end" <= ?), '  # noqa: S608 - our own words
         f'total({count} * max(0, min(coalesce(jobs."end", ?), ?) - max(jobs.start, ?))) '
