@@ -4,8 +4,8 @@
 
 The newest `--stored` attempts go through a store, written by the daemon's own intake, and from there into the
 archive by the own process of the daemon, which is timed. The days before are made of those files, with times and
-numbers moved: to a reader they are as good, and take minutes instead of hours. Prints a table; times of
-questions are CPU time, the best of five.
+numbers moved: to a reader they are as good, and take minutes instead of hours. Prints a table. Questions are put
+in turn, five times each, and the best counts: CPU time of all threads, then time of the clock.
 """
 
 import json
@@ -18,11 +18,9 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio
 import click
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -32,9 +30,10 @@ from slurmwatchd.store.archive import arrow, layout
 from slurmwatchd.store.archive.layout import DAY_SECONDS
 from slurmwatchd.store.archive.reader import ArchivedReader
 from slurmwatchd.store.archive.writer import GROUP_ROWS
-from slurmwatchd.store.read.query import Order, Question
 from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.store.read.report import Wish, report
+from tests.bench import archive_duckdb
+from tests.bench.archive_questions import QUESTIONS
 from tests.bench.million import DAY, NEWEST, fill
 
 TIMES = ("submit", "eligible", "start", "end")
@@ -74,7 +73,7 @@ def main(folder: Path, jobs: int, days: int, stored: int) -> None:
         f"{size / 1e6:,.0f} MB, {size / count:.0f} B each",
         None,
     )
-    _ask(store, dataset)
+    _ask(folder)
 
 
 def _write(store: Path, dataset: Path, stored: int) -> None:
@@ -116,62 +115,41 @@ def _multiply(dataset: Path, span: int, days: int) -> None:
             )
 
 
-def _ask(store: Path, dataset: Path) -> None:
+def _ask(folder: Path) -> None:
     """Put questions to archive, store and duckdb."""
+    store, dataset = folder / "store.db", folder / "archive"
     files = layout.files(dataset)
-    newest, old = files[-2].day, files[len(files) // 4].day
-    duckdb.sql("SET TimeZone = 'UTC'; SET threads = 2")
+    # A whole day: those at the seams of the copies have a part of one.
+    quarter = files[len(files) // 4 :][: len(files) // 20 + 2]
+    old = max(quarter, key=lambda file: file.path.stat().st_size).day
+    newest = files[-2].day
     with ArchivedReader(store, dataset) as reader, StoreReader(store) as alone:
-        for title, day in (("a day of the archive", old), ("a day that the store has", newest)):
-            # Where the store has the day, the archive is not looked at.
-            others = {"store alone": alone} if day == newest else {}
-            for what, ask, sql in (
-                ("count", partial(_count, day), _of_days("count(*)", dataset, day, 1)),
-                ("every record", partial(_every, day), _of_days("*", dataset, day, 1)),
-                ("node hours by account", partial(_hours, day, 1), _node_hours(dataset, day, 1)),
-            ):
-                ways = {"slurmwatchd": reader, **others}
-                asked = {name: partial(ask, who) for name, who in ways.items()}
-                _compare(f"{title}: {what}", {**asked, "duckdb": partial(_duckdb, sql)})
-        _compare(
-            "a month of the archive: node hours by account",
-            {
-                "slurmwatchd": partial(_hours, old, 30, reader),
-                "duckdb": partial(_duckdb, _node_hours(dataset, old, 30)),
-            },
-        )
-        of_user = _of_days("*", dataset, old, 30, 'AND "user" = \'user007\' ORDER BY "end" DESC LIMIT 50')
-        _compare(
-            "a month of the archive: the newest 50 jobs of a user",
-            {"slurmwatchd": partial(_newest_of_user, old, reader), "duckdb": partial(_duckdb, of_user)},
-        )
+        for name in ("count", "every", "hours1", "newest", "hours30"):
+            asked = QUESTIONS[name]
+            title = f"{'a day' if asked.days == 1 else 'a month'} of the archive: {asked.text}"
+            ours = partial(asked.ours, reader, old)
+            _compare(
+                title, {"slurmwatchd": ours, "duckdb": partial(archive_duckdb.answer, asked.sql(dataset, old))}
+            )
+        for name in ("count", "every", "hours1", "hours15"):
+            asked = QUESTIONS[name]
+            title = f"{'a day' if asked.days == 1 else '15 days'} that the store has: {asked.text}"
+            day = newest + 1 - asked.days
+            ways: dict[str, Callable[[], object]] = {"slurmwatchd": partial(asked.ours, reader, day)}
+            ways |= {"store alone": partial(asked.ours, alone, day)}
+            _compare(title, {**ways, "duckdb": partial(archive_duckdb.answer, asked.sql(dataset, day))})
         whole = files[-1].day - files[0].day + 1
         for what, day, count in (("a month", old, 30), ("all", files[0].day, whole)):
             # The sums have the newest days only, as those of a store that was lost.
             reported = {"slurmwatchd": partial(_report, day, count, reader)}
             _compare(f"{what} of the archive: report by account", reported)
-        few = newest - 15
-        _compare(
-            "15 days of the store's own: node hours by account",
-            {
-                "store alone": partial(_hours, few, 15, alone),
-                "duckdb on the archive": partial(_duckdb, _node_hours(dataset, few, 15)),
-            },
-        )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    _line("peak memory, duckdb's included", f"{peak / 1024:.0f} MB", None)
-
-
-def _count(day: int, reader: StoreReader) -> int:
-    return reader.count(_days(day, 1))
-
-
-def _every(day: int, reader: StoreReader) -> int:
-    return len(list(reader.records(_days(day, 1), nodes=True, usage=True)))
-
-
-def _hours(day: int, days: int, reader: StoreReader) -> object:
-    return reader.totals(_ran(day, days), by="account")
+    for name, day, title in (
+        ("every", old, "a day of the archive: every record"),
+        ("hours1", old, "a day of the archive: node hours by account"),
+        ("hours30", old, "a month of the archive: node hours by account"),
+        ("hours1", newest, "a day that the store has: node hours by account"),
+    ):
+        _compare_processes(f"{title}, in a new process", folder, name, day)
 
 
 def _report(day: int, days: int, reader: StoreReader) -> object:
@@ -179,70 +157,42 @@ def _report(day: int, days: int, reader: StoreReader) -> object:
     return report(reader, Wish(by="account", since=start, until=start + days * DAY_SECONDS), Rates())
 
 
-def _newest_of_user(day: int, reader: StoreReader) -> int:
-    return len(list(reader.records(_of_user(day))))
+def _compare(title: str, ways: Mapping[str, Callable[[], object]]) -> None:
+    """Ask each way in turn, and say what the best of some tries took, of the processor and of the clock.
 
-
-def _days(day: int, count: int) -> Question:
-    start = day * DAY_SECONDS
-    return Question(ended_from=start, ended_until=start + count * DAY_SECONDS - 1, order=Order.END)
-
-
-def _ran(day: int, count: int) -> Question:
-    start = day * DAY_SECONDS
-    return Question(running_from=start, running_until=start + count * DAY_SECONDS, order=Order.FOUND)
-
-
-def _of_user(day: int) -> Question:
-    question = _days(day, 30)
-    return Question(
-        users=("user007",),
-        ended_from=question.ended_from,
-        ended_until=question.ended_until,
-        descending=True,
-        limit=50,
-    )
-
-
-def _source(dataset: Path) -> str:
-    return f"read_parquet('{dataset}/*/*.parquet', hive_partitioning = true, hive_types = {{'day': DATE}})"
-
-
-def _of_days(columns: str, dataset: Path, day: int, count: int, more: str = "") -> str:
-    first, last = layout.day_text(day), layout.day_text(day + count - 1)
-    return f"SELECT {columns} FROM {_source(dataset)} WHERE day BETWEEN '{first}' AND '{last}' {more}"  # noqa: S608
-
-
-def _node_hours(dataset: Path, day: int, count: int) -> str:
-    start, end = f"to_timestamp({day * DAY_SECONDS})", f"to_timestamp({(day + count) * DAY_SECONDS})"
-    ran = f'greatest(0, epoch(least("end", {end})) - epoch(greatest(start, {start})))'
-    # What ran then ended then or later.
-    where = f"day >= '{layout.day_text(day)}' AND \"end\" >= {start} AND start <= {end}"
-    columns = f"account, count(*), sum(len(nodes) * {ran}) / 3600"
-    return f"SELECT {columns} FROM {_source(dataset)} WHERE {where} GROUP BY account"  # noqa: S608 - our own words
-
-
-def _duckdb(sql: str) -> list[Any]:
-    found = duckdb.sql(sql)
-    return [] if found is None else found.fetchall()
-
-
-def _compare(title: str, ways: Mapping[str, Callable[[], Any]]) -> None:
-    times = {}
-    for name, way in ways.items():
-        taken = []
-        for _ in range(TRIES):
-            # Of the processor, all threads together: a machine with other work shows that more truly.
-            began = time.process_time()
+    All threads count: a machine with other work shows the processor's time more truly than the clock's.
+    """
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for _ in range(TRIES):
+        for name, way in ways.items():
+            cpu, wall = time.process_time(), time.monotonic()
             way()
-            taken.append(time.process_time() - began)
-        times[name] = min(taken)
-    ratio = (
-        f", {times['slurmwatchd'] / times['duckdb']:.2f} of duckdb"
-        if {"slurmwatchd", "duckdb"} <= times.keys()
-        else ""
-    )
-    _line(title, "; ".join(f"{name} {took * 1000:,.0f} ms" for name, took in times.items()) + ratio, None)
+            taken[name].append((time.process_time() - cpu, time.monotonic() - wall))
+    best = {name: [min(times) * 1000 for times in zip(*tries, strict=True)] for name, tries in taken.items()}
+    text = "; ".join(f"{name} {cpu:,.0f} ms, {wall:,.0f} ms of time" for name, (cpu, wall) in best.items())
+    _line(title, text + _ratio({name: cpu for name, (cpu, _) in best.items()}), None)
+
+
+def _compare_processes(title: str, folder: Path, name: str, day: int) -> None:
+    """Have new processes ask, in turn: what that takes with the imports, and how much memory."""
+    ways = {
+        "slurmwatchd": ["tests.bench.archive_questions", str(folder), name, str(day)],
+        "duckdb": ["tests.bench.archive_duckdb", QUESTIONS[name].sql(folder / "archive", day)],
+    }
+    taken: dict[str, list[tuple[float, float]]] = {program: [] for program in ways}
+    for _ in range(TRIES):
+        for program, arguments in ways.items():
+            argv = [sys.executable, "-m", *arguments]
+            cpu, peak = map(float, subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout.split())
+            taken[program].append((cpu, peak))
+    best = {program: [min(values) for values in zip(*tries, strict=True)] for program, tries in taken.items()}
+    text = "; ".join(f"{program} {cpu * 1000:,.0f} ms, {peak:.0f} MB" for program, (cpu, peak) in best.items())
+    _line(title, text + _ratio({program: cpu for program, (cpu, _) in best.items()}), None)
+
+
+def _ratio(times: Mapping[str, float]) -> str:
+    both = {"slurmwatchd", "duckdb"} <= times.keys()
+    return f", {times['slurmwatchd'] / times['duckdb']:.2f} of duckdb" if both else ""
 
 
 def _size(paths: list[Path]) -> str:
