@@ -97,6 +97,57 @@ async def test_a_message_has_its_key_headers_and_body(bootstrap: str) -> None:
     assert orjson.loads(message.value())["id"] == "941577fc-f651-5a1b-9c40-33d97360bfcf"
 
 
+@pytest.mark.parametrize("transactions", [True, False])
+async def test_a_queue_of_the_library_that_is_full_is_waited_for(
+    transactions: bool, bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = await delivery_to(Kafka(bootstrap, transactions=transactions))
+    # Connects.
+    await delivery.deliver([make_event(1)])
+    assert isinstance(delivery.sink, KafkaSink)
+    topic: Any = delivery.sink._topic
+    producer = _OftenFull(topic._producer)
+    monkeypatch.setattr(topic, "_producer", producer)
+    await delivery.deliver(make_events(2, 1000))
+    assert producer.refused > 0
+    # Where they are was reported. The mock also counts what ends a transaction.
+    offsets = orjson.loads(delivery.state["offsets"])
+    assert len(offsets) == 4
+    assert sum(offsets.values()) >= 1000
+    found = consumed(bootstrap)
+    assert sorted(orjson.loads(message.value())["job_id_raw"] for message in found) == list(range(1, 1001))
+    for message in found:
+        headers = dict(message.headers())
+        assert (headers["ce_id"].decode(), headers["content-type"]) == (
+            orjson.loads(message.value())["id"], b"application/json",
+        )  # fmt: skip
+    await delivery.sink.close()
+
+
+class _OftenFull:
+    """A producer whose queue is full at every seventh message, until it is polled."""
+
+    def __init__(self, producer: Any) -> None:  # noqa: ANN401 - the library's
+        self._producer = producer
+        self._calls = self.refused = 0
+        self._is_full = False
+
+    def produce(self, *given: object) -> None:
+        self._calls += 1
+        self._is_full |= self._calls % 7 == 0
+        if self._is_full:
+            self.refused += 1
+            raise BufferError("Local: Queue full")
+        self._producer.produce(*given)
+
+    def poll(self, seconds: float) -> int:
+        self._is_full = False
+        return int(self._producer.poll(min(seconds, 0.001)))
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the library's
+        return getattr(self._producer, name)
+
+
 async def test_the_largest_event_that_is_sent_is_one_that_the_client_takes(bootstrap: str) -> None:
     delivery = await delivery_to(Kafka(bootstrap, max_message_bytes=8000))
     await delivery.deliver([make_event(number, text="ü" * 9000 * number) for number in range(1, 4)])

@@ -59,6 +59,6 @@ def test_subject_and_message_are_those_of_the_parsed_fields(record: JobRecord, t
     assert subjects.of_tokens(written.tokens(subjects.fields)) == subjects.of(parsed)
     (message,) = Messages("flat").of([written])
     assert message.key.decode() == f"{parsed['cluster']}/{parsed['job_id_raw']}"
-    headers = {name: value.decode() for name, value in message.headers}
+    headers = {name: value.decode() for name, value in message.headers.items()}
     assert headers["ce_subject"] == f"job/{parsed['job_id']}"
     assert headers.get("ce_time") == parsed.get("time")

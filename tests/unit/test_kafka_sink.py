@@ -86,7 +86,7 @@ async def test_ids_of_what_others_sent_fill_no_memory_and_hide_no_event() -> Non
     subject.broker.loses_answers = False
     own = [len(partition) for partition in subject.broker.partitions]
     for partition in subject.broker.partitions:
-        partition += [OutgoingMessage(b"sim/0", b"", [("ce_id", b"%d" % number)]) for number in range(60_000)]
+        partition += [OutgoingMessage(b"sim/0", b"", {"ce_id": b"%d" % number}) for number in range(60_000)]
     await delivery.crash()
     await delivery.write(make_events(5, 12))
     assert isinstance(delivery.sink, KafkaSink)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from slurmwatchd.model.tuples import maker
 from slurmwatchd.sinks.forms.cloudevents import attributes
 from slurmwatchd.sinks.forms.form import WrittenEvent
-from slurmwatchd.sinks.kafka.topic import Header, OutgoingMessage
+from slurmwatchd.sinks.kafka.topic import OutgoingMessage
 
 _FLAT = re.compile(
     rb'\{"id":"([^"]*)","event":"([a-z_]*)","schema":1,"seq":[0-9]+,"revision":[0-9]+,(?:"time":"([^"]*)",)?'
@@ -17,16 +17,13 @@ _FLAT = re.compile(
 
 _MESSAGE = maker(OutgoingMessage)
 
-_VERSION = ("ce_specversion", b"1.0")
-
 
 class Messages:
     """Makes messages of the events of one format."""
 
     def __init__(self, format_: str) -> None:
         """Take the sink's format."""
-        content = "application/cloudevents+json" if format_ == "cloudevents" else "application/json"
-        self._content: Header = ("content-type", content.encode())
+        self._content = b"application/cloudevents+json" if format_ == "cloudevents" else b"application/json"
         self._about = lru_cache(maxsize=1024)(_about)
 
     def of(self, written: Sequence[WrittenEvent]) -> list[OutgoingMessage]:
@@ -41,9 +38,12 @@ class Messages:
                 continue
             identity, kind, time, cluster, job_id, number = found.groups()
             source, type_ = about(cluster, kind)
-            headers = [("ce_id", identity), _VERSION, source, type_, ("ce_subject", b"job/" + job_id), content]
-            if time is not None:
-                headers.insert(5, ("ce_time", time))
+            headers = {
+                "ce_id": identity, "ce_specversion": b"1.0", "ce_source": source, "ce_type": type_,
+                "ce_subject": b"job/" + job_id, "ce_time": time, "content-type": content,
+            }  # fmt: skip
+            if time is None:
+                del headers["ce_time"]
             messages.append(_MESSAGE((cluster + b"/" + number, line[:-1], headers)))
         return messages
 
@@ -51,12 +51,12 @@ class Messages:
         fields = written.fields
         known = {"event", "cluster", "job_id"} <= fields.keys()
         attached = attributes(fields) if known else {"id": written.id}
-        headers = [(f"ce_{name}", value.encode()) for name, value in attached.items()]
+        headers = {f"ce_{name}": value.encode() for name, value in attached.items()}
         key = f"{fields['cluster']}/{fields['job_id_raw']}".encode()
-        return OutgoingMessage(key, written.line[:-1], [*headers, self._content])
+        return OutgoingMessage(key, written.line[:-1], headers | {"content-type": self._content})
 
 
-def _about(cluster: bytes, event: bytes) -> tuple[Header, Header]:
-    """Return the headers that all events of one kind of one cluster have alike: source and type."""
+def _about(cluster: bytes, event: bytes) -> tuple[bytes, bytes]:
+    """Return what all events of one kind of one cluster have alike: source and type."""
     known = attributes({"id": "", "cluster": cluster.decode(), "event": event.decode(), "job_id": ""})
-    return ("ce_source", known["source"].encode()), ("ce_type", known["type"].encode())
+    return known["source"].encode(), known["type"].encode()

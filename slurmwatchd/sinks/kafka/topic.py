@@ -4,20 +4,18 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-Header = tuple[str, bytes]
-
 
 class OutgoingMessage(NamedTuple):
     """What is sent.
 
     Attributes:
         key: Messages with the same key keep their order.
-        headers: Names and values.
+        headers: Names and values, in order.
     """
 
     key: bytes
     body: bytes
-    headers: list[Header]
+    headers: dict[str, bytes]
 
 
 class TopicMessage(NamedTuple):
