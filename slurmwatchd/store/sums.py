@@ -21,6 +21,7 @@ from slurmwatchd.model.sums import (
     HOUR,
     OF_END,
     OF_TIME,
+    OF_WHOLE,
     Attempt,
     Group,
     Results,
@@ -66,23 +67,28 @@ class _Part(NamedTuple):
     """Some of the amounts of an hour, where the others are 0: what is not written costs nothing.
 
     Attributes:
+        table: Where they stand.
         names: Which.
-        others: The others.
+        others: Other columns of the table.
         ending: What adds them to a row that is there.
     """
 
+    table: str
     names: tuple[str, ...]
     others: Mapping[str, int]
     ending: str
 
     @classmethod
-    def of(cls, *names: str) -> "_Part":
+    def of(cls, table: str, names: tuple[str, ...], others: Sequence[str] = ()) -> "_Part":
         """Take some of `AMOUNTS`."""
-        others = dict.fromkeys([name for name in AMOUNTS if name not in names], 0)
-        return cls(names, others, _adding(_HOUR_OF_GROUP, names))
+        return cls(table, names, dict.fromkeys(others, 0), _adding(_HOUR_OF_GROUP, names))
 
 
-_PARTS = (_Part.of(*OF_TIME), _Part.of(*OF_TIME, *OF_END), _Part.of(*AMOUNTS))
+_PARTS = (
+    _Part.of("hourly_time", OF_TIME),
+    _Part.of("hourly_sums", (*OF_TIME, *OF_END), OF_WHOLE),
+    _Part.of("hourly_sums", AMOUNTS),
+)
 """Those of an hour that attempts only ran in; those of one in which some ended; all of them."""
 
 _EXPIRED_OF_HOURS = f"{EXPIRED} AND hour {IN_ARRAY}"
@@ -224,8 +230,8 @@ async def add(connection: aiosqlite.Connection, sums: Sums, known: dict[Group, i
     results = await anyio.to_thread.run_sync(sums.results)
     ids = await _group_ids(connection, results.groups, known)
     rows = await anyio.to_thread.run_sync(_rows, results, ids)
-    for (names, others, ending), some in zip(_PARTS, rows.amounts, strict=True):
-        await insert_rows(connection, "hourly_sums", (*_HOUR_OF_GROUP, *names), some, common=others, ending=ending)
+    for (table, names, others, ending), some in zip(_PARTS, rows.amounts, strict=True):
+        await insert_rows(connection, table, (*_HOUR_OF_GROUP, *names), some, common=others, ending=ending)
     await insert_rows(connection, "hourly_tres", (*_HOUR_OF_GROUP, "name", "seconds"), rows.tres, ending=_ADD_TRES)
     await insert_rows(connection, "hourly_waits", (*_HOUR_OF_GROUP, "buckets"), rows.waits, ending=_ADD_WAITS)
 

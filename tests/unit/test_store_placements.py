@@ -1,5 +1,6 @@
 """Copies of where attempts ran: packed once there are enough, gone with whatever changes one of the attempts."""
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -178,8 +179,11 @@ async def test_copies_of_an_earlier_form_are_made_anew(path: Path) -> None:
 def set_back(path: Path, migration: str, change: str) -> None:
     """Leave a store as the version before a migration had it, which is found by its words."""
     before = next(number for number, sql in migrations() if migration in sql) - 1
+    later = "".join(sql for number, sql in migrations() if number > before + 1)
     with closing(sqlite3.connect(path)) as store:
         store.execute(change)
+        for kind, name in reversed(re.findall(r"CREATE (TABLE|VIEW) (\w+)", later)):
+            store.execute(f"DROP {kind} {name}")
         store.execute(f"PRAGMA user_version = {before}")
         store.commit()
 

@@ -188,12 +188,13 @@ async def test_a_store_of_before_says_what_to_do_and_then_what_is_left(tmp_path:
             assert report(reader, LONG_AGO, Rates())[-1].attempts == 0
 
 
-def test_a_report_over_years_reads_hours_and_not_attempts(store: StoreReader) -> None:
+@pytest.mark.parametrize("table", ["hourly_sums", "hourly_time"])
+def test_a_report_over_years_reads_hours_and_not_attempts(store: StoreReader, table: str) -> None:
     plan = store.rows(
-        "EXPLAIN QUERY PLAN SELECT account, sum(attempts) FROM hourly_sums JOIN sum_groups ON sum_groups.id = grp "
-        "WHERE hour >= 0 AND hour < 9 GROUP BY 1"
+        f"EXPLAIN QUERY PLAN SELECT account, sum(cpu_seconds) FROM {table} JOIN sum_groups "  # noqa: S608
+        "ON sum_groups.id = grp WHERE hour >= 0 AND hour < 9 GROUP BY 1"
     )
-    assert any("hourly_sums USING PRIMARY KEY (hour>? AND hour<?)" in row["detail"] for row in plan)
+    assert any(f"{table} USING PRIMARY KEY (hour>? AND hour<?)" in row["detail"] for row in plan)
 
 
 def _everything() -> Any:  # noqa: ANN401 - a question
@@ -206,6 +207,7 @@ def test_sqlite_can_name_what_the_sums_are_of(path: Path) -> None:
     """The tables are for people, too: no code of ours is needed to read them."""
     with sqlite3.connect(path) as connection:
         found = connection.execute(
-            "SELECT account, sum(cpu_seconds) FROM hourly_sums JOIN sum_groups ON id = grp GROUP BY 1 ORDER BY 1"
+            "SELECT account, sum(cpu_seconds) FROM hourly_amounts JOIN sum_groups ON id = grp "
+            "GROUP BY 1 ORDER BY 1"
         ).fetchall()
     assert [row[0] for row in found] == ["", "a0", "a1"]

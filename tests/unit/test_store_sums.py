@@ -1,22 +1,27 @@
 """The hourly sums in the store: what SQL adds up over the attempts themselves, whatever happened to those."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slurmwatchd.model.records import FoundBy
+from slurmwatchd.model.reports import Rates
 from slurmwatchd.store import sums, usage
 from slurmwatchd.store.bodies import RECORD, added
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
+from slurmwatchd.store.read.reader import StoreReader
+from slurmwatchd.store.read.report import Wish, report
 from slurmwatchd.store.usage import UsageResults
 from tests.unit.attempts import NOW, Reading, batch, reading, rows
 from tests.unit.expiry import expire_events
 
 FROM_SUMS = (
     'SELECT hour, "user", outcome, sum(attempts), sum(cpu_seconds), sum(node_seconds), sum(used_cpu_milliseconds) '
-    "FROM hourly_sums JOIN sum_groups ON sum_groups.id = grp GROUP BY 1, 2, 3 "
+    "FROM hourly_amounts JOIN sum_groups ON sum_groups.id = grp GROUP BY 1, 2, 3 "
     "HAVING sum(attempts) OR sum(cpu_seconds) OR sum(used_cpu_milliseconds) ORDER BY 1, 2, 3"
 )
 
@@ -43,6 +48,7 @@ FROM parts GROUP BY 1, 2, 3 HAVING total(ended) OR total(cpus * seconds) ORDER B
 """  # noqa: S608 - constants
 
 RUN = 10_000
+DAY = 86_400
 
 
 def ran(number: int, end: int = NOW - 60, seconds: int = RUN, **fields: Any) -> Reading:  # noqa: ANN401 - any field
@@ -240,11 +246,36 @@ async def test_an_amount_that_no_cluster_has_does_not_stop_the_daemon(tmp_path: 
         ]
 
 
+async def test_sums_of_before_hourly_time_stay_and_are_added_to(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with open_database(path) as database:
+        await (await Intake.load(database)).commit(batch(ran(1)))
+        assert await rows(database, "SELECT count(*) FROM hourly_time") == [(3,)]
+    with closing(sqlite3.connect(path)) as store:
+        store.executescript(
+            "INSERT INTO hourly_sums SELECT * FROM hourly_amounts WHERE attempts = 0; "
+            "DROP VIEW hourly_amounts; DROP TABLE hourly_time; PRAGMA user_version = 14"
+        )
+    wish = Wish(by="user", since=NOW - DAY, until=NOW)
+    with StoreReader(path) as reader:
+        (line,) = report(reader, wish, Rates())[-1:]
+        assert line.attempts == 1
+        assert line.cpu_hours == pytest.approx(11.1111, abs=1e-3)
+    async with open_database(path) as database:
+        await (await Intake.load(database)).commit(batch(ran(2), ran(3, seconds=100)))
+        assert await rows(database, FROM_SUMS) == await rows(database, FROM_ATTEMPTS)
+        assert await rows(database, "SELECT count(*) FROM hourly_time") == [(3,)]
+    with StoreReader(path) as reader:
+        (line,) = report(reader, wish, Rates())[-1:]
+        assert line.attempts == 3
+        assert line.cpu_hours == pytest.approx(22.3333, abs=1e-3)
+
+
 async def _as_before(database: Database) -> None:
     """Leave the store as a version without sums had it."""
 
     async def work(connection: Any) -> None:  # noqa: ANN401 - a connection
-        for table in ("sum_groups", "hourly_sums", "hourly_tres", "hourly_waits"):
+        for table in ("sum_groups", "hourly_sums", "hourly_time", "hourly_tres", "hourly_waits"):
             await connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
         await connection.execute("UPDATE jobs SET outcome = NULL")
         await connection.execute("INSERT INTO unsummed SELECT 0, max(id) FROM jobs")

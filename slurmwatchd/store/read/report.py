@@ -6,11 +6,11 @@ Attempts that are in an archive and were never in these sums, because the store 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from slurmwatchd.errors import StoreError
 from slurmwatchd.model.reports import Rates, ReportLine, Tally, lines
-from slurmwatchd.model.sums import AMOUNTS, HOUR
+from slurmwatchd.model.sums import AMOUNTS, HOUR, OF_TIME
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.read.reader import StoreReader
 
@@ -31,8 +31,18 @@ FILTERS = {
 }  # fmt: skip
 """What a wish can be limited to, and the column of that."""
 
-_WAITS = "hourly_waits CROSS JOIN json_each(hourly_waits.buckets) AS counted"
-_SUMMED = ", ".join(f"sum({name})" for name in AMOUNTS)
+_AMOUNTS = {"hourly_sums": AMOUNTS, "hourly_time": OF_TIME}
+"""The tables that have amounts, and which: all that an hour had stands in both together."""
+
+
+class _Source(NamedTuple):
+    """A table, and the sums that are wanted of it."""
+
+    table: str
+    sums: str
+
+
+_WAITS = _Source("hourly_waits CROSS JOIN json_each(hourly_waits.buckets) AS counted", "sum(counted.value)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +110,17 @@ def _summed(store: StoreReader, wish: Wish) -> dict[str, Tally]:
     """Return what the sums of the store have."""
     tallies: dict[str, Tally] = {}
     key_of = _Keys(wish)
-    for key, outcome, *amounts in _rows(store, wish, f"outcome, {_SUMMED}", "hourly_sums", ", outcome"):
+    # An older daemon's store has the first table alone.
+    summed = [
+        _Source(table, ", ".join(f"sum({name})" if name in names else "0" for name in AMOUNTS))
+        for table, names in _AMOUNTS.items()
+        if store.has_column(table, "hour")
+    ]
+    for key, outcome, *amounts in _rows(store, wish, "outcome", *summed):
         tallies.setdefault(key_of[key], Tally()).add(outcome, amounts)
-    for key, name, seconds in _rows(store, wish, "name, sum(seconds)", "hourly_tres", ", name"):
+    for key, name, seconds in _rows(store, wish, "name", _Source("hourly_tres", "sum(seconds)")):
         tallies.setdefault(key_of[key], Tally()).add_tres(name, seconds)
-    for key, bucket, count in _rows(store, wish, "counted.key, sum(counted.value)", _WAITS, ", counted.key"):
+    for key, bucket, count in _rows(store, wish, "counted.key", _WAITS):
         tallies.setdefault(key_of[key], Tally()).add_waits(int(bucket), count)
     return tallies
 
@@ -171,8 +187,8 @@ class _Keys(dict[int | str, str]):
         return datetime.fromtimestamp(hour, self._zone).strftime(self._form or "")
 
 
-def _rows(store: StoreReader, wish: Wish, columns: str, table: str, group: str) -> Iterator[tuple[Any, ...]]:
-    """Give rows of what is grouped by, and columns."""
+def _rows(store: StoreReader, wish: Wish, second: str, *sources: _Source) -> Iterator[tuple[Any, ...]]:
+    """Give rows of what is grouped by, a second key, and sums; of all tables as they are at one moment."""
     key = "hour" if wish.by in TIMES else f'sum_groups."{wish.by}"'
     start, end = wish.span
     clauses: list[str] = ["hour >= ?", "hour < ?"]
@@ -181,8 +197,10 @@ def _rows(store: StoreReader, wish: Wish, columns: str, table: str, group: str) 
         if wanted := getattr(wish, name):
             clauses.append(f'sum_groups."{column}" {IN_ARRAY}')
             parameters.append(json_array(wanted))
-    sql = (
-        f"SELECT {key}, {columns} FROM {table} JOIN sum_groups ON sum_groups.id = grp "  # noqa: S608 - our own words
-        f"WHERE {' AND '.join(clauses)} GROUP BY 1{group}"
-    )
-    yield from map(tuple, store.rows(sql, parameters))
+    parts = [
+        f"SELECT {key}, {second}, {sums} FROM {table} JOIN sum_groups ON sum_groups.id = grp "  # noqa: S608 - our own words
+        f"WHERE {' AND '.join(clauses)} GROUP BY 1, 2"
+        for table, sums in sources
+    ]
+    sql = " UNION ALL ".join(parts)
+    yield from map(tuple, store.rows(sql, parameters * len(parts)))
