@@ -7,9 +7,10 @@ sure to outweigh the smallest named one, it takes that one's place. What was cou
 """
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
+from operator import add
 from typing import Any
 
 from slurmwatchd.model.event_columns import EventColumns
@@ -84,7 +85,7 @@ class Profile:
 
     def keys_of(self, events: EventColumns) -> list[Key]:
         """Return where each event counts while there is room."""
-        labels = [map(_LABELS.get(label, _text), events[label]) for label in self.labels]
+        labels = [_LABELS.get(label, _texts)(events[label]) for label in self.labels]
         return list(zip(repeat(self.tag), events["cluster"], *labels, strict=False))
 
     def learn(self, groups: Mapping[Key, Totals]) -> None:
@@ -169,11 +170,16 @@ class Profile:
         return (family.name for family in self.families if family.own)
 
 
-def _text(value: str | None) -> str:
-    return value or ""
+def _texts(values: Sequence[str | None]) -> list[str]:
+    return [value or "" for value in values]
 
 
-_LABELS = {"partition": partition_label}
+def _partitions(values: Sequence[str | None]) -> list[str]:
+    known = {value: partition_label(value) for value in set(values)}
+    return [known[value] for value in values]
+
+
+_LABELS = {"partition": _partitions}
 """How the values of a label are counted, where that is not as they are."""
 
 
@@ -226,7 +232,7 @@ def added(family: Family, one: Any, other: Any) -> Any:  # noqa: ANN401 - three 
     if family.own:
         return {value: one.get(value, 0) + other.get(value, 0) for value in {**one, **other}}
     if family.buckets:
-        return [a + b for a, b in zip(one, other, strict=True)]
+        return list(map(add, one, other))
     return one + other
 
 
@@ -236,10 +242,10 @@ def merge(into: Totals, totals: Totals) -> None:
         if name == WEIGHT:
             into[WEIGHT] = into.get(WEIGHT, 0.0) + value
         else:
-            family = FAMILIES[name]
-            into[name] = added(family, into[name], value) if name in into else copied(value)
+            into[name] = added(FAMILIES[name], into[name], value) if name in into else copied(value)
 
 
 def copied(value: Any) -> Any:  # noqa: ANN401 - three shapes
     """Return totals that may be changed apart from others."""
-    return value.copy() if isinstance(value, list | dict) else value
+    kind = type(value)
+    return value.copy() if kind is list or kind is dict else value

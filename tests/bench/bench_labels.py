@@ -19,6 +19,7 @@ import anyio
 import click
 from prometheus_client import generate_latest
 
+from slurmwatchd.cli.tuning import tune
 from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
 from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.model.job_metrics import CHOICE, LabelChoice
@@ -45,6 +46,7 @@ TARGET_RATIO = 1.10
 @click.option("--pairs", default=3, show_default=True)
 def main(jobs: int, users: int, limit: int, pairs: int) -> None:
     """Measure."""
+    tune()
     source = batches(jobs, users)
     took: dict[str, list[float]] = {"none": [], "all": []}
     cpu: dict[str, list[float]] = {"none": [], "all": []}
