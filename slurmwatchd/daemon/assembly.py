@@ -29,7 +29,7 @@ from slurmwatchd.sources.sacctmgr import Sacctmgr
 from slurmwatchd.sources.scontrol import Scontrol
 from slurmwatchd.sources.sdiag import Sdiag
 from slurmwatchd.sources.tokens import token_in
-from slurmwatchd.store import ledger, meta, usage_queue
+from slurmwatchd.store import ledger, meta, outbox, usage_queue
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.telemetry.disks import Disks
@@ -140,6 +140,8 @@ async def assembled(config: Config, outside: Outside) -> AsyncIterator[Daemon]:
             )
             for name, options in sinks.items()
         ]
+        # Together: after a crash between two of them the second would be taken for one that is new in this store.
+        await outbox.enter(database, list(sinks), now=int(outside.clock.now()))
         for delivery in deliveries:
             await delivery.enter()
         scontrol = Scontrol(commands)

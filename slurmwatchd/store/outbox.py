@@ -61,20 +61,26 @@ class SinkCursor:
     state: Mapping[str, bytes] = field(default_factory=dict)
 
 
-async def position(database: Database, sink: str, *, now: int) -> SinkCursor:
-    """Return a sink's position, making one for a sink never seen before.
+async def enter(database: Database, sinks: Collection[str], *, now: int) -> None:
+    """Make positions for sinks never seen before, for all of them or for none.
 
-    A new sink begins with what comes after it: it does not get the whole past of an old store.
+    A new sink begins with what comes after it: it does not get the whole past of an old store. In a store where
+    some have a position, one that has none is new; where none has, the past of all was lost.
     """
 
-    async def enter(connection: aiosqlite.Connection) -> None:
-        await connection.execute(
+    async def work(connection: aiosqlite.Connection) -> None:
+        await connection.executemany(
             "INSERT OR IGNORE INTO cursors (sink, seq, began, moved) SELECT ?1, last, last, ?2 FROM "
             "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last seq'), 0) AS last)",
-            (sink, now),
+            [(sink, now) for sink in sinks],
         )
 
-    await database.write(enter)
+    await database.write(work)
+
+
+async def position(database: Database, sink: str, *, now: int) -> SinkCursor:
+    """Return a sink's position, making one for a sink never seen before."""
+    await enter(database, [sink], now=now)
     rows = await database.read("SELECT seq FROM cursors WHERE sink = ?", (sink,))
     state = await database.read("SELECT key, value FROM sink_state WHERE sink = ?", (sink,))
     return SinkCursor(rows[0]["seq"], {row["key"]: row["value"] for row in state})

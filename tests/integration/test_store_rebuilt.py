@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from slurmwatchd.daemon.delivery import Delivery
 from tests.integration.rig import START, Rig
 from tests.sim_truth import differences
 
@@ -244,3 +245,44 @@ async def test_renamed_sink_whose_older_file_is_gone_is_told_of_a_record_that_sh
         rig.ended(100, job_name="late")
         await rig.once()
         assert rig.names() == ["in the file", "late"]
+
+
+class _Killed(Exception):  # noqa: N818 - the end of a process, and no error of it
+    """Where the process ends."""
+
+
+@pytest.mark.parametrize("cursors", [0, 1, 2])
+async def test_crash_between_the_first_cursors_of_two_sinks_repeats_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cursors: int
+) -> None:
+    names = ("first", "second")
+    files = {name: {"type": "jsonl", "path": str(tmp_path / f"{name}.jsonl")} for name in names}
+    with Rig(tmp_path, sinks=files) as rig:
+        rig.ended(5, job_name="in a file that is gone")
+        await rig.once()
+        for name in names:
+            (tmp_path / f"{name}.jsonl").unlink()
+        rig.move(30)
+        rig.ended(5, job_name="in the files")
+        await rig.once()
+        _lose_store(rig)
+        rig.move(30)
+        rig.ended(5, job_name="in no file")
+        entered = 0
+        enter = Delivery.enter
+
+        async def until_killed(delivery: Delivery) -> None:
+            nonlocal entered
+            if entered == cursors:
+                raise _Killed
+            entered += 1
+            await enter(delivery)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Delivery, "enter", until_killed)
+            with pytest.raises(_Killed):
+                await rig.once()
+        await rig.once()
+        for name in names:
+            records = rig.records(f"{name}.jsonl")
+            assert [record["name"] for record in records] == ["in the files", "in no file"]
