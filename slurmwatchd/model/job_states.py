@@ -11,6 +11,9 @@ _SHORT = {
 _OPEN_SHORT = {"PD": "PENDING", "R": "RUNNING", "S": "SUSPENDED"}
 """Of what has not ended; a store has these where slurmdbd's row never got an end."""
 
+OPEN_STATES = ("RUNNING", "SUSPENDED")
+"""What an attempt without an end must be for the store to call it running still."""
+
 STATES = tuple(_SHORT.values())
 """Those in which one can end."""
 

@@ -5,14 +5,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
 
-from slurmwatchd.model.job_states import stored_state_of
-from slurmwatchd.model.outcomes import STATES, Outcome
+from slurmwatchd.model.job_states import OPEN_STATES
+from slurmwatchd.model.outcomes import STATES
 from slurmwatchd.store.bodies import RECORD, added
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
-from slurmwatchd.store.read.argument_types import check_list, check_moment
-
-OPEN_STATES = ("RUNNING", "SUSPENDED")
-"""What an attempt without an end must be for the store to call it running still."""
+from slurmwatchd.store.read.argument_types import check_list, check_moment, check_outcomes, states_in_full
 
 GROUPS = {
     "cluster": "jobs.cluster",
@@ -70,9 +67,7 @@ _KEYS = {
     Order.EFFICIENCY: f"json_extract(CAST({added('used')} AS TEXT), '$.usage.cpu_efficiency')",
 }
 
-
 _LISTS = ("job_ids", "clusters", "users", "accounts", "partitions", "states", "outcomes", "qos")
-_OUTCOMES = tuple(outcome.value for outcome in Outcome)
 _TIMES = ("ended_from", "ended_until", "running_from", "running_until")
 
 
@@ -104,7 +99,7 @@ class Question:
 
     Raises:
         TypeError: A list is one text, or a time no number: SQLite would find nothing, and say nothing.
-        ValueError: There is no such state or outcome: likewise.
+        ValueError: There is no such state or outcome.
     """
 
     job_ids: tuple[str, ...] = ()
@@ -133,13 +128,8 @@ class Question:
             check_list(name, getattr(self, name))
         for name in _TIMES:
             check_moment(name, getattr(self, name))
-        if unknown := [word for word in self.outcomes if word not in _OUTCOMES]:
-            raise ValueError(f"outcomes: {unknown[0]!r} is not one of {', '.join(_OUTCOMES)}")
-        try:
-            states = tuple(map(stored_state_of, self.states))
-        except ValueError as error:
-            raise ValueError(f"states: {error}") from None
-        object.__setattr__(self, "states", states)
+        check_outcomes(self.outcomes)
+        object.__setattr__(self, "states", states_in_full(self.states))
 
 
 @dataclass(frozen=True, slots=True)
