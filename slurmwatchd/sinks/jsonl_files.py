@@ -3,6 +3,7 @@
 Lines of any format count; where one was cut off, or is someone else's, it is passed over.
 """
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from slurmwatchd.telemetry.log import get_logger
 
 _MAX_INTEGER = (1 << 63) - 1
 """SQLite's."""
+
+_Identity = tuple[int, int]
+"""Device and inode."""
 
 _log = get_logger(__name__)
 
@@ -44,28 +48,64 @@ class EventLine:
 def lines(path: Path, others: Collection[Path] = ()) -> Iterator[EventLine]:
     """Read every event that a file and its renamed predecessors hold; a line's length at a time is in memory.
 
+    They may be renamed meanwhile: each is read, and only once, under whatever name. What is packed meanwhile may
+    be read twice.
+
     Raises:
         OSError: A file cannot be read.
     """
-    rotated = [file for _, file in rotated_names(path, others)]
-    for file in [*rotated, *([path] if path.is_file() else [])]:
-        try:
-            with opened(file) as text:
-                for line in text:
-                    event = line_of(line)
-                    if event is not None:
-                        yield event
-        except UnknownPackingError:
-            _log.warning("compression not supported, events in the file may be delivered again", path=str(file))
-        except DAMAGES as error:
-            if not is_damage(error):
-                error.filename = str(file)  # type: ignore[union-attr]
-                raise
-            _log.warning(
-                "file damaged or truncated, events after that point may be delivered again",
-                path=str(file),
-                error=str(error),
-            )
+    read: set[_Identity] = set()
+    while files := [file for file in _files(path, others) if _identity(file) not in {*read, None}]:
+        for file in files:
+            yield from _events(file, read)
+
+
+def _files(path: Path, others: Collection[Path]) -> list[Path]:
+    """Return the names that the files have now, the oldest first."""
+    return [*(file for _, file in rotated_names(path, others)), *([path] if path.is_file() else [])]
+
+
+def _identity(file: Path | int) -> _Identity | None:
+    """Return which file a name stands for, or a descriptor; None where there is none any more."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - of a descriptor too
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _events(file: Path, read: set[_Identity]) -> Iterator[EventLine]:
+    """Read one file unless it was read under another name; note that it was.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    named = _identity(file)
+    try:
+        with opened(file) as text:
+            named = _identity(text.fileno())
+            if named in read:
+                return
+            for line in text:
+                event = line_of(line)
+                if event is not None:
+                    yield event
+    except FileNotFoundError:
+        # It has another name now, and is found under that.
+        return
+    except UnknownPackingError:
+        _log.warning("compression not supported, events in the file may be delivered again", path=str(file))
+    except DAMAGES as error:
+        if not is_damage(error):
+            error.filename = str(file)  # type: ignore[union-attr]
+            raise
+        _log.warning(
+            "file damaged or truncated, events after that point may be delivered again",
+            path=str(file),
+            error=str(error),
+        )
+    if named is not None:
+        read.add(named)
 
 
 def line_of(line: bytes) -> EventLine | None:

@@ -6,8 +6,10 @@ Names are those of logrotate and of the sink's own rotation: `jobs.jsonl.1`, `jo
 import bz2
 import gzip
 import lzma
+import stat
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,12 +35,21 @@ def rotated_names(path: Path, others: Collection[Path] = ()) -> list[tuple[float
         others: Files of other sinks, which may be called alike.
     """
     found = path.parent.glob(escaped(path.name) + "[.-][0-9]*")
-    rotated = sorted((name.stat().st_mtime, name) for name in found if name not in others and name.is_file())
+    rotated = sorted(_dated(name for name in found if name not in others))
     names = {name for _, name in rotated}
     # While logrotate packs a file it is there twice.
     return [
         (when, name) for when, name in rotated if name.suffix not in _PACKED or name.with_suffix("") not in names
     ]
+
+
+def _dated(names: Iterable[Path]) -> Iterator[tuple[float, Path]]:
+    """Give when files were last written; one that was renamed since its name was listed is passed over."""
+    for name in names:
+        with suppress(FileNotFoundError):
+            found = name.stat()
+            if stat.S_ISREG(found.st_mode):
+                yield found.st_mtime, name
 
 
 def escaped(name: str) -> str:

@@ -6,11 +6,14 @@ import lzma
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from slurmwatchd.errors import VerifyError
-from slurmwatchd.operations.verify.files import OpenFiles, files_of
+from slurmwatchd.operations.verify import files
+from slurmwatchd.operations.verify.files import OpenFiles
+from slurmwatchd.sinks import rotated_files
 from slurmwatchd.sinks.jsonl_files import lines
 from slurmwatchd.sinks.rotated_files import rotated_names
 
@@ -26,8 +29,66 @@ UNKNOWN = (".zst", ".lz4", ".lzo", ".Z", ".zip", ".br")
 
 
 def verified(path: Path) -> list[int | None]:
-    with OpenFiles(files_of(path, since=0)[0]) as opened:
-        return [line.seq for _, read in opened for line in read]
+    with OpenFiles(path, since=0) as opened:
+        return [line.seq for read in opened for line in read]
+
+
+def rotate(path: Path) -> None:
+    """Rename as logrotate does, oldest first, and make a new file with `create`."""
+    for number in (2, 1):
+        older = path.with_name(f"{path.name}.{number}")
+        if older.exists():
+            older.rename(path.with_name(f"{path.name}.{number + 1}"))
+    path.rename(path.with_name(f"{path.name}.1"))
+    path.write_bytes(LINE.replace(b"7", b"9"))
+
+
+def three_files(folder: Path) -> Path:
+    path = folder / "jobs.jsonl"
+    for number, (name, when) in enumerate((("jobs.jsonl.2", 100), ("jobs.jsonl.1", 200), ("jobs.jsonl", 300)), 1):
+        (folder / name).write_bytes(LINE.replace(b'"seq":7', b'"seq":%d' % number))
+        os.utime(folder / name, (when, when))
+    return path
+
+
+@pytest.mark.parametrize("opened_before", [0, 1, 2])
+def test_rotation_while_files_are_opened_makes_verify_miss_none_and_read_none_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened_before: int
+) -> None:
+    path, count = three_files(tmp_path), 0
+
+    def rotating(file: Path) -> IO[bytes]:
+        nonlocal count
+        if count == opened_before:
+            rotate(path)
+        count += 1
+        return rotated_files.opened(file)
+
+    monkeypatch.setattr(files, "opened", rotating)
+    assert verified(path) == [1, 2, 3, 9]
+
+
+def test_files_that_are_renamed_again_and_again_are_no_endless_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = three_files(tmp_path)
+
+    def rotating(file: Path) -> IO[bytes]:
+        rotate(path)
+        return rotated_files.opened(file)
+
+    monkeypatch.setattr(files, "opened", rotating)
+    with pytest.raises(VerifyError, match=r"jobs\.jsonl: the files are renamed again and again; try later$"):
+        verified(path)
+
+
+@pytest.mark.parametrize("read_before", [1, 2, 3])
+def test_rotation_while_a_new_store_reads_the_files_leaves_none_out(tmp_path: Path, read_before: int) -> None:
+    path = three_files(tmp_path)
+    reading = lines(path)
+    found = [next(reading).seq for _ in range(read_before)]
+    rotate(path)
+    assert sorted([*found, *(line.seq for line in reading)]) == [1, 2, 3, 9]
 
 
 @pytest.mark.parametrize("suffix", PACKINGS)

@@ -13,7 +13,7 @@ import orjson
 
 from slurmwatchd.errors import VerifyError
 from slurmwatchd.model.records import Event, EventKind, FoundBy
-from slurmwatchd.operations.verify.files import FileLine, OpenFiles, files_of
+from slurmwatchd.operations.verify.files import FileLine, OpenFiles
 from slurmwatchd.sinks.selection import Selection
 from slurmwatchd.store import bodies, event_log, selections
 from slurmwatchd.store.read.second_process import ComparisonReader
@@ -181,8 +181,7 @@ class SinkFiles:
         await self._reader.note("DROP TABLE IF EXISTS temp.faults")
         await self._reader.note(_LINES)
         await self._reader.note(_FAULTS)
-        self._files, left_out = await anyio.to_thread.run_sync(lambda: files_of(self._path, since=since))
-        count = await self._take(seen)
+        count, left_out = await self._take(since, seen)
         await self._reader.note("CREATE INDEX temp.lines_by_id ON lines (id)")
         began = cursors[0]["began"]
         if began is None:
@@ -218,11 +217,16 @@ class SinkFiles:
         file = None if row["file"] is None else self._files[row["file"]]
         return FileDifference(**{**row, **attempt, "what": LineFault(row["what"]), "file": file})
 
-    async def _take(self, seen: Callable[[int], None]) -> int:
-        """Read every line into a temporary table; those that are no events are faults at once."""
-        count = 0
-        with OpenFiles(self._files) as files:
-            for number, (_, lines) in enumerate(files):
+    async def _take(self, since: int, seen: Callable[[int], None]) -> tuple[int, list[Path]]:
+        """Read every line into a temporary table; those that are no events are faults at once.
+
+        Returns:
+            How many lines there are, and the files that were left out.
+        """
+        count, opened = 0, OpenFiles(self._path, since=since)
+        with opened as files:
+            self._files = opened.paths
+            for number, lines in enumerate(files):
                 while batch := await anyio.to_thread.run_sync(_some, lines):
                     await self._reader.note(
                         "INSERT INTO lines VALUES (?, ?, ?, ?)",
@@ -234,7 +238,7 @@ class SinkFiles:
                     )
                     count += len(batch)
                     seen(count)
-        return count
+        return count, opened.left_out
 
     async def _hold(self, stretch: tuple[int, ...]) -> int:
         """Note the events of a stretch that are for the sink and not in its files; return how many are for it."""

@@ -1,5 +1,6 @@
 """A sink's JSON-lines files: the current one and those rotated away, read line by line."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ MAX_LINE_BYTES = 64 << 20
 """A longer line is none of ours; it is not read into memory whole."""
 
 MAX_SEQ = 2**63 - 1
+
+_ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +53,55 @@ def files_of(path: Path, *, since: int) -> tuple[list[Path], list[Path]]:
 
 
 class OpenFiles:
-    """The files, all opened before the first is read: a rotation meanwhile changes names, not what is read."""
+    """The files, all opened before the first is read: a rotation meanwhile changes names, not what is read.
 
-    def __init__(self, paths: list[Path]) -> None:
-        """Take the names; `with` opens them."""
-        self._paths = paths
+    After one that comes while they are opened they are opened anew: none is left out, and none is read twice.
+
+    Attributes:
+        paths: Their names, in the order in which they are read; those of when they were opened.
+        left_out: The rotated files that are not read, see `files_of`.
+    """
+
+    def __init__(self, path: Path, *, since: int) -> None:
+        """See `files_of`; `with` opens them."""
+        self._path = path
+        self._since = since
         self._stack = ExitStack()
-        self._files: list[tuple[Path, IO[bytes]]] = []
+        self._files: list[IO[bytes]] = []
+        self.paths: list[Path] = []
+        self.left_out: list[Path] = []
 
-    def __enter__(self) -> Iterator[tuple[Path, Iterator[FileLine]]]:
-        """Open all of them.
+    def __enter__(self) -> Iterator[Iterator[FileLine]]:
+        """Open all of them; return the lines of each.
 
         Raises:
-            VerifyError: One cannot be opened.
+            VerifyError: One cannot be opened, or they are renamed again and again.
         """
-        for path in self._paths:
-            self._files.append((path, self._stack.enter_context(_opened(path))))
-        return ((path, lines(path, file)) for path, file in self._files)
+        for _ in range(_ATTEMPTS):
+            if self._open():
+                return (lines(path, file) for path, file in zip(self.paths, self._files, strict=True))
+            self._stack.close()
+        raise VerifyError(f"{self._path}: the files are renamed again and again; try later")
 
     def __exit__(self, *_: object) -> None:
         """Close all of them."""
         self._stack.close()
+
+    def _open(self) -> bool:
+        """Open the files that there are; return whether these are all there are."""
+        self._files = []
+        try:
+            self.paths, self.left_out = files_of(self._path, since=self._since)
+            for path in self.paths:
+                self._files.append(self._stack.enter_context(_opened(path)))
+            there = [_identity(path.stat()) for path in files_of(self._path, since=self._since)[0]]
+        except FileNotFoundError:
+            return False
+        return there == [_identity(os.fstat(file.fileno())) for file in self._files]
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def lines(path: Path, file: IO[bytes]) -> Iterator[FileLine]:
@@ -110,5 +141,7 @@ def _opened(path: Path) -> IO[bytes]:
         return opened(path)
     except UnknownPackingError as error:
         raise VerifyError(str(error)) from error
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise VerifyError(f"{path}: cannot be opened: {error.strerror}") from error
