@@ -137,7 +137,7 @@ async def beside(
     """Write the requests for the daemon that has the store, and watch it work them off.
 
     Raises:
-        TransientError: The daemon is gone; the next one goes on.
+        TransientError: The daemon is gone; the next one goes on. Or it has made a new store, without the request.
     """
     async with open_beside(config.store.path) as database:
         names = [row["cluster"] for row in await database.read("SELECT cluster FROM horizons ORDER BY cluster")]
@@ -150,6 +150,7 @@ async def beside(
             seen(state)
             if state.left_seconds == 0:
                 return state
+            database.must_be_in_place()
             if state.left_seconds != told:
                 moved, told = clock.monotonic(), state.left_seconds
             elif clock.monotonic() - moved > GONE_SECONDS and not _is_alive(owner(config.store.path)):

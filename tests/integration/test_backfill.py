@@ -8,8 +8,8 @@ import pytest
 from anyio.abc import TaskGroup
 
 from slurmwatchd.daemon.daemon import Daemon
-from slurmwatchd.errors import SacctError
-from slurmwatchd.operations.backfill import BackfillScope
+from slurmwatchd.errors import SacctError, TransientError
+from slurmwatchd.operations.backfill import BackfillScope, beside
 from slurmwatchd.store import backfills
 from slurmwatchd.store.backfills import Backfill
 from slurmwatchd.store.ledger import ledger_of
@@ -130,6 +130,33 @@ async def test_a_daemon_works_a_request_of_another_process_off_between_its_polls
             group.cancel_scope.cancel()
         await rig.once()
         assert differences(rig.cluster, rig.records()) == []
+
+
+async def test_a_command_beside_a_daemon_that_makes_a_new_store_does_not_wait_for_ever(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        hourly(rig, 4)
+        await rig.once()
+        # The process of the lock file is this one, so the daemon lives.
+        seen = anyio.Event()
+
+        async def asking() -> None:
+            wish = BackfillScope(start=START - 4 * HOUR, end=START)
+            with pytest.raises(
+                TransientError, match=r"store\.db: is another store now .*; run the same command again$"
+            ):
+                await beside(rig.config, wish, lambda _: None, lambda _: seen.set())
+
+        with anyio.fail_after(HANGS_SECONDS):
+            async with anyio.create_task_group() as group:
+                group.start_soon(asking)
+                await seen.wait()
+                assert rig.ask_store("SELECT count(*) FROM backfills") == [(1,)]
+                for suffix in ("", "-wal", "-shm"):
+                    store = rig.store.with_name(rig.store.name + suffix)
+                    if store.exists():
+                        store.rename(store.with_name(f"store.db.corrupt-20261124T060000Z{suffix}"))
+                await rig.once()
+        assert rig.ask_store("SELECT count(*) FROM backfills") == [(0,)]
 
 
 async def test_a_poll_that_is_due_comes_before_the_rest_of_a_backfill(tmp_path: Path) -> None:

@@ -149,6 +149,7 @@ async def _retry_beside(config: Config, ids: Sequence[int] | None) -> tuple[int,
         while True:
             if not await quarantine.waiting(store, asked):
                 return len(asked), await quarantine.left(store, asked)
+            store.must_be_in_place()
             if anyio.current_time() > deadline:
                 raise TransientError(
                     f"the daemon has not retried the rows within {WAIT_SECONDS:g} s; it may still do so"

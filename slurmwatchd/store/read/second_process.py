@@ -15,7 +15,7 @@ import aiosqlite
 import anyio
 
 from slurmwatchd.config.paths import lock_path
-from slurmwatchd.errors import StoreBusyError, StoreError
+from slurmwatchd.errors import StoreBusyError, StoreError, TransientError
 from slurmwatchd.store.bodies import Bodies
 from slurmwatchd.store.database import Database, connect
 from slurmwatchd.store.opening import Mode, errors
@@ -73,6 +73,22 @@ class ComparisonReader:
 class Requester(ComparisonReader):
     """The store, open for requests to whoever has it."""
 
+    def __init__(self, path: Path, connection: aiosqlite.Connection, bodies: Bodies, file: object) -> None:
+        """See `open_beside`; `file` is what `_file_at` said before it was opened."""
+        super().__init__(path, connection, bodies)
+        self._file = file
+
+    def must_be_in_place(self) -> None:
+        """Look whether the file is still the store: a daemon sets a damaged one aside, with the requests in it.
+
+        Raises:
+            TransientError: Another file has its place, or none.
+        """
+        if _file_at(self.path) != self._file:
+            raise TransientError(
+                f"{self.path}: is another store now than the one that has the request; run the same command again"
+            )
+
     async def write(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
         """Run `work` in one transaction: all of it, or nothing.
 
@@ -117,8 +133,18 @@ async def open_beside(path: Path) -> AsyncIterator[Requester]:
     Raises:
         StoreError: There is none, it cannot be written, or its schema is not this program's.
     """
+    file = _file_at(path)
     async with _connected(path, Mode.REQUEST) as (connection, bodies):
-        yield Requester(path, connection, bodies)
+        yield Requester(path, connection, bodies, file)
+
+
+def _file_at(path: Path) -> object:
+    """Return which file has a name, under whatever other name it is later; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def owner(path: Path) -> int | None:
