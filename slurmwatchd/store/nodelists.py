@@ -15,11 +15,10 @@ _IDS = (
 
 async def known(database: Database, expressions: Iterable[str]) -> set[str]:
     """Return which of these were expanded before."""
-    rows = await database.read(
-        f"SELECT expression FROM nodelists WHERE nodes IS NOT NULL AND expression {IN_ARRAY}",  # noqa: S608 - a constant
-        (json_array(expressions),),
-    )
-    return {row[0] for row in rows}
+    wanted = list(expressions)
+    return {
+        wanted[row[0]] for row in await database.read(f"{_IDS} WHERE nodes IS NOT NULL", (json_array(wanted),))
+    }
 
 
 async def keep(
