@@ -6,7 +6,7 @@
 #   empty and bucket_counts has the count of all. A gauge of NaN, +Inf or -Inf is left out in silence. The name of a
 #   gauge that ends in _count or _sum loses that ending, and joins the family of the rest. Counters are right.
 # Why it matters here: Of wait and run times by partition, only the sum and the count arrive at an OpenTelemetry
-#   backend: any quantile is the same for all. The collector's Prometheus receiver reads histograms, or ask Prometheus.
+#   backend, and no quantile can be told. Ask Prometheus for them.
 # Needs: Node.js 20 or newer with npm, and the npm registry.
 set -euo pipefail
 
