@@ -65,23 +65,30 @@ class Limits:
     """What may go, by when it was observed: epoch seconds; what is of then or later stays.
 
     Attributes:
-        before: Of clusters that no one watches, and of those that are read up to now.
-        of_cluster: Of each watched cluster, where that is earlier.
+        before: The latest of all.
+        of_cluster: Of each cluster that was ever read.
+        others: Of attempts whose cluster has another name in the ledger: the local one before scontrol has
+            answered, or one that the configuration spells otherwise than slurmdbd. None: as `before`.
         watched: The watched ones; None where no one knows whose the attempts are.
     """
 
     before: int
     of_cluster: Mapping[str, int] = field(default_factory=dict)
+    others: int | None = None
     watched: frozenset[str] | None = None
 
     @property
     def first(self) -> int:
         """The earliest of all."""
-        return min([self.before, *self.of_cluster.values()])
+        return min([self.before, self._others, *self.of_cluster.values()])
 
     def of(self, cluster: str | None) -> int:
-        """Return the limit of a cluster."""
-        return self.before if cluster is None else self.of_cluster.get(cluster, self.before)
+        """Return the limit of a cluster; None: of what no attempt is left."""
+        return self.before if cluster is None else self.of_cluster.get(cluster, self._others)
+
+    @property
+    def _others(self) -> int:
+        return self.before if self.others is None else self.others
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +118,13 @@ async def limits(database: Database, clusters: Collection[str], *, before: int, 
         named: Whether attempts have the names that `clusters` has. If not, whose they are no one knows yet: none
             goes that may still be read of any.
     """
-    rows = await database.read(
-        f"SELECT cluster, horizon FROM horizons WHERE cluster {IN_ARRAY}",  # noqa: S608 - a constant
-        (json_array(clusters),),
-    )
-    found = {row[0]: min(before, row[1] - MARGIN_SECONDS) for row in rows}
-    return Limits(before, found, frozenset(clusters)) if named else Limits(min([before, *found.values()]))
+    rows = await database.read("SELECT cluster, horizon FROM horizons")
+    watched = {row[0]: min(before, row[1] - MARGIN_SECONDS) for row in rows if row[0] in clusters}
+    first = min([before, *watched.values()])
+    if not named:
+        return Limits(before, others=first)
+    read = {row[0]: watched.get(row[0], before) for row in rows}
+    return Limits(before, read, others=first, watched=frozenset(clusters))
 
 
 async def expired(database: Database, limits: Limits, *, after: int, up_to: int) -> ExpiredEvents | None:

@@ -1,6 +1,8 @@
 """Several clusters in one store: none keeps another's attempts, and what expired never comes again."""
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +141,28 @@ async def test_status_and_check_name_the_cluster_and_how_to_let_go_of_it(
         await rig.once()
         assert rig.ask_store("SELECT count(*) FROM jobs WHERE cluster = 'poplar'") == [(0,)]
         assert [finding for finding in examine(rig.config, lambda: None) if finding.check == "retention"] == []
+
+
+@pytest.mark.parametrize("name", ["local", "SIM"])
+async def test_attempts_whose_ledger_has_another_name_stay_as_long_as_they_may_be_read(
+    tmp_path: Path, name: str
+) -> None:
+    with two_clusters(tmp_path, retain="1h") as rig:
+        watch(rig, "sim")
+        for number in range(2):
+            rig.ended(5, job_name=f"job {number}")
+        await rig.once()
+        # As before scontrol has named the local cluster, or where the configuration spells it otherwise.
+        with closing(sqlite3.connect(rig.store)) as store, store:
+            store.execute("UPDATE horizons SET cluster = ?", (name,))
+        watch(rig, *([] if name == "local" else [name]))
+        (tmp_path / "bin" / "scontrol").unlink()
+        rig.cluster.set_slurmdbd_down()
+        async with rig.daemon() as daemon:
+            for _ in range(3):
+                rig.move(2 * HOUR)
+                await daemon.pruner.round(rest=False)
+        assert rig.ask_store("SELECT count(*) FROM jobs") == [(2,)]
 
 
 async def test_cluster_that_is_taken_out_and_put_back_delivers_nothing_twice(tmp_path: Path) -> None:
