@@ -6,8 +6,8 @@
 #   well. Where the server names no charset, it reads Latin-1, so that the second byte of "Å" is U+0085. What stands
 #   behind that in the JSON is taken for a field that nobody knows: data is half an object, and the event looks
 #   complete. sseclient-py, which is imported under the same name, requests-sse and httpx-sse keep the event whole.
-# Why it matters here: sbatch --job-name takes any text, and /api/v1/events names no charset. Read it with one of the
-#   others. pip installs sseclient and sseclient-py beside each other without a word.
+# Why it matters here: sbatch --job-name takes any text. /api/v1/events names its charset, which leaves the cut at
+#   U+2028. Read it with one of the others. pip installs sseclient and sseclient-py beside each other without a word.
 set -euo pipefail
 
 folder=$(mktemp -d)
