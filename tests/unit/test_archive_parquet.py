@@ -60,8 +60,9 @@ def asked(path: Path, ranges: dict[str, Range]) -> tuple[list[int], int, list[in
                 continue
             looked += [group.number] if left else []
             count += file.count(group, left) if left else group.rows
-            table = file.in_ranges(group, left, ["job_id_raw", "end", ROW])
-            if table is not None:
+            hits = file.hits(group, left)
+            if hits is not None:
+                table = file.rows(group, hits, ["job_id_raw", "end", ROW])
                 assert table["job_id_raw"].to_pylist() == table[ROW].to_pylist()
                 rows += table[ROW].to_pylist()
     return rows, count, looked
@@ -100,7 +101,7 @@ def test_node_hours_do_not_depend_on_how_texts_are_written(tmp_path: Path, optio
     write(tmp_path / "archive" / "day=1970-01-01" / "sim-1.parquet", **options)
     dataset = Dataset(tmp_path / "archive")
     dataset.refresh()
-    found = list(dataset.add_up(0, Question(running_from=21, running_until=40), "account", ()))
+    found = list(dataset.add_up(0, Question(running_from=21, running_until=40), "account", tuple))
     assert sorted(found) == [
         ("account 1", 1, 1, 0), ("account 12", 1, 0, 38), ("account 2", 1, 1, 2), ("account 4", 1, 1, 20),
         ("account 5", 1, 0, 18), ("account 6", 1, 0, 16), ("account 7", 1, 0, 14),

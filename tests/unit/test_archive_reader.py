@@ -222,6 +222,24 @@ def test_what_any_file_may_still_have_is_looked_up_once_a_question(
     assert "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)" in plan, "every event of the store is looked at"
 
 
+def test_what_the_store_has_of_a_day_is_looked_up_only_where_rows_of_its_file_answer(
+    both: ArchivedReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    ask = ArchivedReader.rows
+
+    def rows(reader: ArchivedReader, sql: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
+        asked.append(sql)
+        return ask(reader, sql, parameters)
+
+    monkeypatch.setattr(ArchivedReader, "rows", rows)
+    begin = MIDNIGHT - 9 * DAY + 2 * HOUR
+    # Of the four files from then on only the one with attempt 8, which ran for days.
+    found = both.totals(Question(running_from=begin, running_until=begin + 60, order=Order.FOUND))
+    assert found[None].ran == 1
+    assert len([sql for sql in asked if '"end" >= ' in sql]) == 1
+
+
 def test_a_count_of_whole_days_reads_no_rows(both: ArchivedReader, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise AssertionError("rows were read")

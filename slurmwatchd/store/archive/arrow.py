@@ -4,7 +4,7 @@
 time.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -14,6 +14,9 @@ from slurmwatchd.model.columns import ColumnKind, columns
 KEY = ("job_id_raw", "submit")
 Key = tuple[int, int]
 """job_id_raw and submit, epoch seconds: an attempt of one cluster."""
+
+Known = Callable[[], Collection[Key]]
+"""Gives keys of a file's attempts that do not count, since the store has them; called only once a row answers."""
 
 STEPS = "steps"
 REVISION = "revision"

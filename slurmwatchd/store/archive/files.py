@@ -5,16 +5,16 @@ time, only the columns that a question needs, and only the row groups whose stat
 does not grow with the archive.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from slurmwatchd.errors import StoreError
 from slurmwatchd.model.columns import USAGE
 from slurmwatchd.store.archive import arrow, layout
-from slurmwatchd.store.archive.arrow import KEY, Key
+from slurmwatchd.store.archive.arrow import KEY, Key, Known
 from slurmwatchd.store.archive.conditions import columns_of, condition_of, min_day, ranges_of
 from slurmwatchd.store.archive.layout import DayFile, day_of
 from slurmwatchd.store.archive.parquet import NAMES_OF_NODES, ROW, ArchiveFile, Range, RowGroup, reading, taken
@@ -141,30 +141,30 @@ class Dataset:
             for table in self._answering(place, question, (*needed, ROW)):
                 yield self._found(place, table, question.order)
 
-    def count(self, place: int, question: Question, known: Collection[Key]) -> int:
+    def count(self, place: int, question: Question, known: Known) -> int:
         """Return how many rows of a file answer a question, by the file's own counts as far as they say.
 
         Args:
             place: The file's.
             question: Which.
-            known: Keys of attempts that do not count.
+            known: See `Known`.
 
         Raises:
             StoreBusyError: The daemon has replaced the file.
             StoreError: It cannot be read.
         """
         with reading(self.pa, self.files[place].path):
-            if known or question.node is not None or self._condition(question) is not None:
+            if known() or question.node is not None or self._condition(question) is not None:
                 return sum(table.num_rows for table in self._answering(place, question, KEY, known))
             return self._count_by_times(place, question)
 
-    def arrays(self, place: int, question: Question, known: Collection[Key]) -> Iterator[ArrayRow]:
+    def arrays(self, place: int, question: Question, known: Known) -> Iterator[ArrayRow]:
         """Give the arrays of which a file has tasks that answer a question, by outcome.
 
         Args:
             place: The file's.
             question: Which tasks count.
-            known: Keys of attempts that do not count.
+            known: See `Known`.
 
         Raises:
             StoreBusyError: The daemon has replaced the file.
@@ -220,7 +220,7 @@ class Dataset:
         return result
 
     def add_up(
-        self, place: int, question: Question, by: str | None, known: Collection[Key]
+        self, place: int, question: Question, by: str | None, known: Known
     ) -> Iterator[tuple[str | None, int, int, int]]:
         """Add up the rows of a file that ran in the interval from `running_from` until `running_until`.
 
@@ -228,7 +228,7 @@ class Dataset:
             place: The file's.
             question: Names both.
             by: The column to group by; None: none.
-            known: Keys of attempts that do not count.
+            known: See `Known`.
 
         Yields:
             The group, how many ran, how many of them ended, node seconds; a group once for each row group.
@@ -268,14 +268,14 @@ class Dataset:
             return sum(group.rows for group in self._groups(place))
 
     def unsummed(
-        self, place: int, question: Question, known: Collection[Key], expired: Sequence[tuple[int, int]]
+        self, place: int, question: Question, known: Known, expired: Sequence[tuple[int, int]]
     ) -> Iterator[Any]:
         """Give the rows of a file that the store's sums lack, as tables for `tallies.Adder`.
 
         Args:
             place: The file's.
             question: Which rows are wanted.
-            known: Keys of attempts that the store has.
+            known: See `Known`.
             expired: In these stretches, epoch seconds, both ends included, ended what expired from there.
 
         Raises:
@@ -298,7 +298,7 @@ class Dataset:
         place: int,
         question: Question,
         columns: Sequence[str],
-        known: Collection[Key] = (),
+        known: Known = tuple,
         *,
         texts: Sequence[str] = (),
     ) -> Iterator[Any]:
@@ -308,28 +308,29 @@ class Dataset:
             place: The file's.
             question: Which rows are wanted.
             columns: What of them; `ROW` is where in the file each stands.
-            known: Rows with a key in it are left out.
+            known: Rows with a key of these are left out.
             texts: See `ArchiveFile`.
         """
         pa, pc = self.pa, self.pc
         condition, ranges = self._condition(question), ranges_of(question)
-        needed = [*columns, *columns_of(question), *(KEY if known else ())]
-        left_out = arrow.packed_keys(pa, known) if known else None
+        left_out = cache(lambda: arrow.packed_keys(pa, known()))
         parts = self._parts(place, ranges)
         if not parts:
             # Of long intervals most files are like that.
             return
         with self._open(place, texts=texts) as file:
             for group, left in parts:
-                table = file.in_ranges(group, left, list(dict.fromkeys(needed)))
-                if table is None:
+                hits = file.hits(group, left)
+                if hits is None:
                     continue
+                needed = dict.fromkeys([*columns, *columns_of(question), *(KEY if len(left_out()) else ())])
+                table = file.rows(group, hits, list(needed))
                 if question.node is not None:
                     table = self._on(table, question.node)
                 if condition is not None:
                     table = table.filter(condition)
-                if left_out is not None:
-                    table = table.filter(pc.invert(pc.is_in(arrow.packed(pa, table), value_set=left_out)))
+                if len(left_out()):
+                    table = table.filter(pc.invert(pc.is_in(arrow.packed(pa, table), value_set=left_out())))
                 if table.num_rows:
                     yield table
 

@@ -83,6 +83,19 @@ class RowGroup:
         return left
 
 
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Rows of a row group.
+
+    Attributes:
+        mask: For each row whether it is one; None: all are.
+        times: What was read to know that, a pyarrow.Table of all rows; None: nothing.
+    """
+
+    mask: Any
+    times: Any
+
+
 class reading:  # noqa: N801 - used as a function
     """Say in our words what pyarrow and the system say in theirs."""
 
@@ -147,28 +160,29 @@ class ArchiveFile:
         """Count the rows of a row group whose times are in some ranges."""
         return int(self._pc.sum(self._within(self.read(group, list(ranges)), ranges)).as_py() or 0)
 
-    def in_ranges(self, group: RowGroup, ranges: Mapping[str, Range], columns: Sequence[str]) -> Any:  # noqa: ANN401
-        """Return columns of the rows of a row group whose times are in some ranges; None where it has none.
+    def hits(self, group: RowGroup, ranges: Mapping[str, Range]) -> Hits | None:
+        """Return which rows of a row group have their times in some ranges; None where none has.
 
         Args:
             group: The row group.
             ranges: Time to its range; all have to be met. None at all: every row.
-            columns: What is wanted of the rows, `ROW` included.
         """
-        mask, there = None, {}
-        if ranges:
-            # Most of what ended after an interval began after it, too: the rest is read only where it pays.
-            times = self.read(group, list(ranges))
-            mask = self._within(times, ranges)
-            if not self._pc.any(mask).as_py():
-                return None
-            there = {name: times[name] for name in times.column_names if name in columns}
+        if not ranges:
+            return Hits(None, None)
+        # Most of what ended after an interval began after it, too: the rest is read only where it pays.
+        times = self.read(group, list(ranges))
+        mask = self._within(times, ranges)
+        return Hits(mask, times) if self._pc.any(mask).as_py() else None
+
+    def rows(self, group: RowGroup, hits: Hits, columns: Sequence[str]) -> Any:  # noqa: ANN401 - a pyarrow.Table
+        """Return columns, `ROW` included, of the rows of a row group that `hits` gave."""
+        there = [name for name in hits.times.column_names if name in columns] if hits.times is not None else []
         table = self.read(group, [name for name in columns if name != ROW and name not in there])
-        for name, column in there.items():
-            table = table.append_column(name, column)
+        for name in there:
+            table = table.append_column(name, hits.times[name])
         if ROW in columns:
             table = table.append_column(ROW, arrow.counting(self._pa, group.first, group.rows))
-        return table if mask is None else table.filter(mask)
+        return table if hits.mask is None else table.filter(hits.mask)
 
     def read(self, group: RowGroup, columns: Sequence[str]) -> Any:  # noqa: ANN401 - a pyarrow.Table
         """Return columns of a row group; those that an older file lacks are empty."""

@@ -8,7 +8,7 @@ difference.
 import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache, cached_property, partial
+from functools import cache, cached_property, lru_cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
@@ -187,7 +187,7 @@ class ArchivedReader(StoreReader):
 
     def _counted(self, question: Question, before: dict[str, int]) -> int:
         places, known = self._files.places(question, before), self._known()
-        archived = sum(self._files.count(place, question, known(place)) for place in places)
+        archived = sum(self._files.count(place, question, partial(known, place)) for place in places)
         return super().count(question) + archived
 
     def array_rows(self, question: Question) -> list[tuple[Any, ...]]:
@@ -204,7 +204,7 @@ class ArchivedReader(StoreReader):
             cluster, base = self._files.files[place].cluster, _LOWEST + (place << _ROW_BITS)
             rows += [
                 (cluster, found.array, found.outcome, found.attempts, found.start, found.end, base + found.row)
-                for found in self._files.arrays(place, question, known(place))
+                for found in self._files.arrays(place, question, partial(known, place))
             ]
         return rows
 
@@ -219,7 +219,8 @@ class ArchivedReader(StoreReader):
     def _all_totals(self, question: Question, by: str | None, before: dict[str, int]) -> dict[str | None, Totals]:
         totals, known = super().totals(question, by=by), self._known()
         for place in self._files.places(question, before):
-            for group, ran, ended, node_seconds in self._files.add_up(place, question, by, known(place)):
+            sums = self._files.add_up(place, question, by, partial(known, place))
+            for group, ran, ended, node_seconds in sums:
                 total = totals.get(group, _NOTHING)
                 totals[group] = Totals(
                     ran=total.ran + ran,
@@ -280,9 +281,8 @@ class ArchivedReader(StoreReader):
         by_end = question.order is Order.END
         places, known_of = self._files.places(question, before), self._known()
         for place in reversed(places) if question.descending else places:
-            known = known_of(place)
             for found in self._files.find(place, question):
-                _add(found, known, all_ids, all_orders)
+                _add(found, known_of(place), all_ids, all_orders)
             if question.limit is not None and len(all_ids) - len(ids) >= question.limit:
                 if by_end:
                     # Days come in the order that is asked for: what follows stands behind all of these.
@@ -298,6 +298,7 @@ class ArchivedReader(StoreReader):
         """
         anywhere, oldest = cache(self._anywhere), cache(partial(oldest_end, self))
 
+        @lru_cache(maxsize=1)
         def of(place: int) -> frozenset[Key]:
             file = self._files.files[place]
             start = file.day * DAY_SECONDS

@@ -8,6 +8,7 @@ expired the store knows, for each hour, the first and the last end.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 
 from slurmwatchd.model.reports import Tally
@@ -64,7 +65,7 @@ def unsummed(
         # Of what ended later only what ran in the time counts.
         question = Question() if begin < end else Question(running_from=start, running_until=end)
         expired = _expired(store, file)
-        for table in dataset.unsummed(place, question, known(place), expired):
+        for table in dataset.unsummed(place, question, partial(known, place), expired):
             for key, tally in adder.tallies(table).items():
                 found.setdefault(_name(key, names, file), Tally()).merge(tally)
     return found
