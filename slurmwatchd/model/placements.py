@@ -9,7 +9,7 @@ import sys
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, compress, groupby, islice, repeat
+from itertools import compress, groupby, islice
 from operator import itemgetter
 
 import orjson
@@ -75,11 +75,6 @@ class Placements:
     def families(self) -> Iterator[Family]:
         """Give the families, ascending."""
         return ((partition, user, name) for partition, user, arrays in self.users for name in arrays)
-
-    def places(self) -> Iterator[int]:
-        """Give for each attempt the place of its family."""
-        numbers = range(len(self.counts[WELL]))
-        return chain.from_iterable(chain.from_iterable(map(repeat, numbers, some) for some in self.counts))
 
     def without(self, nodelists: Collection[int]) -> "Placements":
         """Return those that ran on no node list of these."""

@@ -5,12 +5,14 @@ not accuse the node. Only for the few others everything that ran there is put to
 """
 
 import math
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import chain, compress, repeat
-from typing import NamedTuple, TypeVar
+from itertools import accumulate, chain, compress, pairwise
+from operator import add
+from typing import NamedTuple
 
-from slurmwatchd.model.placements import QUICK, SLOW, WELL, Family, Placements
+from slurmwatchd.model.placements import Family, Placements
 from slurmwatchd.model.suspects import (
     CHANCE,
     EATEN,
@@ -28,10 +30,8 @@ NodeNames = Iterable[tuple[int, Sequence[str]]]
 
 _ROUNDING = 1e-6
 
-_Key = TypeVar("_Key")
-
 _Where = list[int]
-"""The places of the node lists of some failures, see `Span`; one that saw several is there several times."""
+"""The places of the node lists of some failures, see `_NodeLists`; one that saw several is there several times."""
 
 
 class NodeFailure(NamedTuple):
@@ -62,12 +62,87 @@ class _Seen(Count):
         self.where: _Where = []
 
 
-class _Numbers(dict[_Key, int]):
+class _Failures:
+    """The failures of a group on all nodes.
+
+    Attributes:
+        alone: The numbers of the nodes they ran on; None for each that ran on several.
+        shared: The most that one node has of the latter.
+    """
+
+    __slots__ = ("alone", "shared")
+
+    def __init__(self) -> None:
+        self.alone: list[int | None] = []
+        self.shared = 0.0
+
+    def merge(self, other: "_Failures") -> None:
+        self.alone += other.alone
+        self.shared += other.shared
+
+    def least_elsewhere(self) -> float:
+        """Return how many failures other nodes have at least, whichever node it is.
+
+        No node has more than the most of those that ran on one node only, and a share of all others.
+        """
+        nodes = {*self.alone} - {None}
+        most = min(1, len(nodes))
+        if len(nodes) + self.alone.count(None) < len(self.alone):
+            # Few have two on one node.
+            alone = Counter(self.alone)
+            del alone[None]
+            most = max(alone.values())
+        return len(self.alone) - most - self.shared
+
+
+class _Numbers(dict[str, int]):
     """Numbers for what is met, in the order in which it is."""
 
-    def __missing__(self, key: _Key) -> int:
+    def __missing__(self, key: str) -> int:
         number = self[key] = len(self)
         return number
+
+
+class _NodeLists:
+    """Node lists, each at a place.
+
+    Attributes:
+        place_of: Row id to place.
+        names: The names of the nodes, in the order of their numbers.
+        nodes: The numbers of the nodes of each list, as often as it names them.
+    """
+
+    def __init__(self, lists: NodeNames) -> None:
+        known = [(nodelist, names) for nodelist, names in lists if names]
+        number_of = _Numbers()
+        # All of them side by side: there may be tens of thousands, most of them of one node or of few.
+        numbers = list(map(number_of.__getitem__, chain.from_iterable(names for _, names in known)))
+        bounds = accumulate((len(names) for _, names in known), initial=0)
+        self.place_of = {nodelist: place for place, (nodelist, _) in enumerate(known)}
+        self.names = list(number_of)
+        self.nodes = [numbers[begin:end] for begin, end in pairwise(bounds)]
+        self._alone = [nodes[0] if len(nodes) == 1 else None for nodes in self.nodes]
+        # The most that a node has of an attempt that ran on several; a list may name a node twice.
+        self._shares = [
+            0.0 if (length := len(nodes)) == 1 else 1 / length if len({*nodes}) == length else 1.0
+            for nodes in self.nodes
+        ]
+
+    def failures(self, where: _Where) -> _Failures:
+        """Return what is to be known of failures."""
+        found = _Failures()
+        found.alone = list(map(self._alone.__getitem__, where))
+        found.shared = sum(map(self._shares.__getitem__, where))
+        return found
+
+    def shared_out(self, amounts: Sequence[float]) -> list[float]:
+        """Share out among the nodes what the lists have, in the order of their places."""
+        found = [0.0] * len(self.names)
+        for nodes, amount in compress(zip(self.nodes, amounts, strict=True), amounts):
+            share = amount / len(nodes)
+            for number in nodes:
+                found[number] += share
+        return found
 
 
 class Span:
@@ -87,25 +162,12 @@ class Span:
             node_failures: The other attempts.
         """
         ran = _counts(blocks)
-        # Nodes have numbers, and node lists of the same nodes have one place.
-        number_of, place_of = _Numbers[str](), _Numbers[tuple[int, ...]]()
-        self._places = {
-            nodelist: place_of[tuple(map(number_of.__getitem__, names))]
-            for nodelist, names in names_of(ran.keys())
-            if names
-        }
-        if unknown := ran.keys() - self._places.keys():
+        self._lists = _NodeLists(names_of(ran.keys()))
+        if unknown := ran.keys() - self._lists.place_of.keys():
             blocks = [block.without(unknown) for block in blocks]
-            ran = _counts(blocks)
         self._blocks = blocks
-        self._names = list(number_of)
-        self._nodes = list(place_of)
-        self._alone = [nodes[0] if len(nodes) == 1 else None for nodes in self._nodes]
-        self._shares = list(map(_share, self._nodes))
-        attempts = [0.0] * len(self._nodes)
-        for nodelist, count in ran.items():
-            attempts[self._places[nodelist]] += count
-        self._ran = self._shared_out(attempts)
+        self._names = self._lists.names
+        self._ran = self._lists.shared_out([ran[nodelist] for nodelist in self._lists.place_of])
         self._users: dict[tuple[str, str], dict[str, _Seen]] = defaultdict(lambda: defaultdict(_Seen))
         for block in self._blocks:
             self._see(block)
@@ -152,17 +214,17 @@ class Span:
         families: list[_Seen] = []
         for partition, user, arrays in block.users:
             families += map(self._users[partition, user].__getitem__, arrays)
-        for seen, attempts in zip(families, map(sum, zip(*block.counts, strict=True)), strict=True):
+        quick, slow, well = block.counts
+        for seen, attempts in zip(families, map(add, map(add, quick, slow), well), strict=True):
             seen.attempts += attempts
         # Those that failed stand first.
-        where = list(map(self._places.__getitem__, block.nodelists[: block.failed]))
+        where = list(map(self._lists.place_of.__getitem__, block.nodelists[: block.failed]))
         end = 0
-        for result in (QUICK, SLOW):
-            counts = block.counts[result]
-            for seen, count in compress(zip(families, counts, strict=True), counts):
+        for counts in (quick, slow):
+            for seen, count in zip(compress(families, counts), filter(None, counts), strict=True):
                 begin, end = end, end + count
                 seen.where += where[begin:end]
-                if result == QUICK:
+                if counts is quick:
                     seen.where_quick += where[begin:end]
 
     def _summed(self) -> dict[Group, Count]:
@@ -197,13 +259,13 @@ class Span:
             odds = self._odds(seen)
             for eaten in EATEN:
                 went_well = math.log1p(-eaten)
-                evidence = [0.0] * len(self._nodes)
+                evidence = [0.0] * len(self._lists.nodes)
                 for family, where in seen.items():
                     of_one = math.log1p(eaten * odds[family]) - went_well
                     for place in where:
                         evidence[place] += of_one
                 for name, against, attempts in zip(
-                    self._names, self._shared_out(evidence), self._ran, strict=True
+                    self._names, self._lists.shared_out(evidence), self._ran, strict=True
                 ):
                     if against + attempts * went_well > needed:
                         found.add(name)
@@ -214,70 +276,46 @@ class Span:
 
         The rates elsewhere are taken as if all attempts had run elsewhere, and the most failures here.
         """
-        of_users: dict[Group, _Where] = defaultdict(list)
-        of_partitions: dict[Group, _Where] = defaultdict(list)
-        for family, where in failures.items():
-            of_users[family[:2]] += where
-            of_partitions[family[:1]] += where
+        of_families = {family: self._lists.failures(where) for family, where in failures.items()}
+        of_users: dict[Group, _Failures] = defaultdict(_Failures)
+        of_partitions: dict[Group, _Failures] = defaultdict(_Failures)
+        for family, failed in of_families.items():
+            of_users[family[:2]].merge(failed)
+        for user, failed in of_users.items():
+            of_partitions[user[:1]].merge(failed)
         rates: dict[Group, float] = {}
-        for partition, where in of_partitions.items():
-            rates[partition] = SHRINK * partition_rate(
-                self._least_elsewhere(where), self._groups[partition].attempts
-            )
-        for user, where in of_users.items():
-            others = rates[user[:1]]
-            failed = self._least_elsewhere(where) + others
-            rates[user] = SHRINK * failed / (self._groups[user].attempts + SHRINK)
+        for partition, failed in of_partitions.items():
+            rates[partition] = SHRINK * partition_rate(failed.least_elsewhere(), self._groups[partition].attempts)
+        for user, failed in of_users.items():
+            elsewhere = failed.least_elsewhere() + rates[user[:1]]
+            rates[user] = SHRINK * elsewhere / (self._groups[user].attempts + SHRINK)
         return {
-            family: (self._families[family].attempts + SHRINK) / (self._least_elsewhere(where) + rates[family[:2]])
-            - 1
+            family: (self._families[family].attempts + SHRINK) / (failed.least_elsewhere() + rates[family[:2]]) - 1
             if family[-1]
             else SHRINK / rates[family[:2]] - 1
-            for family, where in failures.items()
+            for family, failed in of_families.items()
         }
-
-    def _least_elsewhere(self, where: _Where) -> float:
-        """Return how many failures other nodes have at least, whichever node it is.
-
-        No node has more than the most of those that ran on one node only, and a share of all others.
-        """
-        alone = Counter(map(self._alone.__getitem__, where))
-        del alone[None]
-        return len(where) - max(alone.values(), default=0) - sum(map(self._shares.__getitem__, where))
 
     def _counted(self, nodes: Collection[str]) -> dict[str, dict[Group, Count]]:
         """Put together what ran on some nodes: by partition, user and array, each shared out among its nodes."""
         wanted = {number for number, name in enumerate(self._names) if name in nodes}
         nodelists = {
-            nodelist for nodelist, place in self._places.items() if not wanted.isdisjoint(self._nodes[place])
+            nodelist
+            for nodelist, place in self._lists.place_of.items()
+            if not wanted.isdisjoint(self._lists.nodes[place])
         }
         counted: dict[str, dict[Group, Count]] = defaultdict(lambda: defaultdict(Count))
         for block in self._blocks if nodelists else ():
             groups = list(map(self._group, block.families()))
-            results = chain.from_iterable(map(repeat, (QUICK, SLOW, WELL), map(sum, block.counts)))
-            rows = zip(results, block.places(), block.nodelists, strict=True)
-            for result, place, nodelist in compress(rows, map(nodelists.__contains__, block.nodelists)):
-                numbers = self._nodes[self._places[nodelist]]
+            bounds = list(accumulate(chain.from_iterable(block.counts)))
+            ran = map(nodelists.__contains__, block.nodelists)
+            for row, nodelist in compress(enumerate(block.nodelists), ran):
+                result, place = divmod(bisect_right(bounds, row), len(groups))
+                numbers = self._lists.nodes[self._lists.place_of[nodelist]]
                 for number in numbers:
                     if number in wanted:
                         counted[self._names[number]][groups[place]].add(1 / len(numbers), result)
         return counted
-
-    def _shared_out(self, amounts: Sequence[float]) -> list[float]:
-        """Share out among the nodes what the node lists have, in the order of their places."""
-        found = [0.0] * len(self._names)
-        for numbers, amount in compress(zip(self._nodes, amounts, strict=True), amounts):
-            share = amount / len(numbers)
-            for number in numbers:
-                found[number] += share
-        return found
-
-
-def _share(nodes: Sequence[int]) -> float:
-    """Return the most that a node has of an attempt that ran on several; a list may name a node twice."""
-    if len(nodes) == 1:
-        return 0.0
-    return 1 / len(nodes) if len({*nodes}) == len(nodes) else 1.0
 
 
 def _counts(blocks: Iterable[Placements]) -> Counter[int]:

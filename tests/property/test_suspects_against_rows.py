@@ -119,7 +119,7 @@ def test_no_limit_passes_over_a_node_that_is_beyond_it(seed: int) -> None:
 def test_columns_hold_what_was_put_in(attempts: list[tuple[int, str, str, str, int]], lost: list[int]) -> None:
     block = Placements.from_bytes(Placements.of(attempts, lost).to_bytes())
     families = list(block.families())
-    families = [families[place] for place in block.places()]
+    families = [families[place] for some in block.counts for place in range(len(some)) for _ in range(some[place])]
     results = [result for result in range(3) for _ in range(sum(block.counts[result]))]
     back = [
         (result, *family, nodelist)

@@ -68,7 +68,8 @@ def _read(store: StoreReader, cluster: str, start: int, stop: int) -> Iterator[P
 
 def _names(store: StoreReader, nodelists: Collection[int]) -> Iterator[tuple[int, list[str]]]:
     """Give the names in node lists."""
-    rows = list(store.each(_NAMES, (json_array(nodelists),)))
+    # In the order in which they lie in the file.
+    rows = list(store.each(_NAMES, (json_array(sorted(nodelists)),)))
     # Read at once: there may be tens of thousands.
     names = orjson.loads(b"[%b]" % b",".join(text for _, text in rows))
     return zip((identity for identity, _ in rows), names, strict=True)
