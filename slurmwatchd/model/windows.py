@@ -68,7 +68,13 @@ class Window:
 
 
 def due(
-    ledger: Ledger, now: float, policy: ReadPolicy, *, poll: bool = False, polled_last: bool = False
+    ledger: Ledger,
+    now: float,
+    policy: ReadPolicy,
+    *,
+    poll: bool = False,
+    polled_last: bool = False,
+    waiting: Iterable[tuple[int, int]] = (),
 ) -> Window | None:
     """Name the most urgent window, or None where all is read as the policy wants it.
 
@@ -83,10 +89,14 @@ def due(
         policy: The rules.
         poll: Whether to look at the present even if the last poll was less than an interval ago.
         polled_last: Whether the window read last was the present.
+        waiting: What is not to be read now though it is due, since it failed: half-open stretches.
     """
     head = _head(ledger, now, policy, poll=poll)
     if head is not None and not polled_last:
         return head
+    for start, end in waiting:
+        # As if it had just been read, nothing of it is due.
+        ledger = ledger.read(start, end, int(now))
     return (
         _open_set(ledger, now, policy)
         or _hole(ledger, policy)

@@ -289,7 +289,8 @@ class SilenceCheck:
             now = self._clock.monotonic()
             if now - self._missing_since.setdefault(kept[0].job, now) < PATIENCE_SECONDS:
                 raise _silence(ROWS_GONE)
-            self._missing_since.clear()
+            # Those of other windows go on waiting from when they were missed first, and not one after the other.
+            del self._missing_since[kept[0].job]
         await self._note_gone(kept)
 
     async def _answer_by_name(self, attempts: Sequence[KnownAttempt]) -> bool:

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 import anyio
+from anyio.abc import ObjectSendStream
 
 from slurmwatchd.model.attempts import NOTHING, AttemptBatch
 from slurmwatchd.model.clock import Clock
@@ -299,3 +300,19 @@ def _miscounted(readings: AttemptBatch, expanded: Expanded) -> list[tuple[str, s
         for row in readings.values("job_id", "node_list", "node_count")
         if row[1] in expanded.nodes and row[2] is not None and len(expanded.nodes[row[1]]) != row[2]
     ]
+
+
+async def hand_over(send: ObjectSendStream[FetchedAnswer], fetched: FetchedAnswer) -> bool:
+    """Give an answer to the task that stores; return whether it still takes any.
+
+    If not, storing failed, which ends this round: the error is on its way out of the other task.
+    """
+    try:
+        await send.send(fetched)
+    except anyio.BrokenResourceError:
+        await fetched.resources.aclose()
+        return False
+    except BaseException:
+        await fetched.resources.aclose()
+        raise
+    return True

@@ -26,12 +26,13 @@ from slurmwatchd.model.clock import Backoff, rfc3339
 from slurmwatchd.model.ledger import BackfillRemainder, Ledger
 from slurmwatchd.model.policy import ReadPolicy
 from slurmwatchd.model.records import FoundBy
-from slurmwatchd.model.windows import due, next_head
+from slurmwatchd.model.windows import Window, due, next_head
 from slurmwatchd.store import backfills
 from slurmwatchd.store import ledger as ledger_store
 from slurmwatchd.telemetry.disks import Disks
 from slurmwatchd.telemetry.health import ClusterHealth
 from slurmwatchd.watcher.anchors import SILENT, Anchors
+from slurmwatchd.watcher.failed_windows import FailedWindows
 from slurmwatchd.watcher.fetcher import Fetcher
 from slurmwatchd.watcher.half_written import HalfWrittenRows
 from slurmwatchd.watcher.open_jobs import OpenJobs
@@ -40,7 +41,7 @@ from slurmwatchd.watcher.pause import Pause
 from slurmwatchd.watcher.reporter import Reporter
 from slurmwatchd.watcher.silence import SilenceCheck
 from slurmwatchd.watcher.slices import Slices
-from slurmwatchd.watcher.storer import FetchedAnswer, Storer, StoreResult, WatcherParts
+from slurmwatchd.watcher.storer import FetchedAnswer, Storer, StoreResult, WatcherParts, hand_over
 from slurmwatchd.watcher.usage_collector import UsageCollector
 
 PROBE_FAILURES = 3
@@ -85,6 +86,8 @@ class Watcher:
         self._backoff = Backoff(first_seconds=min(policy.interval, 5.0), ceiling_seconds=_ceiling(policy))
         self._settling = HalfWrittenRows()
         self._doubt = Outage()
+        self._failures = FailedWindows()
+        self._asked: Window | None = None
         self._begun = False
         self._disks = Disks(parts.health, parts.metrics)
         self._newest = 0
@@ -221,7 +224,7 @@ class Watcher:
         await self._roll_call.begin(self._policy, int(clock.now()))
         if forever:
             await self._begin(ledger)
-        polled, polled_last = forever or not self._polls, False
+        polled, polled_last = forever or not self._polls, self._failures.is_present_last
         previous: FetchedAnswer | None = None
         async with send:
             while True:
@@ -232,13 +235,14 @@ class Watcher:
                 now = clock.now()
                 ledger = await self._knowing(self._as_of(ledger, int(now)))
                 rules = self._rules(once_polled=polled and not forever)
-                window = due(ledger, now, rules, poll=self._is_nudged or not polled, polled_last=polled_last)
+                poll, waiting = self._is_nudged or not polled, self._failures.waiting(now) if forever else ()
+                window = due(ledger, now, rules, poll=poll, polled_last=polled_last, waiting=waiting)
                 if window is None:
                     if not forever:
                         return
                     await self._rest(next_head(ledger, self._policy) - now)
                     continue
-                polled_last = window.head
+                polled_last, self._asked = window.head, window
                 if window.head:
                     self._is_nudged = False
                 async with anyio.create_task_group() as beside:
@@ -251,7 +255,7 @@ class Watcher:
                         continue
                     ledger = fetched.ledger.settled(self._policy)
                     previous = replace(fetched, ledger=ledger)
-                    if not await _hand_over(send, previous):
+                    if not await hand_over(send, previous):
                         return
                 if window.head:
                     polled = True
@@ -335,7 +339,11 @@ class Watcher:
         async with receive:
             async for fetched in receive:
                 async with fetched.resources:
-                    stored = await self._storer.store(fetched, self._rules(once_polled=False))
+                    try:
+                        stored = await self._storer.store(fetched, self._rules(once_polled=False))
+                    except Exception:
+                        self._asked = fetched.window
+                        raise
                     self._succeeded(fetched, stored)
                 fetched.stored.set()
                 if stored.total.new and self._collector is not None:
@@ -344,6 +352,9 @@ class Watcher:
 
     def _succeeded(self, fetched: FetchedAnswer, stored: StoreResult) -> None:
         self._backoff.reset()
+        self._failures.succeeded(fetched.window)
+        if self._asked is not None and self._asked.start == fetched.window.start:
+            self._asked = None
         self._disks.room("spool")
         if fetched.window.found_by is not FoundBy.OPEN_SET:
             self._slices.succeeded(fetched.window.seconds, self._policy)
@@ -358,14 +369,19 @@ class Watcher:
         if is_spool_full:
             self._disks.full("spool", str(error))
         is_silent = isinstance(error, SilenceError) and error.reason == SILENT
-        if is_spool_full or is_silent or isinstance(error, SacctTimeoutError | SacctTooWideError):
+        is_too_long = is_spool_full or is_silent or isinstance(error, SacctTimeoutError | SacctTooWideError)
+        is_slurms = isinstance(error, CommandError | SilenceError | SlurmNotFoundError)
+        if self._asked is not None and is_slurms:
+            is_at_fault = not is_too_long or self._slices.are_shortest
+            self._failures.failed(self._asked, self._parts.clock.now(), at_fault=is_at_fault)
+        self._asked = None
+        if is_too_long:
             self._slices.too_long(self._policy)
         if not isinstance(error, SacctTooWideError):
             # A slurmdbd that refuses a stretch is well: nothing is on its way. In doubt is what ended since the
             # last poll, and no more: what catching up has read is not read again for each query that fails.
             self._doubt.failed(self._newest or int(self._parts.clock.now()))
         self._reporter.failed(error)
-        is_slurms = isinstance(error, CommandError | SilenceError | SlurmNotFoundError)
         if is_slurms and self._health.failures >= PROBE_FAILURES:
             # Only a cheap probe is sent from now on. Once it is answered one reading is let through, and only its
             # success ends this. A store that cannot be written is no reason for it.
@@ -374,22 +390,6 @@ class Watcher:
     def _tick(self, seconds: float) -> None:
         """Promise a sign of life: after a wait, or after the longest that one sacct call may take."""
         self._parts.health.tick(f"watcher {self.cluster}", within_seconds=seconds + self._patience)
-
-
-async def _hand_over(send: ObjectSendStream[FetchedAnswer], fetched: FetchedAnswer) -> bool:
-    """Give an answer to the task that stores; return whether it still takes any.
-
-    If not, storing failed, which ends this round: the error is on its way out of the other task.
-    """
-    try:
-        await send.send(fetched)
-    except anyio.BrokenResourceError:
-        await fetched.resources.aclose()
-        return False
-    except BaseException:
-        await fetched.resources.aclose()
-        raise
-    return True
 
 
 def _ceiling(policy: ReadPolicy) -> float:
