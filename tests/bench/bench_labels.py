@@ -77,12 +77,12 @@ def batches(jobs: int, users: int) -> list[Batch]:
             met.add(record.node_list)
             expanded[record.node_list] = nodes
         if len(rows) == BATCH or number == jobs:
-            made.append(_batch(rows, expanded))
+            made.append(batch_of(rows, expanded))
             rows, expanded = [], {}
     return made
 
 
-def _batch(rows: Sequence[tuple[JobRecord, int]], expanded: dict[str, tuple[str, ...]]) -> Batch:
+def batch_of(rows: Sequence[tuple[JobRecord, int]], expanded: dict[str, tuple[str, ...]]) -> Batch:
     return Batch(
         cluster="tux",
         readings=taken_apart(rows),
