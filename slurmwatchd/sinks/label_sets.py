@@ -115,8 +115,9 @@ class Profile:
             self.sizes[name] -= len(totals.get(name, ()))
 
     def is_fold(self, key: Key) -> bool:
-        """Return whether a key stands for others: the last label is, or a name that is really called so."""
-        return len(key) > 2 and key[-1] == OTHER  # noqa: PLR2004 - tag and cluster
+        """Return whether a key stands for others, see `fold_of`; or for those who are really called so."""
+        values = key[3:] if "partition" in self.labels and len(self.labels) > 1 else key[2:]
+        return bool(values) and all(value == OTHER for value in values)
 
     def fold_of(self, key: Key) -> Key:
         """Return where a label set without series of its own counts: by partition, as long as those are few."""

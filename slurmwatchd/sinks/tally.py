@@ -53,6 +53,10 @@ class Tally:
             weights = weights_of(events) if weighs else [0.0] * len(events)
             folded: dict[Key, list[int]] = {}
             for key, places in groups.items():
+                if profile.is_fold(key):
+                    profile.folds.add(key)
+                    columns.add(self._writable(key), places)
+                    continue
                 self._count(profile, key, places, columns, weights, folded)
                 if self._with_exemplars and key in self._named:
                     self._note(key, columns, events, places)

@@ -238,3 +238,31 @@ async def test_what_was_replaced_leaves_no_row_behind() -> None:
     users = {orjson.loads(key)[2] for key in delivery.state if key.startswith('["by:user"')}
     assert users == {"c", "other", *({"a", "b"} & users)}
     assert len(users) == 3
+
+
+@pytest.mark.parametrize("size", [1, 7, 40])
+@pytest.mark.parametrize("limit", [1, 2])
+async def test_one_who_is_really_called_other_counts_with_the_others(limit: int, size: int) -> None:
+    dice = random.Random(15)  # noqa: S311 - the same each time
+    names = dice.choices(("other", "u1", "u2", "u3"), k=200)
+    states = dice.choices(("COMPLETED", "FAILED", "TIMEOUT"), k=200)
+    events = [ended(seq, user=names[seq], state=states[seq]) for seq in range(200)]
+    delivery = await delivery_to(Prometheus(max_label_sets=limit, choice=choice("user")))
+    for first in range(0, 200, size):
+        await delivery.deliver(events[first : first + size])
+        if first > 100:
+            await delivery.crash()
+    assert samples(delivery, "jobs_ended_total", "slurm_cluster") == {("sim",): 200}
+    assert samples(delivery, "job_elapsed_seconds_sum", "slurm_cluster") == {("sim",): 2000}
+    assert len([key for key in samples(delivery, "jobs_ended_total") if key[1] != "other"]) <= limit
+    assert samples(delivery, "jobs_ended_total", "user")[("other",)] >= names.count("other")
+
+
+async def test_a_label_that_is_called_other_beside_names_is_a_label_set_like_any() -> None:
+    delivery = await delivery_to(Prometheus(choice=choice("user", "qos")))
+    await delivery.deliver([ended(1, user="ann", qos="other"), ended(2, user="bob", qos="other")])
+    await delivery.crash()
+    await delivery.deliver([ended(3, user="ann", qos="other")])
+    assert samples(delivery, "jobs_ended_total", "user", "qos") == {("ann", "other"): 2, ("bob", "other"): 1}
+    # Both weigh, so that a bigger one can take their place.
+    assert [orjson.loads(value)["weight"] > 0 for key, value in delivery.state.items() if "ann" in key] == [True]
