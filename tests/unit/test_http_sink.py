@@ -344,10 +344,6 @@ class Counted(list[Event]):
         self.read += 1
         return super().__iter__()
 
-    def __getitem__(self, place: Any) -> Any:  # noqa: ANN401 - a number or a slice
-        self.read += 1
-        return super().__getitem__(place)
-
 
 async def test_events_for_a_receiver_that_is_away_are_formed_once() -> None:
     subject = Http()

@@ -8,7 +8,6 @@ Anything else: nothing is known, and the same request comes again, with the same
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
 from typing import Protocol
 
 import anyio
@@ -22,9 +21,8 @@ from slurmwatchd.sinks.forms.form import EventForm, WrittenEvent
 from slurmwatchd.sinks.webhook.answer import HttpAnswer
 from slurmwatchd.sinks.webhook.chat import message
 from slurmwatchd.sinks.webhook.options import HttpOptions
-from slurmwatchd.sinks.webhook.request import Request, named, request_of, signature
+from slurmwatchd.sinks.webhook.request import Request, named, pieces, request_of, signature
 from slurmwatchd.sinks.webhook.secrets import read_secrets
-from slurmwatchd.sinks.webhook.upcoming import Outgoing, UpcomingRequests
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
 
@@ -87,7 +85,7 @@ class HttpSink(Sink):
         # How many events the request had that no one answered: it comes again as it was, with the same key.
         self._begun = 0
         self._spoke = 0.0
-        self._ahead: UpcomingRequests | None = None
+        self._ahead: tuple[Sequence[Event], Sequence[WrittenEvent]] = ((), ())
 
     async def open(self, state: Mapping[str, bytes]) -> None:
         """Read the secrets, and what was set aside."""
@@ -101,25 +99,23 @@ class HttpSink(Sink):
             self._secrets = await anyio.to_thread.run_sync(read_secrets, self._options)
             # It reads the system's certificates: that takes a tenth of a second, which no other sink waits for.
             client = self._client = await anyio.to_thread.run_sync(self._make_client, self._options)
-        upcoming, self._ahead = self._ahead, None
-        if upcoming is None or upcoming.events is not events:
-            upcoming = UpcomingRequests(events, self._form, self._options)
+        (expected, written), self._ahead = self._ahead, ((), ())
+        if expected is not events:
+            written = await anyio.to_thread.run_sync(self._form.written, events)
         try:
             if self._options.chat:
-                await self._speak(client, await anyio.to_thread.run_sync(upcoming.written))
+                await self._speak(client, written)
             else:
-                await self._post_all(client, upcoming)
+                await self._post_all(client, written)
         except SinkError:
             # They come again: a receiver that is away shall cost no more than asking for it.
-            self._ahead = upcoming
+            self._ahead = events, written
             raise
         return {} if self._aside is self._saved else {_STATE_KEY: orjson.dumps(self._aside)}
 
     async def expect(self, events: Sequence[Event]) -> None:
         """Write the next events while the receiver works on those before."""
-        upcoming = UpcomingRequests(events, self._form, self._options)
-        await anyio.to_thread.run_sync(upcoming.written)
-        self._ahead = upcoming
+        self._ahead = events, await anyio.to_thread.run_sync(self._form.written, events)
 
     def committed(self) -> None:
         """Forget refusals of events that do not come again."""
@@ -136,7 +132,7 @@ class HttpSink(Sink):
         if client is not None:
             await client.close()
 
-    async def _post_all(self, client: Client, upcoming: UpcomingRequests) -> None:
+    async def _post_all(self, client: Client, written: Sequence[WrittenEvent]) -> None:
         """Post events, request by request.
 
         Raises:
@@ -144,61 +140,35 @@ class HttpSink(Sink):
         """
         safe = 0
         begun, self._begun = self._begun, 0
-        if begun > len(upcoming.events):
-            begun = 0
-        outgoing = await anyio.to_thread.run_sync(upcoming.after, 0, begun)
         try:
-            while outgoing is not None:
-                behind = safe + len(outgoing.written)
-                outgoing = await self._post_beside(client, outgoing, partial(upcoming.after, behind))
-                safe = behind
+            if 0 < begun <= len(written):
+                safe += await self._post(client, written[:begun])
+            for piece in pieces(
+                written[safe:], events=self._options.max_events, size=self._options.max_body_bytes
+            ):
+                safe += await self._post(client, piece)
         except SinkError as error:
             error.written += safe
             raise
 
-    async def _post_beside(
-        self, client: Client, outgoing: Outgoing, form: Callable[[], Outgoing | None]
-    ) -> Outgoing | None:
-        """Post one request while the next one is formed, and return that.
+    async def _post(self, client: Client, some: Sequence[WrittenEvent]) -> int:
+        """Post one request, in halves where it is refused; return how many events it had.
 
         Raises:
-            SinkError: As `_post`.
+            SinkError: They are not all safe.
         """
-        following: Outgoing | None = None
-
-        async def form_next() -> None:
-            nonlocal following
-            following = await anyio.to_thread.run_sync(form)
-
-        failure: Exception | None = None
-        async with anyio.create_task_group() as group:
-            group.start_soon(form_next)
-            try:
-                await self._post(client, outgoing.written, outgoing.request)
-            except Exception as error:  # noqa: BLE001 - raised below, without the group around it
-                failure = error
-        if failure is not None:
-            raise failure
-        return following
-
-    async def _post(self, client: Client, some: Sequence[WrittenEvent], request: Request) -> None:
-        """Post one request, in halves where it is refused.
-
-        Raises:
-            SinkError: Not all of its events are safe; `written` says how many are, from the first.
-        """
-        answer = await self._answer(client, request, len(some))
+        answer = await self._answer(client, request_of(some, self._options), len(some))
         if answer.is_good:
-            return
+            return len(some)
         if len(some) == 1:
             self._refuse(some[0], answer)
-            return
+            return 1
         half = len(some) // 2
-        await self._post(client, some[:half], request_of(some[:half], self._options))
+        done = await self._post(client, some[:half])
         try:
-            await self._post(client, some[half:], request_of(some[half:], self._options))
+            return done + await self._post(client, some[half:])
         except SinkError as error:
-            error.written += half
+            error.written += done
             raise
 
     async def _answer(self, client: Client, request: Request, events: int) -> HttpAnswer:
