@@ -123,7 +123,7 @@ class Store:
             **only: `accounts`, `users`, `partitions`, `qos`, `clusters`, `outcomes`: only these.
 
         Raises:
-            ValueError: There is no such grouping, or the end is before the start.
+            ValueError: There is no such grouping or outcome, or the end is before the start.
             TypeError: One of `only` is a text and no list.
         """
         for name, values in only.items():

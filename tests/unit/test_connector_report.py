@@ -57,6 +57,8 @@ def test_lines_and_a_total(path: Path) -> None:
         assert repr(report) == "<report by user: 2 lines and a total>"
         assert store.report(START, END, partitions=["gpu"]).total.attempts == 1
         assert [line.key for line in store.report(START, END, by="user", top=1)] == ["bob", "(others)", "total"]
+        with pytest.raises(ValueError, match=r"^outcomes: 'fail' is not one of completed, failed, .*, unknown$"):
+            store.report(START, END, outcomes=["fail"])
         with pytest.raises(ValueError, match="cannot report by 'node'"):
             store.report(START, END, by="node")
         with pytest.raises(ValueError, match="is before the start"):

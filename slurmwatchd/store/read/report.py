@@ -12,6 +12,7 @@ from slurmwatchd.errors import StoreError
 from slurmwatchd.model.reports import Rates, ReportLine, Tally, lines
 from slurmwatchd.model.sums import AMOUNTS, HOUR, OF_TIME
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
+from slurmwatchd.store.read.argument_types import check_outcomes
 from slurmwatchd.store.read.reader import StoreReader
 
 GROUPS = ("account", "user", "partition", "qos", "outcome", "cluster")
@@ -87,12 +88,13 @@ def report(store: StoreReader, wish: Wish, rates: Rates) -> list[ReportLine]:
     """Return the lines of a report, the one of all together last.
 
     Raises:
-        ValueError: There is no such grouping.
+        ValueError: There is no such grouping or outcome.
         StoreError: An older daemon's store, which has no sums.
         StoreBusyError: The store cannot be read now.
     """
     if wish.by not in CHOICES:
         raise ValueError(f"cannot report by {wish.by!r}: only by {', '.join(CHOICES)}")
+    check_outcomes(wish.outcomes)
     if not store.has_column("summed_hours", "first_end"):
         raise StoreError(f"{store.path}: has no sums yet: start this version's daemon on it once")
     with store.unsummed(wish) as others:
