@@ -116,24 +116,7 @@ class Daemon:
 
     async def _finish(self, readings: list[Callable[[], Awaitable[None]]]) -> None:
         """Read, deliver, and raise the first error of all when that is done."""
-        failures: list[Exception] = []
-        async with anyio.create_task_group() as group:
-            # Sinks get events while the next ones are read; how they fared is asked at the end.
-            for delivery in self.deliveries:
-                group.start_soon(delivery.run)
-            for reading in readings:
-                try:
-                    await reading()
-                except (TransientError, SlurmNotFoundError) as error:
-                    failures.append(error)
-            group.cancel_scope.cancel()
-        for delivery in self.deliveries:
-            try:
-                await delivery.drain()
-            except TransientError as error:
-                failures.append(error)
-            finally:
-                await delivery.close()
+        failures = await self._read_and_deliver(readings)
         if self.archiver is not None:
             try:
                 await self.archiver.round(rest=False)
@@ -145,6 +128,29 @@ class Daemon:
             failures.append(error)
         if failures:
             raise failures[0]
+
+    async def _read_and_deliver(self, readings: list[Callable[[], Awaitable[None]]]) -> list[Exception]:
+        """Return the errors of both."""
+        failures: list[Exception] = []
+        async with anyio.create_task_group() as group:
+            # Sinks get events while the next ones are read; how they fared is asked at the end.
+            for delivery in self.deliveries:
+                group.start_soon(delivery.run)
+            for reading in readings:
+                try:
+                    await reading()
+                except (TransientError, SlurmNotFoundError) as error:
+                    failures.append(error)
+            for delivery in self.deliveries:
+                delivery.stop()
+        for delivery in self.deliveries:
+            try:
+                await delivery.drain()
+            except TransientError as error:
+                failures.append(error)
+            finally:
+                await delivery.close()
+        return failures
 
     async def run(self, server: Server | None, reload: Callable[[], Config]) -> None:
         """Run until a signal says stop, then drain.
@@ -161,29 +167,37 @@ class Daemon:
             root.start_soon(self._measure_loop_lag)
             if server is not None:
                 root.start_soon(_serve, server, served)
-            async with anyio.create_task_group() as workers:
+            async with anyio.create_task_group() as sinks:
                 for delivery in self.deliveries:
-                    workers.start_soon(delivery.run)
-                for watcher in self.watchers:
-                    workers.start_soon(watcher.run)
-                if self.archiver is not None:
-                    workers.start_soon(self.archiver.run)
-                workers.start_soon(self.pruner.run)
-                workers.start_soon(self.nudges.run, lambda: self.config.poll.nudge_every)
-                workers.start_soon(self.errands.run)
-                workers.start_soon(self.certificates.run)
-                if self.config.web.listen:
-                    workers.start_soon(self.partition_names.run)
-                    workers.start_soon(self.suspect_nodes.run)
-                await stop.wait()
-                workers.cancel_scope.cancel()
-            await self._drain()
+                    sinks.start_soon(delivery.run)
+                await self._work_until(stop)
+                deadline = sinks.cancel_scope.deadline = anyio.current_time() + DRAIN_SECONDS
+                for delivery in self.deliveries:
+                    delivery.stop()
+            await self._drain(deadline)
             if server is not None:
                 server.stop()
                 with anyio.move_on_after(ANSWERS_SECONDS):
                     await served.wait()
             root.cancel_scope.cancel()
         _log.info("stopped")
+
+    async def _work_until(self, stop: anyio.Event) -> None:
+        """Read, and do all else but deliver."""
+        async with anyio.create_task_group() as workers:
+            for watcher in self.watchers:
+                workers.start_soon(watcher.run)
+            if self.archiver is not None:
+                workers.start_soon(self.archiver.run)
+            workers.start_soon(self.pruner.run)
+            workers.start_soon(self.nudges.run, lambda: self.config.poll.nudge_every)
+            workers.start_soon(self.errands.run)
+            workers.start_soon(self.certificates.run)
+            if self.config.web.listen:
+                workers.start_soon(self.partition_names.run)
+                workers.start_soon(self.suspect_nodes.run)
+            await stop.wait()
+            workers.cancel_scope.cancel()
 
     async def _obey_signals(self, scope: anyio.CancelScope, stop: anyio.Event) -> None:
         """SIGTERM and SIGINT stop, a second one without the drain."""
@@ -250,9 +264,9 @@ class Daemon:
         self.metrics.reload_time.set(self.outside.clock.now())
         _log.info("configuration reloaded")
 
-    async def _drain(self) -> None:
-        """Give the sinks what is in the store, as far as that is possible soon."""
-        with anyio.move_on_after(DRAIN_SECONDS) as scope:
+    async def _drain(self, deadline: float) -> None:
+        """Give the sinks what is in the store, as far as that is possible until then."""
+        with anyio.CancelScope(deadline=deadline) as scope:
             async with anyio.create_task_group() as group:
                 for delivery in self.deliveries:
                     group.start_soon(_drain_one, delivery)

@@ -82,6 +82,8 @@ class Delivery:
         self._backoff = Backoff(first_seconds=0.5, ceiling_seconds=60.0)
         self._repeats = Repeats()
         self._wake = anyio.Event()
+        self._stopping = False
+        self._pause = anyio.CancelScope()
         self._reopen = False
         self._opened = False
         self._seq = 0
@@ -98,6 +100,14 @@ class Delivery:
         """Say that there are new events."""
         self._wake.set()
 
+    def stop(self) -> None:
+        """Have `run` return once what it delivers is delivered; a pause ends at once.
+
+        A write that is cut off may have arrived, and comes again: that is for a crash, not for an orderly stop.
+        """
+        self._stopping = True
+        self._pause.cancel()
+
     def reopen(self) -> None:
         """Have the sink let go of its files before the next delivery (SIGHUP)."""
         self._reopen = True
@@ -112,24 +122,28 @@ class Delivery:
         self._told = await AlreadyDelivered.load(parts.database, self.name)
 
     async def run(self) -> None:
-        """Deliver for ever."""
+        """Deliver until `stop`."""
         while True:
             # The event is renewed before looking: what comes after the look sets the new one.
             self._wake = anyio.Event()
+            wait, pause = IDLE_SECONDS, self._until_woken
             try:
                 await self.drain()
             except TransientError as error:
                 self._failed(error)
                 # New events do not cut this short: a dead receiver must not be knocked at for each of them.
-                wait = self._backoff.next()
+                wait, pause = self._backoff.next(), self._parts.clock.sleep
                 if isinstance(error, SinkError):
                     wait = max(wait, error.retry_after)
-                self._tick(wait)
-                await self._parts.clock.sleep(wait)
-                continue
-            self._tick(IDLE_SECONDS)
-            with anyio.move_on_after(IDLE_SECONDS):
-                await self._wake.wait()
+            if self._stopping:
+                return
+            self._tick(wait)
+            with anyio.CancelScope() as self._pause:
+                await pause(wait)
+
+    async def _until_woken(self, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await self._wake.wait()
 
     async def drain(self) -> None:
         """Deliver all there is.

@@ -50,14 +50,21 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceManager
 class Receiver(Sink):
     """A sink that takes everything, or gets stuck with the first event, and counts how often it is reopened."""
 
-    def __init__(self, *, stuck: bool = False) -> None:
+    def __init__(self, *, stuck: bool = False, slow: bool = False) -> None:
         self._stuck = stuck
+        self._slow = slow
         self.writing = anyio.Event()
         self.reopened = 0
+        self.got: list[int] = []
 
     async def write(self, events: Sequence[Event]) -> Mapping[str, bytes]:
         assert events
+        # They have arrived, whatever becomes of the answer.
+        self.got += [event.seq for event in events]
         self.writing.set()
+        if self._slow:
+            for _ in range(20):
+                await anyio.sleep(0.005)
         if self._stuck:
             await anyio.sleep_forever()
         return {}
@@ -183,6 +190,26 @@ async def test_sink_that_never_takes_an_event_does_not_keep_the_daemon_from_endi
                     os.kill(os.getpid(), signal.SIGTERM)
         assert "drain timed out" in caplog.text
         assert rig.names() == ["meanwhile"]
+
+
+@pytest.mark.parametrize("once", [True, False])
+async def test_an_orderly_end_cuts_no_write_off(tmp_path: Path, once: bool) -> None:
+    with Rig(tmp_path) as rig:
+        rig.ended(5, job_name="before the end")
+        async with rig.daemon() as daemon:
+            sink = Receiver(slow=True)
+            await attach(daemon, sink)
+            # What stores an event wakes the configured sinks.
+            daemon.news.append(daemon.deliveries[-1].wake)
+            with anyio.fail_after(HANGS_SECONDS):
+                if once:
+                    await daemon.once()
+                else:
+                    async with anyio.create_task_group() as group:
+                        group.start_soon(daemon.run, None, lambda: daemon.config)
+                        await sink.writing.wait()
+                        os.kill(os.getpid(), signal.SIGTERM)
+        assert sink.got == [1]
 
 
 class Answering:

@@ -59,8 +59,14 @@ class Bench:
     def __init__(self, delivery: Delivery, intake: Intake, clock: FakeClock, metrics: Metrics) -> None:
         self.delivery = delivery
         self.clock = clock
+        self.returned = anyio.Event()
         self._intake = intake
         self._metrics = metrics
+
+    async def run(self) -> None:
+        """Deliver, and say when that has ended."""
+        await self.delivery.run()
+        self.returned.set()
 
     async def ended(self, number: int) -> None:
         """Commit the end of a job, as the pipeline does."""
@@ -84,8 +90,9 @@ async def running(folder: Path, receiver: Receiver, *, batch_events: int = 2000)
         delivery = Delivery("jobs", receiver, parts, batch_events=batch_events)
         await delivery.enter()
         async with anyio.create_task_group() as group:
-            group.start_soon(delivery.run)
-            yield Bench(delivery, await Intake.load(database), clock, metrics)
+            bench = Bench(delivery, await Intake.load(database), clock, metrics)
+            group.start_soon(bench.run)
+            yield bench
             group.cancel_scope.cancel()
 
 
@@ -98,6 +105,36 @@ async def test_what_is_asked_during_a_delivery_is_done_right_after_it(tmp_path: 
         with anyio.fail_after(HANGS_SECONDS):
             await receiver.reopened.wait()
         assert receiver.got == [1]
+
+
+async def test_stop_waits_for_the_batch_on_its_way_and_for_nothing_else(tmp_path: Path) -> None:
+    receiver = Receiver()
+    async with open_database(tmp_path / "store.db") as database:
+        clock = FakeClock(NOW)
+        parts = DeliveryParts(database=database, clock=clock, metrics=Metrics(), health=Health(clock))
+        delivery = Delivery("jobs", receiver, parts)
+        await delivery.enter()
+        await (await Intake.load(database)).commit(batch(reading(1)))
+        # As it comes during the write: the loop neither pauses nor looks again.
+        receiver.meanwhile = delivery.stop
+        with anyio.fail_after(HANGS_SECONDS):
+            await delivery.run()
+        assert receiver.got == [1]
+        assert (await outbox.position(database, "jobs", now=NOW)).seq == 1
+
+
+@pytest.mark.parametrize("dead", [False, True])
+async def test_stop_ends_a_pause(tmp_path: Path, dead: bool) -> None:
+    receiver = Receiver()
+    receiver.dead = dead
+    async with running(tmp_path, receiver) as bench:
+        await bench.ended(1)
+        await bench.until(lambda: receiver.tried == 1)
+        await anyio.wait_all_tasks_blocked()
+        bench.delivery.stop()
+        with anyio.fail_after(HANGS_SECONDS):
+            await bench.returned.wait()
+        assert receiver.tried == 1
 
 
 async def test_new_events_do_not_make_it_knock_at_a_dead_receiver(tmp_path: Path) -> None:

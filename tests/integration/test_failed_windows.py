@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 
 from slurmwatchd.operations.backfill import BackfillScope
 from slurmwatchd.sources.process import Completed
@@ -80,6 +81,7 @@ async def test_hole_that_always_fails_holds_up_no_other_hole_no_reread_and_no_ba
         assert rig.watermark() == rig.now - START
 
 
+@pytest.mark.heavy
 async def test_rows_gone_from_several_windows_are_waited_for_at_the_same_time(tmp_path: Path) -> None:
     poll = {"since": "1h", "slice": "1h", "overlap": "1m", "reread": ["2h"], "open_set": "0s"}
     with Rig(tmp_path, poll=poll) as rig:
