@@ -140,6 +140,8 @@ class Delivery:
             self._tick(wait)
             with anyio.CancelScope() as self._pause:
                 await pause(wait)
+            if self._pause.cancelled_caught:
+                return
 
     async def _until_woken(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):

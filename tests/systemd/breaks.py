@@ -134,7 +134,7 @@ BREAKS = {
         (
             Edit(
                 "slurmwatchd/daemon/daemon.py",
-                "            await self._drain()\n",
+                "            await self._drain(deadline)\n",
                 "            for delivery in self.deliveries:\n                await delivery.close()\n",
             ),
         ),
