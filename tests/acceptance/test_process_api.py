@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.process import DaemonProcess
 from tests.patience import HANGS_SECONDS
 
@@ -48,6 +50,7 @@ def test_tokens_are_made_and_revoked_while_the_daemon_runs(tmp_path: Path) -> No
         assert secret not in daemon.stderr()
 
 
+@pytest.mark.heavy
 def test_whoever_waits_learns_of_an_end_and_goes_on_after_a_kill(tmp_path: Path) -> None:
     with daemon_with_api(tmp_path) as daemon:
         secret = token(daemon, "ann", "user:ann")

@@ -121,6 +121,7 @@ def test_a_cluster_that_hangs_delays_nobody_but_itself(tmp_path: Path) -> None:
         assert daemon.stop() == 0
 
 
+@pytest.mark.heavy
 def test_restart_goes_on_where_each_cluster_stopped(tmp_path: Path) -> None:
     with watching(tmp_path) as daemon:
         both(daemon, "first", 1, seconds_ago=60)

@@ -179,6 +179,7 @@ def test_a_store_that_is_none_is_one_line(tmp_path: Path, command: str) -> None:
         assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.heavy
 def test_a_backfill_beside_the_service_is_done_by_it_and_shown(tmp_path: Path) -> None:
     with watching(tmp_path) as daemon:
         for number in range(1, 30):
@@ -247,6 +248,7 @@ def test_backfill_makes_a_store_where_there_is_none(tmp_path: Path) -> None:
         assert sorted(daemon.names()) == ["before", "now"]
 
 
+@pytest.mark.heavy
 def test_quarantined_rows_are_listed_and_read_again_beside_the_service_and_without_it(tmp_path: Path) -> None:
     with watching(tmp_path) as daemon:
         key = daemon.ended(60, time_submit=0, job_name="no submit")
@@ -292,6 +294,7 @@ def test_a_reader_of_the_quarantine_who_goes_is_141_without_a_traceback(tmp_path
         assert (ran.code, ran.err) == (141, "")
 
 
+@pytest.mark.heavy
 def test_the_commands_leave_a_running_service_its_store(tmp_path: Path) -> None:
     """Opening it for reading or for a request takes nothing from the daemon, and it is still the only writer."""
     with watching(tmp_path) as daemon:

@@ -176,6 +176,7 @@ def test_daemon_killed_and_started_on_full_disks_goes_on_when_there_is_room(tmp_
         whole_truth(daemon)
 
 
+@pytest.mark.heavy
 def test_files_that_may_not_grow_are_waited_for(tmp_path: Path) -> None:
     """The same for everybody: a limit on the size of files, raised while the daemon runs."""
     with DaemonProcess(tmp_path) as daemon:

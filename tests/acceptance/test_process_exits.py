@@ -86,6 +86,7 @@ def test_store_of_another_program_is_exit_1_and_left_alone(tmp_path: Path) -> No
         )
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("flags", [(), ("--listen", "")], ids=["the same configuration", "another address"])
 def test_second_daemon_on_one_store_is_exit_1_and_names_the_first(tmp_path: Path, flags: tuple[str, ...]) -> None:
     with DaemonProcess(tmp_path) as daemon:

@@ -109,6 +109,7 @@ def test_what_others_do_to_the_file_costs_no_event(tmp_path: Path) -> None:
     assert Counter(record["name"] for record in every) == dict.fromkeys(("first", "a", "b", "c", "d", "e"), 1)
 
 
+@pytest.mark.heavy
 @root
 def test_a_file_on_a_disk_that_became_read_only_waits_and_gets_each_event_once(tmp_path: Path) -> None:
     log = tmp_path / "log"

@@ -92,6 +92,7 @@ def test_sighup_takes_a_good_configuration_and_reopens_the_file(tmp_path: Path) 
         assert daemon.stop() == 0
 
 
+@pytest.mark.heavy
 def test_sighup_with_a_faulty_configuration_says_so_and_changes_nothing(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.start_ready()
@@ -124,6 +125,7 @@ def test_sighup_with_a_faulty_configuration_says_so_and_changes_nothing(tmp_path
         assert daemon.stop() == 0
 
 
+@pytest.mark.heavy
 def test_sighup_that_comes_while_it_starts_ends_nothing(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.cluster.add_fault("scontrol", "slow", seconds=1)

@@ -30,6 +30,7 @@ def status_of(address: str, **headers: str) -> int:
         return error.code
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_status_needs_no_password_where_the_store_can_be_read(tmp_path: Path, scheme: str) -> None:
     text = f"basic_auth_users:\n  ann: {bcrypt.hashpw(b's3cret', bcrypt.gensalt(4)).decode()}\n"

@@ -58,6 +58,7 @@ def test_a_flood_of_nudges_brings_no_more_polls_than_the_shortest_time_allows(tm
         assert daemon.stop() == 0
 
 
+@pytest.mark.heavy
 def test_a_socket_that_a_killed_daemon_left_is_taken_over(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path, interval="1h") as daemon:
         daemon.start_ready()

@@ -132,6 +132,7 @@ async def test_a_process_that_fails_is_the_store_s_fault_and_costs_no_report_tha
         assert newest["total"]["attempts"] == 2
 
 
+@pytest.mark.heavy
 async def test_a_report_that_takes_too_long_ends_its_process(lost: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     pid = lost.folder / "pid"
     hangs = (

@@ -45,6 +45,7 @@ async def _days(rig: Rig, count: int) -> None:
     await rig.once()
 
 
+@pytest.mark.heavy
 async def test_every_attempt_is_in_the_archive_once_when_the_store_has_pruned_it(tmp_path: Path) -> None:
     with _rig(tmp_path) as rig:
         await _days(rig, 7)

@@ -298,6 +298,7 @@ def test_the_configuration_alone(site: Site) -> None:
     assert run("check", "--config-only", "--config", site.folder / "slurmwatchd.toml").code == 78
 
 
+@pytest.mark.heavy
 def test_who_lets_a_command_wait_is_named(tmp_path: Path) -> None:
     for name in ("sacct", "sdiag"):
         fake = tmp_path / name
@@ -320,6 +321,7 @@ def test_who_lets_a_command_wait_is_named(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.heavy
 def test_a_command_that_takes_long_is_named(site: Site) -> None:
     slow = AnnouncingRunner(SystemProcessRunner(), first_seconds=0.05, again_seconds=0.05)
     environ = {"PATH": os.environ["PATH"]}

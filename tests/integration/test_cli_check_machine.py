@@ -131,6 +131,7 @@ def test_a_port_that_another_program_has(site: Site) -> None:
     )
 
 
+@pytest.mark.heavy
 def test_a_port_that_our_own_daemon_has(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.start_ready()

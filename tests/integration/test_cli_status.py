@@ -126,6 +126,7 @@ def test_a_cluster_that_was_never_read_is_listed(tmp_path: Path) -> None:
         assert ran.stdout.count("\nwrong ") == 1
 
 
+@pytest.mark.heavy
 def test_a_daemon_that_runs_is_exit_0_and_one_in_trouble_exit_4(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.ended(job_name="one")

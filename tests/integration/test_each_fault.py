@@ -230,6 +230,7 @@ async def test_scontrol_that_ends_with_0_and_an_error_costs_the_nodes_of_its_lis
         assert differences(rig.cluster, rig.records()) == []
 
 
+@pytest.mark.heavy
 async def test_sacct_that_hangs_is_killed_and_asked_again_in_shorter_slices(tmp_path: Path) -> None:
     with Rig(tmp_path, poll=NO_REREADS, slurm={"bin_dir": str(tmp_path / "bin"), "timeout": "1s"}) as rig:
         for number in range(30):

@@ -44,6 +44,7 @@ async def _pass_time(rig: Rig, seconds: int, step: int = 10) -> None:
         await rig.clock.at_rest()
 
 
+@pytest.mark.heavy
 async def test_hole_that_always_fails_holds_up_no_other_hole_no_reread_and_no_backfill(tmp_path: Path) -> None:
     poll = {"since": "1h", "slice": "1h", "reread": ["5m", "15m"], "open_set": "0s"}
     with Rig(tmp_path, poll=poll) as rig:

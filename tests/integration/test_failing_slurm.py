@@ -162,6 +162,7 @@ async def test_failures_are_followed_by_ever_longer_pauses_and_then_everything_i
         assert rig.ask_store("SELECT count(*) FROM jobs") == [(1,)]
 
 
+@pytest.mark.heavy
 async def test_after_three_failures_only_a_probe_is_sent_until_it_is_answered(tmp_path: Path) -> None:
     with _rig(tmp_path) as rig:
         async with rig.daemon() as daemon, anyio.create_task_group() as group:

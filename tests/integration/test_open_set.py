@@ -189,6 +189,7 @@ async def test_job_held_after_it_was_seen_is_asked_for_once_an_hour_and_forgotte
         assert rig.records() == []
 
 
+@pytest.mark.heavy
 async def test_listing_that_is_silent_makes_nothing_and_is_made_good_by_the_next(tmp_path: Path) -> None:
     with Rig(tmp_path, poll=QUIET) as rig:
         keys = [running(rig, f"job {number}") for number in range(3)]

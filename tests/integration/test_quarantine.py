@@ -181,6 +181,7 @@ async def test_only_the_rows_asked_for_are_read_again(tmp_path: Path) -> None:
         assert rig.ask_store("SELECT job_id FROM jobs") == [("78",)]
 
 
+@pytest.mark.heavy
 async def test_many_rows_are_read_again_some_hundreds_at_a_time(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         await rig.once()

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 import anyio
 import anyio.to_thread
+import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from starlette.applications import Starlette
@@ -91,6 +92,7 @@ async def test_signals_stay_with_whom_they_belong_to_while_the_server_runs() -> 
         assert [signal.getsignal(number) for number in numbers] == before
 
 
+@pytest.mark.heavy
 async def test_request_that_is_never_answered_does_not_keep_the_server_from_ending() -> None:
     asked = anyio.Event()
 

@@ -100,6 +100,7 @@ def test_loaded_rows_are_what_sacct_finds_in_the_stretch(cluster: SimCluster, tm
     assert found == sorted(stored)
 
 
+@pytest.mark.heavy
 def test_jobs_live_and_end_in_real_time(cluster: SimCluster) -> None:
     stop = threading.Event()
     workload = Workload(cluster, seed=6, rate=60, runtime=0.5)
