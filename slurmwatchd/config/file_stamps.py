@@ -1,7 +1,19 @@
-"""Whether a file has changed since it was read: tokens, certificates and `web.yml` are read again then."""
+"""Which file a name stands for, and whether it has changed since tokens, certificates or `web.yml` were read."""
 
 import os
 from pathlib import Path
+
+FileIdentity = tuple[int, int]
+"""Device and inode."""
+
+
+def file_identity(file: Path | int) -> FileIdentity | None:
+    """Return which file has a name, or a descriptor, whatever it is called later; None where there is none."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - of a descriptor too
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def stamp(path: Path) -> object:

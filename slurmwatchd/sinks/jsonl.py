@@ -16,6 +16,7 @@ import anyio.to_thread
 import orjson
 from pydantic import BeforeValidator, Field, PlainSerializer
 
+from slurmwatchd.config.file_stamps import file_identity
 from slurmwatchd.config.file_systems import NETWORK_TYPES, kind_of
 from slurmwatchd.config.ownership import give_to_folder_owner, reason
 from slurmwatchd.config.settings import WholeDuration
@@ -297,7 +298,7 @@ class JsonlSink(Sink):
 
     def _open(self) -> None:
         """Have the file open that is at the path now, locked for us."""
-        if self._descriptor >= 0 and not _same_file(self._descriptor, self._path):
+        if self._descriptor >= 0 and file_identity(self._path) != file_identity(self._descriptor):
             self._close()
         if self._descriptor >= 0:
             return
@@ -342,15 +343,6 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _same_file(descriptor: int, path: Path) -> bool:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return False
-    ours = os.fstat(descriptor)
-    return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
 
 
 def _lines(options: JsonlOptions, others: Collection[Path]) -> Iterator[EventLine]:

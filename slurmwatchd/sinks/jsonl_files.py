@@ -3,7 +3,6 @@
 Lines of any format count; where one was cut off, or is someone else's, it is passed over.
 """
 
-import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from uuid import UUID
 
 import orjson
 
+from slurmwatchd.config.file_stamps import FileIdentity, file_identity
 from slurmwatchd.model.clock import epoch
 from slurmwatchd.sinks.forms.reading import head_of
 from slurmwatchd.sinks.rotated_files import DAMAGES, UnknownPackingError, is_damage, opened, rotated_names
@@ -19,9 +19,6 @@ from slurmwatchd.telemetry.log import get_logger
 
 _MAX_INTEGER = (1 << 63) - 1
 """SQLite's."""
-
-_Identity = tuple[int, int]
-"""Device and inode."""
 
 _log = get_logger(__name__)
 
@@ -54,8 +51,8 @@ def lines(path: Path, others: Collection[Path] = ()) -> Iterator[EventLine]:
     Raises:
         OSError: A file cannot be read.
     """
-    read: set[_Identity] = set()
-    while files := [file for file in _files(path, others) if _identity(file) not in {*read, None}]:
+    read: set[FileIdentity] = set()
+    while files := [file for file in _files(path, others) if file_identity(file) not in {*read, None}]:
         for file in files:
             yield from _events(file, read)
 
@@ -65,25 +62,16 @@ def _files(path: Path, others: Collection[Path]) -> list[Path]:
     return [*(file for _, file in rotated_names(path, others)), *([path] if path.is_file() else [])]
 
 
-def _identity(file: Path | int) -> _Identity | None:
-    """Return which file a name stands for, or a descriptor; None where there is none any more."""
-    try:
-        found = os.stat(file)  # noqa: PTH116 - of a descriptor too
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _events(file: Path, read: set[_Identity]) -> Iterator[EventLine]:
+def _events(file: Path, read: set[FileIdentity]) -> Iterator[EventLine]:
     """Read one file unless it was read under another name; note that it was.
 
     Raises:
         OSError: It cannot be read.
     """
-    named = _identity(file)
+    named = file_identity(file)
     try:
         with opened(file) as text:
-            named = _identity(text.fileno())
+            named = file_identity(text.fileno())
             if named in read:
                 return
             for line in text:

@@ -113,8 +113,8 @@ BREAKS = {
         (
             Edit(
                 "slurmwatchd/sinks/jsonl.py",
-                "    try:\n        found = path.stat()\n    except FileNotFoundError:\n        return False\n",
-                "    return True\n",
+                "if self._descriptor >= 0 and file_identity(self._path) != file_identity(self._descriptor):\n",
+                "if False:\n",
             ),
             Edit(
                 "slurmwatchd/sinks/jsonl.py",

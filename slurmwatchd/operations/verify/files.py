@@ -1,6 +1,5 @@
 """A sink's JSON-lines files: the current one and those rotated away, read line by line."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import IO
 
 import orjson
 
+from slurmwatchd.config.file_stamps import file_identity
 from slurmwatchd.errors import VerifyError
 from slurmwatchd.sinks.forms.reading import head_of, identity_of
 from slurmwatchd.sinks.rotated_files import DAMAGES, UnknownPackingError, opened, rotated_names
@@ -94,14 +94,10 @@ class OpenFiles:
             self.paths, self.left_out = files_of(self._path, since=self._since)
             for path in self.paths:
                 self._files.append(self._stack.enter_context(_opened(path)))
-            there = [_identity(path.stat()) for path in files_of(self._path, since=self._since)[0]]
+            there = [file_identity(path) for path in files_of(self._path, since=self._since)[0]]
         except FileNotFoundError:
             return False
-        return there == [_identity(os.fstat(file.fileno())) for file in self._files]
-
-
-def _identity(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino
+        return there == [file_identity(file.fileno()) for file in self._files]
 
 
 def lines(path: Path, file: IO[bytes]) -> Iterator[FileLine]:

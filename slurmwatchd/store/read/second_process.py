@@ -14,6 +14,7 @@ from typing import TypeVar
 import aiosqlite
 import anyio
 
+from slurmwatchd.config.file_stamps import FileIdentity, file_identity
 from slurmwatchd.config.paths import lock_path
 from slurmwatchd.errors import StoreBusyError, StoreError, TransientError
 from slurmwatchd.store.bodies import Bodies
@@ -73,8 +74,10 @@ class ComparisonReader:
 class Requester(ComparisonReader):
     """The store, open for requests to whoever has it."""
 
-    def __init__(self, path: Path, connection: aiosqlite.Connection, bodies: Bodies, file: object) -> None:
-        """See `open_beside`; `file` is what `_file_at` said before it was opened."""
+    def __init__(
+        self, path: Path, connection: aiosqlite.Connection, bodies: Bodies, file: FileIdentity | None
+    ) -> None:
+        """See `open_beside`; `file` is what `file_identity` said before it was opened."""
         super().__init__(path, connection, bodies)
         self._file = file
 
@@ -84,7 +87,7 @@ class Requester(ComparisonReader):
         Raises:
             TransientError: Another file has its place, or none.
         """
-        if _file_at(self.path) != self._file:
+        if file_identity(self.path) != self._file:
             raise TransientError(
                 f"{self.path}: is another store now than the one that has the request; run the same command again"
             )
@@ -133,18 +136,9 @@ async def open_beside(path: Path) -> AsyncIterator[Requester]:
     Raises:
         StoreError: There is none, it cannot be written, or its schema is not this program's.
     """
-    file = _file_at(path)
+    file = file_identity(path)
     async with _connected(path, Mode.REQUEST) as (connection, bodies):
         yield Requester(path, connection, bodies, file)
-
-
-def _file_at(path: Path) -> object:
-    """Return which file has a name, under whatever other name it is later; None where there is none."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def owner(path: Path) -> int | None:
