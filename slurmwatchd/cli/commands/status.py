@@ -36,8 +36,6 @@ WAITING_SECONDS = 300
 ARCHIVE_SECONDS = 6 * 3600
 """A finished day that the archive lacks after so long waits for something."""
 
-GONE = "if the cluster is gone for good, remove it from slurm.clusters"
-
 StatusReport = dict[str, Any]
 
 _CLUSTERS = "cluster,read_up_to,lag_seconds,holes,last_reading,state"
@@ -269,7 +267,7 @@ def _write(state: StatusReport) -> None:
         if row["retention_held_seconds"]:
             over = spoken_duration(row["retention_held_seconds"])
             what = f"attempts stay for {over} longer than retain, since later ones are not read yet"
-            click.echo(f"held        {shown(row['cluster'])}: {what}; {GONE}")
+            click.echo(f"held        {shown(row['cluster'])}: {what}; {status.LET_GO}")
     click.echo()
     tables.write_table([_sink_row(row, running=running) for row in state["sinks"]], _columns(_SINKS))
     for row in state["backfills"]:

@@ -73,8 +73,7 @@ def _store(config: Config) -> Iterator[Finding]:
         for cluster, seconds in held.items():
             over = spoken_duration(seconds)
             text = f"attempts of {cluster} stay {over} longer than store.retain, since later ones are not read yet"
-            todo = "see slurmwatchd status; if the cluster is gone for good, remove it from slurm.clusters"
-            yield warning("retention", text, todo)
+            yield warning("retention", text, f"see slurmwatchd status; {status.LET_GO}")
     yield from _file("store", path, on_network=failed)
 
 

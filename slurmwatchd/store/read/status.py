@@ -18,6 +18,8 @@ KEY_NAME = "cursor key"
 HELD_SECONDS = 86_400
 """So much longer than asked for a cluster keeps its attempts without being named: it is catching up."""
 
+LET_GO = "if the cluster is gone for good, remove it from slurm.clusters"
+
 _HISTORY = (
     f"SELECT events.seq, {bodies.ID} AS id, events.kind, events.revision, events.observed, events.found_by, "  # noqa: S608
     f"events.changed FROM {bodies.TABLES} WHERE events.job = ? ORDER BY events.seq LIMIT 1000"
