@@ -203,9 +203,9 @@ def test_an_array_is_one_row_whether_its_tasks_are_in_the_store_or_in_the_archiv
     assert record["job_id"] == "30_9"
 
 
-def test_what_any_file_may_still_have_is_looked_up_once_a_question(
-    both: ArchivedReader, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The SQL of every question to the store."""
     asked: list[str] = []
     ask = ArchivedReader.rows
 
@@ -214,6 +214,10 @@ def test_what_any_file_may_still_have_is_looked_up_once_a_question(
         return ask(reader, sql, parameters)
 
     monkeypatch.setattr(ArchivedReader, "rows", rows)
+    return asked
+
+
+def test_what_any_file_may_still_have_is_looked_up_once_a_question(both: ArchivedReader, asked: list[str]) -> None:
     both.totals(Question(running_from=MIDNIGHT - 10 * DAY, running_until=MIDNIGHT, order=Order.FOUND))
     # There are four files, and one cluster.
     assert len([sql for sql in asked if '"end" >= ' in sql]) == 4
@@ -223,16 +227,8 @@ def test_what_any_file_may_still_have_is_looked_up_once_a_question(
 
 
 def test_what_the_store_has_of_a_day_is_looked_up_only_where_rows_of_its_file_answer(
-    both: ArchivedReader, monkeypatch: pytest.MonkeyPatch
+    both: ArchivedReader, asked: list[str]
 ) -> None:
-    asked: list[str] = []
-    ask = ArchivedReader.rows
-
-    def rows(reader: ArchivedReader, sql: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
-        asked.append(sql)
-        return ask(reader, sql, parameters)
-
-    monkeypatch.setattr(ArchivedReader, "rows", rows)
     begin = MIDNIGHT - 9 * DAY + 2 * HOUR
     # Of the four files from then on only the one with attempt 8, which ran for days.
     found = both.totals(Question(running_from=begin, running_until=begin + 60, order=Order.FOUND))
