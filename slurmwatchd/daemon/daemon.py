@@ -19,7 +19,7 @@ from slurmwatchd.daemon.delivery import Delivery
 from slurmwatchd.daemon.nudges import Nudges
 from slurmwatchd.daemon.partition_names import PartitionNames
 from slurmwatchd.daemon.pruner import Pruner
-from slurmwatchd.daemon.requests import Requests
+from slurmwatchd.daemon.requests import LOOK_SECONDS, Requests
 from slurmwatchd.daemon.sd_notify import Notifier
 from slurmwatchd.daemon.sighup import hangups
 from slurmwatchd.daemon.suspect_nodes import SuspectNodes
@@ -45,8 +45,10 @@ ANSWERS_SECONDS = 3.0
 READY_SECONDS = 30.0
 """After this the daemon sends READY even if sacct hangs: a slow slurmdbd must not stop the boot."""
 
-_TICK_SECONDS = 1.0
-_LAG_SECONDS = 0.25
+_START_TICK_SECONDS = 1.0
+_TICK_SECONDS = LOOK_SECONDS
+"""How often the daemon looks after itself, before it is ready and then. Waking up is most of what a look costs, so
+this is done when requests are looked for."""
 
 _RELOADED = ("poll", "log", "metrics")
 """The sections that a reload applies; all others take a restart."""
@@ -164,7 +166,6 @@ class Daemon:
             root.start_soon(self._obey_signals, root.cancel_scope, stop)
             root.start_soon(self._obey_hangups, reload)
             root.start_soon(self._report)
-            root.start_soon(self._measure_loop_lag)
             if server is not None:
                 root.start_soon(_serve, server, served)
             async with anyio.create_task_group() as sinks:
@@ -276,7 +277,10 @@ class Daemon:
             await delivery.close()
 
     async def _report(self) -> None:
-        """Report to systemd: ready, what is going on, and that every loop keeps its word."""
+        """Report to systemd: ready, what is going on, and that every loop keeps its word.
+
+        How late the looks are is exported: the promise is that nothing holds the loop for 50 ms.
+        """
         notifier, health = self.outside.notifier, self.health
         watchdog = notifier.watchdog_interval()
         began = self.outside.clock.monotonic()
@@ -296,14 +300,9 @@ class Daemon:
                 else:
                     notifier.watchdog()
                 fed = now
-            await self.outside.clock.sleep(min(_TICK_SECONDS, watchdog / 4 if watchdog else _TICK_SECONDS))
-
-    async def _measure_loop_lag(self) -> None:
-        """Export how late timers run: the promise is that nothing holds the loop for 50 ms."""
-        while True:
-            due = self.outside.clock.monotonic() + _LAG_SECONDS
-            await anyio.sleep(_LAG_SECONDS)
-            self.metrics.loop_lag.observe(max(0.0, self.outside.clock.monotonic() - due))
+            every = _TICK_SECONDS if self._is_ready else _START_TICK_SECONDS
+            late = await self.outside.clock.tick(min(every, watchdog / 4) if watchdog else every)
+            self.metrics.loop_lag.observe(late)
 
 
 async def _serve(server: Server, served: anyio.Event) -> None:

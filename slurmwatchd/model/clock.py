@@ -29,6 +29,13 @@ class Clock(Protocol):
         """Wait."""
         ...
 
+    async def tick(self, every: float) -> float:
+        """Wait until `monotonic` next is a multiple of `every` seconds; return how many seconds late that was.
+
+        Whoever waits for the same moment wakes up together: a process that idles wakes up once and not for each.
+        """
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
@@ -47,6 +54,13 @@ class SystemClock:
         import anyio  # noqa: PLC0415
 
         await anyio.sleep(seconds)
+
+    async def tick(self, every: float) -> float:
+        """See `Clock.tick`."""
+        now = time.monotonic()
+        due = now - now % every + every
+        await self.sleep(due - now)
+        return max(0.0, time.monotonic() - due)
 
 
 @lru_cache(maxsize=4096)

@@ -1,5 +1,6 @@
 """A simulated cluster, the daemon's parts over it, and one clock for both that only the test moves."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -36,6 +37,7 @@ class FakeClock:
         self.asked: list[float] = []
         """How long each sleeper wanted to sleep."""
         self._asleep = 0
+        self._ticks: dict[int, float] = {}
 
     def now(self) -> float:
         return self._now
@@ -53,6 +55,15 @@ class FakeClock:
                 await self._moved.wait()
         finally:
             self._asleep -= 1
+
+    async def tick(self, every: float) -> float:
+        self._ticks[id(asyncio.current_task())] = self._now + every
+        await self.sleep(every)
+        return 0.0
+
+    def has_ticked(self) -> bool:
+        """Return whether all who look after something now and then have looked, as far as it is time."""
+        return bool(self._ticks) and min(self._ticks.values()) > self._now
 
     async def at_rest(self) -> None:
         """Wait until somebody sleeps, and has seen that it is not yet time to wake."""

@@ -1,5 +1,6 @@
 """A store that cannot be used for a while: whoever looks into it now and then looks again, and nothing ends."""
 
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -10,7 +11,7 @@ import pytest
 
 from slurmwatchd.daemon.pruner import ROUND_SECONDS
 from slurmwatchd.daemon.requests import LOOK_SECONDS
-from tests.integration.rig import Rig
+from tests.integration.rig import START, Rig
 from tests.patience import HANGS_SECONDS
 
 HOUR = 3600
@@ -85,3 +86,36 @@ async def test_readings_that_fail_because_of_the_store_are_no_reason_to_probe_sl
                     await anyio.sleep(0.01)
             group.cancel_scope.cancel()
         assert {call.argv[-1] == "JobIDRaw" for call in rig.cluster.calls("sacct") if "-S" in call.argv} == {False}
+
+
+async def test_requests_are_looked_for_where_the_store_was_written_since(tmp_path: Path) -> None:
+    """A look wakes SQLite's thread, and a daemon that idles has nothing else to wake it for."""
+    with Rig(tmp_path) as rig:
+        async with rig.daemon() as daemon:
+            wal = rig.store.with_name("store.db-wal")
+            reads: list[str] = []
+            read = daemon.database.read
+
+            async def counted(sql: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
+                reads.append(sql)
+                return await read(sql, parameters)
+
+            daemon.database.read = counted  # type: ignore[method-assign]  # noticed here only
+            # Written a moment ago: a write of now might not show.
+            await daemon.errands.look()
+            await daemon.errands.look()
+            assert len(reads) == 2
+            os.utime(wal, (START, START))
+            await daemon.errands.look()
+            await daemon.errands.look()
+            assert len(reads) == 3
+            with closing(sqlite3.connect(rig.store)) as store, store:
+                store.execute("INSERT INTO meta VALUES ('key', 'value')")
+            await daemon.errands.look()
+            assert len(reads) == 4
+            # A file that is not there says nothing.
+            wal.rename(tmp_path / "elsewhere")
+            await daemon.errands.look()
+            await daemon.errands.look()
+            assert len(reads) == 6
+            (tmp_path / "elsewhere").rename(wal)

@@ -1,6 +1,7 @@
 """Moments in writing, the machine's clock, and how long to wait after failures."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -68,3 +69,17 @@ async def test_the_systems_clock_waits_and_goes_on() -> None:
     await clock.sleep(0.01)
     assert clock.monotonic() - before >= 0.01
     assert abs(wall - time.time()) < 60
+
+
+async def test_who_ticks_wakes_up_at_multiples_and_is_told_how_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([1001.5, 1002.03125, 1002.0, 1004.0])
+    monkeypatch.setattr("slurmwatchd.model.clock.time", SimpleNamespace(monotonic=moments.__next__))
+    slept: list[float] = []
+
+    async def sleep(_: SystemClock, seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(SystemClock, "sleep", sleep)
+    clock = SystemClock()
+    assert [await clock.tick(2), await clock.tick(2)] == [0.03125, 0.0]
+    assert slept == [0.5, 2.0]

@@ -20,6 +20,10 @@ class StillClock:
     async def sleep(self, seconds: float) -> None:
         self.moment += seconds
 
+    async def tick(self, every: float) -> float:
+        await self.sleep(every)
+        return 0.0
+
 
 @pytest.fixture
 def clock() -> StillClock:

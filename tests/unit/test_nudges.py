@@ -32,6 +32,10 @@ class LeapingClock:
         self.time += seconds
         await anyio.lowlevel.checkpoint()
 
+    async def tick(self, every: float) -> float:
+        await self.sleep(every)
+        return 0.0
+
 
 class Nudged:
     """Nudges beside a store, and when each brought a poll forward."""
