@@ -138,11 +138,20 @@ def flat_lines(events: Iterable[Event], *, max_line_bytes: int) -> list[bytes]:
         seen = f'"observed":"{rfc3339(observed)}","found_by":"{found_by}",'.encode()
         ended, then = which + b'"time":', b"," + seen
         for seq, identity, _, _, time, _, _, text, nodes, changed in some:
-            start = (b'{"id":"', identity.encode(), what, b"%d" % seq)
-            when = (which, seen) if time is None else (ended, hours[time // 3600] + within[time % 3600], then)
-            difference = () if changed is None else (b',"changed":', changed)
-            end = (b"}\n",) if nodes is None else (b',"nodes":', nodes, b"}\n")
-            lines.append(join((*start, *when, text[1:-1], *difference, *end)))
+            if time is None or changed is not None or nodes is None:
+                when = (which, seen) if time is None else (ended, hours[time // 3600] + within[time % 3600], then)
+                difference = () if changed is None else (b',"changed":', changed)
+                names = () if nodes is None else (b',"nodes":', nodes)
+                start = (b'{"id":"', identity.encode(), what, b"%d" % seq)
+                lines.append(join((*start, *when, text[1:-1], *difference, *names, b"}\n")))
+                continue
+            # Most are like this, and one tuple costs less than to put several together.
+            moment = hours[time // 3600] + within[time % 3600]
+            pieces = (
+                b'{"id":"', identity.encode(), what, b"%d" % seq, ended, moment, then, text[1:-1],
+                b',"nodes":', nodes, b"}\n",
+            )  # fmt: skip
+            lines.append(join(pieces))
     if lines and max(map(len, lines)) > max_line_bytes:
         return [line if len(line) <= max_line_bytes else shortened(line, max_line_bytes) for line in lines]
     return lines

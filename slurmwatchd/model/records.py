@@ -4,19 +4,12 @@ Nothing here reads or writes anything. Slurm's own spelling lives in `sources/`,
 in `formats.py`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, NamedTuple
-from uuid import UUID
 
 from slurmwatchd.model.fields import Moment, SacctField, Wire
-
-NAMESPACE = UUID("6f2b1c0e-5d0a-5b8e-9a43-1f7c5e2d9b60")
-"""The UUIDv5 namespace of event ids. Part of the wire format: never changed."""
-
-_NAMESPACE_BYTES = NAMESPACE.bytes
-_VARIANT = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
 
 SCHEMA = 1
 """The version of the record on the wire. Fields are only ever added within one."""
@@ -306,7 +299,7 @@ class Event(NamedTuple):
 
     Attributes:
         seq: Position in this store; grows, never used twice.
-        id: The dedupe key, see `event_id`.
+        id: The dedupe key, see `event_ids.py`.
         revision: 1 for `job_ended`; 2, 3 ... for `job_revised`.
         time: The attempt's end, epoch seconds; None where Slurm never dated it.
         observed: When this was first seen, epoch seconds.
@@ -340,44 +333,3 @@ class Rejected:
     reason: str
     fields: tuple[str, ...] = field(repr=False)
     row: tuple[bytes, ...] = field(repr=False)
-
-
-def event_id(cluster: str, job_id_raw: int, submit: int, kind: str, revision: int) -> str:
-    """Name an event, the same in every daemon that watches the cluster.
-
-    Args:
-        cluster: The cluster's name, as slurmdbd has it.
-        job_id_raw: slurmdbd's `id_job`.
-        submit: Epoch seconds.
-        kind: An `EventKind`.
-        revision: 1 for the first.
-
-    Returns:
-        A UUIDv5 of `cluster/job_id_raw/submit/kind/revision` under `NAMESPACE`, as 36 characters. The
-        same as `uuid.uuid5`, at a third of its cost: a million jobs a day are named here.
-    """
-    return event_ids(cluster, [(job_id_raw, submit)], kind, revision)[0]
-
-
-def event_ids(cluster: str, keys: Iterable[tuple[int, int]], kind: str, revision: int) -> list[str]:
-    """Name the events of many attempts; see `event_id`.
-
-    Args:
-        cluster: The cluster of all of them.
-        keys: job_id_raw and submit of each.
-        kind: As for `event_id`.
-        revision: As for `event_id`.
-    """
-    # Questions make no ids, and OpenSSL takes a while to load.
-    import hashlib  # noqa: PLC0415
-
-    begun = hashlib.sha1(_NAMESPACE_BYTES + f"{cluster}/".encode(), usedforsecurity=False)
-    tail = f"/{kind}/{revision}".encode()
-    names = []
-    for job_id_raw, submit in keys:
-        # To copy a state costs less than to begin one.
-        state = begun.copy()
-        state.update(b"%d/%d%b" % (job_id_raw, submit, tail))
-        text = state.hexdigest()
-        names.append(f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}")
-    return names

@@ -17,7 +17,8 @@ from contextlib import AbstractContextManager
 
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model import formats
-from slurmwatchd.model.records import Event, EventKind, FoundBy, JobRecord, event_id
+from slurmwatchd.model.event_ids import event_id
+from slurmwatchd.model.records import Event, EventKind, FoundBy, JobRecord
 from slurmwatchd.sinks.base import Sink
 from slurmwatchd.telemetry.metrics import Metrics
 

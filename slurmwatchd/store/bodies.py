@@ -16,7 +16,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from slurmwatchd.model.records import event_id, event_ids
+from slurmwatchd.model.event_ids import event_id, event_ids
 from slurmwatchd.store import body_versions
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ What stands in the tables is the business of the modules beside this one; they a
 """
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -141,14 +141,19 @@ class Database:
         return rows
 
     async def read_until(
-        self, sql: str, parameters: tuple[object, ...], *, size: Callable[[sqlite3.Row], int], max_bytes: int
+        self,
+        sql: str,
+        parameters: tuple[object, ...],
+        *,
+        weigh: Callable[[Sequence[sqlite3.Row]], int],
+        max_bytes: int,
     ) -> list[sqlite3.Row]:
         """Return rows of a query, in order, until they weigh enough: at least one, where there is one.
 
         Args:
             sql: The query.
             parameters: Its parameters.
-            size: Says how many bytes a row weighs.
+            weigh: Says how many bytes some rows weigh together.
             max_bytes: Reading stops once the rows so far weigh this much.
 
         Raises:
@@ -166,7 +171,7 @@ class Database:
                         rows.extend(some)
                         if len(rows) - before < count:
                             break
-                        weight += sum(map(size, rows[before:]))
+                        weight += weigh(rows[before:])
                         fitting = int((max_bytes - weight) / weight * len(rows)) + 1 if weight else _MOST_ROWS
                         count = max(1, min(fitting, 2 * count, _MOST_ROWS))
         except sqlite3.DatabaseError as error:

@@ -15,7 +15,8 @@ import orjson
 
 from slurmwatchd.model.attempts import NOTHING, AttemptBatch, AttemptKey
 from slurmwatchd.model.event_columns import IN_MEMORY
-from slurmwatchd.model.records import EventKind, event_id, event_ids
+from slurmwatchd.model.event_ids import event_id, event_ids
+from slurmwatchd.model.records import EventKind
 from slurmwatchd.model.sums import Attempt
 from slurmwatchd.store import bodies, dictionaries, ledger, nodelists, placements, quarantine, sums, usage_queue
 from slurmwatchd.store.batch import Batch, Committed

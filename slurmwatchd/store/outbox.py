@@ -44,6 +44,9 @@ _NODES = (
     "SELECT nodelists.id, nodes FROM json_each(?) AS wanted CROSS JOIN nodelists ON nodelists.id = wanted.value"
 )
 
+_EVENT_BYTES = 500
+"""What an event weighs besides its texts."""
+
 MAX_BYTES = 4 << 20
 """How much of the outbox is read at a time: a list of ten thousand nodes weighs a tenth of a megabyte."""
 
@@ -91,7 +94,7 @@ async def after(database: Database, seq: int, limit: int) -> list[Event]:
     recent = await _recent(database, seq, limit)
     if recent is not None:
         return recent
-    rows = await database.read_until(_PACKED, (seq, limit), size=_packed_weight, max_bytes=MAX_BYTES)
+    rows = await database.read_until(_PACKED, (seq, limit), weigh=_packed_weight, max_bytes=MAX_BYTES)
     if not rows:
         return []
     try:
@@ -103,7 +106,7 @@ async def after(database: Database, seq: int, limit: int) -> list[Event]:
             except UnknownDictionaryError as unknown:
                 await database.unpacker.learn(database, unknown.number)
     except UnusualBodyError:
-        rows = await database.read_until(_WHOLE, (seq, limit), size=_weight, max_bytes=MAX_BYTES)
+        rows = await database.read_until(_WHOLE, (seq, limit), weigh=_weight, max_bytes=MAX_BYTES)
         return _events(list(zip(*rows, strict=True)))
 
 
@@ -128,8 +131,8 @@ def _events(columns: Sequence[Sequence[Any]]) -> list[Event]:
         return []
     *columns, clusters, numbers, submits, _, _ = columns
     columns[1] = bodies.whole_ids(columns[1], columns[2], columns[3], clusters, zip(numbers, submits, strict=True))
-    columns[2] = [_KINDS[kind] for kind in columns[2]]
-    columns[6] = [_FOUND_BY[found_by] for found_by in columns[6]]
+    columns[2] = list(map(_KINDS.__getitem__, columns[2]))
+    columns[6] = list(map(_FOUND_BY.__getitem__, columns[6]))
     return list(map(_EVENT, zip(*columns, strict=True)))
 
 
@@ -156,7 +159,7 @@ async def _made(database: Database, packs: Sequence[BulkRows]) -> Events | None:
     nodes.update(database.recent_nodelists.among(wanted).items())
     if missing := wanted - nodes.keys():
         found = await database.read_until(
-            _NODES, (json_array(missing),), size=lambda row: len(row[1] or b""), max_bytes=MAX_BYTES
+            _NODES, (json_array(missing),), weigh=lambda rows: _bytes_in(rows, 1), max_bytes=MAX_BYTES
         )
         if len(found) < len(missing):
             return None
@@ -235,10 +238,15 @@ async def advance(
     await database.write(work)
 
 
-def _weight(row: sqlite3.Row) -> int:
-    return len(row[7]) + len(row[8] or b"") + len(row[9] or b"") + 500
+def _weight(rows: Sequence[sqlite3.Row]) -> int:
+    return _EVENT_BYTES * len(rows) + sum(_bytes_in(rows, place) for place in (7, 8, 9))
 
 
-def _packed_weight(row: sqlite3.Row) -> int:
-    weight = unpacked_bytes(row[7]) + len(row[8] or b"") + len(row[9] or b"") + 500
-    return weight if row[14] is None else weight + unpacked_bytes(row[14])
+def _packed_weight(rows: Sequence[sqlite3.Row]) -> int:
+    beside = _EVENT_BYTES * len(rows) + _bytes_in(rows, 8) + _bytes_in(rows, 9)
+    records = [row[14] for row in rows]
+    return beside + unpacked_bytes([row[7] for row in rows]) + unpacked_bytes(list(filter(None, records)))
+
+
+def _bytes_in(rows: Sequence[sqlite3.Row], place: int) -> int:
+    return sum([len(row[place] or b"") for row in rows])

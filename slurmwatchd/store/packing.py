@@ -13,7 +13,8 @@ from typing import NamedTuple
 import aiosqlite
 import anyio.to_thread
 
-from slurmwatchd.model.records import EventKind, event_id
+from slurmwatchd.model.event_ids import event_id
+from slurmwatchd.model.records import EventKind
 from slurmwatchd.store import bodies, dictionaries
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.dictionaries import SAMPLES, DictionaryKind, Packer

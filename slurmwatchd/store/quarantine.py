@@ -92,7 +92,7 @@ async def asked(database: Database) -> list[Quarantined]:
     rows = await database.read_until(
         f"SELECT {COLUMNS} FROM quarantine WHERE asked IS NOT NULL ORDER BY id LIMIT {PAGE_ROWS}",  # noqa: S608 - constants
         (),
-        size=lambda row: len(row["row"]),
+        weigh=lambda rows: sum(len(row["row"]) for row in rows),
         max_bytes=_PAGE_BYTES,
     )
     return [Quarantined.of(row) for row in rows]

@@ -5,6 +5,7 @@ every other thread. Here a batch is unpacked in one go, without the lock. What i
 older form or a damaged frame, is left to SQL: it upgrades the one and names the other.
 """
 
+import struct
 from collections.abc import Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -23,6 +24,11 @@ _HEAD_BYTES = 6
 _ALL_IN_HEAD, _LONG_NUMBER = 0b100111, 0b10
 """Of RFC 8878's frame header descriptor: single segment, checksum, and how long the dictionary's number is. In a
 frame with the first two and a number of one byte the first six bytes say all but the size."""
+_DESCRIBED = 5
+_SIZES = {b"\x28\xb5\x2f\xfd\x25": ("B", 1, 0), b"\x28\xb5\x2f\xfd\x65": ("H", 2, 256)}
+"""How such a frame begins, to how its size stands behind its head, and what a size of 0 means."""
+_FEW_HEADS = 8
+"""Bodies of one store begin in a few ways; where they do not, each is looked at by itself."""
 
 
 class PackedBodies(NamedTuple):
@@ -57,8 +63,31 @@ class UnknownDictionaryError(Exception):
         self.number = number
 
 
-def unpacked_bytes(packed: bytes) -> int:
-    """Return how long a body is when it is unpacked; what cannot be is as long as it stands there."""
+def unpacked_bytes(packed: Sequence[bytes]) -> int:
+    """Return how long bodies are together when they are unpacked; what cannot be is as long as it stands there."""
+    heads = {text[:_HEAD_BYTES] for text in packed}
+    if len(heads) > _FEW_HEADS:
+        return sum(map(_unpacked_bytes, packed))
+    weight = 0
+    for head in heads:
+        alike = packed if len(heads) == 1 else [text for text in packed if text[:_HEAD_BYTES] == head]
+        weight += _together(head, alike)
+    return weight
+
+
+def _together(head: bytes, packed: Sequence[bytes]) -> int:
+    """Return the same of bodies that all begin alike."""
+    if head[:2] in PLAIN:
+        return sum(map(len, packed))
+    code, width, least = _SIZES.get(head[:_DESCRIBED], ("", 0, 0))
+    sizes = b"".join([text[_HEAD_BYTES : _HEAD_BYTES + width] for text in packed])
+    if width and len(sizes) == width * len(packed):
+        total: int = sum(struct.unpack(f"<{len(packed)}{code}", sizes))
+        return total + least * len(packed)
+    return sum(map(_unpacked_bytes, packed))
+
+
+def _unpacked_bytes(packed: bytes) -> int:
     if packed[:2] in PLAIN:
         return len(packed)
     import zstandard  # noqa: PLC0415 - a store of few jobs has no frames
@@ -108,12 +137,13 @@ class Unpacker:
             UnusualBodyError: SQL has to read these.
         """
         seqs, packed, bases, records = columns
-        extends = [place for place, base in enumerate(bases) if base is not None]
-        oldest = min([seqs[0], *(base for base in bases if base is not None)])
+        # Most batches hold records alone: then this is a look at one column.
+        extended = {place: base for place, base in enumerate(bases) if base is not None} if any(bases) else {}
+        oldest = min([seqs[0], *extended.values()])
         if self._first_seq is None or oldest < self._first_seq:
             raise UnusualBodyError
-        texts = self._unpacked([*packed, *(records[place] for place in extends)])
-        for place, record in zip(extends, texts[len(packed) :], strict=True):
+        texts = self._unpacked([*packed, *(records[place] for place in extended)])
+        for place, record in zip(extended, texts[len(packed) :], strict=True):
             texts[place] = record[:-1] + texts[place] + b"}"
         return texts[: len(packed)]
 
@@ -123,7 +153,11 @@ class Unpacker:
             raise UnusualBodyError
         texts = cast("list[bytes]", list(packed))
         known = self._known
-        numbers = [known.get(text[:_HEAD_BYTES]) or self._dictionary_of(text) for text in texts]
+        heads = [text[:_HEAD_BYTES] for text in texts]
+        if len(alike := set(heads)) == 1 and (reader := self._readers.get(known.get(alike.pop(), _NONE))):
+            with self._lock:
+                return _decompressed(reader, texts)
+        numbers = [known.get(head) or self._dictionary_of(text) for head, text in zip(heads, texts, strict=True)]
         for number in set(numbers) - {_NONE}:
             reader = self._readers.get(number)
             if reader is None:

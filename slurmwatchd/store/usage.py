@@ -12,7 +12,8 @@ import aiosqlite
 import anyio.to_thread
 import orjson
 
-from slurmwatchd.model.records import EventKind, event_ids
+from slurmwatchd.model.event_ids import event_ids
+from slurmwatchd.model.records import EventKind
 from slurmwatchd.model.sums import Group
 from slurmwatchd.store import dictionaries, sums
 from slurmwatchd.store.bodies import RECORD

@@ -124,6 +124,43 @@ async def test_a_queue_of_the_library_that_is_full_is_waited_for(
     await delivery.sink.close()
 
 
+async def test_of_many_messages_the_last_of_each_partition_is_reported(
+    bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each report waits for Python's lock; these say all that is kept."""
+    delivery = await delivery_to(Kafka(bootstrap))
+    # Connects.
+    await delivery.deliver([make_event(1)])
+    assert isinstance(delivery.sink, KafkaSink)
+    topic: Any = delivery.sink._topic
+    producer = _Counting(topic._producer)
+    monkeypatch.setattr(topic, "_producer", producer)
+    await delivery.deliver(make_events(2, 1001))
+    assert producer.reported == 4
+    ends: dict[str, int] = {}
+    for message in consumed(bootstrap):
+        ends[str(message.partition())] = max(message.offset() + 1, ends.get(str(message.partition()), 0))
+    assert orjson.loads(delivery.state["offsets"]) == ends
+    await delivery.deliver(make_events(1002, 1201))
+    assert producer.reported == 204
+    await delivery.sink.close()
+
+
+class _Counting:
+    """A producer that counts of how many messages it is asked for a report."""
+
+    def __init__(self, producer: Any) -> None:  # noqa: ANN401 - the library's
+        self._producer = producer
+        self.reported = 0
+
+    def produce(self, *given: object) -> None:
+        self.reported += given[4] is not None
+        self._producer.produce(*given)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as above
+        return getattr(self._producer, name)
+
+
 class _OftenFull:
     """A producer whose queue is full at every seventh message, until it is polled."""
 

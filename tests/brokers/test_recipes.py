@@ -13,7 +13,8 @@ import orjson
 import pytest
 
 from slurmwatchd.model import formats
-from slurmwatchd.model.records import Event, EventKind, FoundBy, JobRecord, event_id
+from slurmwatchd.model.event_ids import event_id
+from slurmwatchd.model.records import Event, EventKind, FoundBy, JobRecord
 from tests.brokers.recipes import recipe
 from tests.reading.test_heavy_readers import postgresql
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from slurmwatchd.config.units import format_duration, parse_duration
 from slurmwatchd.model.clock import rfc3339
-from slurmwatchd.model.records import NAMESPACE, event_id
+from slurmwatchd.model.event_ids import NAMESPACE, event_id
 from slurmwatchd.sources.sacct import grammar
 from tests.draws import draws
 

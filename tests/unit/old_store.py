@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from slurmwatchd.model.records import NAMESPACE
+from slurmwatchd.model.event_ids import NAMESPACE
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
 
 SCHEMA = 7

@@ -2,13 +2,24 @@
 
 import uuid
 
-from slurmwatchd.model.records import NAMESPACE, SCHEMA, EventKind, FoundBy, JobRecord, event_id
+from slurmwatchd.model.event_ids import NAMESPACE, event_id, event_ids
+from slurmwatchd.model.records import SCHEMA, EventKind, FoundBy, JobRecord
 
 
 def test_the_id_of_an_event_is_what_uuid5_makes_of_its_name() -> None:
     # Made once with `uuid.uuid5` by hand; a change here breaks every consumer that dedupes.
     assert event_id("tux", 7, 1_795_436_431, "job_ended", 1) == "929bfcde-667f-56bd-a4fc-b11ffb267c89"
     assert str(uuid.uuid5(NAMESPACE, "tux/7/1795436431/job_ended/1")) == "929bfcde-667f-56bd-a4fc-b11ffb267c89"
+
+
+def test_ids_of_many_are_those_of_each() -> None:
+    """From some number on they are written together."""
+    keys = [(number, 1_795_436_424 + number) for number in range(300)]
+    many = event_ids("tux", keys, "job_ended", 1)
+    assert many[7] == "929bfcde-667f-56bd-a4fc-b11ffb267c89"
+    assert many == [str(uuid.uuid5(NAMESPACE, f"tux/{number}/{submit}/job_ended/1")) for number, submit in keys]
+    assert event_ids("tux", keys[:20], "job_ended", 1) == many[:20]
+    assert event_ids("tux", [], "job_ended", 1) == []
 
 
 def test_the_namespace_and_the_schema_are_part_of_the_wire_format() -> None:

@@ -23,7 +23,7 @@ Read = Callable[[Database], Awaitable[object]]
 
 READS: dict[str, Read] = {
     "read": lambda database: database.read("SELECT hold()"),
-    "read_until": lambda database: database.read_until("SELECT hold()", (), size=len, max_bytes=1),
+    "read_until": lambda database: database.read_until("SELECT hold()", (), weigh=len, max_bytes=1),
 }
 
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import aiosqlite
 import pytest
+import zstandard
 
 from slurmwatchd.errors import StoreCorruptError
 from slurmwatchd.store import outbox, usage, usage_queue
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
-from slurmwatchd.store.unpacking import PackedBodies, UnknownDictionaryError, UnusualBodyError
+from slurmwatchd.store.unpacking import PackedBodies, UnknownDictionaryError, UnusualBodyError, unpacked_bytes
 from slurmwatchd.store.usage import UsageResults
 from tests.unit.attempts import NOW, batch
 from tests.unit.test_store_packing import varied
@@ -40,6 +41,26 @@ async def test_bodies_of_every_kind_are_unpacked_together_as_sql_reads_them(
         events = await outbox.after(database, 0, 3000)
         assert [event.body for event in events] == [row[7] for row in rows]
         assert events[2000].body.endswith(b',"usage":{"steps":501}}')
+
+
+def test_what_bodies_weigh_unpacked_stands_in_their_heads() -> None:
+    dictionary = zstandard.ZstdCompressionDict(b"a dictionary" * 20, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    trained = zstandard.train_dictionary(2000, [b'{"job":%d,"user":"u%d"}' % (i, i % 7) for i in range(5000)])
+    trained = zstandard.ZstdCompressionDict(
+        b"\x37\xa4\x30\xec" + (7).to_bytes(4, "little") + trained.as_bytes()[8:]
+    )
+    ours = zstandard.ZstdCompressor(dict_data=trained, write_checksum=True)
+    other = zstandard.ZstdCompressor(dict_data=dictionary)
+    lengths = (1, 255, 256, 300, 65_791, 65_792, 1_000_000)
+    frames = [ours.compress(b"x" * length) for length in lengths]
+    assert unpacked_bytes(frames) == 1_132_395
+    assert [unpacked_bytes([frame]) for frame in frames] == list(lengths)
+    assert unpacked_bytes([frames[2], frames[3], frames[2]]) == 812
+    assert unpacked_bytes([*frames[1:4], b'{"job":1}', other.compress(b"y" * 40)]) == 860
+    # What is cut off within its size is as long as it stands there.
+    assert unpacked_bytes([frames[2], frames[2][:7]]) == 263
+    assert unpacked_bytes([b"%03d" % number for number in range(100)]) == 300
+    assert unpacked_bytes([]) == 0
 
 
 async def test_a_flipped_bit_anywhere_in_a_frame_is_noticed(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from typing import Any
 
 import orjson
 
+from slurmwatchd.model.event_ids import event_id
 from slurmwatchd.model.formats import body, wire
-from slurmwatchd.model.records import Event, EventKind, FoundBy, event_id
+from slurmwatchd.model.records import Event, EventKind, FoundBy
 from slurmwatchd.sinks.forms.form import EventForm
 from slurmwatchd.sinks.forms.options import FormOptions
 from tests.unit.attempts import NOW, attempt

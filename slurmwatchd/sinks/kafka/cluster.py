@@ -7,7 +7,9 @@ import logging
 import time
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
+from itertools import islice, repeat
 from typing import Any
+from zlib import crc32
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
@@ -17,8 +19,9 @@ from slurmwatchd.sinks.kafka.options import KafkaOptions
 from slurmwatchd.sinks.kafka.topic import BatchResult, OutgoingMessage, TopicMessage
 
 _BATCH = 500
-_NOTED = 200
-"""So many of a transaction's last messages are reported back; of all, that would cost as much as sending them."""
+_LAST = 200
+"""Among so many of a larger transaction's last messages the last of each partition is reported back. A report of
+all would cost as much as sending them, and each waits for Python's lock while the next messages are formed."""
 
 _POLL_EVERY = 500
 """After so many messages what became of earlier ones is noted: doing so after each costs as much as sending it."""
@@ -138,7 +141,7 @@ class Cluster:
         """Send the messages of a transaction: its commit fails if one of them did.
 
         Where in their partitions they are is noted of the last ones only: `offsets` says from where on to look
-        for messages, and a report of each costs as much as sending it.
+        for messages.
         """
         outcome = BatchResult(written=len(messages))
 
@@ -149,11 +152,11 @@ class Cluster:
                 outcome.error = outcome.error or f"topic {self._options.topic}: {error.str()}"
 
         deadline = time.monotonic() + self._options.timeout
-        produce, topic, unnoted = producer.produce, self._options.topic, len(messages) - _NOTED
+        produce, topic = producer.produce, self._options.topic
         try:
-            for number, message in enumerate(messages):
+            for message, is_reported in self._with_reports(messages):
                 key, body, headers = message
-                report = note if number >= unnoted else None
+                report = note if is_reported else None
                 try:
                     produce(topic, body, key, _ANY_PARTITION, report, None, _NOW, headers)
                 except BufferError:
@@ -163,6 +166,21 @@ class Cluster:
         if producer.flush(max(0.1, deadline - time.monotonic())):
             outcome.error = outcome.error or f"topic {self._options.topic}: {self._said or 'no answer in time'}"
         return BatchResult(error=outcome.error) if outcome.error else outcome
+
+    def _with_reports(self, messages: Collection[OutgoingMessage]) -> Iterator[tuple[OutgoingMessage, bool]]:
+        """Give messages, and whether what becomes of each is to be reported: that of a few always is.
+
+        The library finds the partition of a key like this. Were it another one, less would be noted.
+        """
+        if len(messages) <= _LAST:
+            yield from zip(messages, repeat(True))
+            return
+        rest = iter(messages)
+        yield from zip(islice(rest, len(messages) - _LAST), repeat(False))
+        last = list(rest)
+        ends = {crc32(message.key) % len(self.ends): number for number, message in enumerate(last)}.values()
+        for number, message in enumerate(last):
+            yield message, number in ends
 
     def _send(self, producer: Producer, messages: Collection[OutgoingMessage]) -> BatchResult:
         """Send messages and wait for each; those behind the first that failed do not count."""
