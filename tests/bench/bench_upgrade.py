@@ -79,7 +79,7 @@ def measure(setting: Setting) -> Iterator[Result]:
 def _live(daemon: Daemon, site: Site, events: int) -> None:
     """Let jobs end until so many events are packed and every line of those jobs is written."""
     lines = daemon.lines
-    patience = Patience(lambda: _packed(daemon.folder))
+    patience = Patience(lambda: (_summed(daemon.folder), _packed(daemon.folder)))
     while _packed(daemon.folder) < events:
         if daemon.process.poll() is not None or patience.is_over():
             raise RuntimeError((daemon.folder / "log").read_text(encoding="utf-8")[-2000:])
@@ -97,6 +97,15 @@ def _packed(folder: Path) -> int:
     with closing(sqlite3.connect(f"file:{folder / 'store.db'}?mode=ro", uri=True, timeout=60)) as store:
         rows = store.execute("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'packed seq'").fetchall()
     return int(rows[0][0]) if rows else 0
+
+
+def _summed(folder: Path) -> int:
+    """Return up to which attempt the old ones are in the hourly sums, which comes before packing; 0 otherwise."""
+    with closing(sqlite3.connect(f"file:{folder / 'store.db'}?mode=ro", uri=True, timeout=60)) as store:
+        if not store.execute("SELECT 1 FROM sqlite_master WHERE name = 'unsummed'").fetchall():
+            return 0
+        ((summed,),) = store.execute("SELECT coalesce(max(summed), 0) FROM unsummed")
+    return int(summed)
 
 
 def _counters(port: int) -> Counter[tuple[str, str]]:
