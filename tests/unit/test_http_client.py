@@ -1,5 +1,6 @@
 """Posting to a real server on the loopback: answers, silence, and what a hostile one sends."""
 
+import threading
 import time
 from collections.abc import AsyncIterator
 from http.server import BaseHTTPRequestHandler
@@ -36,6 +37,24 @@ async def test_events_arrive_over_one_connection_and_again_after_reopening() -> 
         ("application/x-ndjson", 3),
         ("application/x-ndjson", 2),
     ]
+
+
+async def test_what_is_to_be_done_meanwhile_is_done_before_the_answer() -> None:
+    is_done = threading.Event()
+
+    async def done() -> None:
+        is_done.set()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        says(204 if is_done.wait(HANGS_SECONDS) else 500)(handler)
+
+    with serving(answer) as (url, posted):
+        client = HttpxClient(HttpOptions.model_validate({"type": "http", "url": url, "timeout": "60s"}))
+        answered = await client.post(b"{}\n", {"Content-Type": "application/x-ndjson"}, done)
+        await client.close()
+    assert answered.status == 204
+    # The body came whole: the server reads as many bytes as the request says it has.
+    assert posted == [("application/x-ndjson", b"{}\n")]
 
 
 async def test_an_answer_without_end_is_not_read_to_its_end() -> None:

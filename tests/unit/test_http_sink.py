@@ -4,8 +4,7 @@ import base64
 import hashlib
 import hmac
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,87 +14,11 @@ from pydantic import ValidationError
 
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import Event, EventKind
-from slurmwatchd.sinks.base import Sink
-from slurmwatchd.sinks.conformance import CHECKS, Check, SinkUnderTest, make_event, make_events
+from slurmwatchd.sinks.conformance import CHECKS, Check, make_event, make_events
 from slurmwatchd.sinks.webhook.answer import HttpAnswer
 from slurmwatchd.sinks.webhook.options import HttpOptions
-from slurmwatchd.sinks.webhook.sink import HttpSink
-from slurmwatchd.telemetry.metrics import Metrics
+from tests.unit.http_subject import NOW, Http, Receiver, poison
 from tests.unit.subjects import delivery_to
-
-NOW = 1_795_000_500.0
-
-
-class Receiver:
-    """A server in memory: keeps what it takes, and answers as the test says."""
-
-    def __init__(self) -> None:
-        self.posted: list[tuple[Mapping[str, str], bytes]] = []
-        self.took: list[int] = []
-        self.answer: Callable[[list[Any]], HttpAnswer | None] = lambda _: None
-        self.loses_answers = False
-        self.open_count = 0
-
-    def connect(self, options: HttpOptions) -> "Receiver":
-        self.open_count += 1
-        return self
-
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
-        self.posted.append((headers, body))
-        events = orjson.loads(body) if body[:1] == b"[" else [orjson.loads(line) for line in body.splitlines()]
-        answer = self.answer(events) or HttpAnswer(200, {}, "")
-        if answer.is_good:
-            self.took += [event["job_id_raw"] for event in events if "job_id_raw" in event]
-        if self.loses_answers:
-            raise SinkError("no answer within 30 s")
-        return answer
-
-    async def close(self) -> None:
-        self.open_count -= 1
-
-
-class Http(SinkUnderTest):
-    """A server in memory, and a clock that only moves when somebody sleeps."""
-
-    repeats = True
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - any option
-        self.options = HttpOptions.model_validate(
-            {"type": "http", "url": "https://hook.example.org/slurm", **options}
-        )
-        self.receiver = Receiver()
-        self.metrics = Metrics()
-        self.now = NOW
-
-    def make(self, metrics: Metrics) -> Sink:
-        self.metrics = metrics
-        return HttpSink(
-            "hook",
-            self.options,
-            self.metrics,
-            client=self.receiver.connect,
-            now=lambda: self.now,
-            sleep=self._sleep,
-        )
-
-    async def _sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    async def delivered(self, sink: Sink) -> list[int]:
-        return self.receiver.took
-
-    def broken(self) -> AbstractContextManager[None]:
-        return self._down()
-
-    @contextmanager
-    def _down(self) -> Iterator[None]:
-        self.receiver.answer = lambda _: HttpAnswer(503, {}, "busy")
-        yield
-        self.receiver.answer = lambda _: None
-
-    def asides(self) -> float | None:
-        name = "slurmwatchd_sink_set_aside_events_total"
-        return self.metrics.registry.get_sample_value(name, {"sink": "hook"})
 
 
 @pytest.mark.parametrize("options", [{}, {"batch": "array", "max_events": 2}], ids=["ndjson", "array"])
@@ -200,14 +123,6 @@ async def test_a_receiver_that_asks_to_be_left_alone_is(text: str, seconds: floa
         await delivery.write(make_events(1, 3))
     await delivery.sink.close()
     assert caught.value.retry_after == seconds
-
-
-def poison(number: int, status: int = 422) -> Callable[[list[Any]], HttpAnswer | None]:
-    def answer(events: list[Any]) -> HttpAnswer | None:
-        bad = any(event["job_id_raw"] == number for event in events)
-        return HttpAnswer(status, {}, "no such job") if bad else None
-
-    return answer
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
@@ -333,34 +248,6 @@ async def test_requests_that_were_answered_do_not_come_again() -> None:
 def test_a_write_gets_no_more_than_there_is_time_for(given: dict[str, Any], events: int) -> None:
     options = HttpOptions.model_validate({"type": "http", "url": "https://hook.example.org/", **given})
     assert options.batch_events() == events
-
-
-class Counted(list[Event]):
-    """Events that know how often they were read."""
-
-    read = 0
-
-    def __iter__(self) -> Iterator[Event]:
-        self.read += 1
-        return super().__iter__()
-
-
-async def test_events_for_a_receiver_that_is_away_are_formed_once() -> None:
-    subject = Http()
-    hook = subject.make(Metrics())
-    await hook.open({})
-    events = Counted(make_events(1, 5))
-    with subject.broken():
-        with pytest.raises(SinkError, match="busy"):
-            await hook.write(events)
-        read = events.read
-        assert read > 0
-        with pytest.raises(SinkError, match="busy"):
-            await hook.write(events)
-    await hook.write(events)
-    assert events.read == read
-    assert subject.receiver.took == [1, 2, 3, 4, 5]
-    await hook.close()
 
 
 async def test_a_connection_that_failed_is_made_again_with_the_certificates_of_that_time() -> None:

@@ -16,16 +16,15 @@ from slurmwatchd.sinks.webhook.options import Chat
 _NAME_WIDTH = 40
 
 
-def message(written: Sequence[WrittenEvent], *, chat: Chat, lines: int) -> bytes:
+def message(named: Sequence[WrittenEvent], *, more: int, chat: Chat) -> bytes:
     """Return what is posted to a chat's incoming webhook.
 
     Args:
-        written: The events.
+        named: The events that have a line each.
+        more: How many there are besides.
         chat: Which chat.
-        lines: How many of them are named.
     """
-    texts = [_line(event.fields) for event in written[:lines]]
-    more = len(written) - len(texts)
+    texts = [_line(event.fields) for event in named]
     if more:
         texts.append(f"and {more} more")
     if chat == "teams":

@@ -1,7 +1,7 @@
 """Posting by httpx: the only module that imports it."""
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 
 import anyio
@@ -11,6 +11,7 @@ from slurmwatchd.errors import SinkError
 from slurmwatchd.sinks.tls import client_context
 from slurmwatchd.sinks.webhook.answer import HttpAnswer
 from slurmwatchd.sinks.webhook.options import HttpOptions
+from slurmwatchd.sinks.webhook.request import Sent
 
 MAX_ANSWER_BYTES = 10_000
 """More of an answer is not read: the sink reports only its first words."""
@@ -38,14 +39,21 @@ class HttpxClient:
             headers={"User-Agent": "slurmwatchd"},
         )
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
+    async def post(self, body: bytes, headers: Mapping[str, str], sent: Sent) -> HttpAnswer:
         """Post a body.
+
+        Args:
+            body: All of it.
+            headers: What stands before it, besides what every request has.
+            sent: What to do once all of it is on its way and only the answer is missing.
 
         Raises:
             SinkError: There was no answer.
         """
+        headers = {**headers, "Content-Length": str(len(body))}
+        content = _body(body, sent)
         with self._errors_named():
-            async with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+            async with self._client.stream("POST", self._url, content=content, headers=headers) as answer:
                 text = b""
                 async for chunk in answer.aiter_raw():
                     text += chunk
@@ -79,6 +87,12 @@ class HttpxClient:
             raise SinkError(f"no answer within {self._timeout:g} s") from error
         except httpx.HTTPError as error:
             raise SinkError(str(error) or type(error).__name__) from error
+
+
+async def _body(body: bytes, sent: Sent) -> AsyncIterator[bytes]:
+    yield body
+    # It asks for more once the system has taken all of this.
+    await sent()
 
 
 def _context(options: HttpOptions) -> ssl.SSLContext:

@@ -3,13 +3,15 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from slurmwatchd.sinks.forms.form import WrittenEvent
 from slurmwatchd.sinks.webhook.options import HttpOptions
 
 _SECRET_PREFIX = b"whsec_"
+
+Sent = Callable[[], Awaitable[None]]
+"""What to do once a request is on its way and only its answer is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,43 +20,52 @@ class Request:
 
     Attributes:
         key: The same for the same events: what a receiver may know a repetition by.
+        begin: The position of its first event among those of the write.
+        count: How many it has.
     """
 
     key: str
     body: bytes
     headers: Mapping[str, str]
+    begin: int
+    count: int
 
 
-def request_of(written: Sequence[WrittenEvent], options: HttpOptions) -> Request:
-    """Put events into one body, one a line or as an array."""
-    lines = [event.line for event in written]
+def request_of(identities: Sequence[str], lines: Sequence[bytes], options: HttpOptions, begin: int) -> Request:
+    """Put events into one body, one a line or as an array.
+
+    Args:
+        identities: Their ids.
+        lines: They themselves, each with its line end.
+        options: How they stand in the body.
+        begin: The position of the first.
+    """
     if options.batch == "ndjson":
         body, content = b"".join(lines), "application/x-ndjson"
     else:
-        body = b"[" + b",".join(line[:-1] for line in lines) + b"]"
+        body = b"[" + b",".join([line[:-1] for line in lines]) + b"]"
         is_cloud = options.format == "cloudevents"
         content = "application/cloudevents-batch+json" if is_cloud else "application/json"
-    return named(written, body, content)
+    return named(identities, body, content, begin)
 
 
-def named(written: Sequence[WrittenEvent], body: bytes, content_type: str) -> Request:
+def named(identities: Sequence[str], body: bytes, content_type: str, begin: int = 0) -> Request:
     """Return a body as a request that goes by the ids of its events."""
-    identities = [event.id for event in written]
     key = identities[0] if len(identities) == 1 else hashlib.sha256("\n".join(identities).encode()).hexdigest()
-    return Request(key, body, {"Content-Type": content_type, "Idempotency-Key": key})
+    headers = {"Content-Type": content_type, "Idempotency-Key": key}
+    return Request(key, body, headers, begin, len(identities))
 
 
-def pieces(written: Sequence[WrittenEvent], *, events: int, size: int) -> Iterator[Sequence[WrittenEvent]]:
-    """Cut events into requests of so many, and so many bytes, at most."""
-    begin, length = 0, 2
-    for end, event in enumerate(written):
-        more = len(event.line) + 1
-        if end > begin and (end - begin >= events or length + more > size):
-            yield written[begin:end]
-            begin, length = end, 2
-        length += more
-    if written:
-        yield written[begin:]
+def fitting(lines: Sequence[bytes], size: int) -> int:
+    """Return how many of the first events a body of so many bytes may have: one at least."""
+    if sum(map(len, lines)) + len(lines) + 2 <= size:
+        return len(lines)
+    length = 2
+    for count, line in enumerate(lines):
+        length += len(line) + 1
+        if length > size:
+            return max(count, 1)
+    return len(lines)
 
 
 def signature(key: bytes, request: Request, timestamp: int) -> dict[str, str]:

@@ -8,20 +8,23 @@ Anything else: nothing is known, and the same request comes again, with the same
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import anyio
 import anyio.to_thread
 import orjson
+from anyio.lowlevel import checkpoint
 
 from slurmwatchd.errors import SinkError
 from slurmwatchd.model.records import Event
 from slurmwatchd.sinks.base import Sink
-from slurmwatchd.sinks.forms.form import EventForm, WrittenEvent
+from slurmwatchd.sinks.forms.form import EventForm
 from slurmwatchd.sinks.webhook.answer import HttpAnswer
+from slurmwatchd.sinks.webhook.batch import Batch
 from slurmwatchd.sinks.webhook.chat import message
 from slurmwatchd.sinks.webhook.options import HttpOptions
-from slurmwatchd.sinks.webhook.request import Request, named, pieces, request_of, signature
+from slurmwatchd.sinks.webhook.request import Request, Sent, named, signature
 from slurmwatchd.sinks.webhook.secrets import read_secrets
 from slurmwatchd.telemetry.log import get_logger
 from slurmwatchd.telemetry.metrics import Metrics
@@ -39,8 +42,8 @@ _log = get_logger(__name__)
 class Client(Protocol):
     """Posts to one URL."""
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
-        """Post a body; raise `SinkError` where there is no answer."""
+    async def post(self, body: bytes, headers: Mapping[str, str], sent: Sent) -> HttpAnswer:
+        """Post a body, and call `sent` before the answer is waited for; raise `SinkError` where there is none."""
         ...
 
     async def close(self) -> None:
@@ -85,7 +88,7 @@ class HttpSink(Sink):
         # How many events the request had that no one answered: it comes again as it was, with the same key.
         self._begun = 0
         self._spoke = 0.0
-        self._ahead: tuple[Sequence[Event], Sequence[WrittenEvent]] = ((), ())
+        self._ahead = self._nothing = Batch((), self._form, options)
 
     async def open(self, state: Mapping[str, bytes]) -> None:
         """Read the secrets, and what was set aside."""
@@ -99,23 +102,24 @@ class HttpSink(Sink):
             self._secrets = await anyio.to_thread.run_sync(read_secrets, self._options)
             # It reads the system's certificates: that takes a tenth of a second, which no other sink waits for.
             client = self._client = await anyio.to_thread.run_sync(self._make_client, self._options)
-        (expected, written), self._ahead = self._ahead, ((), ())
-        if expected is not events:
-            written = await anyio.to_thread.run_sync(self._form.written, events)
+        batch = self._ahead if self._ahead.events is events else Batch(events, self._form, self._options)
+        self._ahead = self._nothing
         try:
             if self._options.chat:
-                await self._speak(client, written)
+                await self._speak(client, events)
             else:
-                await self._post_all(client, written)
+                await self._post_all(client, batch)
         except SinkError:
             # They come again: a receiver that is away shall cost no more than asking for it.
-            self._ahead = events, written
+            self._ahead = batch
             raise
         return {} if self._aside is self._saved else {_STATE_KEY: orjson.dumps(self._aside)}
 
     async def expect(self, events: Sequence[Event]) -> None:
-        """Write the next events while the receiver works on those before."""
-        self._ahead = events, await anyio.to_thread.run_sync(self._form.written, events)
+        """Form the first of the next requests while the receiver works on those before, or the cursor moves."""
+        self._ahead = Batch(events, self._form, self._options)
+        if not self._options.chat:
+            await self._ahead.prepare(0)
 
     def committed(self) -> None:
         """Forget refusals of events that do not come again."""
@@ -132,7 +136,7 @@ class HttpSink(Sink):
         if client is not None:
             await client.close()
 
-    async def _post_all(self, client: Client, written: Sequence[WrittenEvent]) -> None:
+    async def _post_all(self, client: Client, batch: Batch) -> None:
         """Post events, request by request.
 
         Raises:
@@ -140,38 +144,41 @@ class HttpSink(Sink):
         """
         safe = 0
         begun, self._begun = self._begun, 0
+        if begun > len(batch.events):
+            begun = 0
         try:
-            if 0 < begun <= len(written):
-                safe += await self._post(client, written[:begun])
-            for piece in pieces(
-                written[safe:], events=self._options.max_events, size=self._options.max_body_bytes
-            ):
-                safe += await self._post(client, piece)
+            while safe < len(batch.events):
+                request = await batch.request(safe, begun)
+                begun = 0
+                # What is behind it is formed once, however often it is halved.
+                prepare = partial(batch.prepare, safe + request.count)
+                safe += await self._post(client, batch, request, prepare)
         except SinkError as error:
             error.written += safe
             raise
 
-    async def _post(self, client: Client, some: Sequence[WrittenEvent]) -> int:
+    async def _post(self, client: Client, batch: Batch, request: Request, sent: Sent) -> int:
         """Post one request, in halves where it is refused; return how many events it had.
 
         Raises:
             SinkError: They are not all safe.
         """
-        answer = await self._answer(client, request_of(some, self._options), len(some))
+        begin, end = request.begin, request.begin + request.count
+        answer = await self._answer(client, request, sent)
         if answer.is_good:
-            return len(some)
-        if len(some) == 1:
-            self._refuse(some[0], answer)
+            return request.count
+        if request.count == 1:
+            self._refuse(batch.events[begin], answer)
             return 1
-        half = len(some) // 2
-        done = await self._post(client, some[:half])
+        middle = begin + request.count // 2
+        done = await self._post(client, batch, batch.part(begin, middle), sent)
         try:
-            return done + await self._post(client, some[half:])
+            return done + await self._post(client, batch, batch.part(middle, end), sent)
         except SinkError as error:
             error.written += done
             raise
 
-    async def _answer(self, client: Client, request: Request, events: int) -> HttpAnswer:
+    async def _answer(self, client: Client, request: Request, sent: Sent) -> HttpAnswer:
         """Return an answer that is good, or is about the events.
 
         Raises:
@@ -183,20 +190,20 @@ class HttpSink(Sink):
         if "key" in self._secrets:
             headers |= signature(self._secrets["key"], request, int(self._now()))
         try:
-            answer = await client.post(request.body, headers)
+            answer = await client.post(request.body, headers, sent)
         except SinkError as error:
-            self._begun = events
+            self._begun = request.count
             # The next one reads the certificates again: they may have been renewed.
             await self.close()
             raise SinkError(f"{self._where}: {error}") from error
         if not (answer.is_good or answer.is_refusal):
-            self._begun = events
+            self._begun = request.count
             failure = SinkError(f"{self._where}: {answer.told()}")
             failure.retry_after = answer.retry_after(self._now())
             raise failure
         return answer
 
-    def _refuse(self, event: WrittenEvent, answer: HttpAnswer) -> None:
+    def _refuse(self, event: Event, answer: HttpAnswer) -> None:
         """Count the refusal of one event; after so many it is set aside.
 
         Raises:
@@ -208,15 +215,16 @@ class HttpSink(Sink):
             # It comes by itself next time.
             self._begun = 1
             raise SinkError(f"{self._where}: event {identity} is refused: {answer.told()}")
-        told = {name: event.fields[name] for name in ("id", "cluster", "job_id")}
+        fields = self._form.written([event])[0].fields
+        told = {name: fields[name] for name in ("id", "cluster", "job_id")}
         reason = answer.told()
-        _log.error("event set aside", sink=self._name, **told, kind=event.fields["event"], reason=reason)
-        entry = {**told, "event": event.fields["event"], "reason": reason}
+        _log.error("event set aside", sink=self._name, **told, kind=fields["event"], reason=reason)
+        entry = {**told, "event": fields["event"], "reason": reason}
         self._aside = [*self._aside, entry][-KEPT_ASIDE:]
         self._set_aside.inc()
         del self._refused[identity]
 
-    async def _speak(self, client: Client, written: Sequence[WrittenEvent]) -> None:
+    async def _speak(self, client: Client, events: Sequence[Event]) -> None:
         """Post one message about events, when it is time for another.
 
         Raises:
@@ -225,12 +233,14 @@ class HttpSink(Sink):
         wait = self._spoke + self._options.chat_every - self._now()
         if self._spoke and 0 < wait <= self._options.chat_every:
             await self._sleep(wait)
-        body = message(written, chat=self._options.chat, lines=self._options.chat_lines)
-        answer = await self._answer(client, named(written, body, "application/json"), len(written))
+        written = await anyio.to_thread.run_sync(self._form.written, events[: self._options.chat_lines])
+        body = message(written, more=len(events) - len(written), chat=self._options.chat)
+        request = named([event.id for event in events], body, "application/json")
+        answer = await self._answer(client, request, checkpoint)
         if not answer.is_good:
             self._refused[_MESSAGE] += 1
             if self._refused[_MESSAGE] < self._options.refusals:
                 raise SinkError(f"{self._where}: a message is refused: {answer.told()}")
-            _log.error("message set aside", sink=self._name, events=len(written), reason=answer.told())
-            self._set_aside.inc(len(written))
+            _log.error("message set aside", sink=self._name, events=len(events), reason=answer.told())
+            self._set_aside.inc(len(events))
         self._spoke = self._now()
