@@ -7,14 +7,14 @@ sure to outweigh the smallest named one, it takes that one's place. What was cou
 """
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from operator import add
+from operator import add, itemgetter
 from typing import Any
 
 from slurmwatchd.model.event_columns import EventColumns
-from slurmwatchd.model.job_metrics import CATALOGUE, FAMILIES, OTHER, Family, LabelChoice
+from slurmwatchd.model.job_metrics import CATALOGUE, OTHER, Family, LabelChoice
 from slurmwatchd.model.records import EventKind
 from slurmwatchd.model.sums import partition_label
 
@@ -26,6 +26,9 @@ Totals = dict[str, Any]
 the sum, then the count in each bucket, +Inf last, not cumulated. Under `WEIGHT` how much the label set weighs."""
 
 WEIGHT = "weight"
+
+CHANGEABLE = (list, dict)
+"""The shapes of totals that are changed as they stand."""
 
 _TAG = "by:"
 _CLEARLY = 2.0
@@ -47,7 +50,7 @@ class Candidates:
         known = self.weights.get(key, 0.0) + weight
         self.weights[key] = known
         if len(self.weights) > 2 * self.room:
-            heaviest = sorted(self.weights.items(), key=lambda entry: -entry[1])
+            heaviest = sorted(self.weights.items(), key=itemgetter(1), reverse=True)
             self.weights = dict(heaviest[: self.room])
         return known
 
@@ -68,6 +71,7 @@ class Profile:
         sizes: For each family with a label of its own, how many series it has, `other` aside.
         weighs: The kind of event that adds to the weights.
         folds: The keys that stand for others.
+        fold_length: So many parts of a key decide where it counts as `other`.
     """
 
     tag: str
@@ -80,6 +84,7 @@ class Profile:
     weights: dict[Key, list[float]] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     folds: set[Key] = field(default_factory=set)
+    fold_length: int = 0
     _lightest: list[tuple[float, Key]] = field(default_factory=list)
     """A heap of what named label sets weighed once: they only grow, so the least of it is a lower bound."""
 
@@ -130,15 +135,34 @@ class Profile:
         self.folds.add(fold)
         return fold
 
-    def has_room(self, key: Key, own: Iterable[str]) -> bool:
+    def has_room(self, key: Key, own: Sequence[str]) -> bool:
         """Return whether a label set may have series, and new ones in some families with a label of their own."""
         if not self.labels:
             return True
         if key not in self.weights and len(self.weights) >= self.limit:
             return False
-        return all(self.sizes[name] < self.limit for name in own)
+        return all(self.sizes[name] + own.count(name) <= self.limit for name in own)
 
-    def has_plenty(self, key: Key, own: Collection[str]) -> bool:
+    def is_full(self, certain: Iterable[str]) -> bool:
+        """Return whether there is no room for any new label set.
+
+        Args:
+            certain: Families with a label of their own in which all that may come has a series.
+        """
+        if not self.labels:
+            return False
+        if len(self.weights) >= self.limit:
+            return True
+        for name in certain:  # noqa: SIM110 - each label set asks, and any() costs twice as much
+            if self.sizes[name] >= self.limit:
+                return True
+        return False
+
+    def could_hold(self, own: Sequence[str]) -> bool:
+        """Return whether one label set may have so many series in some families with a label of their own."""
+        return all(own.count(name) <= self.limit for name in own)
+
+    def has_plenty(self, key: Key, own: Sequence[str]) -> bool:
         """Return whether there is surely room for all that some events bring, see `has_room`."""
         if not self.labels:
             return True
@@ -162,8 +186,8 @@ class Profile:
                 heapq.heapreplace(heap, (weight[0], key))
 
     def outweighs(self, known: float) -> bool:
-        """Return whether so much is clearly more than the smallest named label set has."""
-        if not self._lightest or known <= _CLEARLY * self._lightest[0][0]:
+        """Return whether so much is clearly more than the smallest named label set has; not if there is none."""
+        if not self.weights or known <= _CLEARLY * self._lightest[0][0]:
             return False
         return known > _CLEARLY * self.weights[self.smallest()][0]
 
@@ -215,6 +239,7 @@ def profiles(choice: LabelChoice, limit: int) -> list[Profile]:
             families=tuple(families),
             by_kind={kind: tuple(f for f in families if f.event is kind) for kind in EventKind},
             candidates=Candidates(2 * (limit if own is None else own)),
+            fold_length=3 if "partition" in labels else 2,
             weighs=next(kind for kind in EventKind if any(f.event is kind for f in families)),
         )
         for (labels, own), families in found.items()
@@ -228,25 +253,23 @@ def empty(family: Family) -> Any:  # noqa: ANN401 - three shapes
     return [0] * (len(family.buckets) + 2) if family.buckets else 0
 
 
-def added(family: Family, one: Any, other: Any) -> Any:  # noqa: ANN401 - three shapes
+def added(one: Any, other: Any) -> Any:  # noqa: ANN401 - three shapes
     """Return the sum of two totals of a family."""
-    if family.own:
-        return {value: one.get(value, 0) + other.get(value, 0) for value in {**one, **other}}
-    if family.buckets:
+    kind = type(one)
+    if kind is list:
         return list(map(add, one, other))
+    if kind is dict:
+        return {value: one.get(value, 0) + other.get(value, 0) for value in {**one, **other}}
     return one + other
 
 
-def merge(into: Totals, totals: Totals) -> None:
-    """Add all that one label set has to another."""
+def merge(into: Totals, totals: Totals, *, without: str = "") -> None:
+    """Add all that one label set has to another, or all but one thing."""
     for name, value in totals.items():
-        if name == WEIGHT:
-            into[WEIGHT] = into.get(WEIGHT, 0.0) + value
-        else:
-            into[name] = added(FAMILIES[name], into[name], value) if name in into else copied(value)
+        if name != without:
+            into[name] = added(into[name], value) if name in into else copied(value)
 
 
 def copied(value: Any) -> Any:  # noqa: ANN401 - three shapes
     """Return totals that may be changed apart from others."""
-    kind = type(value)
-    return value.copy() if kind is list or kind is dict else value
+    return value.copy() if isinstance(value, CHANGEABLE) else value

@@ -82,8 +82,12 @@ class PrometheusSink(Sink, Collector):
 
     def committed(self) -> None:
         """Show what was counted."""
-        groups = {**self._shown.groups, **self._next}
-        whole = {key: totals for key, totals in groups.items() if totals is not None}
+        whole = dict(self._shown.groups)
+        for key, totals in self._next.items():
+            if totals is None:
+                whole.pop(key, None)
+            else:
+                whole[key] = totals
         exemplars = {of: dict(shown) for of, shown in self._shown.exemplars.items() if of[0] in whole}
         for (key, name, bucket), shown in self._observed.items():
             if key in whole:

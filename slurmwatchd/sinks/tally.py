@@ -7,11 +7,11 @@ from functools import reduce
 from operator import add
 
 from slurmwatchd.model.event_columns import EventColumns
-from slurmwatchd.model.job_metrics import weights_of
+from slurmwatchd.model.job_metrics import OTHER, weights_of
 from slurmwatchd.model.records import EventKind
 from slurmwatchd.sinks.counted_columns import CountedColumns
 from slurmwatchd.sinks.kept_totals import FOLDED, REPLACED
-from slurmwatchd.sinks.label_sets import WEIGHT, Key, Profile, Totals, copied, merge, tag_of
+from slurmwatchd.sinks.label_sets import CHANGEABLE, WEIGHT, Key, Profile, Totals, merge, tag_of
 from slurmwatchd.sinks.sample_lines import Exemplar
 
 WITH_EXEMPLARS = frozenset({"job_elapsed_seconds", "job_wait_seconds"})
@@ -38,6 +38,7 @@ class Tally:
         self._profiles = made
         self._named: dict[Key, tuple[Totals, list[float]]] = {}
         self._folds: Counter[str] = Counter()
+        self._replaced: Counter[str] = Counter()
         self.changed: dict[Key, Totals | None] = {}
         self.exemplars: dict[tuple[Key, str, int], Exemplar] = {}
 
@@ -45,55 +46,73 @@ class Tally:
         """Count events of one kind in every family that they are for."""
         for profile in self._profiles:
             columns = CountedColumns(profile.by_kind[kind], events)
-            groups: dict[Key, list[int]] = {}
-            keys = profile.keys_of(events)
-            for place in columns.counting():
-                groups.setdefault(keys[place], []).append(place)
+            groups = columns.grouped(profile.keys_of(events))
             weighs = groups and kind is profile.weighs and profile.labels
             weights = weights_of(events) if weighs else [0.0] * len(events)
-            folded: dict[Key, list[int]] = {}
+            batch = _Batch(profile, columns, weights)
             for key, places in groups.items():
-                if profile.is_fold(key):
+                if OTHER in key and profile.is_fold(key):
                     profile.folds.add(key)
                     columns.add(self._writable(key), places)
                     continue
-                self._count(profile, key, places, columns, weights, folded)
+                self._count(batch, key, places)
                 if self._with_exemplars and key in self._named:
                     self._note(key, columns, events, places)
-            for fold, places in folded.items():
+            for fold, places in batch.folded.items():
                 columns.add(self._writable(fold), places)
                 self._folds.update(columns.observations(places))
 
-    def _count(
-        self,
-        profile: Profile,
-        key: Key,
-        places: Sequence[int],
-        columns: CountedColumns,
-        weights: Sequence[float],
-        folded: dict[Key, list[int]],
-    ) -> None:
-        """Count the events of one label set: at once where there is room for what is new, else one by one.
-
-        Those that may have no series of their own are noted in `folded`, to be added at once: they are many.
-        """
+    def _count(self, batch: "_Batch", key: Key, places: Sequence[int]) -> None:
+        """Count the events of one label set: at once where there is room for what is new, else one by one."""
+        profile, columns = batch.profile, batch.columns
+        if key not in profile.weights and profile.is_full(columns.certain):
+            self._count_where_full(batch, key, places)
+            return
         known = self._known(profile, key)
         new = columns.new(places, known[0] if known else {})
-        is_settled = known is not None and not new
-        if len(places) > 1 and not is_settled and not profile.has_plenty(key, new):
-            for place in places:
-                self._count(profile, key, (place,), columns, weights, folded)
-            return
-        weighed = [weights[place] for place in places]
-        if not is_settled and not self._has_room(profile, key, sum(weighed), new):
-            folded.setdefault(profile.fold_of(key), []).extend(places)
-            return
+        if known is None or new:
+            if len(places) > 1 and not profile.has_plenty(key, new):
+                for place in places:
+                    self._count(batch, key, (place,))
+                return
+            if not profile.has_room(key, new):
+                weighs = known is not None or batch.outweighs(key, places[0])
+                if not (weighs and self._made_room(profile, key, new)):
+                    batch.fold(key, places[0])
+                    return
+        self._add(batch, key, places, new, known)
+
+    def _count_where_full(self, batch: "_Batch", key: Key, places: Sequence[int]) -> None:
+        """Count the events of a label set that has no series, while only one that outweighs another gets any."""
+        profile, columns = batch.profile, batch.columns
+        for number, place in enumerate(places, 1):
+            # Most do not, and nobody asks what would be new of them.
+            if batch.outweighs(key, place):
+                new = columns.new((place,), {})
+                if self._made_room(profile, key, new):
+                    self._add(batch, key, (place,), new, None)
+                    if number < len(places):
+                        self._count(batch, key, places[number:])
+                    return
+            batch.fold(key, place)
+
+    def _add(
+        self,
+        batch: "_Batch",
+        key: Key,
+        places: Sequence[int],
+        new: Sequence[str],
+        known: tuple[Totals, list[float]] | None,
+    ) -> None:
+        """Add events to the series of their label set; it gets some where it has none."""
+        profile = batch.profile
+        weighed = [batch.weights[place] for place in places]
         totals, weight = known or self._entered(profile, key, sum(weighed))
         for name in new:
             profile.sizes[name] += 1
         # One after the other, so that the sum does not depend on how many come at once.
         weight[0] = reduce(add, weighed, weight[0])
-        columns.add(totals, places)
+        batch.columns.add(totals, places)
 
     def _note(self, key: Key, columns: CountedColumns, events: EventColumns, places: Sequence[int]) -> None:
         job_ids = events["job_id"]
@@ -110,9 +129,11 @@ class Tally:
         for key, (totals, weight) in self._named.items():
             if key[0] != _UNLABELLED:
                 totals[WEIGHT] = weight[0]
-        if self._folds:
-            self._folded(FOLDED, self._folds)
-        self._named, self._folds = {}, Counter()
+        del self._replaced[WEIGHT]
+        for key, counts in ((FOLDED, self._folds), (REPLACED, self._replaced)):
+            if counts:
+                self._folded(key, counts)
+        self._named, self._folds, self._replaced = {}, Counter(), Counter()
         return self.changed
 
     def fit(self) -> None:
@@ -138,11 +159,9 @@ class Tally:
         self._named[key] = totals, profile.weights[key]
         return self._named[key]
 
-    def _has_room(self, profile: Profile, key: Key, weight: float, new: Sequence[str]) -> bool:
-        """Make room for a label set, and for new series of it, if it may have them."""
-        if profile.has_room(key, new):
-            return True
-        if key not in profile.weights and not profile.outweighs(profile.candidates.add(key, weight)):
+    def _made_room(self, profile: Profile, key: Key, new: Sequence[str]) -> bool:
+        """Make room for a label set, or for new series of it; not if it is the smallest, or needs too many."""
+        if key not in profile.weights and not profile.could_hold(new):
             return False
         while not profile.has_room(key, new):
             smallest = profile.smallest()
@@ -159,14 +178,19 @@ class Tally:
         profile.leave(key, totals)
         self._named.pop(key, None)
         self.changed[key] = None
-        merge(self._writable(profile.fold_of(key)), {**totals, WEIGHT: weight})
-        self._folded(REPLACED, {name: 1 for name in totals if name != WEIGHT})
+        fold = self._writable(profile.fold_of(key))
+        merge(fold, totals, without=WEIGHT)
+        fold[WEIGHT] = fold.get(WEIGHT, 0.0) + weight
+        self._replaced.update(totals.keys())
 
     def _writable(self, key: Key) -> Totals:
         totals = self.changed.get(key)
         if totals is None:
             shown = {} if key in self.changed else self._shown.get(key, {})
-            totals = {name: copied(value) for name, value in shown.items()}
+            # As `copied` does; a batch changes hundreds of label sets.
+            totals = {
+                name: value.copy() if isinstance(value, CHANGEABLE) else value for name, value in shown.items()
+            }
             self.changed[key] = totals
         return totals
 
@@ -174,3 +198,35 @@ class Tally:
         totals = self._writable(key)
         for name, count in counts.items():
             totals[name] = totals.get(name, 0) + count
+
+
+class _Batch:
+    """Events of one kind, as families with the same labels count them.
+
+    Attributes:
+        profile: Those families.
+        columns: What the events add.
+        weights: How much each weighs.
+        folded: The places of those that count as `other`, by where: they are many, and are added at once.
+    """
+
+    def __init__(self, profile: Profile, columns: CountedColumns, weights: Sequence[float]) -> None:
+        """Begin with none."""
+        self.profile = profile
+        self.columns = columns
+        self.weights = weights
+        self.folded: dict[Key, list[int]] = {}
+        self._folded_by_start: dict[Key, list[int]] = {}
+
+    def outweighs(self, key: Key, place: int) -> bool:
+        """Note an event of a label set that has no series; return whether it may take the place of another now."""
+        profile = self.profile
+        return profile.outweighs(profile.candidates.add(key, self.weights[place]))
+
+    def fold(self, key: Key, place: int) -> None:
+        """Count an event as `other`."""
+        start = key[: self.profile.fold_length]
+        places = self._folded_by_start.get(start)
+        if places is None:
+            places = self._folded_by_start[start] = self.folded.setdefault(self.profile.fold_of(key), [])
+        places.append(place)

@@ -120,6 +120,33 @@ async def test_no_family_has_more_label_sets_than_the_limit_whatever_states_ther
     assert by_state == {(state,): 100 for state in states}
 
 
+TWO_TYPES = {"cpu": 1, "gres/gpu:a100": 1, "gres/gpu:h100": 1}
+
+
+async def test_attempt_of_two_gpu_types_puts_no_family_over_its_limit() -> None:
+    delivery = await delivery_to(Prometheus(max_label_sets=2, choice=choice("user")))
+    await delivery.deliver([ended(1, user="ann", alloc_tres={"cpu": 1, "gres/gpu:a100": 1})])
+    await delivery.deliver([ended(2, user="bob", alloc_tres=TWO_TYPES)])
+    assert samples(delivery, "ended_gpu_seconds_total", "user", "gpu_type") == {
+        ("ann", "a100"): 10,
+        ("other", "a100"): 10,
+        ("other", "h100"): 10,
+    }
+
+
+async def test_attempt_of_more_gpu_types_than_label_sets_may_be_counts_as_other() -> None:
+    delivery = await delivery_to(Prometheus(max_label_sets=1, choice=choice("user")))
+    # None is there whose place it could take, then one that is smaller: it keeps its place.
+    await delivery.deliver([ended(1, user="bob", alloc_tres=TWO_TYPES, elapsed_seconds=3600)])
+    await delivery.deliver([ended(2, user="ann", elapsed_seconds=1)])
+    await delivery.deliver([ended(3, user="bob", alloc_tres=TWO_TYPES, elapsed_seconds=36_000)])
+    assert samples(delivery, "jobs_ended_total", "user") == {("ann",): 1, ("other",): 2}
+    assert samples(delivery, "ended_gpu_seconds_total", "user", "gpu_type") == {
+        ("other", "a100"): 39_600,
+        ("other", "h100"): 39_600,
+    }
+
+
 async def test_what_is_folded_stays_in_its_partition_while_those_are_few() -> None:
     delivery = await delivery_to(Prometheus(max_label_sets=20, choice=choice("partition", "user")))
     await delivery.deliver([ended(n, partition=f"p{n % 2}", user=f"u{n}") for n in range(100)])
