@@ -218,24 +218,24 @@ async def advance(
         met: Ids that it had from an earlier store, see `already_delivered`.
     """
 
-    async def work(connection: aiosqlite.Connection) -> None:
-        await connection.execute("UPDATE cursors SET seq = ?, moved = ? WHERE sink = ?", (seq, now, sink))
+    def work(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE cursors SET seq = ?, moved = ? WHERE sink = ?", (seq, now, sink))
         kept = [(sink, key, value) for key, value in state.items() if value]
         if kept:
-            await connection.executemany(
+            connection.executemany(
                 "INSERT INTO sink_state VALUES (?, ?, ?) "
                 "ON CONFLICT (sink, key) DO UPDATE SET value = excluded.value",
                 kept,
             )
         if len(kept) < len(state):
-            await connection.executemany(
+            connection.executemany(
                 "DELETE FROM sink_state WHERE sink = ? AND key = ?",
                 [(sink, key) for key, value in state.items() if not value],
             )
         if met:
-            await already_delivered.forget(connection, sink, met)
+            already_delivered.forget(connection, sink, met)
 
-    await database.write(work)
+    await database.write_at_once(work)
 
 
 def _weight(rows: Sequence[sqlite3.Row]) -> int:

@@ -1,6 +1,9 @@
 """One transaction holds rows, events, node lists, quarantine and ledger: all of it, or nothing."""
 
+import sqlite3
+import threading
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 import anyio
@@ -9,9 +12,10 @@ import pytest
 from slurmwatchd.errors import StoreBusyError
 from slurmwatchd.model.records import Rejected
 from slurmwatchd.store import database as database_module
-from slurmwatchd.store import ledger
+from slurmwatchd.store import ledger, outbox
 from slurmwatchd.store.database import Database, open_database
 from slurmwatchd.store.intake import Intake
+from tests.patience import HANGS_SECONDS
 from tests.unit.attempts import NOW, batch, completed, counts, reading, rows
 
 NOTHING = {
@@ -164,6 +168,70 @@ async def test_deadline_that_passes_at_either_end_of_a_transaction_leaves_store_
         assert await rows(database, "SELECT count(*) FROM jobs") == [(said,)]
         await intake.commit(batch(reading(1), reading(2)), completed())
         assert await rows(database, "SELECT seq, job FROM events ORDER BY seq") == [(1, 1), (2, 2)]
+
+
+async def test_quick_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+
+        def failing(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO meta VALUES ('a', 'b')")
+            raise ValueError("half-way")
+
+        with pytest.raises(ValueError, match="half-way"):
+            await database.write_at_once(failing)
+        assert await rows(database, "SELECT * FROM meta") == []
+        await database.write_at_once(_note)
+        assert await rows(database, "SELECT * FROM meta") == [("c", "d")]
+
+
+async def test_quick_write_that_is_cancelled_is_done_when_it_ends(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        asked, answer, gave_up = threading.Event(), threading.Event(), anyio.Event()
+
+        def held(connection: sqlite3.Connection) -> None:
+            asked.set()
+            assert answer.wait(HANGS_SECONDS)
+            _note(connection)
+
+        async def write(scope: anyio.CancelScope) -> None:
+            with scope:
+                await database.write_at_once(held)
+            gave_up.set()
+
+        scope = anyio.CancelScope()
+        async with anyio.create_task_group() as group:
+            group.start_soon(write, scope)
+            try:
+                assert await anyio.to_thread.run_sync(asked.wait, HANGS_SECONDS)
+                scope.cancel()
+                await anyio.wait_all_tasks_blocked()
+                assert not gave_up.is_set()
+            finally:
+                answer.set()
+        assert await rows(database, "SELECT * FROM meta") == [("c", "d")]
+
+
+async def test_a_cursor_moves_in_one_way_to_the_thread_of_sqlite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_database(tmp_path / "store.db") as database:
+        await outbox.position(database, "bus", now=NOW)
+        ways = 0
+        execute: Any = database._writer._execute
+
+        async def counted(*given: object) -> object:
+            nonlocal ways
+            ways += 1
+            return await execute(*given)
+
+        monkeypatch.setattr(database._writer, "_execute", counted)
+        await outbox.advance(database, "bus", 7, {"offsets": b"1", "gone": b""}, now=NOW)
+        assert ways == 1
+        assert await outbox.position(database, "bus", now=NOW) == outbox.SinkCursor(7, {"offsets": b"1"})
+
+
+def _note(connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO meta VALUES ('c', 'd')")
 
 
 async def test_ledger_that_overlaps_itself_is_not_trusted(tmp_path: Path) -> None:

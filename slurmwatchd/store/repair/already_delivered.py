@@ -4,6 +4,7 @@ The ids stand in the store and not in memory: there may be a hundred million. A 
 again, since from then on the store itself knows the attempt; what is never met goes with retention.
 """
 
+import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -135,9 +136,9 @@ class AlreadyDelivered:
         )
 
 
-async def forget(connection: aiosqlite.Connection, sink: str, ids: Collection[str]) -> None:
+def forget(connection: sqlite3.Connection, sink: str, ids: Collection[str]) -> None:
     """Drop what was met, inside the transaction that moves the cursor past it."""
-    await connection.executemany(
+    connection.executemany(
         "DELETE FROM told WHERE sink = ? AND id = ?",
         [(sink, _bytes(id_)) for id_ in ids],
     )
