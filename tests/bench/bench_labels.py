@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio
 import click
@@ -23,6 +24,7 @@ from slurmwatchd.cli.tuning import tune
 from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
 from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.model.job_metrics import CHOICE, LabelChoice
+from slurmwatchd.model.outcomes import outcome_of
 from slurmwatchd.model.records import FoundBy, JobRecord
 from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
 from slurmwatchd.sinks.prometheus import PrometheusOptions, PrometheusSink
@@ -71,8 +73,14 @@ def batches(jobs: int, users: int) -> list[Batch]:
     names = chance.choices(range(users), [1 / (number + 1) for number in range(users)], k=jobs)
     made, rows, met = [], list[tuple[JobRecord, int]](), set[str]()
     expanded: dict[str, tuple[str, ...]] = {}
+    lists: dict[int, Any] = {}
     for number, ((record, nodes), user) in enumerate(zip(attempts(jobs, 1), names, strict=True), 1):
-        rows.append((record._replace(user=f"user{user:05d}", account=f"account{user % 200}"), record.job_id_raw))
+        # As they come from sacct's reader: with an outcome, and one object for lists of TRES that are alike.
+        tres = lists.setdefault(len(nodes), record.alloc_tres)
+        told: dict[str, Any] = {"outcome": outcome_of(record._asdict()), "alloc_tres": tres, "req_tres": tres}
+        rows.append(
+            (record._replace(user=f"user{user:05d}", account=f"account{user % 200}", **told), record.job_id_raw)
+        )
         if record.node_list and record.node_list not in met:
             met.add(record.node_list)
             expanded[record.node_list] = nodes
