@@ -17,7 +17,6 @@ import orjson
 
 from slurmwatchd.model.outcomes import outcome_of
 from slurmwatchd.model.sums import (
-    AMOUNTS,
     HOUR,
     OF_END,
     OF_TIME,
@@ -87,9 +86,11 @@ class _Part(NamedTuple):
 _PARTS = (
     _Part.of("hourly_time", OF_TIME),
     _Part.of("hourly_sums", (*OF_TIME, *OF_END), OF_WHOLE),
-    _Part.of("hourly_sums", AMOUNTS),
+    _Part.of("hourly_used", OF_WHOLE),
 )
-"""Those of an hour that attempts only ran in; those of one in which some ended; all of them."""
+"""Those of an hour that attempts only ran in; those of one in which some ended; what they used."""
+
+_TO_TIME, _TO_END = len(OF_TIME), len((*OF_TIME, *OF_END))
 
 _EXPIRED_OF_HOURS = f"{EXPIRED} AND hour {IN_ARRAY}"
 # NULL stays NULL: the whole hour.
@@ -247,18 +248,26 @@ class _Rows(NamedTuple):
 def _rows(results: Results, ids: Sequence[int]) -> _Rows:
     """Return the rows that change something; runs in a worker thread."""
     is_exact = results.limit <= _EXACT
-    by_width = {len(part.names): defaultdict[int, list[tuple[int, ...]]](list) for part in _PARTS}
+    time, ended, used = parts = [defaultdict[int, list[tuple[int, ...]]](list) for _ in _PARTS]
     # By group and then by hour, so that rows need not be compared.
     for row_id, hours in sorted(zip(ids, results.amounts, strict=True), key=itemgetter(0)):
         for hour, amounts in hours.items():
-            if any(amounts):
-                exact = amounts if is_exact else map(_exact, amounts)
-                by_width[len(amounts)][hour].append((hour, row_id, *exact))
+            if not any(amounts):
+                continue
+            exact = amounts if is_exact else [*map(_exact, amounts)]
+            if len(exact) > _TO_END:
+                if any(whole := exact[_TO_END:]):
+                    used[hour].append((hour, row_id, *whole))
+                exact = exact[:_TO_END]
+            if any(exact[_TO_TIME:]):
+                ended[hour].append((hour, row_id, *exact))
+            elif any(had := exact[:_TO_TIME]):
+                time[hour].append((hour, row_id, *had))
     waits = {(hour, ids[group]): counts for (hour, group), counts in results.waits.items()}
     texts = ((*place, waits_text(waits[place])) for place in sorted(waits))
     tres = results.tres.items()
     return _Rows(
-        [[row for hour in sorted(some) for row in some[hour]] for some in by_width.values()],
+        [[row for hour in sorted(some) for row in some[hour]] for some in parts],
         sorted((hour, ids[group], name, _exact(seconds)) for (hour, group, name), seconds in tres if seconds),
         [row for row in texts if row[2] != NO_WAITS],
     )

@@ -188,10 +188,10 @@ async def test_a_store_of_before_says_what_to_do_and_then_what_is_left(tmp_path:
             assert report(reader, LONG_AGO, Rates())[-1].attempts == 0
 
 
-@pytest.mark.parametrize("table", ["hourly_sums", "hourly_time"])
+@pytest.mark.parametrize("table", ["hourly_sums", "hourly_time", "hourly_used"])
 def test_a_report_over_years_reads_hours_and_not_attempts(store: StoreReader, table: str) -> None:
     plan = store.rows(
-        f"EXPLAIN QUERY PLAN SELECT account, sum(cpu_seconds) FROM {table} JOIN sum_groups "  # noqa: S608
+        f"EXPLAIN QUERY PLAN SELECT account, count(hour) FROM {table} JOIN sum_groups "  # noqa: S608
         "ON sum_groups.id = grp WHERE hour >= 0 AND hour < 9 GROUP BY 1"
     )
     assert any(f"{table} USING PRIMARY KEY (hour>? AND hour<?)" in row["detail"] for row in plan)

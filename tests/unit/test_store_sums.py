@@ -254,7 +254,7 @@ async def test_sums_of_before_hourly_time_stay_and_are_added_to(tmp_path: Path) 
     with closing(sqlite3.connect(path)) as store:
         store.executescript(
             "INSERT INTO hourly_sums SELECT * FROM hourly_amounts WHERE attempts = 0; "
-            "DROP VIEW hourly_amounts; DROP TABLE hourly_time; PRAGMA user_version = 14"
+            "DROP VIEW hourly_amounts; DROP TABLE hourly_time; DROP TABLE hourly_used; PRAGMA user_version = 14"
         )
     wish = Wish(by="user", since=NOW - DAY, until=NOW)
     with StoreReader(path) as reader:
@@ -271,11 +271,47 @@ async def test_sums_of_before_hourly_time_stay_and_are_added_to(tmp_path: Path) 
         assert line.cpu_hours == pytest.approx(22.3333, abs=1e-3)
 
 
+async def test_usage_of_before_hourly_used_stays_and_is_added_to(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with open_database(path) as database:
+        intake = await Intake.load(database, usage=True)
+        await intake.commit(batch(ran(1)))
+        await told(database, intake, 1)
+        assert await rows(
+            database,
+            "SELECT (SELECT count(*) FROM hourly_time), (SELECT count(*) FROM hourly_sums), "
+            "(SELECT count(*) FROM hourly_sums WHERE used_cpu_milliseconds), (SELECT count(*) FROM hourly_used)",
+        ) == [(3, 1, 0, 4)]
+    with closing(sqlite3.connect(path)) as store:
+        names = [row[1] for row in store.execute("PRAGMA table_info(hourly_sums)")][2:]
+        added = ", ".join(f"sum({name})" for name in names)
+        store.executescript(
+            f"CREATE TABLE before AS SELECT hour, grp, {added} FROM hourly_amounts GROUP BY hour, grp; "  # noqa: S608
+            "DELETE FROM hourly_sums; INSERT INTO hourly_sums SELECT * FROM before; DROP TABLE before; "
+            "DELETE FROM hourly_time; DROP TABLE hourly_used; DROP VIEW hourly_amounts; "
+            "CREATE VIEW hourly_amounts AS SELECT 1; PRAGMA user_version = 15"
+        )
+    wish = Wish(by="user", since=NOW - DAY, until=NOW)
+    with StoreReader(path) as reader:
+        (line,) = report(reader, wish, Rates())[-1:]
+        assert line.attempts == 1
+        assert line.cpu_efficiency == pytest.approx(0.125)
+    async with open_database(path) as database:
+        intake = await Intake.load(database, usage=True)
+        await intake.commit(batch(ran(1, end=NOW - 30, seconds=20_000, digest=2), ran(2)))
+        await told(database, intake, 2)
+        assert await rows(database, FROM_SUMS) == await rows(database, FROM_ATTEMPTS)
+    with StoreReader(path) as reader:
+        (line,) = report(reader, wish, Rates())[-1:]
+        assert line.attempts == 2
+        assert line.cpu_efficiency == pytest.approx(1 / 12)
+
+
 async def _as_before(database: Database) -> None:
     """Leave the store as a version without sums had it."""
 
     async def work(connection: Any) -> None:  # noqa: ANN401 - a connection
-        for table in ("sum_groups", "hourly_sums", "hourly_time", "hourly_tres", "hourly_waits"):
+        for table in ("sum_groups", "hourly_sums", "hourly_time", "hourly_used", "hourly_tres", "hourly_waits"):
             await connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
         await connection.execute("UPDATE jobs SET outcome = NULL")
         await connection.execute("INSERT INTO unsummed SELECT 0, max(id) FROM jobs")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from slurmwatchd.errors import StoreError
 from slurmwatchd.model.reports import Rates, ReportLine, Tally, lines
-from slurmwatchd.model.sums import AMOUNTS, HOUR, OF_TIME
+from slurmwatchd.model.sums import AMOUNTS, HOUR, OF_TIME, OF_WHOLE
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.read.argument_types import check_outcomes
 from slurmwatchd.store.read.reader import StoreReader
@@ -32,8 +32,8 @@ FILTERS = {
 }  # fmt: skip
 """What a wish can be limited to, and the column of that."""
 
-_AMOUNTS = {"hourly_sums": AMOUNTS, "hourly_time": OF_TIME}
-"""The tables that have amounts, and which: all that an hour had stands in both together."""
+_AMOUNTS = {"hourly_sums": AMOUNTS, "hourly_time": OF_TIME, "hourly_used": OF_WHOLE}
+"""The tables that have amounts, and which: all that an hour had stands in them together."""
 
 
 class _Source(NamedTuple):
