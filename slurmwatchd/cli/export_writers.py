@@ -9,19 +9,23 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import IO, Any, Protocol
 
 import orjson
 
 from slurmwatchd.errors import FatalError
-from slurmwatchd.model.columns import ColumnKind, columns, row
+from slurmwatchd.model.columns import ColumnKind, columns, cut, row
 from slurmwatchd.store.archive import arrow
+from slurmwatchd.store.archive.pyarrow_alone import import_pyarrow_alone
 
 Record = Mapping[str, Any]
 
-ROW_GROUP = 20_000
-"""Records in one row group of a Parquet file: what is held in memory at most."""
+GROUP_BYTES = 3 << 20
+"""A row group is written once its columns weigh so much in memory."""
+
+GROUP_ROWS = 20_000
+"""Or once it has so many records."""
 
 
 class ExportFormat(StrEnum):
@@ -113,6 +117,7 @@ class ParquetWriter:
         Raises:
             MissingExtraError: pyarrow is not installed.
         """
+        import_pyarrow_alone()
         try:
             # Half a second to import, and an extra.
             import pyarrow as pa  # noqa: PLC0415
@@ -131,10 +136,13 @@ class ParquetWriter:
         """Hold records until there are enough for a row group: as columns, which take less memory."""
         if not records:
             return
-        pairs = zip(zip(*map(row, records), strict=True), columns().values(), strict=True)
-        arrays = [arrow.array(self._pa, values, kind) for values, kind in pairs]
+        pairs = zip(cut(records), columns().values(), strict=True)
+        # Half of the columns are empty: those of one kind share their memory.
+        empty = cache(partial(arrow.array, self._pa, None, rows=len(records)))
+        arrays = [empty(kind) if values is None else arrow.array(self._pa, values, kind) for values, kind in pairs]
         self._held.append(self._pa.record_batch(arrays, schema=self._schema))
-        if sum(batch.num_rows for batch in self._held) >= ROW_GROUP:
+        rows = sum(batch.num_rows for batch in self._held)
+        if rows >= GROUP_ROWS or sum(batch.nbytes for batch in self._held) >= GROUP_BYTES:
             self._flush()
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ Each field of the record, the nodes, and each field of the usage with `usage_` b
 in the record (`alloc_tres`, `raw`) is JSON text, so that nothing is lost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -58,6 +58,26 @@ def row(record: Mapping[str, Any]) -> list[Any]:
         if isinstance(values[at], str):
             values[at] = [values[at]]
     return values
+
+
+def cut(records: Sequence[Mapping[str, Any]]) -> list[list[Any] | None]:
+    """Return the columns of records: what `row` makes of each, by column; None where no record has anything."""
+    plan = _plan()
+    used = [record.get("usage") or {} for record in records]
+    found = [*_members(records, plan.fields), *_members(used, plan.usage)]
+    for at in plan.objects:
+        if (values := found[at]) is not None:
+            found[at] = [None if value is None else orjson.dumps(value).decode() for value in values]
+    for at in plan.lists:
+        if (values := found[at]) is not None:
+            found[at] = [[value] if isinstance(value, str) else value for value in values]
+    return found
+
+
+def _members(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[list[Any] | None]:
+    """Return what records have under some names, by name; None where none has it."""
+    there: set[str] = set().union(*records)
+    return [[record.get(name) for record in records] if name in there else None for name in names]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 import click
 
+from slurmwatchd.model.outcomes import outcome_of
 from slurmwatchd.model.records import FoundBy, JobRecord
 from slurmwatchd.store.batch import Batch
 from slurmwatchd.store.database import Database, open_database
@@ -83,19 +84,18 @@ def attempts(count: int, days: int) -> Iterator[tuple[JobRecord, tuple[str, ...]
             ran = chance.randrange(DAY, 14 * DAY)
         text, nodes = _nodes(chance)
         tres = {"cpu": 4 * len(nodes), "mem_bytes": 4_194_304_000, "node": len(nodes), "billing": 4}
-        yield (
-            JobRecord(
-                cluster="tux", job_id=str(number), job_id_raw=number, db_index=str(2**53 + number),
-                name=f"train-{number % 977}", user=f"user{user:03d}", uid=1000 + user, gid=100,
-                account=f"account{user % 40}", partition=("main", "gpu", "long")[number % 3], qos="normal",
-                state=chance.choices(("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"), (85, 8, 4, 3))[0],
-                exit_code=0, exit_signal=0, submit=end - ran - 120, eligible=end - ran - 100, start=end - ran,
-                end=end, wait_seconds=100, elapsed_seconds=ran, timelimit_seconds=DAY, node_count=len(nodes),
-                cpus=4 * len(nodes), node_list=text, req_tres=tres, alloc_tres=tres,
-                work_dir=f"/home/user{user:03d}/project", submit_line="sbatch --time=1-0 run.sh",
-            ),
-            nodes,
+        record = JobRecord(
+            cluster="tux", job_id=str(number), job_id_raw=number, db_index=str(2**53 + number),
+            name=f"train-{number % 977}", user=f"user{user:03d}", uid=1000 + user, gid=100,
+            account=f"account{user % 40}", partition=("main", "gpu", "long")[number % 3], qos="normal",
+            state=chance.choices(("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"), (85, 8, 4, 3))[0],
+            exit_code=0, exit_signal=0, submit=end - ran - 120, eligible=end - ran - 100, start=end - ran,
+            end=end, wait_seconds=100, elapsed_seconds=ran, timelimit_seconds=DAY, node_count=len(nodes),
+            cpus=4 * len(nodes), node_list=text, req_tres=tres, alloc_tres=tres,
+            work_dir=f"/home/user{user:03d}/project", submit_line="sbatch --time=1-0 run.sh",
         )  # fmt: skip
+        # As the daemon stores it: without an outcome a reader would take the body for one of an older version.
+        yield record._replace(outcome=outcome_of(record._asdict())), nodes
 
 
 def _nodes(chance: random.Random) -> tuple[str, tuple[str, ...]]:

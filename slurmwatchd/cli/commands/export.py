@@ -15,7 +15,7 @@ from slurmwatchd.cli.job_filters import filter_options, question_of
 from slurmwatchd.cli.store_access import open_store, store_options
 from slurmwatchd.cli.unread import note_unread, unread
 
-PAGE = 1000
+PAGE = 500
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

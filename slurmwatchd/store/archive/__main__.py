@@ -17,6 +17,7 @@ import orjson
 from slurmwatchd.errors import SlurmwatchError, is_full_error
 from slurmwatchd.store.archive import layout
 from slurmwatchd.store.archive.publish import ArchiveBusyError, workshop
+from slurmwatchd.store.archive.pyarrow_alone import import_pyarrow_alone
 from slurmwatchd.store.archive.writer import DayWriter
 from slurmwatchd.store.read.reader import StoreReader
 
@@ -85,6 +86,7 @@ def main() -> int:
     """Read the order, carry it out, say how that went."""
     # The daemon decides when to stop; a terminal's interrupt is for the daemon.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import_pyarrow_alone()
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra
 

@@ -181,7 +181,7 @@ class DayWriter:
                     found[0]
                     for found in self._store.rows(_IN_STORE, (cluster, json_array(zip(*keys, strict=True))))
                 }
-                mask = self._pa.array([place not in known for place in range(table.num_rows)])
+                mask = self._pa.array([place not in known for place in range(table.num_rows)], self._pa.bool_())
                 yield from arrow.filled(self._pa, table.filter(mask), wanted.names).to_batches()
 
 
