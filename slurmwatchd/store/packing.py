@@ -17,7 +17,7 @@ from slurmwatchd.model.event_ids import event_id
 from slurmwatchd.model.records import EventKind
 from slurmwatchd.store import bodies, dictionaries
 from slurmwatchd.store.database import Database
-from slurmwatchd.store.dictionaries import SAMPLES, DictionaryKind, Packer
+from slurmwatchd.store.dictionaries import MOST_SAMPLES, DictionaryKind, Packer
 
 STEP_ROWS = 500
 
@@ -82,7 +82,7 @@ async def pack(database: Database) -> int:
     rows = await database.read(_NEXT_ANY, (reached, until, STEP_ROWS))
     parts = await anyio.to_thread.run_sync(_parts, rows)
     for kind in {part.kind for part in parts} - database.packer.newest.keys():
-        samples = await database.read(_NEXT_OF[kind], (reached, reached + _SCAN_EVENTS, SAMPLES))
+        samples = await database.read(_NEXT_OF[kind], (reached, reached + _SCAN_EVENTS, MOST_SAMPLES))
         bodies_of_kind = [part.body for part in _parts(samples) if part.kind is kind]
         if not await _train(database, kind, bodies_of_kind) and newest < reached + _SCAN_EVENTS:
             return 0
@@ -115,7 +115,7 @@ async def renew(database: Database) -> int:
             continue
         database.packer.tried[kind] = newest
         sql = f"{_NEWEST[kind]} AND seq > ? ORDER BY seq DESC LIMIT ?"
-        found = [row[0] for row in await database.read(sql, (newest - RENEWAL_EVENTS, 2 * SAMPLES))]
+        found = [row[0] for row in await database.read(sql, (newest - RENEWAL_EVENTS, 2 * MOST_SAMPLES))]
         if kind is DictionaryKind.USAGE:
             found = [b"," + text[1:-1] for text in found]
         taken += await _train(database, kind, found, only_better=True)
