@@ -5,7 +5,7 @@ whose digest is the stored one costs a comparison.
 """
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,20 +22,21 @@ from slurmwatchd.store import bodies, dictionaries, ledger, nodelists, placement
 from slurmwatchd.store.batch import Batch, Committed
 from slurmwatchd.store.bulk_insert import BulkRows
 from slurmwatchd.store.changes import changes
+from slurmwatchd.store.codes import OUTCOMES, STATES, coded
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.dictionaries import Dictionary, DictionaryKind
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
 from slurmwatchd.store.repair import already_delivered
 
-_KEPT = ("job_id_raw", "submit", "job_id", "state", "user", "account", "partition", "start", "end", "outcome")
-"""The fields of a record that stand in columns of their own, but for the cluster's name."""
+_KEPT = ("job_id_raw", "submit", "job_id", "user", "account", "partition", "start", "end")
+"""The fields of a record that stand in columns of their own, but for the cluster's name and codes."""
 
 _CHANGING = ("state", "user", "account", "partition", "start", "outcome", "end", "node_list")
 """Those of them that may change, and what a row of `nodelists` stands for."""
 
 _UPDATE = (
-    'UPDATE jobs SET state = ?, "user" = ?, account = ?, "partition" = ?, start = ?, outcome = ?, "end" = ?, '
-    "nodelist = ?, digest = ?, revision = ?, seq = ? WHERE id = ?"
+    'UPDATE jobs SET state_code = ?, "user" = ?, account = ?, "partition" = ?, start = ?, outcome_code = ?, '
+    '"end" = ?, nodelist = ?, digest = ?, revision = ?, seq = ? WHERE id = ?'
 )
 
 _EVENT = ("seq", "id", "job", "revision", "time", "nodelist", "changed", "body")
@@ -239,7 +240,8 @@ class Intake:
         for values, key, digest, body in zip(
             changed.values(*_CHANGING), changed.keys, changed.digests, changed.bodies, strict=True
         ):
-            *updated, end, node_list = values
+            state, *whose, outcome, end, node_list = values
+            updated = (STATES[state], *whose, OUTCOMES[outcome])
             stored = existing[key]
             text_before, slots_then = earlier.get(stored["seq"], (b"{}", ""))
             before, after = orjson.loads(text_before), orjson.loads(body)
@@ -266,7 +268,7 @@ class Intake:
         for rows in filter(None, plan.events):
             packed = packer.packed(DictionaryKind.RECORD, rows.columns["body"], plan.dictionary)
             columns = {name: values for name, values in rows.columns.items() if name != "id"}
-            plan.packed.append(BulkRows({**columns, "body": packed}, {**rows.common, "id": ""}))
+            plan.packed.append(BulkRows({**columns, "body": packed}, {**coded(rows.common), "id": ""}))
 
     def _plan_fresh(self, batch: Batch, fresh: AttemptBatch, ids: Mapping[str, int], layout: int) -> _Plan:
         """Make the rows of new attempts, a column at a time."""
@@ -276,7 +278,9 @@ class Intake:
         columns = fresh.columns
         cluster = columns["cluster"][0]
         lists = list(map(ids.get, columns["node_list"]))
-        kept = {name: columns[name] for name in _KEPT}
+        kept: dict[str, Sequence[Any]] = {name: columns[name] for name in _KEPT}
+        kept["state_code"] = list(map(STATES.__getitem__, columns["state"]))
+        kept["outcome_code"] = list(map(OUTCOMES.__getitem__, columns["outcome"]))
         names = event_ids(cluster, fresh.keys, EventKind.JOB_ENDED.value, 1)
         events = (seqs, names, jobs, [1] * count, columns["end"], lists, [None] * count, fresh.bodies)
         return _Plan(

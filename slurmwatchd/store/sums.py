@@ -30,6 +30,7 @@ from slurmwatchd.model.sums import (
 from slurmwatchd.model.waits import NO_WAITS, waits_added, waits_text
 from slurmwatchd.store.bodies import RECORD, added
 from slurmwatchd.store.bulk_insert import insert_rows
+from slurmwatchd.store.codes import OUTCOMES
 from slurmwatchd.store.database import Database
 from slurmwatchd.store.expired_hours import EXPIRED
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
@@ -327,14 +328,16 @@ async def fill(database: Database) -> int:
             return 0
         sums, outcomes = await anyio.to_thread.run_sync(_filled, [tuple(row) for row in rows])
         await add(connection, sums, database.sum_groups)
-        await connection.executemany("UPDATE jobs SET outcome = ? WHERE id = ? AND outcome IS NULL", outcomes)
+        await connection.executemany(
+            "UPDATE jobs SET outcome_code = ? WHERE id = ? AND outcome_code IS NULL", outcomes
+        )
         await connection.execute("UPDATE unsummed SET summed = ?", (rows[-1][0],))
         return len(rows)
 
     return await database.write(work)
 
 
-def _filled(bodies: Iterable[tuple[int, bytes, bytes | None]]) -> tuple[Sums, list[tuple[str, int]]]:
+def _filled(bodies: Iterable[tuple[int, bytes, bytes | None]]) -> tuple[Sums, list[tuple[str | None, int]]]:
     """Add up stored attempts, and say why each ended; runs in a worker thread."""
     sums, outcomes = Sums(), []
     for job, body, used in bodies:
@@ -343,5 +346,5 @@ def _filled(bodies: Iterable[tuple[int, bytes, bytes | None]]) -> tuple[Sums, li
         sums.add((attempt,))
         if used is not None:
             sums.add_usage(attempt, orjson.loads(used)["usage"])
-        outcomes.append((record.get("outcome") or outcome_of(record), job))
+        outcomes.append((OUTCOMES[record.get("outcome") or outcome_of(record)], job))
     return sums, outcomes

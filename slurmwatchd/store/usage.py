@@ -18,6 +18,7 @@ from slurmwatchd.model.sums import Group
 from slurmwatchd.store import dictionaries, sums
 from slurmwatchd.store.bodies import RECORD
 from slurmwatchd.store.bulk_insert import BulkRows
+from slurmwatchd.store.codes import FOUND_BY, KINDS
 from slurmwatchd.store.dictionaries import Dictionary, DictionaryKind, Packer
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.json_array import IN_ARRAY, json_array
@@ -33,7 +34,7 @@ _LATEST = (
 _NOTE = "UPDATE jobs SET usage_seq = ?1 + told.key FROM json_each(?2) AS told WHERE jobs.id = told.value"
 """Events have positions one after the other, in the order of the list of their attempts."""
 
-_EVENT = ("seq", "job", "time", "found_by", "layout", "nodelist", "base", "body")
+_EVENT = ("seq", "job", "time", "found_by_code", "layout", "nodelist", "base", "body")
 
 _LEAVE = f"DELETE FROM usage_queue WHERE job {IN_ARRAY}"  # noqa: S608 - a constant
 
@@ -81,10 +82,24 @@ async def tell(intake: Intake, results: UsageResults) -> int:
             await dictionaries.keep(connection, packer, dictionary, since=seq)
         # The store keeps what is added to the record, not the record again.
         events = [
-            (place, row["job"], row["time"], row["found_by"], row["layout"], row["nodelist"], row["seq"], body)
+            (
+                place,
+                row["job"],
+                row["time"],
+                FOUND_BY[row["found_by"]],
+                row["layout"],
+                row["nodelist"],
+                row["seq"],
+                body,
+            )
             for place, (row, body) in enumerate(zip(rows, packed, strict=True), seq)
         ]
-        common = {"id": "", "kind": EventKind.JOB_USAGE.value, "revision": 1, "observed": results.observed}
+        common = {
+            "id": "",
+            "kind_code": KINDS[EventKind.JOB_USAGE.value],
+            "revision": 1,
+            "observed": results.observed,
+        }
         await BulkRows.of(_EVENT, events, common).insert(connection, "events")
         told = json_array(row["job"] for row in rows)
         await _add_up(

@@ -59,8 +59,14 @@ def _sizes(connection: sqlite3.Connection) -> dict[str, int]:
 
 def _cost(connection: sqlite3.Connection, rows: int, rounds: int) -> tuple[float, float]:
     """Insert the newest rows again under new keys, and undo it; return CPU microseconds and log bytes a row."""
-    jobs = connection.execute("SELECT * FROM jobs ORDER BY id DESC LIMIT ?", (rows,)).fetchall()[::-1]
-    events = connection.execute("SELECT * FROM events ORDER BY seq DESC LIMIT ?", (rows,)).fetchall()[::-1]
+    kept = [
+        ", ".join(f'"{row[1]}"' for row in connection.execute(f"PRAGMA table_info({table})"))
+        for table in ("jobs", "events")
+    ]
+    jobs, events = (
+        connection.execute(f"SELECT {names} FROM {table} ORDER BY 1 DESC LIMIT ?", (rows,)).fetchall()[::-1]  # noqa: S608
+        for table, names in zip(("jobs", "events"), kept, strict=True)
+    )
     last_job = connection.execute("SELECT max(id), max(job_id_raw) FROM jobs").fetchone()
     last_seq = connection.execute("SELECT max(seq) FROM events").fetchone()[0]
     later = max(row[10] for row in jobs) - min(row[10] for row in jobs) + 1

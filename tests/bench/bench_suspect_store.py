@@ -24,14 +24,14 @@ from tests.bench.million import DAY, NEWEST, fill
 
 _READ = "INSERT INTO horizons VALUES ('tux', 0, ?)"
 _OUTCOMES = (
-    "UPDATE jobs SET outcome = CASE state WHEN 'COMPLETED' THEN 'completed' WHEN 'FAILED' THEN 'failed' "
+    "UPDATE jobs SET outcome_code = CASE state WHEN 'COMPLETED' THEN 'completed' WHEN 'FAILED' THEN 'failed' "
     "WHEN 'TIMEOUT' THEN 'time_limit' ELSE 'cancelled_by_user' END"
 )
 _ARRAYS = """
     UPDATE jobs SET
         job_id = iif(u % 10, (u * 100000 + nth / (200 * (u % 10)) * 10 + id % (u % 10)) || '_' || id, job_id),
         "partition" = CASE u % 3 WHEN 0 THEN 'main' WHEN 1 THEN 'gpu' ELSE 'long' END,
-        outcome = iif(id * 7919 % 1000 < u * 37 % 350, 'failed', 'completed')
+        outcome_code = iif(id * 7919 % 1000 < u * 37 % 350, 'failed', 'completed')
     FROM (
         SELECT id AS i, CAST(substr("user", 5) AS INTEGER) AS u, row_number() OVER (PARTITION BY "user") AS nth
         FROM jobs

@@ -232,10 +232,10 @@ def many(rig: Rig, folder: Path, copies: int) -> Path:
         source.backup(copy)
         copy.execute(
             "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?) INSERT INTO jobs "
-            '(id, cluster, job_id_raw, submit, job_id, state, "user", account, "partition", start, "end", '
+            '(id, cluster, job_id_raw, submit, job_id, state_code, "user", account, "partition", start, "end", '
             "nodelist, digest, revision, seq) "
-            'SELECT 100 + x, cluster, 1000 + x, submit, 1000 + x, state, "user", account, "partition", start, '
-            "\"end\" + x, nodelist, digest, revision, seq FROM jobs, n WHERE job_id = '12'",
+            'SELECT 100 + x, cluster, 1000 + x, submit, 1000 + x, state_code, "user", account, "partition", '
+            "start, \"end\" + x, nodelist, digest, revision, seq FROM jobs, n WHERE job_id = '12'",
             (copies,),
         )
         copy.commit()

@@ -109,10 +109,10 @@ async def test_each_kind_of_difference_is_named_with_both_values(tmp_path: Path)
         change_store(
             rig,
             "DELETE FROM jobs WHERE job_id = '1'",
-            "UPDATE jobs SET state = 'FAILED' WHERE job_id = '2'",
+            "UPDATE jobs SET state_code = 'f' WHERE job_id = '2'",
             "UPDATE jobs SET start = start - 1 WHERE job_id = '3'",
             "UPDATE jobs SET start = NULL WHERE job_id = '4'",
-            'INSERT INTO jobs (id, cluster, job_id_raw, submit, job_id, state, "user", account, "partition", '
+            'INSERT INTO jobs (id, cluster, job_id_raw, submit, job_id, state_code, "user", account, "partition", '
             'start, "end", nodelist, digest, revision, seq) '
             "SELECT 99, cluster, 4711, submit, '4711', state, \"user\", account, "
             '"partition", start, "end", nodelist, digest, revision, 0 FROM jobs WHERE job_id = 5',
@@ -148,7 +148,7 @@ async def test_what_came_into_the_store_after_sacct_was_asked_is_no_difference(t
         await watched(rig)
         change_store(
             rig,
-            "UPDATE jobs SET state = 'FAILED' WHERE job_id = '2'",
+            "UPDATE jobs SET state_code = 'f' WHERE job_id = '2'",
             "UPDATE events SET observed = 1795500030 WHERE seq = (SELECT seq FROM jobs WHERE job_id = '2')",
         )
         assert rig.now == 1795500030

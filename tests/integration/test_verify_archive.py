@@ -90,7 +90,7 @@ def test_a_stretch_limits_it_to_its_days(site: Site) -> None:
 def test_an_attempt_that_is_missing_and_one_that_differs(site: Site) -> None:
     site.rewrite(f"{OLD}/sim-1.parquet", lambda table: table.slice(0, 2))
     with closing(sqlite3.connect(site.store)) as store:
-        store.execute("UPDATE jobs SET state = 'FAILED', revision = 2 WHERE job_id_raw = 4")
+        store.execute("UPDATE jobs SET state_code = 'f', revision = 2 WHERE job_id_raw = 4")
         store.commit()
     code, found, report = site.found()
     assert (code, found) == (

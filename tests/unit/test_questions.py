@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[tuple[StoreReader, list[Job]]]:
     for _, sql in migrations():
         connection.executescript(sql)
     connection.executemany(
-        'INSERT INTO jobs (id, cluster, job_id_raw, "user", start, "end", nodelist, submit, job_id, state, '
+        'INSERT INTO jobs (id, cluster, job_id_raw, "user", start, "end", nodelist, submit, job_id, state_code, '
         "digest, revision, seq) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 'j', 'COMPLETED', 0, 1, 0)",
         jobs,
     )

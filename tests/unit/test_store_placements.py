@@ -1,6 +1,5 @@
 """Copies of where attempts ran: packed once there are enough, gone with whatever changes one of the attempts."""
 
-import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -16,11 +15,11 @@ from slurmwatchd.store.intake import Intake
 from slurmwatchd.store.placements import unpacked
 from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.store.read.suspects import span
-from slurmwatchd.store.schema import migrations
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.metrics import Metrics
 from tests.unit.attempts import NOW, Reading, batch, completed, reading, rows
 from tests.unit.expiry import expire_events
+from tests.unit.set_back import set_back
 
 BEGIN = NOW - NOW % 3600 - 36_000
 """An hour begins."""
@@ -176,18 +175,6 @@ async def test_copies_of_an_earlier_form_are_made_anew(path: Path) -> None:
     await copies_are_made_anew(path)
 
 
-def set_back(path: Path, migration: str, change: str) -> None:
-    """Leave a store as the version before a migration had it, which is found by its words."""
-    before = next(number for number, sql in migrations() if migration in sql) - 1
-    later = "".join(sql for number, sql in migrations() if number > before + 1)
-    with closing(sqlite3.connect(path)) as store:
-        store.execute(change)
-        for kind, name in reversed(re.findall(r"CREATE (TABLE|VIEW) (\w+)", later)):
-            store.execute(f"DROP {kind} {name}")
-        store.execute(f"PRAGMA user_version = {before}")
-        store.commit()
-
-
 async def copies_are_made_anew(path: Path) -> None:
     """The search finds the same without copies, and with those that the daemon makes."""
     assert failures(path) == [("n1", 35, 8)]
@@ -206,7 +193,7 @@ async def test_none_is_made_before_all_rows_say_why_they_ended(path: Path) -> No
 async def test_one_that_does_not_say_why_it_ended_is_not_packed(path: Path) -> None:
     async with open_database(path) as database:
         await stored(database, 15)
-        unsaid = "UPDATE jobs SET outcome = NULL WHERE id = 3"
+        unsaid = "UPDATE jobs SET outcome_code = NULL WHERE id = 3"
         await database.write(lambda connection: connection.execute(unsaid))
         assert await pack_all(database) == []
     assert failures(path) == [("n1", 15, 3)]

@@ -18,6 +18,7 @@ from slurmwatchd.store.read.report import Wish, report
 from slurmwatchd.store.usage import UsageResults
 from tests.unit.attempts import NOW, Reading, batch, reading, rows
 from tests.unit.expiry import expire_events
+from tests.unit.set_back import set_back
 
 FROM_SUMS = (
     'SELECT hour, "user", outcome, sum(attempts), sum(cpu_seconds), sum(node_seconds), sum(used_cpu_milliseconds) '
@@ -251,11 +252,12 @@ async def test_sums_of_before_hourly_time_stay_and_are_added_to(tmp_path: Path) 
     async with open_database(path) as database:
         await (await Intake.load(database)).commit(batch(ran(1)))
         assert await rows(database, "SELECT count(*) FROM hourly_time") == [(3,)]
-    with closing(sqlite3.connect(path)) as store:
-        store.executescript(
-            "INSERT INTO hourly_sums SELECT * FROM hourly_amounts WHERE attempts = 0; "
-            "DROP VIEW hourly_amounts; DROP TABLE hourly_time; DROP TABLE hourly_used; PRAGMA user_version = 14"
-        )
+    set_back(
+        path,
+        "CREATE TABLE hourly_time",
+        "INSERT INTO hourly_sums SELECT * FROM hourly_amounts WHERE attempts = 0; "
+        "DROP VIEW hourly_amounts; DROP TABLE hourly_time",
+    )
     wish = Wish(by="user", since=NOW - DAY, until=NOW)
     with StoreReader(path) as reader:
         (line,) = report(reader, wish, Rates())[-1:]
@@ -285,12 +287,14 @@ async def test_usage_of_before_hourly_used_stays_and_is_added_to(tmp_path: Path)
     with closing(sqlite3.connect(path)) as store:
         names = [row[1] for row in store.execute("PRAGMA table_info(hourly_sums)")][2:]
         added = ", ".join(f"sum({name})" for name in names)
-        store.executescript(
-            f"CREATE TABLE before AS SELECT hour, grp, {added} FROM hourly_amounts GROUP BY hour, grp; "  # noqa: S608
-            "DELETE FROM hourly_sums; INSERT INTO hourly_sums SELECT * FROM before; DROP TABLE before; "
-            "DELETE FROM hourly_time; DROP TABLE hourly_used; DROP VIEW hourly_amounts; "
-            "CREATE VIEW hourly_amounts AS SELECT 1; PRAGMA user_version = 15"
-        )
+    set_back(
+        path,
+        "CREATE TABLE hourly_used",
+        f"CREATE TABLE before AS SELECT hour, grp, {added} FROM hourly_amounts GROUP BY hour, grp; "  # noqa: S608
+        "DELETE FROM hourly_sums; INSERT INTO hourly_sums SELECT * FROM before; DROP TABLE before; "
+        "DELETE FROM hourly_time; DROP VIEW hourly_amounts; DROP TABLE hourly_used; "
+        "CREATE VIEW hourly_amounts AS SELECT 1",
+    )
     wish = Wish(by="user", since=NOW - DAY, until=NOW)
     with StoreReader(path) as reader:
         (line,) = report(reader, wish, Rates())[-1:]
@@ -313,7 +317,7 @@ async def _as_before(database: Database) -> None:
     async def work(connection: Any) -> None:  # noqa: ANN401 - a connection
         for table in ("sum_groups", "hourly_sums", "hourly_time", "hourly_used", "hourly_tres", "hourly_waits"):
             await connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
-        await connection.execute("UPDATE jobs SET outcome = NULL")
+        await connection.execute("UPDATE jobs SET outcome_code = NULL")
         await connection.execute("INSERT INTO unsummed SELECT 0, max(id) FROM jobs")
 
     await database.write(work)

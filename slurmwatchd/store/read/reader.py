@@ -338,7 +338,7 @@ class StoreReader:
 
     def has_column(self, table: str, column: str) -> bool:
         """Return whether a table is there and has a column: a store that an older daemon made may not."""
-        found = self.rows("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (table, column))
+        found = self.rows("SELECT 1 FROM pragma_table_xinfo(?) WHERE name = ?", (table, column))
         return bool(found)
 
     @cached_property
@@ -349,7 +349,7 @@ class StoreReader:
 
     @cached_property
     def _has_outcomes(self) -> bool:
-        with_outcomes = "SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'outcome'"
+        with_outcomes = "SELECT 1 FROM pragma_table_xinfo('jobs') WHERE name = 'outcome'"
         return self._connection.execute(with_outcomes).fetchone() is not None
 
     def _learn(self, connection: sqlite3.Connection, lists: set[int]) -> None:
