@@ -57,6 +57,7 @@ class _Plan:
     jobs: BulkRows = field(default_factory=BulkRows)
     events: list[BulkRows] = field(default_factory=list)
     updates: list[tuple[Any, ...]] = field(default_factory=list)
+    earlier: list[tuple[int, int]] = field(default_factory=list)
     digests: list[tuple[int, int]] = field(default_factory=list)
     packed: list[BulkRows] = field(default_factory=list)
     dictionary: Dictionary | None = None
@@ -196,6 +197,7 @@ class Intake:
         # Each statement is a way to SQLite's thread and back, so those with nothing to do are left out.
         if plan.updates:
             await connection.executemany(_UPDATE, plan.updates)
+            await connection.executemany("INSERT INTO earlier_events VALUES (?, ?)", plan.earlier)
         if plan.digests:
             await connection.executemany("UPDATE jobs SET digest = ? WHERE id = ?", plan.digests)
         if plan.back:
@@ -254,6 +256,7 @@ class Intake:
             identity = event_id(changed.columns["cluster"][0], *key, kind.value, revision)
             events.append((seq, identity, stored["id"], revision, end, nodelist, orjson.dumps(differences), body))
             plan.revised_ends |= {stored["end"], end}
+            plan.earlier.append((stored["id"], stored["seq"]))
             plan.updates.append((*updated, end, nodelist, digest, revision, seq, stored["id"]))
             seq += 1
         plan.events.append(BulkRows.of(_EVENT, events, _origin(batch, kind, layout)))

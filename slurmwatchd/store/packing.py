@@ -39,8 +39,8 @@ _NEXT = (
     f"iif(told.seq IS NULL, NULL, {bodies.RECORD}) AS whole, told.seq AS told, "
     "body(told.seq, told.body, NULL, NULL) AS told_body, jobs.cluster, jobs.job_id_raw, jobs.submit "
     f"FROM events LEFT JOIN jobs ON jobs.id = events.job LEFT JOIN events AS told ON events.kind = '{_USAGE}' "
-    f"AND events.base IS NULL AND {_PLAIN} AND told.seq = (SELECT max(seq) FROM events AS one "
-    f"WHERE one.job = events.job AND one.seq < events.seq AND one.kind <> '{_USAGE}') "
+    f"AND events.base IS NULL AND {_PLAIN} AND told.seq = iif(jobs.seq < events.seq, jobs.seq, "
+    "(SELECT max(one.seq) FROM earlier_events AS one WHERE one.job = events.job AND one.seq < events.seq)) "
     f"WHERE events.seq > ? AND events.seq <= ? AND {_PLAIN} {{kind}} ORDER BY events.seq LIMIT ?"
 )
 _NEXT_ANY = _NEXT.format(kind="")

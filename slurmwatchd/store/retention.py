@@ -29,6 +29,8 @@ _NOTE_PRUNED = (
 )
 """Up to there an event may be gone, though older ones are there."""
 
+_FORGET_EARLIER = f"DELETE FROM earlier_events WHERE job {IN_ARRAY} AND seq {IN_ARRAY}"  # noqa: S608 - a constant
+
 
 @dataclass(slots=True)
 class PrunedRows:
@@ -188,6 +190,7 @@ async def prune_events(database: Database, limits: Limits, going: ExpiredEvents)
         await _make_whole(connection, database.packer, jobs, seqs)
         pruned.add("jobs", await _delete(connection, f"DELETE FROM jobs WHERE {gone}", jobs, seqs))  # noqa: S608
         pruned.add("events", await _delete(connection, f"DELETE FROM events WHERE seq {IN_ARRAY}", seqs))  # noqa: S608
+        await connection.execute(_FORGET_EARLIER, (jobs, seqs))
         await connection.execute(_NOTE_PRUNED, (str(going.seqs[-1]),))
         await connection.execute(
             f"DELETE FROM gone WHERE job {IN_ARRAY} AND NOT EXISTS "  # noqa: S608 - a constant

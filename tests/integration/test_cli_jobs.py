@@ -248,6 +248,7 @@ def test_show_tells_revisions_and_usage(filled: Rig, tmp_path: Path) -> None:
             "(SELECT id FROM jobs WHERE job_id = '12')"
         )
         copy.execute(revised)
+        copy.execute("INSERT INTO earlier_events SELECT id, 100 FROM jobs WHERE job_id = '12'")
         for number, (job, share) in enumerate([("12", 0.25), ("13", 0.9), ("11", 0.5)]):
             used = (
                 f'"usage":{{"cpu_efficiency":{share},"max_rss_bytes":1048576}},'

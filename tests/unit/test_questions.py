@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from slurmwatchd.store.read import events, status
 from slurmwatchd.store.read.query import LONG_SECONDS, Order, Question
 from slurmwatchd.store.read.reader import StoreReader
 from slurmwatchd.store.schema import APPLICATION_ID, migrations
@@ -127,5 +128,16 @@ def test_a_job_is_found_by_number_and_by_task(store: tuple[StoreReader, list[Job
 
 
 def test_an_attempts_history_is_read_off_an_index(store: tuple[StoreReader, list[Job]]) -> None:
-    rows = store[0].rows("EXPLAIN QUERY PLAN SELECT seq FROM events WHERE job = ? ORDER BY seq", (1,))
-    assert [row["detail"] for row in rows] == ["SEARCH events USING COVERING INDEX events_by_job (job=?)"]
+    asked = status._HISTORY.format(its=status._ITS)
+    steps = [row["detail"] for row in store[0].rows(f"EXPLAIN QUERY PLAN {asked}", (1,))]
+    assert "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)" in steps
+    assert "SEARCH earlier_events USING PRIMARY KEY (job=?)" in steps
+    assert not [step for step in steps if step.startswith("SCAN") and "SUBQUERY" not in step]
+
+
+def test_the_events_of_a_user_are_read_off_an_index(store: tuple[StoreReader, list[Job]]) -> None:
+    rows = store[0].rows(f"EXPLAIN QUERY PLAN {events._OF_USER}", (0, 9, "user1", 5))
+    steps = [row["detail"] for row in rows]
+    assert "SEARCH jobs USING INDEX jobs_by_user (user=?)" in steps
+    assert "SEARCH earlier_events USING PRIMARY KEY (job=? AND seq>? AND seq<?)" in steps
+    assert not [step for step in steps if "SCAN jobs" in step or "SCAN e" in step]

@@ -20,9 +20,10 @@ _OF_USER_NEAR = (
     'WHERE events.seq > ? AND events.seq <= ? AND jobs."user" = ? ORDER BY events.seq LIMIT ?'
 )
 _OF_USER = (
-    "SELECT events.seq FROM jobs INDEXED BY jobs_by_user CROSS JOIN events INDEXED BY events_by_job "
-    "ON events.job = jobs.id WHERE events.seq > ? AND events.seq <= ? "
-    'AND jobs."user" = ? ORDER BY events.seq LIMIT ?'
+    'WITH his AS (SELECT id, seq, usage_seq FROM jobs INDEXED BY jobs_by_user WHERE "user" = ?3) '
+    "SELECT seq FROM (SELECT seq FROM his UNION ALL SELECT usage_seq FROM his UNION ALL "
+    "SELECT earlier_events.seq FROM his CROSS JOIN earlier_events ON earlier_events.job = his.id) "
+    "WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?4"
 )
 _EVENTS = (
     f"SELECT events.seq, {bodies.ID}, events.kind, events.revision, events.time, events.observed, "  # noqa: S608 - constants

@@ -22,8 +22,14 @@ LET_GO = "if the cluster is gone for good, remove it from slurm.clusters"
 
 _HISTORY = (
     f"SELECT events.seq, {bodies.ID} AS id, events.kind, events.revision, events.observed, events.found_by, "  # noqa: S608
-    f"events.changed FROM {bodies.TABLES} WHERE events.job = ? ORDER BY events.seq LIMIT 1000"
+    f"events.changed FROM {bodies.TABLES} WHERE {{its}} ORDER BY events.seq LIMIT 1000"
 )
+_ITS = (
+    "events.seq IN (SELECT seq FROM jobs WHERE id = ?1 UNION ALL SELECT usage_seq FROM jobs WHERE id = ?1 "
+    "UNION ALL SELECT seq FROM earlier_events WHERE job = ?1)"
+)
+_ITS_BY_INDEX = "events.job = ?1"
+"""The same in a store that an older daemon made."""
 # From the list's own names, since the index of nodes is by node; the pluses leave SQLite no other way to go.
 _SHARED = (
     "SELECT id FROM jobs WHERE nodelist IN ("
@@ -82,6 +88,7 @@ def knows_node(store: StoreReader, node: str) -> bool:
 
 def history(store: StoreReader, job: int) -> list[dict[str, Any]]:
     """Return what was delivered of an attempt, oldest first: each event's head, and what it changed."""
+    its = _ITS if store.has_column("earlier_events", "seq") else _ITS_BY_INDEX
     return [
         {
             "seq": row["seq"],
@@ -92,7 +99,7 @@ def history(store: StoreReader, job: int) -> list[dict[str, Any]]:
             "found_by": row["found_by"],
             **({} if row["changed"] is None else {"changed": orjson.loads(row["changed"])}),
         }
-        for row in store.rows(_HISTORY, (job,))
+        for row in store.rows(_HISTORY.format(its=its), (job,))
     ]
 
 
