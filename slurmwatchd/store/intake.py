@@ -289,7 +289,7 @@ class Intake:
         return _Plan(
             jobs=BulkRows(
                 {"id": jobs, **kept, "nodelist": lists, "digest": fresh.digests, "seq": seqs},
-                {"cluster": cluster, "revision": 1},
+                {"cluster": cluster, "revision": 1, **usage_queue.place(self._next_seq, wanted=self._usage)},
             ),
             events=[
                 BulkRows(

@@ -13,6 +13,12 @@ from slurmwatchd.store.json_array import IN_ARRAY, json_array
 NOW, PAST = 0, 1
 """How urgent: what ends now before what a backfill finds."""
 
+_PLACES = (-(1 << 23), -(1 << 31), -(1 << 47), -(1 << 63))
+"""The lowest numbers that SQLite keeps in 3, 4, 6 and 8 bytes."""
+
+_MANY_WAITING = 1_000_000
+"""Usage has its position so many events later, at most; one later only takes more bytes."""
+
 _WAITING = (
     f"SELECT queue.job, queue.asked, queue.urgency, jobs.submit, jobs.seq, {bodies.RECORD} "  # noqa: S608 - a constant
     "FROM usage_queue AS queue "
@@ -47,6 +53,19 @@ class WaitingAttempt:
     submit: int
     seq: int
     body: bytes
+
+
+def place(next_seq: int, *, wanted: bool) -> dict[str, int]:
+    """Return what new attempts have in place of the position of their usage, as a column of `jobs`.
+
+    It is the position of no event, and takes as many bytes as that will. A row that grows when its usage comes
+    pushes others off its page, which stays half empty.
+
+    Args:
+        next_seq: The position of the next event.
+        wanted: Whether the attempts will wait for their usage; else the column stays NULL.
+    """
+    return {"usage_seq": next(least for least in _PLACES if next_seq < -least - _MANY_WAITING)} if wanted else {}
 
 
 async def enqueue(

@@ -1,8 +1,11 @@
 """Who waits for usage: in and out with the transactions that store and tell, never twice, never forgotten."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import orjson
+import pytest
 
 from slurmwatchd.model.records import FoundBy
 from slurmwatchd.store import ledger, outbox, usage, usage_queue
@@ -127,3 +130,35 @@ async def test_nobody_waits_where_usage_is_not_wanted(tmp_path: Path) -> None:
         intake = await Intake.load(database)
         await intake.commit(batch(reading(1)))
         assert await usage_queue.count(database, "sim") == 0
+
+
+@pytest.mark.parametrize(
+    ("next_seq", "place"),
+    [
+        (1, -(1 << 23)),
+        (7_000_000, -(1 << 23)),
+        (8_000_000, -(1 << 31)),
+        (1 << 31, -(1 << 47)),
+        (1 << 50, -(1 << 63)),
+    ],
+)
+def test_the_place_of_a_usage_takes_as_many_bytes_as_its_position_will(next_seq: int, place: int) -> None:
+    assert usage_queue.place(next_seq, wanted=True) == {"usage_seq": place}
+    assert usage_queue.place(next_seq, wanted=False) == {}
+
+
+async def test_usage_that_comes_later_takes_no_more_pages(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(":memory:")) as any_database:
+        options = [row[0] for row in any_database.execute("PRAGMA compile_options")]
+    if "ENABLE_DBSTAT_VTAB" not in options:
+        pytest.skip("this SQLite does not count a table's pages")
+    pages = "SELECT count(*) FROM dbstat WHERE name = 'jobs'"
+    async with open_database(tmp_path / "store.db") as database:
+        intake = await Intake.load(database, usage=True)
+        await intake.commit(batch(*map(reading, range(1, 1501))))
+        assert await rows(database, "SELECT count(*) FROM jobs WHERE usage_seq IS NULL OR usage_seq > 0") == [(0,)]
+        before = await rows(database, pages)
+        entries = await usage_queue.due(database, "sim", now=NOW, limit=1500)
+        assert await usage.tell(intake, told(*entries)) == 1500
+        assert await rows(database, "SELECT count(*) FROM jobs WHERE usage_seq > 1500") == [(1500,)]
+        assert await rows(database, pages) == before
