@@ -10,16 +10,18 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import click
-from click.shell_completion import CompletionItem
 
 from slurmwatchd._version import __version__
 from slurmwatchd.cli.commands import SUMMARIES
 from slurmwatchd.cli.tuning import look_less_often
 from slurmwatchd.errors import FatalError, SlurmwatchError, first_cause
 from slurmwatchd.model.terminal_text import is_text, shown
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 EX_TEMPFAIL = 75
 EX_PIPE = 141
@@ -51,8 +53,11 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(SUMMARIES.items()))
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         """Complete a command's name, or an option of the group."""
+        # A command that is run has no use for it.
+        from click.shell_completion import CompletionItem  # noqa: PLC0415
+
         found = [
             CompletionItem(name, help=text) for name, text in SUMMARIES.items() if name.startswith(incomplete)
         ]

@@ -1,8 +1,8 @@
 """The filters that `jobs` and `export` share, the forms of output, and the question they make."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -13,15 +13,11 @@ from slurmwatchd.cli.unread import note_unread, unread
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.job_states import state_of
 from slurmwatchd.model.outcomes import Outcome
-from slurmwatchd.model.records import JobRecord
 from slurmwatchd.store.read.query import Question
 from slurmwatchd.store.read.reader import Record, StoreReader
 from slurmwatchd.watcher.unread import Unread
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-KNOWN_FIELDS = (*JobRecord._fields, "nodes", "usage", "steps")
-"""What a record may have, and so what `--columns` may name."""
 
 DEFAULT_COLUMNS = "job_id,user,account,partition,state,start,end,elapsed_seconds,node_list,name"
 ARRAY_COLUMNS = "job_id,user,account,partition,attempts,outcomes,start,end,name"
@@ -48,8 +44,7 @@ class Words(click.ParamType):  # type: ignore[type-arg]  # no generic before cli
 WORDS = Words()
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerShape:
+class AnswerShape(NamedTuple):
     """How an answer is to look.
 
     Attributes:
@@ -147,9 +142,14 @@ def question_of(options: Mapping[str, Any]) -> Question:
 
 
 def shape_of(
-    options: Mapping[str, Any], default: str = DEFAULT_COLUMNS, known: Sequence[str] = KNOWN_FIELDS
+    options: Mapping[str, Any], default: str = DEFAULT_COLUMNS, known: Sequence[str] | None = None
 ) -> AnswerShape:
     """Read the options about form and columns.
+
+    Args:
+        options: What the command was given.
+        default: The columns, where none were chosen.
+        known: What `--columns` may name; None: what a record may have.
 
     Raises:
         click.UsageError: Both forms are asked for, or a column is no field.
@@ -158,8 +158,19 @@ def shape_of(
         raise click.UsageError("--json and --csv: choose one", click.get_current_context())
     form = TableFormat.JSON if options["as_json"] else TableFormat.CSV if options["as_csv"] else TableFormat.TABLE
     chosen = options["columns"]
-    columns = tuple(tables.fields(default if chosen is None else chosen, known))
+    if chosen is None:
+        columns = tuple(map(TableColumn, default.split(",")))
+    else:
+        columns = tuple(tables.fields(chosen, known_fields() if known is None else known))
     return AnswerShape(form, columns, chosen is not None, options["limit"] or None)
+
+
+def known_fields() -> tuple[str, ...]:
+    """Return what a record may have."""
+    # Its many fields take a while to make, and what is asked for by default is known to be there.
+    from slurmwatchd.model.records import JobRecord  # noqa: PLC0415
+
+    return (*JobRecord._fields, "nodes", "usage", "steps")
 
 
 def answer(store: StoreReader, question: Question, shape: AnswerShape) -> None:

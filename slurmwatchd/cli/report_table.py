@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -24,16 +24,19 @@ _NAMED = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
 class _Amount(TableColumn):
     """A number with a title of its own."""
 
-    heading: str = ""
+    __slots__ = ("_heading",)
+
+    def __init__(self, name: str, heading: str = "") -> None:
+        super().__init__(name)
+        self._heading = heading
 
     @property
     def title(self) -> str:
         """What stands above it."""
-        return self.heading or _NAMED.get(self.name, self.name.upper())
+        return self._heading or _NAMED.get(self.name, self.name.upper())
 
     def of(self, row: TableRow) -> Any:  # noqa: ANN401 - any JSON value
         """Return its value; names of TRES have points in them."""
@@ -45,8 +48,7 @@ class _Amount(TableColumn):
         value = self.of(row)
         if isinstance(value, float) and not self.name.endswith(("_seconds", "_efficiency")):
             return f"{value:,.2f}" if self.name == "price" or 0 < value < 10 else f"{value:,.0f}"  # noqa: PLR2004
-        # Not super(): a class with slots is made twice.
-        return f"{value:,}" if isinstance(value, int) else TableColumn.text(self, row)
+        return f"{value:,}" if isinstance(value, int) else super().text(row)
 
 
 def write(lines: Sequence[ReportLine], *, by: str, currency: str, form: TableFormat) -> None:

@@ -8,7 +8,6 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -18,7 +17,6 @@ import orjson
 
 from slurmwatchd.cli.table_fit import asked_for, fitted, total
 from slurmwatchd.config.units import spoken_duration
-from slurmwatchd.model.records import JobUsage
 from slurmwatchd.model.terminal_text import json_shown, shown
 
 TableRow = Mapping[str, Any]
@@ -31,7 +29,6 @@ _STYLES = {
 _TIMES = frozenset({"submit", "eligible", "start", "end", "time", "observed", "read_at"})
 _TITLES = {"job_id": "job", "elapsed_seconds": "elapsed", "node_list": "nodes", "node_count": "count"}
 _SCALE = 1024
-_USAGE = frozenset(JobUsage._fields)
 
 
 class TableFormat(StrEnum):
@@ -42,11 +39,14 @@ class TableFormat(StrEnum):
     CSV = "csv"
 
 
-@dataclass(frozen=True, slots=True)
 class TableColumn:
     """One column: a field by its name, or one inside a field (`usage.cpu_efficiency`)."""
 
-    name: str
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        """Name it."""
+        self.name = name
 
     @property
     def title(self) -> str:
@@ -229,14 +229,17 @@ def fields(text: str, known: Iterable[str]) -> Iterator[TableColumn]:
     Raises:
         click.BadParameter: One is no known field, or begins with none; or there is none.
     """
-    names = frozenset(known)
+    # As in `job_filters.known_fields`.
+    from slurmwatchd.model.records import JobUsage  # noqa: PLC0415
+
+    names, usage = frozenset(known), frozenset(JobUsage._fields)
     chosen = [part.strip() for part in text.split(",") if part.strip()]
     if not chosen:
         raise click.BadParameter(f"{text!r} has no field", param_hint="'--columns'")
     for name in chosen:
         part, _, inner = name.partition(".")
-        if part not in names or (part == "usage" and inner and inner not in _USAGE):
-            full = f"usage.{inner or part}" if (inner or part) in _USAGE else ""
+        if part not in names or (part == "usage" and inner and inner not in usage):
+            full = f"usage.{inner or part}" if (inner or part) in usage else ""
             meant = f"it is {full}" if full else "see docs/events.md"
             raise click.BadParameter(f"{name!r} is not a field: {meant}", param_hint="'--columns'")
         yield TableColumn(name)

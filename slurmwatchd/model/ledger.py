@@ -6,9 +6,8 @@ it in `windows.py`.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from slurmwatchd.model.policy import ReadPolicy
@@ -17,8 +16,7 @@ EXACT_SECONDS = 6 * 3600
 """For so long the ledger keeps when each stretch was read, though it will not be read again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(NamedTuple):
     """Seconds of end time that were last read completely at one moment."""
 
     start: int
@@ -26,8 +24,7 @@ class Stretch:
     read_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class BackfillRemainder:
+class BackfillRemainder(NamedTuple):
     """What is left of a stretch that someone asked to have read, whatever was read before: a backfill.
 
     Attributes:
@@ -41,11 +38,10 @@ class BackfillRemainder:
 
     def after(self, start: int, end: int) -> "BackfillRemainder":
         """Return what is left once `[start, end)` was read; a backfill goes from its end back to its beginning."""
-        return replace(self, end=max(start, self.start)) if start < self.end <= end else self
+        return self._replace(end=max(start, self.start)) if start < self.end <= end else self
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(NamedTuple):
     """What has been read, of all end times from the horizon on.
 
     Attributes:
@@ -97,7 +93,7 @@ class Ledger:
         """Return the ledger after `[start, end)` was read completely by a call that began `at`."""
         stretches = _joined([*self._without(start, end), Stretch(start, end, at)])
         wanted = tuple(request.after(start, end) for request in self.wanted)
-        return replace(self, horizon=_lowered(self.horizon, stretches), stretches=stretches, wanted=wanted)
+        return self._replace(horizon=_lowered(self.horizon, stretches), stretches=stretches, wanted=wanted)
 
     def unread(self, start: int, end: int) -> list[tuple[int, int]]:
         """Return what of `[start, end)` was never read."""
@@ -109,12 +105,12 @@ class Ledger:
         The store lags behind by what is read and not yet stored.
         """
         known = {request.id: request.end for request in self.wanted}
-        wanted = tuple(replace(r, end=min(r.end, known.get(r.id, r.end))) for r in requests)
-        return self if wanted == self.wanted else replace(self, wanted=wanted)
+        wanted = tuple(r._replace(end=min(r.end, known.get(r.id, r.end))) for r in requests)
+        return self if wanted == self.wanted else self._replace(wanted=wanted)
 
     def forget(self, start: int, end: int) -> "Ledger":
         """Return the ledger in which `[start, end)` was never read, as after an outage."""
-        return replace(self, stretches=_joined(self._without(start, end)))
+        return self._replace(stretches=_joined(self._without(start, end)))
 
     def until(self, now: int) -> "Ledger":
         """Return the ledger by a clock that has since gone back: nothing in it is ahead of now.
@@ -127,14 +123,14 @@ class Ledger:
             return self
         dated = [(stretch.start, stretch.end, stretch.read_at - ahead) for stretch in self.stretches]
         kept = [Stretch(start, min(end, read_at if ahead else now), read_at) for start, end, read_at in dated]
-        return replace(self, stretches=_joined(kept))
+        return self._replace(stretches=_joined(kept))
 
     def since(self, start: int) -> "Ledger":
         """Return the ledger without what ended before a moment: that is never read, nor read again."""
         if start <= self.horizon:
             return self
-        kept = [replace(stretch, start=max(stretch.start, start)) for stretch in self.stretches]
-        return replace(self, horizon=start, stretches=_joined(kept))
+        kept = [stretch._replace(start=max(stretch.start, start)) for stretch in self.stretches]
+        return self._replace(horizon=start, stretches=_joined(kept))
 
     def settled(self, policy: "ReadPolicy") -> "Ledger":
         """Return the ledger with neighbours joined that will never be read again by the schedule.
@@ -157,7 +153,7 @@ class Ledger:
                 joined[-1] = Stretch(previous.start, stretch.end, max(previous.read_at, stretch.read_at))
             else:
                 joined.append(stretch)
-        return replace(self, stretches=tuple(joined))
+        return self._replace(stretches=tuple(joined))
 
     def _without(self, start: int, end: int) -> list[Stretch]:
         kept = []

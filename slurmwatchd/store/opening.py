@@ -10,9 +10,9 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 from slurmwatchd.config import ownership
 from slurmwatchd.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError
@@ -52,8 +52,7 @@ _PRAGMAS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenFile:
+class OpenFile(NamedTuple):
     """The store's file, open and checked.
 
     Attributes:

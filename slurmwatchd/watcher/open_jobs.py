@@ -7,7 +7,6 @@ slurmdbd itself does not know is in no window at all. All of them were seen open
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from slurmwatchd.model.ledger import Ledger
 from slurmwatchd.model.policy import ReadPolicy
@@ -81,7 +80,7 @@ class OpenJobs:
 
     def mark(self, ledger: Ledger) -> Ledger:
         """Return the ledger with what `windows.due` must know of the open jobs."""
-        return replace(ledger, listed_at=self._listed_at, ask_at=self._ask_at)
+        return ledger._replace(listed_at=self._listed_at, ask_at=self._ask_at)
 
     def begun(self, now: int, *, absent: bool) -> None:
         """Note that a listing, or the asking, is under way: if it fails, other things come first."""

@@ -1,7 +1,7 @@
 """What of an answer the store cannot know: ends that the daemon has never read, or not read yet."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from slurmwatchd.model.clock import rfc3339
 from slurmwatchd.model.ledger import left_over
@@ -13,8 +13,7 @@ BEHIND_SECONDS = 600
 """A daemon that polls is never as far behind as this."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(NamedTuple):
     """Ends that an answer may lack: those in `[start, end)`, epoch seconds.
 
     Attributes:

@@ -273,7 +273,7 @@ class Watcher:
     async def _knowing(self, ledger: Ledger) -> Ledger:
         """Return the ledger with what the store knows besides: where anchors begin, what backfills have left."""
         oldest = await self._anchors.oldest_since(ledger.horizon)
-        return replace(ledger.wanting(await self._wanted()), oldest=oldest)
+        return ledger.wanting(await self._wanted())._replace(oldest=oldest)
 
     async def _wanted(self) -> list[BackfillRemainder]:
         """Return what backfills have left, by the store."""

@@ -42,7 +42,7 @@ async def test_usage_follows_the_end_with_the_sums_of_the_steps(tmp_path: Path) 
         await rig.once()
         ended, told = rig.records()
         assert (ended["event"], told["event"]) == ("job_ended", "job_usage")
-        # What uuid5 makes of the namespace in model/records.py and "sim/1/<submit>/job_usage/1".
+        # What uuid5 makes of the namespace in model/event_ids.py and "sim/1/<submit>/job_usage/1".
         assert told["id"] == "4bcf35dd-2f06-56a4-9ba3-5930c720f4ee"
         assert (told["revision"], told["seq"], told["time"]) == (1, 2, ended["end"])
         assert told["usage"] == {

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +188,7 @@ def test_arrays_are_too(both: ArchivedReader, full: StoreReader, question: Quest
     def known(reader: StoreReader) -> list[dict[str, Any]]:
         arrays = reader.arrays(question)
         newest = [record["job_id"] for record in reader.fetched([array.newest for array in arrays])]
-        return [{**asdict(array), "newest": job} for array, job in zip(arrays, newest, strict=True)]
+        return [{**array._asdict(), "newest": job} for array, job in zip(arrays, newest, strict=True)]
 
     assert known(both) == known(full)
 

@@ -27,6 +27,9 @@ _QUESTION = ("slurmwatchd.cli.commands.jobs",)
             _QUESTION,
             {
                 "slurmwatchd.model.event_fields",
+                "slurmwatchd.model.fields",
+                "slurmwatchd.model.records",
+                "click.shell_completion",
                 "slurmwatchd.model.attempts",
                 "slurmwatchd.model.policy",
                 "importlib.resources",

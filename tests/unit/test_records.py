@@ -4,6 +4,7 @@ import uuid
 
 from slurmwatchd.model.event_ids import NAMESPACE, event_id, event_ids
 from slurmwatchd.model.records import SCHEMA, EventKind, FoundBy, JobRecord
+from slurmwatchd.store.read.outcomes import BEHIND_OUTCOME
 
 
 def test_the_id_of_an_event_is_what_uuid5_makes_of_its_name() -> None:
@@ -52,3 +53,7 @@ def test_what_nobody_asked_for_is_absent_from_a_record() -> None:
     record = JobRecord(cluster="tux", job_id="7", job_id_raw=7)
     filled = {name: value for name, value in record._asdict().items() if value is not None}
     assert filled == {"cluster": "tux", "job_id": "7", "job_id_raw": 7, "state": "UNKNOWN", "submit": 0}
+
+
+def test_what_stands_behind_the_outcome_is_known_without_the_record() -> None:
+    assert JobRecord._fields[JobRecord._fields.index("outcome") + 1 :] == BEHIND_OUTCOME

@@ -38,7 +38,7 @@ async def test_event_of_a_new_attempt_has_the_id_any_daemon_would_give_it(tmp_pa
     async with open_database(tmp_path / "store.db") as database:
         intake = await Intake.load(database)
         await intake.commit(batch(reading(7, submit=1_795_399_900)))
-        # What uuid5 makes of the namespace in model/records.py and "sim/7/1795399900/job_ended/1".
+        # What uuid5 makes of the namespace in model/event_ids.py and "sim/7/1795399900/job_ended/1".
         assert await _ids(database) == ["e10c9bd1-7239-58b8-ab64-b7ea4e5e7961"]
         database.recent.clear()
         assert await _ids(database) == ["e10c9bd1-7239-58b8-ab64-b7ea4e5e7961"]

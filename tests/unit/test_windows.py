@@ -241,7 +241,7 @@ OPEN = replace(POLICY, open_set=300, reread=())
 
 
 def listed(listed_at: float = NOW, ask_at: float = math.inf, **fields: Any) -> Ledger:  # noqa: ANN401 - any field
-    return replace(read_until_now(), listed_at=listed_at, ask_at=ask_at, **fields)
+    return read_until_now()._replace(listed_at=listed_at, ask_at=ask_at, **fields)
 
 
 def test_open_jobs_are_listed_after_the_first_poll_and_then_every_so_often() -> None:
@@ -253,9 +253,9 @@ def test_open_jobs_are_listed_after_the_first_poll_and_then_every_so_often() -> 
 
 def test_open_jobs_come_after_the_present_and_before_the_past() -> None:
     assert due(listed(0), NOW + 30, OPEN) == Window(NOW - 120, NOW + 30, FoundBy.POLL, head=True)
-    holed = replace(listed(0).forget(NOW - 300, NOW - 200))
+    holed = listed(0).forget(NOW - 300, NOW - 200)
     assert due(holed, NOW + 1, OPEN) == Window(NOW + 1, NOW + 2, FoundBy.OPEN_SET)
-    assert due(replace(holed, listed_at=NOW), NOW + 1, OPEN) == Window(NOW - 420, NOW - 200, FoundBy.POLL)
+    assert due(holed._replace(listed_at=NOW), NOW + 1, OPEN) == Window(NOW - 420, NOW - 200, FoundBy.POLL)
 
 
 def test_jobs_that_vanished_are_asked_for_when_it_is_time() -> None:
@@ -334,7 +334,7 @@ def test_what_is_read_but_not_stored_yet_is_not_wanted_again() -> None:
 
 
 def test_where_nothing_older_is_known_a_hole_is_read_from_what_is_known_back() -> None:
-    ledger = replace(Ledger(NOW - 10_000).read(NOW - 150, NOW, NOW), oldest=NOW - 100)
+    ledger = Ledger(NOW - 10_000).read(NOW - 150, NOW, NOW)._replace(oldest=NOW - 100)
     windows = []
     while (window := due(ledger, NOW, POLICY)) is not None and window.found_by == FoundBy.POLL:
         windows.append((window.start, window.end))

@@ -5,14 +5,14 @@ from typing import Any
 import orjson
 
 from slurmwatchd.model.outcomes import outcome_of
-from slurmwatchd.model.records import JobRecord
 
-_BEHIND_OUTCOME = JobRecord._fields[JobRecord._fields.index("outcome") + 1 :]
+BEHIND_OUTCOME = ("incomplete", "raw")
+"""The fields of a record behind it: questions do without `JobRecord`, which takes long to import."""
 
 
 def derive_outcome(record: dict[str, Any]) -> None:
     """Say why an attempt ended that a version without outcomes stored, at the place where others say it."""
-    behind = {name: record.pop(name) for name in _BEHIND_OUTCOME if name in record}
+    behind = {name: record.pop(name) for name in BEHIND_OUTCOME if name in record}
     record["outcome"] = outcome_of(record)
     record |= behind
 

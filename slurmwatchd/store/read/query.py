@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
+from typing import NamedTuple
 
 from slurmwatchd.model.job_states import OPEN_STATES
 from slurmwatchd.model.outcomes import STATES
@@ -132,8 +133,7 @@ class Question:
         object.__setattr__(self, "states", states_in_full(self.states))
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """SQL, and what stands for its question marks."""
 
     sql: str

@@ -1,8 +1,7 @@
 """What else the store can answer: the history of an attempt, who shared its nodes, how far everyone has got."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -49,8 +48,7 @@ _SHARED_OWN = (
 _ROW = 'SELECT id, cluster, start, "end", nodelist, revision, seq FROM jobs WHERE id = ?'
 
 
-@dataclass(frozen=True, slots=True)
-class SinkProgress:
+class SinkProgress(NamedTuple):
     """How far a sink has got.
 
     Attributes:
@@ -67,8 +65,7 @@ class SinkProgress:
     moved: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterProgress:
+class ClusterProgress(NamedTuple):
     """How far a cluster is read.
 
     Attributes:

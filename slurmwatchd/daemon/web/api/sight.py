@@ -114,7 +114,7 @@ class Sight:
     def readings(self) -> list[status.ClusterProgress]:
         """Return how far each cluster is read; this tells nothing of attempts but `last`."""
         found = status.readings(self._store)
-        return found if self.is_whole else [replace(reading, last=None) for reading in found]
+        return found if self.is_whole else [reading._replace(last=None) for reading in found]
 
     def hours(self, reading: status.ClusterProgress, since: int, until: int, *, now: int) -> list[HourRead]:
         """Return what was read of each hour; see `coverage.hours`. Numbers of attempts are `is_whole`'s only."""
