@@ -18,11 +18,11 @@ JOBS = 2500
     ("with_archive", "there", "said"),
     [
         (True, range(1, JOBS + 1), ""),
-        # The first thousand was read by then, and the newest attempt never expires.
+        # The first page was read by then, and the newest attempt never expires.
         (
             False,
-            [*range(1, 1001), JOBS],
-            "slurmwatchd: 1499 attempts expired during the export and are not in it\n",
+            [*range(1, 501), JOBS],
+            "slurmwatchd: 1999 attempts expired during the export and are not in it\n",
         ),
     ],
 )
