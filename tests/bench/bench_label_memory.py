@@ -30,7 +30,7 @@ from slurmwatchd.store.intake import Intake
 from slurmwatchd.telemetry.exposition import exposition
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.metrics import Metrics
-from tests.bench.bench_labels import batch_of
+from tests.bench.bench_labels import answer_of, batch_of, with_user
 from tests.bench.million import attempts
 
 TARGET_RATIO = 1.3
@@ -98,14 +98,9 @@ def _batches(jobs: int) -> Iterator[Batch]:
     weights = [1 / (number + 1) for number in range(_USERS)]
     rest, met = attempts(jobs, 1), set[str]()
     while some := list(islice(rest, _BATCH)):
-        rows, expanded = [], {}
-        for (record, nodes), user in zip(some, chance.choices(range(_USERS), weights, k=len(some)), strict=True):
-            named = record._replace(user=f"user{user:05d}", account=f"account{user % 200}")
-            rows.append((named, record.job_id_raw))
-            if record.node_list and record.node_list not in met:
-                met.add(record.node_list)
-                expanded[record.node_list] = nodes
-        yield batch_of(rows, expanded)
+        users = chance.choices(range(_USERS), weights, k=len(some))
+        named = [(with_user(record, user), nodes) for (record, nodes), user in zip(some, users, strict=True)]
+        yield batch_of(answer_of(named, met))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""What labels cost: the same attempts stored, written to a file and counted, without labels and with all of them.
+"""What labels cost: the same answers of sacct read, stored, written to a file and counted, with and without them.
 
     python -m tests.bench.bench_labels [--jobs 40000] [--users 10000] [--limit 1000] [--pairs 3]
 
-sacct and its parsing are not in it, so the whole of a daemon shows a smaller ratio. The first half of the attempts
-is not timed: then the label sets have found their places, as in a daemon that has run for a day. Rounds without
-and with labels alternate, and the medians are compared, so that what else the machine does falls on both alike.
+sacct itself and scontrol are not in it, so the whole of a daemon shows a smaller ratio. The first half of the
+attempts is not timed: then the label sets have found their places, as in a daemon that has run for a day. Rounds
+without and with labels alternate, and the medians are compared, so that what else the machine does falls on both
+alike.
 """
 
 import random
@@ -12,33 +13,47 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import anyio
+import anyio.to_thread
 import click
 from prometheus_client import generate_latest
 
 from slurmwatchd.cli.tuning import tune
 from slurmwatchd.daemon.delivery import Delivery, DeliveryParts
+from slurmwatchd.model.attempts import AttemptBatch
 from slurmwatchd.model.clock import SystemClock
 from slurmwatchd.model.job_metrics import CHOICE, LabelChoice
-from slurmwatchd.model.outcomes import outcome_of
 from slurmwatchd.model.records import FoundBy, JobRecord
 from slurmwatchd.sinks.jsonl import JsonlOptions, JsonlSink
 from slurmwatchd.sinks.prometheus import PrometheusOptions, PrometheusSink
+from slurmwatchd.sources.sacct.columns import ColumnReader
+from slurmwatchd.sources.sacct.framing import RowReader
 from slurmwatchd.store.batch import Batch
 from slurmwatchd.store.database import open_database
 from slurmwatchd.store.intake import Intake
 from slurmwatchd.telemetry.exposition import exposition
 from slurmwatchd.telemetry.health import Health
 from slurmwatchd.telemetry.metrics import Metrics
+from tests.bench.bench_odd_rows import LAYOUT
 from tests.bench.million import attempts
-from tests.row_by_row import taken_apart
 
 BATCH = 2000
+PIECE_BYTES = 1 << 17
+"""So much of an answer is read at a time, as the daemon does."""
+DELIMITER = b"\x1f~labels~\x1f"
 TARGET_RATIO = 1.10
+
+
+class Answer(NamedTuple):
+    """What sacct prints of some attempts, and what scontrol says of their node lists."""
+
+    text: bytes
+    expanded: Mapping[str, tuple[str, ...]]
 
 
 @click.command()
@@ -49,7 +64,7 @@ TARGET_RATIO = 1.10
 def main(jobs: int, users: int, limit: int, pairs: int) -> None:
     """Measure."""
     tune()
-    source = batches(jobs, users)
+    source = answers(jobs, users)
     took: dict[str, list[float]] = {"none": [], "all": []}
     cpu: dict[str, list[float]] = {"none": [], "all": []}
     for _ in range(pairs):
@@ -67,42 +82,73 @@ def main(jobs: int, users: int, limit: int, pairs: int) -> None:
     click.echo(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
 
 
-def batches(jobs: int, users: int) -> list[Batch]:
-    """Return the attempts of many users, a few of whom have most of them."""
+def answers(jobs: int, users: int) -> list[Answer]:
+    """Return the attempts of many users, a few of whom have most of them, as sacct prints them."""
     chance = random.Random(2)  # noqa: S311 - the same each time
     names = chance.choices(range(users), [1 / (number + 1) for number in range(users)], k=jobs)
-    made, rows, met = [], list[tuple[JobRecord, int]](), set[str]()
+    named = (
+        (with_user(record, user), nodes) for (record, nodes), user in zip(attempts(jobs, 1), names, strict=True)
+    )
+    met = set[str]()
+    return [answer_of(some, met) for some in iter(lambda: list(islice(named, BATCH)), [])]
+
+
+def with_user(record: JobRecord, user: int) -> JobRecord:
+    """Return an attempt as that of a user."""
+    return record._replace(user=f"user{user:05d}", account=f"account{user % 200}")
+
+
+def answer_of(some: Iterable[tuple[JobRecord, tuple[str, ...]]], met: set[str]) -> Answer:
+    """Return attempts and their nodes as Slurm prints them; adds to the node lists that were met."""
+    lines = [b"".join(name.encode() + DELIMITER for name in LAYOUT.fields)]
     expanded: dict[str, tuple[str, ...]] = {}
-    lists: dict[int, Any] = {}
-    for number, ((record, nodes), user) in enumerate(zip(attempts(jobs, 1), names, strict=True), 1):
-        # As they come from sacct's reader: with an outcome, and one object for lists of TRES that are alike.
-        tres = lists.setdefault(len(nodes), record.alloc_tres)
-        told: dict[str, Any] = {"outcome": outcome_of(record._asdict()), "alloc_tres": tres, "req_tres": tres}
-        rows.append(
-            (record._replace(user=f"user{user:05d}", account=f"account{user % 200}", **told), record.job_id_raw)
-        )
+    for record, nodes in some:
+        row = row_of(record)
+        lines.append(b"".join(row.get(name, b"") + DELIMITER for name in LAYOUT.fields))
         if record.node_list and record.node_list not in met:
             met.add(record.node_list)
             expanded[record.node_list] = nodes
-        if len(rows) == BATCH or number == jobs:
-            made.append(batch_of(rows, expanded))
-            rows, expanded = [], {}
-    return made
+    return Answer(b"\n".join(lines) + b"\n", expanded)
 
 
-def batch_of(rows: Sequence[tuple[JobRecord, int]], expanded: dict[str, tuple[str, ...]]) -> Batch:
+def row_of(record: JobRecord) -> dict[str, bytes]:
+    """Return what sacct prints of an attempt, by the names of its fields."""
+    tres = f"billing=4,cpu={record.cpus},mem=4000M,node={record.node_count}"
+    values = {
+        "Cluster": record.cluster, "JobIDRaw": record.job_id_raw, "JobID": record.job_id,
+        "DBIndex": record.db_index, "JobName": record.name, "User": record.user, "UID": record.uid,
+        "GID": record.gid, "Account": record.account, "Partition": record.partition, "QOS": record.qos,
+        "State": record.state, "ExitCode": "0:0", "DerivedExitCode": "0:0", "Submit": record.submit,
+        "Eligible": record.eligible, "Start": record.start, "End": record.end,
+        "ElapsedRaw": record.elapsed_seconds, "Planned": "00:01:40", "Suspended": "00:00:00",
+        "TimelimitRaw": 1440, "NNodes": record.node_count, "NCPUS": record.cpus,
+        "NodeList": record.node_list, "ReqTRES": tres, "AllocTRES": tres, "WorkDir": record.work_dir,
+        "SubmitLine": record.submit_line, "Restarts": 0, "Reason": "None", "Priority": 100,
+    }  # fmt: skip
+    return {name: str(value).encode() for name, value in values.items()}
+
+
+def batch_of(answer: Answer) -> Batch:
+    """Read an answer, as the daemon reads it."""
+    rows, columns = RowReader(DELIMITER, LAYOUT.fields), ColumnReader(LAYOUT)
+    parts: list[AttemptBatch] = []
+    for begin in range(0, len(answer.text), PIECE_BYTES):
+        readings, rejected = columns.read(rows.feed(answer.text[begin : begin + PIECE_BYTES]))
+        assert not rejected
+        parts.append(readings)
+    rows.close()
     return Batch(
         cluster="tux",
-        readings=taken_apart(rows),
-        slots=frozenset(JobRecord._fields),
+        readings=AttemptBatch.joined(parts),
+        slots=LAYOUT.slots,
         observed=1_795_500_000,
         found_by=FoundBy.POLL,
-        expanded=expanded,
+        expanded=answer.expanded,
     )
 
 
-async def round_of(source: Sequence[Batch], choice: LabelChoice, limit: int) -> tuple[float, float]:
-    """Store, write and count all of it; return wall and CPU seconds."""
+async def round_of(source: Sequence[Answer], choice: LabelChoice, limit: int) -> tuple[float, float]:
+    """Read, store, write and count all of it; return wall and CPU seconds."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         async with open_database(folder / "store.db") as database:
@@ -118,10 +164,10 @@ async def round_of(source: Sequence[Batch], choice: LabelChoice, limit: int) -> 
                 await delivery.enter()
             intake = await Intake.load(database)
             began, own = time.perf_counter(), time.process_time()
-            for number, batch in enumerate(source):
+            for number, answer in enumerate(source):
                 if number == len(source) // 2:
                     began, own = time.perf_counter(), time.process_time()
-                await intake.commit(batch)
+                await intake.commit(await anyio.to_thread.run_sync(batch_of, answer))
                 for delivery in deliveries:
                     await delivery.drain()
             wall, own = time.perf_counter() - began, time.process_time() - own
