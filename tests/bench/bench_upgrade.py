@@ -65,8 +65,11 @@ def measure(setting: Setting) -> Iterator[Result]:
             _live(daemon, Site(cluster, seed=int(time.time())), setting.jobs)
             seconds, cpu = time.monotonic() - began, daemon.cpu_seconds
             peak = peak_bytes(daemon.process.pid)
-            counted = _counters(port)
             written = _lines_by_state(folder / "jobs.jsonl")
+            # The counters are a sink of their own, which may get the newest attempts a moment later.
+            patience = Patience(lambda: _counters(port))
+            while (counted := _counters(port)) != written and not patience.is_over():
+                time.sleep(1)
             if counted != written:
                 raise RuntimeError(f"the counters differ from the lines: {counted} and {written}")
         _compare(setting.now, site, folder)
