@@ -1,12 +1,14 @@
 """The kafka sink on Tansu, which shuts out the older of two producers of one name."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from slurmwatchd.errors import SinkError
 from slurmwatchd.sinks.conformance import make_events
 from slurmwatchd.sinks.kafka import KIND
+from slurmwatchd.sinks.kafka.cluster import Cluster
 from slurmwatchd.sinks.kafka.sink import KafkaSink
 from slurmwatchd.telemetry.metrics import Metrics
 from tests.brokers import tansu
@@ -33,6 +35,33 @@ async def test_a_producer_that_is_shut_out_says_so_and_goes_on(bootstrap: str) -
     with pytest.raises(
         SinkError, match="a newer producer sends as twin; if that is another daemon, each needs a "
     ):
+        await first.write(make_events(7, 9))
+    await first.write(make_events(7, 9))
+    await first.close()
+    await second.close()
+    assert len(consumed(bootstrap)) == 9
+
+
+async def test_a_producer_that_is_shut_out_says_so_where_the_library_lost_why(
+    bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = Cluster._send_as_one
+
+    def lost(cluster: Cluster, producer: Any, messages: Any) -> Any:  # noqa: ANN401 - the library's
+        try:
+            outcome = sent(cluster, producer, messages)
+        except SystemError:
+            outcome = None
+        if outcome is None or outcome.error:
+            raise SystemError("returned NULL without setting an exception") from None
+        return outcome
+
+    monkeypatch.setattr(Cluster, "_send_as_one", lost)
+    given = options(bootstrap, transactional_id="twin")
+    first, second = (KafkaSink(name, given, Metrics()) for name in ("first", "second"))
+    await first.write(make_events(1, 3))
+    await second.write(make_events(4, 6))
+    with pytest.raises(SinkError, match="a newer producer sends as twin"):
         await first.write(make_events(7, 9))
     await first.write(make_events(7, 9))
     await first.close()

@@ -130,12 +130,24 @@ class Cluster:
         except KafkaException as error:
             raise self._told(error) from error
         except SystemError as error:
-            # Once the producer is shut out the library calls back with its error already raised: the first thing
-            # that a callback does then fails like this, with the error as its cause.
-            if isinstance(error.__cause__, KafkaException):
-                raise self._told(error.__cause__) from error
-            raise
+            raise self._told(self._reason_of(error)) from error
         return outcome
+
+    def _reason_of(self, error: SystemError) -> KafkaException:
+        """Return why the library failed so, or raise it again.
+
+        Once the producer is shut out the library calls back with its error already raised: the first thing that a
+        callback does then fails like this, with the error as its cause. A callback that does not fail loses it.
+        """
+        if isinstance(error.__cause__, KafkaException):
+            return error.__cause__
+        assert self._producer is not None  # noqa: S101 - for the type checker
+        try:
+            # A producer that is shut out stays so, and says it again.
+            self._producer.abort_transaction(self._options.timeout)
+        except KafkaException as again:
+            return again
+        raise error
 
     def _send_as_one(self, producer: Producer, messages: Collection[OutgoingMessage]) -> BatchResult:
         """Send the messages of a transaction: its commit fails if one of them did.
