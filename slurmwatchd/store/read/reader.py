@@ -347,8 +347,7 @@ class StoreReader:
 
     @cached_property
     def _has_outcomes(self) -> bool:
-        with_outcomes = "SELECT 1 FROM pragma_table_xinfo('jobs') WHERE name = 'outcome'"
-        return self._connection.execute(with_outcomes).fetchone() is not None
+        return self.has_column("jobs", "outcome")
 
     def _learn(self, connection: sqlite3.Connection, lists: set[int]) -> None:
         """Read the node names of lists that were not met yet."""
